@@ -1,0 +1,294 @@
+"""Numbers read off a trajectory: nadir, progression, regrowth, kill, peaks, spread, survival.
+
+Everything is computed from the recorded rows alone, so a stored run gives the same outcomes as a fresh one. Between
+rows the course is a quintic spline (of the logarithm for positive amounts) within each piece from event to event;
+extrema and crossings are its exact roots, never grid look-ups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.interpolate import BSpline, PPoly, make_interp_spline
+
+from backfire.errors import UserError
+from backfire.schedule import Dose
+from backfire.trajectory import Floats, Trajectory
+
+ONE_CELL = 1.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The thresholds behind the outcomes.
+
+    ``progression``: burden over nadir that counts as progression (1.2 as RECIST 1.1 asks for diameters; here cells).
+    ``response``: share of the burden at the start of treatment that the nadir must reach to count as a response.
+    ``course_gap``: doses further apart than this many days belong to different courses.
+    ``regrowth``: the regrowth rate is the mean rate from progression until the burden has grown by this factor more.
+    """
+
+    progression: float = 1.2
+    response: float = 0.7
+    course_gap: float = 6.0
+    regrowth: float = 2.0
+
+    def __post_init__(self) -> None:
+        limits = {"progression": (1, 100), "response": (0, 1), "course_gap": (0, 1000), "regrowth": (1, 1e6)}
+        for word, (low, high) in limits.items():
+            if not low < getattr(self, word) <= high:
+                raise UserError(f"outcome rule `{word}` must lie in ({low}, {high:g}], got {getattr(self, word)}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number with unit. Times that did not happen are censored: ``value`` is the time watched, ``observed`` False.
+
+    NaN means that the outcome does not apply, for example the kill of a course that was never given.
+    """
+
+    name: str
+    value: float
+    unit: str
+    meaning: str
+    observed: bool = True
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What an arm was given and how it is judged.
+
+    ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` the first day of
+    treatment of any arm, so that arms compare; ``surgery`` the day the primary is removed, if it is.
+    """
+
+    doses: Sequence[Dose]
+    course_agents: frozenset[str]
+    start: float
+    surgery: float | None = None
+    rules: Rules = Rules()
+
+
+class Course:
+    """The course of one recorded amount between its rows.
+
+    ``logarithmic`` courses are interpolated in the logarithm wherever they are positive.
+    """
+
+    def __init__(self, trajectory: Trajectory, values: Floats, logarithmic: bool) -> None:
+        self.pieces: list[tuple[Floats, Floats, bool]] = []
+        for piece in trajectory.pieces:
+            times, part = trajectory.times[piece], values[piece]
+            log = logarithmic and bool((part > 0).all())
+            self.pieces.append((times, np.log(part) if log else part, log))
+
+    @cached_property
+    def splines(self) -> list[BSpline | None]:
+        """One spline per piece; None where a piece is a single row or not finite."""
+        made: list[BSpline | None] = []
+        for times, values, log in self.pieces:
+            if len(times) < 2 or not np.isfinite(values).all():
+                made.append(None)
+                continue
+            degree = 1 if not log and (values == 0).any() else 5 if len(times) > 5 else 3 if len(times) > 3 else 1
+            made.append(make_interp_spline(times, values, k=degree))
+        return made
+
+    def minimum(self, start: float, end: float) -> tuple[float, float]:
+        """(day, value) of the smallest value in [start, end]; NaN if there is no row there."""
+        best = (math.nan, math.inf)
+        for (times, values, log), spline in zip(self.pieces, self.splines, strict=True):
+            days = [float(day) for day in times if start <= day <= end]
+            levels = [float(level) for day, level in zip(times, values, strict=True) if start <= day <= end]
+            if spline is not None:
+                inner = [edge for edge in (start, end) if times[0] <= edge <= times[-1]]
+                inner += [day for day in _flat(spline, float(np.min(values)), values, times) if start <= day <= end]
+                days += inner
+                levels += [float(spline(day)) for day in inner]
+            for day, level in zip(days, levels, strict=True):
+                value = math.exp(level) if log else level
+                if value < best[1]:
+                    best = (day, value)
+        return best if math.isfinite(best[1]) else (math.nan, math.nan)
+
+    def rises_to(self, level: float, start: float, end: float) -> float:
+        """First day in [start, end] with a value ≥ ``level``; NaN if it never comes."""
+        for (times, values, log), spline in zip(self.pieces, self.splines, strict=True):
+            if times[-1] < start or times[0] > end:
+                continue
+            target = math.log(level) if log else level
+            first = max(start, float(times[0]))
+            here = float(spline(first)) if spline is not None else float(values[0])
+            # a value that a spline puts on the level from just below counts as having reached it
+            if here >= target - 1e-13 * max(1.0, abs(target)):
+                return first
+            if spline is None or not (values >= target).any():
+                continue
+            roots = PPoly.from_spline(spline).solve(target, extrapolate=False)
+            later = sorted(float(root) for root in np.atleast_1d(roots) if first < root <= min(end, times[-1]))
+            if later:
+                return later[0]
+        return math.nan
+
+    def at(self, day: float) -> float:
+        """The value at ``day``; at the day of an event, the value after it."""
+        for (times, values, log), spline in zip(reversed(self.pieces), reversed(self.splines), strict=True):
+            if times[0] <= day:
+                level = float(values[0]) if len(times) == 1 else math.nan if spline is None else float(spline(day))
+                return math.exp(level) if log else level
+        return math.nan
+
+    def area(self, start: float, end: float) -> float:
+        """Integral over [start, end]."""
+        total = 0.0
+        for (times, values, log), spline in zip(self.pieces, self.splines, strict=True):
+            low, high = max(start, float(times[0])), min(end, float(times[-1]))
+            if low >= high:
+                continue
+            if spline is None:
+                return math.nan
+            if log:
+                spline = make_interp_spline(times, np.exp(values), k=spline.k)
+            total += float(spline.integrate(low, high))
+        return total
+
+
+def _flat(spline: BSpline, lowest: float, values: Floats, times: Floats) -> list[float]:
+    """Days near the lowest row where the slope is zero."""
+    if spline.k < 2:
+        return []
+    index = int(np.flatnonzero(values == lowest)[0])
+    low, high = times[max(index - 1, 0)], times[min(index + 1, len(times) - 1)]
+    roots = np.atleast_1d(PPoly.from_spline(spline.derivative()).roots(extrapolate=False))
+    return [float(root) for root in roots if low <= root <= high]
+
+
+def outcomes(trajectory: Trajectory, watch: Watch) -> dict[str, Outcome]:
+    """All outcomes of one arm by name. An arm that did not end well gives NaN for every number."""
+    found = [*_burden(trajectory, watch), *_courses(trajectory, watch), *_rates(trajectory, watch)]
+    found += [*_metastases(trajectory, watch), *_survival(trajectory, watch)]
+    found += [*_factors(trajectory, watch), *_doses(watch)]
+    if not trajectory.status.good:
+        found = [Outcome(item.name, math.nan, item.unit, item.meaning, observed=False) for item in found]
+    return {item.name: item for item in found}
+
+
+def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
+    if "burden" not in trajectory:
+        return
+    rules, start, last = watch.rules, watch.start, float(trajectory.times[-1])
+    end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
+    course = Course(trajectory, trajectory["burden"], logarithmic=True)
+    first = course.at(start)
+    day, nadir = course.minimum(start, end)
+    level = max(nadir, ONE_CELL)
+    progression = course.rises_to(rules.progression * level, day, end) if nadir < first or nadir > 0 else math.nan
+    doubled = course.rises_to(rules.progression * rules.regrowth * level, progression, end)
+    seen = not math.isnan(progression)
+    yield Outcome("nadir", nadir, "cell", "smallest tumour burden after the start of treatment")
+    yield Outcome("nadir_day", day - start, "day", "time of the nadir after the start of treatment")
+    yield Outcome("smallest_share", nadir / first, "1", "nadir as a share of the burden at the start of treatment")
+    yield Outcome("responded", float(nadir <= rules.response * first), "1", "1 if the nadir counts as a response")
+    yield Outcome(
+        "time_to_progression", (progression if seen else end) - start, "day",
+        f"time from the start of treatment until {rules.progression:g} × nadir, after the nadir", observed=seen,
+    )  # fmt: skip
+    yield Outcome(
+        "regrowth_rate", math.log(rules.regrowth) / (doubled - progression) if doubled > progression else math.nan, "1/day",
+        f"mean growth rate while the burden grows by {rules.regrowth:g} × after progression",
+    )  # fmt: skip
+    yield Outcome("final_burden", float(trajectory["burden"][-1]), "cell", "tumour burden on the last day")
+    area = course.area(start, last)
+    yield Outcome("burden_area", area, "cell*day", "area under the tumour burden from the start of treatment")
+    total = trajectory["burden"][-1] + (trajectory["metastatic_burden"][-1] if "metastatic_burden" in trajectory else 0.0)
+    yield Outcome("eradicated", float(total < ONE_CELL), "1", "1 if not one tumour cell is left anywhere on the last day")
+
+
+def course_starts(watch: Watch) -> list[float]:
+    """The days on which courses begin: doses of the course agents after a pause longer than ``course_gap``."""
+    days = sorted({dose.time for dose in watch.doses if dose.agent in watch.course_agents})
+    return [day for index, day in enumerate(days) if index == 0 or day - days[index - 1] > watch.rules.course_gap]
+
+
+def _courses(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
+    if "burden" not in trajectory:
+        return
+    starts = course_starts(watch)
+    last = float(trajectory.times[-1]) if watch.surgery is None else math.nextafter(watch.surgery, -math.inf)
+    course = Course(trajectory, trajectory["burden"], logarithmic=True)
+    kills = []
+    for index, start in enumerate(starts):
+        end = starts[index + 1] if index + 1 < len(starts) else last
+        low = max(course.minimum(start, end)[1], ONE_CELL)
+        before = course.at(start)
+        kills.append(math.log10(before / low) if before > 0 else math.nan)
+    yield Outcome("courses", float(len(starts)), "1", "courses given")
+    for number, kill in enumerate(kills, start=1):
+        yield Outcome(f"log_kill_{number}", kill, "1", f"log10 fall of the burden in course {number}")
+    yield Outcome("log_kill_first", kills[0] if kills else math.nan, "1", "log10 fall of the burden in the first course")
+    yield Outcome("log_kill_last", kills[-1] if kills else math.nan, "1", "log10 fall of the burden in the last course")
+
+
+def _rates(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
+    """Mean rates per active cell from the start of treatment on, weighted with the cells that are there."""
+    if "active" not in trajectory:
+        return
+    end = float(trajectory.times[-1])
+    cells = Course(trajectory, trajectory["active"], logarithmic=True).area(watch.start, end)
+    kills = [name for name in trajectory.names if name.startswith("kill_by_")]
+    rows = [
+        ("mean_growth_rate", ["growth"], "divisions per active cell and day, mean over cells and time"),
+        ("mean_kill_rate", kills, "drug kill per active cell and day, mean over cells and time"),
+        ("seeding_per_cell", ["seeding"], "metastatic cells seeded per active cell and day, mean over cells and time"),
+    ]
+    for name, sources, meaning in rows:
+        if sources and all(source in trajectory for source in sources):
+            flux = np.sum([trajectory[source] for source in sources], axis=0)
+            area = Course(trajectory, flux, logarithmic=False).area(watch.start, end)
+            yield Outcome(name, area / cells if cells > 0 else math.nan, "1/day", meaning)
+
+
+def _metastases(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
+    if "metastatic_burden" not in trajectory:
+        return
+    end = float(trajectory.times[-1])
+    yield Outcome(
+        "metastatic_burden", float(trajectory["metastatic_burden"][-1]), "cell", "cells in metastases on the last day"
+    )
+    if "seeding" in trajectory:
+        seeded = Course(trajectory, trajectory["seeding"], logarithmic=False).area(watch.start, end)
+        yield Outcome("seeded", seeded, "cell", "metastatic cells seeded from the start of treatment on")
+
+
+def _survival(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
+    if "host_load" not in trajectory:
+        return
+    end = float(trajectory.times[-1])
+    day = Course(trajectory, trajectory["host_load"], logarithmic=True).rises_to(1.0, 0.0, end)
+    seen = not math.isnan(day)
+    yield Outcome(
+        "survival_time", (day if seen else end) - watch.start, "day",
+        "time from the start of treatment until the host can bear no more", observed=seen,
+    )  # fmt: skip
+
+
+def _factors(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
+    """Peak and its day, for every host factor: amounts in fold whose excess is not itself an observable's name."""
+    for name, unit in zip(trajectory.names, trajectory.units, strict=True):
+        if unit != "fold" or name.startswith("excess_"):
+            continue
+        rows = trajectory.times >= watch.start
+        course = Course(trajectory, -trajectory[name], logarithmic=False)
+        day, low = course.minimum(watch.start, float(trajectory.times[-1])) if rows.any() else (math.nan, math.nan)
+        yield Outcome(f"peak_{name}", -low, "fold", f"largest {name} over its untreated level")
+        yield Outcome(f"peak_{name}_day", day - watch.start, "day", f"time of the peak of {name} after the start of treatment")
+
+
+def _doses(watch: Watch) -> Iterable[Outcome]:
+    for agent in sorted({dose.agent for dose in watch.doses if dose.amount > 0}):
+        total = math.fsum(dose.amount for dose in watch.doses if dose.agent == agent)
+        yield Outcome(f"given_{agent}", total, "EC50", f"{agent} given in total")

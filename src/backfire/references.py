@@ -1,0 +1,76 @@
+"""Where a number comes from: the five articles, their primary papers, and the grades of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+GRADES: Final[dict[str, str]] = {
+    "article": "stated in the article",
+    "paper": "stated in the abstract of the primary paper",
+    "recalled": "recalled from the literature, not checked against a text here",
+    "derived": "arithmetic on other numbers",
+    "assumed": "a modelling choice of ours, not a literature fact",
+}
+"""Every parameter carries exactly one of these grades."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A publication: who, when, where; ``doi`` is empty where we do not know it with certainty."""
+
+    key: str
+    authors: str
+    year: int
+    journal: str
+    title: str
+    doi: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.authors} ({self.year}), {self.title}, {self.journal}"
+        return f"{where}, doi:{self.doi}" if self.doi else where
+
+
+_ALL = (
+    Reference(
+        "bortezomib-macrophages",
+        "Beyar-Katz … Shaked",
+        2016,
+        "J Pathol",
+        "bortezomib and pro-inflammatory macrophages in multiple myeloma",
+    ),
+    Reference(
+        "exosome-metastasis",
+        "Keklikoglou … De Palma",
+        2019,
+        "Nat Cell Biol",
+        "chemotherapy elicits pro-metastatic extracellular vesicles in breast cancer models",
+        "10.1038/s41556-018-0256-3",
+    ),
+    Reference(
+        "hibernation-rigi",
+        "Brägelmann … Sos",
+        2021,
+        "Nat Commun 12:5505",
+        "MAPK-pathway inhibition and a RIG-I response in drug-tolerant cells",
+        "10.1038/s41467-021-25728-8",
+    ),
+    Reference(
+        "wnt16b-stroma",
+        "Sun … Nelson",
+        2012,
+        "Nat Med 18:1359",
+        "treatment-induced damage to the tumour microenvironment and WNT16B",
+        "10.1038/nm.2890",
+    ),
+    Reference(
+        "pi3k-jak2-bypass",
+        "Britschgi … Bentires-Alj",
+        2012,
+        "Cancer Cell",
+        "JAK2/STAT5 inhibition circumvents resistance to PI3K/mTOR blockade",
+        "10.1016/j.ccr.2012.10.023",
+    ),
+)
+ARTICLES: Final[dict[str, Reference]] = {reference.key: reference for reference in _ALL}
+"""The five articles by the name that scenarios use in ``article = …``."""

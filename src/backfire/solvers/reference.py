@@ -1,0 +1,277 @@
+"""The reference solver: SciPy's integrators, one arm at a time, from event to event, tight by default.
+
+SciPy supplies the method; what surrounds it here is what SciPy leaves to its callers (each point was seen to fail in
+practice): restart at every dose, values before and after it, extinction at the crossing, budgets on work and time,
+and a status instead of an exception, a hang or a NaN that calls itself a success.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from scipy.integrate import BDF, DOP853, LSODA, OdeSolver, Radau
+from scipy.optimize import brentq
+
+from backfire.codegen import Code
+from backfire.errors import UserError, unknown
+from backfire.schedule import Event
+from backfire.trajectory import Floats, Status
+
+METHODS: Final[dict[str, type[OdeSolver]]] = {"LSODA": LSODA, "Radau": Radau, "BDF": BDF, "DOP853": DOP853}
+ONE_CELL: Final = 1.0
+"""A compartment of cells that falls below this is gone."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to integrate.
+
+    ``relative`` tolerance for all states; ``cells`` is the absolute tolerance of states in cells, ``absolute`` that of
+    all others. ``most_evaluations`` of the right-hand side and ``most_seconds`` bound the work for one arm.
+    """
+
+    method: str = "LSODA"
+    relative: float = 1e-9
+    cells: float = 1e-3
+    absolute: float = 1e-12
+    most_evaluations: int = 2_000_000
+    most_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise UserError(unknown("method", self.method, METHODS))
+        for word in ("relative", "cells", "absolute", "most_evaluations", "most_seconds"):
+            if not 0 < getattr(self, word) < math.inf:
+                raise UserError(f"solver setting `{word}` must be above 0, got {getattr(self, word)}")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One arm as numbers.
+
+    ``start`` (n,) and ``constants`` (p,) in the order of the network; ``events`` name states by ``state_names``;
+    ``record`` (k,) are the days to report, first the first day, last the last. ``cells`` and ``amounts`` (n,) mark the
+    states that die out below one cell, and those that cannot be negative.
+    """
+
+    code: Code
+    state_names: Sequence[str]
+    start: Floats
+    constants: Floats
+    events: Sequence[Event]
+    record: Floats
+    cells: Sequence[bool]
+    amounts: Sequence[bool]
+
+
+@dataclass
+class Solution:
+    """``times`` (r,) and ``states`` (r, n), with a row before and a row after every event and extinction.
+
+    ``status`` says how it ended and ``message`` why; rows after a failure are NaN.
+    """
+
+    times: list[float] = field(default_factory=list)
+    states: list[Floats] = field(default_factory=list)
+    status: Status = Status.OK
+    message: str = ""
+    evaluations: int = 0
+
+    def note(self, when: float, state: Floats) -> None:
+        """Record a row; a second row for the same moment replaces the first (values after the event count)."""
+        if self.times and self.times[-1] == when:
+            self.states[-1] = state.copy()
+        else:
+            self.times.append(when)
+            self.states.append(state.copy())
+
+
+class _Stop(Exception):
+    """Ends a run from inside with a status."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def solve(problem: Problem, settings: Settings | None = None) -> Solution:
+    """Integrate one arm. Never raises for numerical trouble: look at ``status``."""
+    return _Run(problem, settings or Settings()).solution()
+
+
+class _Run:
+    """The state of one integration."""
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.constants = problem.constants.tolist()
+        self.state = problem.start.astype(float)
+        self.out = Solution()
+        self.deadline = time.monotonic() + settings.most_seconds
+        self.tolerance = np.where(problem.cells, settings.cells, settings.absolute)
+        self.cells = np.flatnonzero(problem.cells)
+        self.amounts = np.asarray(problem.amounts, dtype=bool)
+
+    def solution(self) -> Solution:
+        record = self.problem.record
+        first, last = float(record[0]), float(record[-1])
+        events: dict[float, list[Event]] = {}
+        for event in self.problem.events:
+            events.setdefault(event.time, []).append(event)
+        edges = sorted({first, last, *events})
+        try:
+            # doubles over- and underflow in rejected steps; what matters is checked after each accepted one
+            with np.errstate(all="ignore"):
+                for start, end in zip(edges, [*edges[1:], last], strict=True):
+                    self._apply(events.get(start, []))
+                    self.out.note(start, self._shown(start))
+                    if end > start:
+                        inside = record[(record > start) & (record < end)]
+                        self._advance(start, end, inside)
+                        self.out.note(math.nextafter(end, -math.inf) if end in events else end, self._shown(end))
+        except _Stop as stop:
+            self.out.status, self.out.message = stop.status, str(stop)
+            self._fill(record[record > self.out.times[-1]] if self.out.times else record)
+        return self.out
+
+    def _fill(self, record: Floats) -> None:
+        for when in record:
+            self.out.note(float(when), np.full(len(self.state), np.nan))
+
+    def _apply(self, events: list[Event]) -> None:
+        """Doses, infusion edges and surgery of one moment; what surgery leaves of less than a cell is gone."""
+        if not events:
+            return
+        before = self.state.copy()
+        for event in events:
+            index = self.problem.state_names.index(event.state)
+            self.state[index] = self.state[index] * event.multiply + event.add
+        for index in self.cells:
+            if self.state[index] < ONE_CELL <= before[index]:
+                self.state[index] = 0.0
+
+    def _rates(self, _: float, state: Floats) -> list[float]:
+        self.out.evaluations += 1
+        if self.out.evaluations > self.settings.most_evaluations:
+            raise _Stop(Status.MAX_STEPS, f"more than {self.settings.most_evaluations} evaluations")
+        if self.out.evaluations % 256 == 0 and time.monotonic() > self.deadline:
+            raise _Stop(Status.MAX_TIME, f"more than {self.settings.most_seconds:g} seconds")
+        try:
+            return self.problem.code.rates(state.tolist(), self.constants)
+        except (ArithmeticError, ValueError):
+            return [math.nan] * len(state)
+
+    def _jacobian(self, _: float, state: Floats) -> list[list[float]]:
+        try:
+            return self.problem.code.jacobian(state.tolist(), self.constants)
+        except (ArithmeticError, ValueError):
+            return [[math.nan] * len(state)] * len(state)
+
+    def _method(self, start: float, end: float) -> OdeSolver:
+        name = self.settings.method
+        options: dict[str, Any] = {"rtol": self.settings.relative, "atol": self.tolerance}
+        if name != "DOP853":
+            options["jac"] = self._jacobian
+        if not np.isfinite(self._rates(start, self.state)).all():
+            raise _Stop(Status.NONFINITE, f"the rates are not finite on day {start:g}")
+        return METHODS[name](self._rates, start, self.state, end, **options)
+
+    def _advance(self, start: float, end: float, record: Floats) -> None:
+        """From one event to the next; extinction starts a new leg at the crossing."""
+        when = start
+        while when < end:
+            if end - when < 1e-10 * max(1.0, abs(end)):
+                self._creep(end - when)
+                return
+            when = self._leg(when, end, record[record > when])
+
+    def _creep(self, span: float) -> None:
+        """Events closer than any method can step: a midpoint step, whose error is of the order of span³."""
+        half = self.state + span / 2 * np.asarray(self._rates(0.0, self.state))
+        self.state = self.state + span * np.asarray(self._rates(0.0, half))
+
+    def _leg(self, start: float, end: float, record: Floats) -> float:
+        """Integrate until ``end`` or until a compartment dies out; returns the day reached."""
+        method = self._method(start, end)
+        waiting, before = 0, self.state
+        while method.status == "running":
+            try:
+                message = method.step()
+            except (ValueError, np.linalg.LinAlgError) as error:
+                raise _Stop(Status.NONFINITE, f"day {method.t:g}: {error}") from None
+            if not np.isfinite(method.y).all():
+                raise _Stop(Status.NONFINITE, f"a state is not finite after day {method.t_old or start:g}")
+            if method.status == "failed":
+                raise _Stop(Status.STEP_TOO_SMALL, f"day {method.t:g}: {message or 'no step is small enough'}")
+            self._check_progress(method)
+            dense = None
+            if waiting < len(record) and record[waiting] <= method.t:
+                dense = method.dense_output()
+            crossing = self._crossing(method, before)
+            before = np.array(method.y)
+            reached = crossing[0] if crossing else method.t
+            while waiting < len(record) and record[waiting] <= reached:
+                assert dense is not None
+                self.state = dense(record[waiting])
+                self.out.note(float(record[waiting]), self._shown(record[waiting]))
+                waiting += 1
+            if crossing:
+                self._die(*crossing)
+                return reached
+        self.state = np.array(method.y)
+        return end
+
+    def _check_progress(self, method: OdeSolver) -> None:
+        if method.t_old is not None and not method.t > method.t_old:
+            raise _Stop(Status.STEP_TOO_SMALL, f"no progress on day {method.t:g}")
+
+    def _crossing(self, method: OdeSolver, before: Floats) -> tuple[float, Floats, int] | None:
+        """The first moment of the last step at which a compartment falls through one cell: (day, state, index)."""
+        near = self.cells[np.minimum(before, method.y)[self.cells] < 3 * ONE_CELL]
+        near = near[np.maximum(before, method.y)[near] >= ONE_CELL]
+        if len(near) == 0 or method.t_old is None:
+            return None
+        dense = method.dense_output()
+        days = np.linspace(method.t_old, method.t, 12)
+        days[-1] = method.t
+        first: tuple[float, Floats, int] | None = None
+        course = np.array([dense(day) for day in days])
+        for index in near:
+            level = course[:, index] - ONE_CELL
+            falls = np.flatnonzero((level[:-1] >= 0) & (level[1:] < 0))
+            if len(falls) == 0:
+                continue
+            low, high = days[falls[0]], days[falls[0] + 1]
+            day = self._root(lambda t, i=index: float(dense(t)[i]) - ONE_CELL, low, high)
+            if first is None or day < first[0]:
+                first = (day, dense(day), int(index))
+        return first
+
+    def _root(self, level: Any, low: float, high: float) -> float:
+        try:
+            return float(brentq(level, low, high, xtol=1e-13 * max(1.0, high), rtol=1e-14))
+        except (ValueError, RuntimeError) as error:
+            raise _Stop(Status.EVENT_ROOT_FAILED, f"extinction near day {low:g}: {error}") from None
+
+    def _die(self, day: float, state: Floats, index: int) -> None:
+        """One compartment reaches one cell: recorded just before, then zero."""
+        self.state = np.array(state)
+        before = math.nextafter(day, -math.inf)
+        if before > self.out.times[-1]:
+            self.out.note(before, self._shown(day))
+        self.state[index] = 0.0
+        self.out.note(day, self._shown(day))
+
+    def _shown(self, day: float) -> Floats:
+        """The state as recorded: rounding below zero is shown as 0, more than that is a failure."""
+        low = self.amounts & (self.state < -10 * self.tolerance - 10 * self.settings.relative)
+        if low.any():
+            name = self.problem.state_names[int(np.flatnonzero(low)[0])]
+            raise _Stop(Status.NEGATIVE_STATE, f"`{name}` is negative on day {day:g}")
+        return np.where(self.amounts & (self.state < 0), 0.0, self.state)

@@ -1,0 +1,92 @@
+"""States and observables over time for one arm, and how the run ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.errors import UserError, unknown
+
+Floats = NDArray[np.float64]
+
+
+class Status(IntEnum):
+    """How a run ended. The numbers are stable: tables keep them."""
+
+    OK = 0
+    EXTINCT = 1
+    MAX_STEPS = 2
+    MAX_TIME = 3
+    STEP_TOO_SMALL = 4
+    NONFINITE = 5
+    NEGATIVE_STATE = 6
+    EVENT_ROOT_FAILED = 7
+    NEWTON_FAILED = 8
+    WORKER_DIED = 9
+    NOT_RUN = 10
+
+    @property
+    def word(self) -> str:
+        """The status as tables and messages show it, for example ``max_steps``."""
+        return self.name.lower()
+
+    @property
+    def good(self) -> bool:
+        """True if the numbers of the run may be used."""
+        return self in (Status.OK, Status.EXTINCT)
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """The recorded course of one arm.
+
+    ``times`` (n,) in days, strictly rising. ``values`` (n, m), one column per entry of ``names``, in ``units``.
+    The row at the day of a dose holds the values after it; the row just before, at the largest double below that day,
+    holds the values before it. After a failure the remaining rows are NaN.
+    """
+
+    arm: str
+    times: Floats
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    values: Floats
+    status: Status = Status.OK
+    message: str = ""
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        shape = (len(self.times), len(self.names))
+        if self.values.shape != shape or len(self.units) != len(self.names):
+            raise UserError(f"trajectory `{self.arm}` has values of shape {self.values.shape}, needs {shape}")
+        if len(self.times) == 0 or not (np.diff(self.times) > 0).all():
+            raise UserError(f"trajectory `{self.arm}` needs times, and they must rise strictly")
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {name: column for column, name in enumerate(self.names)}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __getitem__(self, name: str) -> Floats:
+        """The values (n,) of one state or observable; raises UserError with the nearest name."""
+        if name not in self._columns:
+            raise UserError(unknown("state or observable", name, self.names))
+        return self.values[:, self._columns[name]]
+
+    def unit(self, name: str) -> str:
+        """The unit of one state or observable."""
+        if name not in self._columns:
+            raise UserError(unknown("state or observable", name, self.names))
+        return self.units[self._columns[name]]
+
+    @cached_property
+    def pieces(self) -> tuple[slice, ...]:
+        """Slices of rows within which nothing jumps: from event to event."""
+        jumps = np.flatnonzero(np.nextafter(self.times[:-1], np.inf) == self.times[1:]) + 1
+        edges = [0, *(int(jump) for jump in jumps), len(self.times)]
+        return tuple(slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True))
