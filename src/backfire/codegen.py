@@ -58,7 +58,7 @@ def generate(network: Network) -> Code:
 
 def _execute(source: str, functions: Mapping[str, Any]) -> dict[str, Any]:
     namespace = dict(functions)
-    exec(compile(source, "<backfire model>", "exec"), namespace)  # noqa: S102  our own text, never a user's
+    exec(compile(source, "<backfire model>", "exec"), namespace)
     return namespace
 
 
@@ -74,7 +74,8 @@ def write_source(network: Network) -> str:
     body += [f"        {_sum(terms)},  # d {name} / dt" for name, terms in network.equations.items()]
     body += ["    ]", "", "", "def jacobian(state, constants):", *unpack, *lines, *_derivatives(network, needed)]
     body += ["", "", "def observe(state, constants):", *unpack, *every]
-    body += [f"    return ({''.join(f'{name}, ' for name in network.observables)})"]
+    effects = {name: switch.effect for name, switch in network.switches.items()}
+    body += [f"    return ({''.join(f'{effects.get(name, name)}, ' for name in network.observables)})"]
     return "\n".join(body) + "\n"
 
 
@@ -102,14 +103,14 @@ def _derivatives(network: Network, needed: set[str]) -> list[str]:
         moving = {name for name in line.expression.names if any((name, state) in total for state in network.state_names)}
         partial = {name: line.expression.derivative(name) for name in sorted(moving)}
         for state in network.state_names:
-            terms = [
+            summands = [
                 f"({partial[name]})" if total[name, state] == "1" else f"({partial[name]}) * {total[name, state]}"
                 for name in partial
                 if partial[name] != "0" and (name, state) in total
             ]
-            if terms:
+            if summands:
                 total[line.name, state] = f"d__{line.name}__d__{state}"
-                written.append(f"    {total[line.name, state]} = {' + '.join(terms)}")
+                written.append(f"    {total[line.name, state]} = {' + '.join(summands)}")
     written.append("    return [")
     for name, terms in network.equations.items():
         row = [

@@ -179,9 +179,7 @@ def _check(node: ast.expr, text: str, names: set[str], depth: int) -> None:
             if function not in FUNCTIONS:
                 raise FormulaError(f"in `{echo(text)}`: {unknown('function', function, FUNCTIONS)}")
             if len(arguments) != FUNCTIONS[function]:
-                raise FormulaError(
-                    f"in `{echo(text)}`: `{function}` takes {FUNCTIONS[function]} arguments, got {len(arguments)}"
-                )
+                raise FormulaError(f"in `{echo(text)}`: `{function}` takes {FUNCTIONS[function]} arguments, got {len(arguments)}")
             for argument in arguments:
                 _check(argument, text, names, depth + 1)
         case ast.Name(name):
@@ -292,24 +290,24 @@ def _functions() -> dict[str, Callable[..., Any]]:
     """The sympy meaning of every function; the three classes below only say how a kink is differentiated."""
     import sympy
 
-    class step(sympy.Function):  # noqa: N801
+    class step(sympy.Function):  # type: ignore[misc]  # noqa: N801
         """1 where x > 0, else 0; its derivative is 0 wherever it exists."""
 
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        def fdiff(self, argindex: int = 1) -> sympy.Expr:  # noqa: ARG002
             return sympy.Integer(0)
 
-    class positive(sympy.Function):  # noqa: N801
+    class positive(sympy.Function):  # type: ignore[misc]  # noqa: N801
         """x where x > 0, else 0."""
 
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        def fdiff(self, argindex: int = 1) -> sympy.Expr:  # noqa: ARG002
             return step(self.args[0])
 
-    class floored(sympy.Function):  # noqa: N801
+    class floored(sympy.Function):  # type: ignore[misc]  # noqa: N801
         """Like ``positive`` but never exactly 0, so that a power of it has a finite logarithm and derivative."""
 
         is_positive = True
 
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        def fdiff(self, argindex: int = 1) -> sympy.Expr:  # noqa: ARG002
             return step(self.args[0])
 
     def hill(value: sympy.Expr, half: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:

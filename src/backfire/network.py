@@ -8,7 +8,7 @@ defined, one owner per state, no circular definitions, units right. All problems
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -19,6 +19,7 @@ from backfire.parts import (
     Influence,
     Intervention,
     Mechanism,
+    Named,
     Parameter,
     Part,
     Process,
@@ -36,6 +37,8 @@ class Switch:
     name: str
     code: str
     influence: Influence
+    effect: str
+    """Code name of the factor 1 + switch·(factor - 1) that the targets are multiplied with."""
     targets: tuple[str, ...]
     """Names of the processes or definitions it acts on; empty when the influence is idle in this network."""
 
@@ -80,21 +83,31 @@ class Network:
 
     @property
     def observables(self) -> dict[str, str]:
-        """Everything a trajectory records besides the states: name → unit. Definitions, then process rates."""
+        """Everything a trajectory records besides the states: name → unit.
+
+        Definitions, then process rates, then the factor that each influence has at the moment (1 = none).
+        """
         units = {definition.name: definition.unit for definition in self.definitions}
         by_name = {state.name: unit_of(state) for state in self.states}
         for process in self.processes:
             state = process.enters or process.leaves
             assert state is not None
             units[process.name] = str(by_name[state] / base_unit("day"))
-        return units
+        return units | {name: "1" for name, switch in self.switches.items() if switch.targets}
 
     def meaning(self, name: str) -> str:
         """The meaning of any state, definition, process or parameter."""
-        for part in (*self.states, *self.definitions, *self.processes, *self.parameters.values()):
+        for part in self.named():
             if part.name == name:
                 return part.meaning
         raise CompositionError([unknown("name", name, self.owners)])
+
+    def named(self) -> Iterator[Named]:
+        """All states, definitions, processes and parameters."""
+        yield from self.states
+        yield from self.definitions
+        yield from self.processes
+        yield from self.parameters.values()
 
     def fingerprint(self) -> str:
         """A hash of the model's structure: equal for equal equations, whatever the parameter values."""
@@ -173,8 +186,7 @@ class _Composer:
                 continue
             if part.name in self.owners:
                 self.problems.append(
-                    f"{label}: `{part.name}` is already owned by mechanism `{self.owners[part.name]}`; "
-                    "one name has one owner"
+                    f"{label}: `{part.name}` is already owned by mechanism `{self.owners[part.name]}`; one name has one owner"
                 )
             else:
                 self.owners[part.name] = label
@@ -182,7 +194,7 @@ class _Composer:
     def _totals(self, states: tuple[State, ...]) -> tuple[Definition, ...]:
         totals: dict[str, list[State]] = {}
         for state in states:
-            for total in state.counts_in:
+            for total in state.totals:
                 totals.setdefault(total, []).append(state)
         made = []
         for total, members in sorted(totals.items()):
@@ -215,7 +227,7 @@ class _Composer:
                     f"{name} acts on `{part.on}`, which nothing here provides: "
                     + unknown("process kind or open definition", part.on, kinds)
                 )
-            switches[name] = Switch(name, f"switch__{label}__{part.name}", part, targets)
+            switches[name] = Switch(name, f"switch__{label}__{part.name}", part, f"effect__{label}__{part.name}", targets)
         return switches
 
     def _initials(self, states: Iterable[State], parameters: Mapping[str, Parameter]) -> None:
@@ -233,9 +245,7 @@ class _Composer:
             ends = [end for end in (process.leaves, process.enters) if end is not None]
             for end in ends:
                 if end not in known:
-                    self.problems.append(
-                        f"{self.owners[process.name]}: process `{process.name}`: {unknown('state', end, known)}"
-                    )
+                    self.problems.append(f"{self.owners[process.name]}: process `{process.name}`: {unknown('state', end, known)}")
             if len({known[end] for end in ends if end in known}) > 1:
                 self.problems.append(f"process `{process.name}` connects states of different units: {', '.join(ends)}")
 
@@ -247,7 +257,8 @@ class _Composer:
         parameters: Mapping[str, Parameter],
         interventions: Mapping[str, Intervention],
     ) -> None:
-        units = {part.name: unit_of(part) for part in (*states, *definitions, *parameters.values())}
+        measured: list[Parameter | State | Definition] = [*states, *definitions, *parameters.values()]
+        units = {part.name: unit_of(part) for part in measured}
         for definition in definitions:
             self._agree(f"definition `{definition.name}`", definition.formula, unit_of(definition), units)
         for process in processes:
@@ -303,10 +314,9 @@ class _Composer:
         laid: dict[str, list[str]] = {}
         for switch in switches.values():
             if switch.targets:
-                effect = switch.code.replace("switch__", "effect__")
-                lines[effect] = parse(f"1 + {switch.code} * (({switch.influence.factor}) - 1)")
+                lines[switch.effect] = parse(f"1 + {switch.code} * (({switch.influence.factor}) - 1)")
                 for target in switch.targets:
-                    laid.setdefault(target, []).append(effect)
+                    laid.setdefault(target, []).append(switch.effect)
         for name, formula in (*((d.name, d.formula) for d in definitions), *((p.name, p.rate) for p in processes)):
             lines[name] = parse(" * ".join([f"({formula})", *laid[name]])) if name in laid else parse(formula)
         given = {state.name for state in states} | set(parameters)

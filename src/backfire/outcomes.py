@@ -8,8 +8,8 @@ extrema and crossings are its exact roots, never grid look-ups.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -63,13 +63,15 @@ class Watch:
     """What an arm was given and how it is judged.
 
     ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` the first day of
-    treatment of any arm, so that arms compare; ``surgery`` the day the primary is removed, if it is.
+    treatment of any arm, so that arms compare; ``surgery`` the day the primary is removed, if it is; ``units`` the
+    unit of the amounts of each agent.
     """
 
     doses: Sequence[Dose]
     course_agents: frozenset[str]
     start: float
     surgery: float | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
     rules: Rules = Rules()
 
 
@@ -151,9 +153,8 @@ class Course:
                 continue
             if spline is None:
                 return math.nan
-            if log:
-                spline = make_interp_spline(times, np.exp(values), k=spline.k)
-            total += float(spline.integrate(low, high))
+            plain = make_interp_spline(times, np.exp(values), k=spline.k) if log else spline
+            total += float(plain.integrate(low, high))
         return total
 
 
@@ -165,6 +166,11 @@ def _flat(spline: BSpline, lowest: float, values: Floats, times: Floats) -> list
     low, high = times[max(index - 1, 0)], times[min(index + 1, len(times) - 1)]
     roots = np.atleast_1d(PPoly.from_spline(spline.derivative()).roots(extrapolate=False))
     return [float(root) for root in roots if low <= root <= high]
+
+
+def counted(cells: Floats) -> Floats:
+    """Cells as they can be counted: less than one is none."""
+    return np.where(cells < ONE_CELL, 0.0, cells)
 
 
 def outcomes(trajectory: Trajectory, watch: Watch) -> dict[str, Outcome]:
@@ -182,7 +188,7 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         return
     rules, start, last = watch.rules, watch.start, float(trajectory.times[-1])
     end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
-    course = Course(trajectory, trajectory["burden"], logarithmic=True)
+    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True)
     first = course.at(start)
     day, nadir = course.minimum(start, end)
     level = max(nadir, ONE_CELL)
@@ -191,7 +197,7 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
     seen = not math.isnan(progression)
     yield Outcome("nadir", nadir, "cell", "smallest tumour burden after the start of treatment")
     yield Outcome("nadir_day", day - start, "day", "time of the nadir after the start of treatment")
-    yield Outcome("smallest_share", nadir / first, "1", "nadir as a share of the burden at the start of treatment")
+    yield Outcome("smallest_share", nadir / first if first > 0 else math.nan, "1", "nadir as a share of the burden at the start of treatment")
     yield Outcome("responded", float(nadir <= rules.response * first), "1", "1 if the nadir counts as a response")
     yield Outcome(
         "time_to_progression", (progression if seen else end) - start, "day",
@@ -201,7 +207,7 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         "regrowth_rate", math.log(rules.regrowth) / (doubled - progression) if doubled > progression else math.nan, "1/day",
         f"mean growth rate while the burden grows by {rules.regrowth:g} × after progression",
     )  # fmt: skip
-    yield Outcome("final_burden", float(trajectory["burden"][-1]), "cell", "tumour burden on the last day")
+    yield Outcome("final_burden", float(counted(trajectory["burden"])[-1]), "cell", "tumour burden on the last day")
     area = course.area(start, last)
     yield Outcome("burden_area", area, "cell*day", "area under the tumour burden from the start of treatment")
     total = trajectory["burden"][-1] + (trajectory["metastatic_burden"][-1] if "metastatic_burden" in trajectory else 0.0)
@@ -219,7 +225,7 @@ def _courses(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         return
     starts = course_starts(watch)
     last = float(trajectory.times[-1]) if watch.surgery is None else math.nextafter(watch.surgery, -math.inf)
-    course = Course(trajectory, trajectory["burden"], logarithmic=True)
+    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True)
     kills = []
     for index, start in enumerate(starts):
         end = starts[index + 1] if index + 1 < len(starts) else last
@@ -256,9 +262,7 @@ def _metastases(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
     if "metastatic_burden" not in trajectory:
         return
     end = float(trajectory.times[-1])
-    yield Outcome(
-        "metastatic_burden", float(trajectory["metastatic_burden"][-1]), "cell", "cells in metastases on the last day"
-    )
+    yield Outcome("metastatic_burden", float(trajectory["metastatic_burden"][-1]), "cell", "cells in metastases on the last day")
     if "seeding" in trajectory:
         seeded = Course(trajectory, trajectory["seeding"], logarithmic=False).area(watch.start, end)
         yield Outcome("seeded", seeded, "cell", "metastatic cells seeded from the start of treatment on")
@@ -285,10 +289,12 @@ def _factors(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         course = Course(trajectory, -trajectory[name], logarithmic=False)
         day, low = course.minimum(watch.start, float(trajectory.times[-1])) if rows.any() else (math.nan, math.nan)
         yield Outcome(f"peak_{name}", -low, "fold", f"largest {name} over its untreated level")
-        yield Outcome(f"peak_{name}_day", day - watch.start, "day", f"time of the peak of {name} after the start of treatment")
+        flat = not math.isfinite(low) or float(np.ptp(trajectory[name][rows])) <= 1e-9 * abs(low)
+        since = math.nan if flat else day - watch.start
+        yield Outcome(f"peak_{name}_day", since, "day", f"time of the peak of {name} after the start of treatment")
 
 
 def _doses(watch: Watch) -> Iterable[Outcome]:
     for agent in sorted({dose.agent for dose in watch.doses if dose.amount > 0}):
         total = math.fsum(dose.amount for dose in watch.doses if dose.agent == agent)
-        yield Outcome(f"given_{agent}", total, "EC50", f"{agent} given in total")
+        yield Outcome(f"given_{agent}", total, watch.units.get(agent, "EC50"), f"{agent} given in total")

@@ -108,13 +108,16 @@ class State:
     unit: str
     meaning: str
     initial: float | str = 0.0
-    counts_in: tuple[str, ...] = ()
+    counts_in: str | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "state")
         _required(self, "unit", "meaning")
-        if isinstance(self.counts_in, str):
-            object.__setattr__(self, "counts_in", (self.counts_in,))
+
+    @property
+    def totals(self) -> tuple[str, ...]:
+        """The totals this state is summed into."""
+        return (self.counts_in,) if isinstance(self.counts_in, str) else self.counts_in
 
     @property
     def is_cells(self) -> bool:
@@ -209,6 +212,11 @@ class Intervention:
         if not self.multiplies and not self.adds:
             raise DeclarationError(f"intervention `{self.name}` changes no state")
 
+    @property
+    def resects(self) -> bool:
+        """True for what removes without a dose, as surgery does: the primary is judged up to that day."""
+        return bool(self.multiplies) and not self.amount_unit
+
     def formulas(self) -> Iterator[tuple[str, str, Expression]]:
         """Triples (state, ``"multiply"`` or ``"add"``, formula)."""
         for state, text in self.multiplies.items():
@@ -217,7 +225,8 @@ class Intervention:
             yield state, "add", parse(text)
 
 
-Part = Parameter | State | Definition | Process | Influence | Intervention
+Named = Parameter | State | Definition | Process
+Part = Named | Influence | Intervention
 
 
 def option(meaning: str, *, example: Any, default: Any = dataclasses.MISSING) -> Any:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+CAUTION: Final = "illustrative, not clinically calibrated"
+"""Stands on every figure, table and page."""
+
 GRADES: Final[dict[str, str]] = {
     "article": "stated in the article",
     "paper": "stated in the abstract of the primary paper",

@@ -90,3 +90,10 @@ def promotes(
         factor=f"1 + {factor}_{slot}_gain * excess_{factor} / ({factor}_{slot}_half + excess_{factor})",
         meaning=f"{factor} promotes {slot}",
     )  # fmt: skip
+
+
+def joint_effect(agents: Sequence[str]) -> str:
+    """Formula of the joint effect of independent agents (Bliss): 1 - Π(1 - Eᵢ)."""
+    if len(agents) == 1:
+        return f"effect_{agents[0]}"
+    return "1 - " + " * ".join(f"(1 - effect_{agent})" for agent in sorted(agents))

@@ -73,9 +73,7 @@ class Scenario:
 
     def start_state(self) -> list[float]:
         """Initial values in the order of ``Network.state_names``."""
-        return [
-            self.values[state.initial] if isinstance(state.initial, str) else state.initial for state in self.network.states
-        ]
+        return [self.values[state.initial] if isinstance(state.initial, str) else state.initial for state in self.network.states]
 
     def doses(self, arm: str) -> tuple[Dose, ...]:
         """All doses of an arm, sorted by time; surgery has amount 0."""
@@ -220,9 +218,7 @@ def build(document: Document, name: str, mechanisms: Iterable[type[Mechanism]] =
 class _Builder:
     """Checks everything that the shape of a file alone does not show."""
 
-    def __init__(
-        self, document: Document, name: str, file: ScenarioFile | None, classes: Mapping[str, type[Mechanism]]
-    ) -> None:
+    def __init__(self, document: Document, name: str, file: ScenarioFile | None, classes: Mapping[str, type[Mechanism]]) -> None:
         self.document, self.name, self.file, self.classes = document, name, file, classes
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
@@ -282,10 +278,10 @@ class _Builder:
             except ValidationError as error:
                 self.problems += problems_of(error, self.document, model, ("mechanisms", label))
                 continue
-            options = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
-            if "infused" in options and "agents" in options:
-                options["infused"] = tuple(sorted({*options["infused"], *infused} & {*options["agents"]}))
-            made[label] = self.classes[kind](**options)
+            chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
+            if "infused" in chosen and "agents" in chosen:
+                chosen["infused"] = tuple(sorted({*chosen["infused"], *infused} & {*chosen["agents"]}))
+            made[label] = self.classes[kind](**chosen)
         return made
 
     def _network(self, mechanisms: Mapping[str, Mechanism]) -> Network | None:
@@ -382,7 +378,7 @@ class _Builder:
 
     def _rules(self, file: ScenarioFile) -> Rules:
         try:
-            return Rules(**file.outcomes.model_dump())
+            return Rules(**dict(file.outcomes))
         except UserError as error:
             word = str(error).split("`")[1]
             self.add(("outcomes", word), error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -35,9 +34,9 @@ class ParameterEntry(_Strict):
     """A parameter with its source; a plain number is allowed too."""
 
     value: Number = Field(description="the value, in `unit`")
-    unit: str | None = Field(None, description="unit of the value, if not the parameter's own; 1/hour is converted")
+    unit: str | None = Field(default=None, description="unit of the value, if not the parameter's own; 1/hour is converted")
     range: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="plausible range [low, high], in `unit`"
+        default=None, description="plausible range [low, high], in `unit`"
     )
     source: str = Field(min_length=1, description="where the value comes from")
     grade: str = Field(description=f"how far to trust it: {', '.join(GRADES)}")
@@ -88,7 +87,6 @@ class ScenarioFile(_Strict):
     outcomes: RulesEntry = Field(RulesEntry(), description="thresholds behind the outcomes")  # type: ignore[valid-type]
 
 
-@cache
 def options_model(mechanism: type[Mechanism]) -> type[BaseModel]:
     """The pydantic model of a mechanism's options, made from its dataclass fields."""
     hints = typing.get_type_hints(mechanism)
@@ -117,12 +115,14 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def problems_of(error: ValidationError, document: Document, model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[Problem]:
+def problems_of(
+    error: ValidationError, document: Document, model: type[BaseModel], at: tuple[str, ...] = ()
+) -> Iterator[Problem]:
     """pydantic's complaints as ours: with line, what was given, what is allowed and the nearest name."""
     for item in error.errors(include_url=False):
         place = (*at, *(part for part in item["loc"] if not _internal(part)))
         path: tuple[str | int, ...] = place if item["type"] != "missing" else place[:-1]
-        yield document.problem(path if path else place, _sentence(dict(item), place, model, document))
+        yield document.problem(path or place, _sentence(dict(item), place, model))
 
 
 def _internal(part: str | int) -> bool:
@@ -130,7 +130,7 @@ def _internal(part: str | int) -> bool:
     return isinstance(part, str) and (part in ("float", "ParameterEntry") or part.startswith(("constrained-", "function-")))
 
 
-def _sentence(item: Mapping[str, Any], place: tuple[str | int, ...], model: type[BaseModel], document: Document) -> str:
+def _sentence(item: Mapping[str, Any], place: tuple[str | int, ...], model: type[BaseModel]) -> str:
     given, kind, context = item["input"], item["type"], item.get("ctx", {})
     last = str(place[-1]) if place else ""
     match kind:

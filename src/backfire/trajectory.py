@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -89,4 +90,4 @@ class Trajectory:
         """Slices of rows within which nothing jumps: from event to event."""
         jumps = np.flatnonzero(np.nextafter(self.times[:-1], np.inf) == self.times[1:]) + 1
         edges = [0, *(int(jump) for jump in jumps), len(self.times)]
-        return tuple(slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True))
+        return tuple(slice(first, last) for first, last in itertools.pairwise(edges))

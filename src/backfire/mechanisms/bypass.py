@@ -14,10 +14,11 @@ class Bypass(Mechanism):
     """A blocked pathway releases a second one, which a secreted factor amplifies in a loop.
 
     dJ/dt = j·(1 + r·E + l·I⁺/(I½ + I⁺) - J)      dI/dt = i·(1 + s·J⁺ - I)
-    D = J⁺/(J½ + J⁺)      dW/dt = w·D·(1 - W) - v·W      growth × (1 - m·E·(1 - W·D))
+    D = J⁺/(J½ + J⁺)      dW/dt = w·D·(1 - W) - v·W      inhibition × (1 - W·D)      kill × (1 - W·D)
     J signal and I factor as fold over untreated, J⁺ and I⁺ what of the excess is not blocked, E the effect of the
-    inhibitor, W the share of growth rewired to the second pathway, D its push now. W grows over weeks, which is why the
-    inhibitor works first and fails later. The signal also promotes spread. Britschgi 2012 (A4).
+    inhibitor on its pathway, W the share of growth and survival rewired to the second pathway, D its push now. W grows
+    over weeks, which is why the inhibitor works first and fails later; it acts only while the signal lasts. The signal
+    also promotes spread. ``cytostasis`` brings the inhibition of growth, ``kill`` the kill. Britschgi 2012 (A4).
     """
 
     label = "bypass"
@@ -28,7 +29,7 @@ class Bypass(Mechanism):
 
     def parts(self) -> Iterator[Part]:
         signal, factor, inhibitor = self.signal, self.factor, self.inhibitor
-        yield from _rates(signal, factor, inhibitor)
+        yield from _rates(signal, factor)
         yield from renewing(
             State(signal, "fold", f"{signal} activity over its untreated level", 1.0),
             level=f"fold * (1 + {signal}_release * effect_{inhibitor} + {signal}_loop * excess_{factor}"
@@ -55,23 +56,21 @@ class Bypass(Mechanism):
             "reverting", kind="reverting", leaves="rewired", rate="reverting_rate * rewired",
             meaning="growth returns to the first pathway",
         )  # fmt: skip
-        yield Influence(
-            "inhibits_growth", on="growth",
-            factor=f"1 - {inhibitor}_growth_inhibition * effect_{inhibitor} * (1 - rewired * sustained)",
-            meaning=f"{inhibitor} slows growth as far as it is not rewired",
-        )  # fmt: skip
         yield Definition(
-            "sustained", "rewiring_drive", "1", f"share of rewired growth that {signal} sustains at the moment", open=True
+            "bypassed", "rewired * rewiring_drive", "1", f"share of growth and survival that {signal} sustains at the moment"
+        )
+        yield Influence(
+            "restores_growth", on=f"inhibition_by_{inhibitor}", factor="1 - bypassed",
+            meaning=f"{signal} sustains growth in spite of {inhibitor}",
+        )  # fmt: skip
+        yield Influence(
+            "protects_kill", on="kill", factor="1 - bypassed", optional=True, meaning=f"{signal} protects tumour cells from kill"
         )
         yield from promotes(signal, "seeding", 8.0, 1.5, "A4: the pathway drives spread; size assumed", "assumed", (0.5, 25.0))
         yield from promotes(signal, "outgrowth", 0.3, 1.5, "A4: metastases; size assumed", "assumed", (0.05, 2.0))
 
 
-def _rates(signal: str, factor: str, inhibitor: str) -> Iterator[Part]:
-    yield Parameter(
-        f"{inhibitor}_growth_inhibition", 0.95, "1", f"share of growth taken away at the full effect of {inhibitor}",
-        range=(0.3, 1.0), maximum=1.0, source="A4: the pathway drives growth; size assumed", grade="assumed",
-    )  # fmt: skip
+def _rates(signal: str, factor: str) -> Iterator[Part]:
     yield Parameter(
         f"{signal}_release", 1.0, "1", f"relative rise of {signal} when the first pathway is fully blocked",
         range=(0.3, 3.0), source="A4: 2-5-fold with the loop", grade="recalled",
@@ -97,11 +96,11 @@ def _rates(signal: str, factor: str, inhibitor: str) -> Iterator[Part]:
         range=(1.0, 12.0), source="A4: feedback within 4-24 h", grade="recalled",
     )  # fmt: skip
     yield Parameter(
-        f"{signal}_rewiring_half", 0.5, "fold", f"excess of {signal} with half its push towards rewiring",
-        range=(0.1, 3.0), source="assumed: below the excess that is seen", grade="assumed",
+        f"{signal}_rewiring_half", 0.3, "fold", f"excess of {signal} with half its push towards rewiring",
+        range=(0.05, 2.0), source="assumed: below the excess that is seen", grade="assumed",
     )  # fmt: skip
     yield Parameter(
-        "rewiring_rate", 0.08, "1/day", "rate at which growth is rewired under full push",
+        "rewiring_rate", 0.06, "1/day", "rate at which growth is rewired under full push",
         range=(0.02, 0.3), source="A4: works first, fails later: weeks; size assumed", grade="assumed",
     )  # fmt: skip
     yield Parameter(

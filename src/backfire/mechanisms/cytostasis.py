@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.parts import Influence, Mechanism, Parameter, Part, option
+from backfire.parts import Definition, Influence, Mechanism, Parameter, Part, option
 
 
 @dataclass(frozen=True)
 class Cytostasis(Mechanism):
     """Drugs slow division without killing, as kinase inhibitors do.
 
-    growth × (1 - m·E), with m the largest inhibition and E the effect of the agent.
+    growth × (1 - i)      outgrowth × (1 - i)      i = m·E, m the largest inhibition, E the effect of the agent.
+    The agent reaches metastases too. The inhibition is open: a bypass of the blocked pathway takes some of it back.
     """
 
     label = "cytostasis"
@@ -25,7 +26,15 @@ class Cytostasis(Mechanism):
                 f"{agent}_growth_inhibition", 0.9, "1", f"share of growth taken away at the full effect of {agent}",
                 range=(0.1, 1.0), maximum=1.0, source="assumed: the pathway drives most of the division", grade="assumed",
             )  # fmt: skip
+            yield Definition(
+                f"inhibition_by_{agent}", f"{agent}_growth_inhibition * effect_{agent}", "1",
+                f"share of growth that {agent} takes away at the moment", open=True,
+            )  # fmt: skip
             yield Influence(
-                f"{agent}_slows_growth", on="growth", factor=f"1 - {agent}_growth_inhibition * effect_{agent}",
+                f"{agent}_slows_growth", on="growth", factor=f"1 - inhibition_by_{agent}",
                 meaning=f"{agent} slows division",
+            )  # fmt: skip
+            yield Influence(
+                f"{agent}_slows_outgrowth", on="outgrowth", factor=f"1 - inhibition_by_{agent}", optional=True,
+                meaning=f"{agent} slows division in metastases",
             )  # fmt: skip

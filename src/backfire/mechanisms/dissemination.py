@@ -32,8 +32,8 @@ class Dissemination(Mechanism):
             range=(0.5, 1.0), maximum=1.0, source="Iwata, Benzekry: 0.5 to 1", grade="recalled",
         )  # fmt: skip
         yield Parameter(
-            "outgrowth_rate", 0.15, "1/day", "growth rate of metastases",
-            range=(0.02, 0.4), source="assumed: about that of the primary", grade="assumed",
+            "outgrowth_rate", 0.1, "1/day", "growth rate of metastases",
+            range=(0.02, 0.4), source="assumed: somewhat slower than the primary", grade="assumed",
         )  # fmt: skip
         yield Parameter(
             "metastatic_capacity", 1e8, "cell", "cells that all metastases together can reach",

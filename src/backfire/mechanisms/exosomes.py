@@ -43,7 +43,7 @@ class Exosomes(Mechanism):
         yield excess(cargo)
         yield from renewing(
             State(chemokine, "fold", f"{chemokine} in the lung over its untreated level", 1.0),
-            level=f"fold * (1 + {chemokine}_gain * excess_{cargo} / ({cargo}_half_effect + excess_{cargo}))",
+            level=f"fold * (1 + {chemokine}_rise * excess_{cargo} / ({cargo}_half_effect + excess_{cargo}))",
             rate=f"{chemokine}_clearance_rate",
         )
         yield excess(chemokine)
@@ -53,8 +53,8 @@ class Exosomes(Mechanism):
             rate=f"{niche}_turnover_rate",
         )
         yield excess(niche)
-        yield from promotes(niche, "seeding", 8.0, 1.5, "A1: arriving cells survive; size assumed", "assumed", (0.5, 25.0))
-        yield from promotes(niche, "outgrowth", 0.5, 1.5, "A1: arriving cells grow; size assumed", "assumed", (0.05, 2.0))
+        yield from promotes(niche, "seeding", 10.0, 1.5, "A1: arriving cells survive; size assumed", "assumed", (0.5, 25.0))
+        yield from promotes(niche, "outgrowth", 0.4, 1.5, "A1: arriving cells grow; size assumed", "assumed", (0.05, 2.0))
 
 
 def _gains(cargo: str, chemokine: str, niche: str) -> Iterator[Part]:
@@ -71,7 +71,7 @@ def _gains(cargo: str, chemokine: str, niche: str) -> Iterator[Part]:
         range=(0.4, 10.0), source="assumed: within the excess that is seen", grade="assumed",
     )  # fmt: skip
     yield Parameter(
-        f"{chemokine}_gain", 5.0, "1", f"largest relative rise of {chemokine}",
+        f"{chemokine}_rise", 5.0, "1", f"largest relative rise of {chemokine}",
         range=(1.0, 15.0), source="assumed: several-fold", grade="assumed",
     )  # fmt: skip
     yield Parameter(

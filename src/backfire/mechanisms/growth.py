@@ -25,9 +25,7 @@ class Growth(Mechanism):
 
     label = "growth"
 
-    law: Literal["logistic", "gompertz", "exponential"] = option(
-        "law of growth", default="logistic", example="logistic"
-    )
+    law: Literal["logistic", "gompertz", "exponential"] = option("law of growth", default="logistic", example="logistic")
 
     def parts(self) -> Iterator[Part]:
         yield Parameter(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backfire.parts import Definition, Mechanism, Parameter, Part, Process, State, option
+from backfire.responses import joint_effect
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,3 @@ class Hibernation(Mechanism):
             "hibernating_death", kind="hibernating_death", leaves="hibernating",
             rate="hibernating_death_rate * hibernating", meaning="death of hibernating cells",
         )  # fmt: skip
-
-
-def joint_effect(agents: Sequence[str]) -> str:
-    """Formula of the joint effect of independent agents (Bliss): 1 - Π(1 - Eᵢ)."""
-    if len(agents) == 1:
-        return f"effect_{agents[0]}"
-    return "1 - " + " * ".join(f"(1 - effect_{agent})" for agent in sorted(agents))

@@ -37,6 +37,4 @@ class Kill(Mechanism):
                     range=(0.5, 40.0), source="assumed: a course kills 90-99 % of active cells", grade="assumed",
                 )  # fmt: skip
                 rate = f"{agent}_kill_per_growth * effect_{agent} * proliferation_rate * active"
-            yield Process(
-                f"kill_by_{agent}", kind="kill", leaves="active", rate=rate, meaning=f"kill of active cells by {agent}"
-            )
+            yield Process(f"kill_by_{agent}", kind="kill", leaves="active", rate=rate, meaning=f"kill of active cells by {agent}")

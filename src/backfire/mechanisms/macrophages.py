@@ -33,11 +33,11 @@ class Macrophages(Mechanism):
             range=(0.07, 0.33), source="A0: macrophages live 3-14 days", grade="recalled",
         )  # fmt: skip
         yield Parameter(
-            "macrophage_recruitment", 0.6, "1", "relative rise of macrophages at the full host response",
+            "macrophage_recruitment", 0.5, "1", "relative rise of macrophages at the full host response",
             range=(0.2, 1.5), source="A0: about +40 % macrophages in treated mice", grade="paper",
         )  # fmt: skip
         yield Parameter(
-            f"{factor}_activation", 5.0, "1", f"relative rise of {factor} secretion per macrophage at the full response",
+            f"{factor}_activation", 3.5, "1", f"relative rise of {factor} secretion per macrophage at the full response",
             range=(1.0, 15.0), source="assumed: several-fold, surge within a day", grade="assumed",
         )  # fmt: skip
         yield Parameter(
@@ -55,7 +55,7 @@ class Macrophages(Mechanism):
             rate=f"{factor}_clearance_rate",
         )
         yield excess(factor)
-        yield from protects(factor, 3.0, "A0: macrophages confer resistance; size assumed", "assumed", (0.5, 20.0))
-        yield from promotes(factor, "growth", 1.0, 2.0, "A0: the factor feeds proliferation; size assumed", "assumed", (0.1, 3.0))
-        yield from promotes(factor, "seeding", 6.0, 2.0, "A0: more spread; size assumed", "assumed", (0.5, 20.0))
-        yield from promotes(factor, "outgrowth", 0.3, 2.0, "A0: more aggressive; size assumed", "assumed", (0.05, 1.0))
+        yield from protects(factor, 5.0, "A0: macrophages confer resistance; size assumed", "assumed", (0.5, 20.0))
+        yield from promotes(factor, "growth", 0.3, 2.0, "A0: the factor feeds proliferation; size assumed", "assumed", (0.1, 3.0))
+        yield from promotes(factor, "seeding", 12.0, 2.0, "A0: more spread; size assumed", "assumed", (0.5, 20.0))
+        yield from promotes(factor, "outgrowth", 0.35, 2.0, "A0: more aggressive; size assumed", "assumed", (0.05, 1.0))

@@ -49,9 +49,7 @@ def _agent(agent: str, infused: bool) -> Iterator[Part]:
     )  # fmt: skip
     if infused:
         yield State(f"{agent}_infusion", "EC50/day", f"current infusion rate of {agent}")
-        yield Process(
-            f"{agent}_inflow", kind="inflow", enters=agent, rate=f"{agent}_infusion", meaning=f"infusion of {agent}"
-        )
+        yield Process(f"{agent}_inflow", kind="inflow", enters=agent, rate=f"{agent}_infusion", meaning=f"infusion of {agent}")
     yield Definition(
         f"effect_{agent}", f"hill({agent}, {agent}_ec50, {agent}_hill)", "1",
         f"effect of {agent}, as a share of its largest", open=True,

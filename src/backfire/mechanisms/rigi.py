@@ -29,11 +29,11 @@ class RigI(Mechanism):
     def parts(self) -> Iterator[Part]:
         drug = self.sensitised_by
         yield Parameter(
-            "interferon_gain", 12.0, "1", "relative rise of interferon at the full effect of the agonist",
+            "interferon_rise", 12.0, "1", "relative rise of interferon at the full effect of the agonist",
             range=(3.0, 40.0), source="A2: interferon response; size assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
-            "interferon_gain_by_drug", 0.3, "1", "relative rise of interferon through the drug alone",
+            "interferon_rise_by_drug", 0.15, "1", "relative rise of interferon through the drug alone",
             range=(0.0, 1.5), source="A2: inflammation that does not suffice; size assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
@@ -45,16 +45,16 @@ class RigI(Mechanism):
             range=(1.0, 15.0), source="assumed: within the excess that is seen", grade="assumed",
         )  # fmt: skip
         yield Parameter(
-            "innate_kill_rate", 0.08, "1/day", "kill rate of unexposed cells by fully activated innate immunity",
+            "innate_kill_rate", 0.12, "1/day", "kill rate of unexposed cells by fully activated innate immunity",
             range=(0.01, 0.4), source="A2: the agonist alone does not clear the tumour; size assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
-            "drug_sensitisation", 6.0, "1", "relative rise of innate kill of cells under full drug effect",
+            "drug_sensitisation", 8.0, "1", "relative rise of innate kill of cells under full drug effect",
             range=(1.0, 20.0), source="A2: drug-exposed cells are attacked most; size assumed", grade="assumed",
         )  # fmt: skip
         yield from renewing(
             State("interferon", "fold", "interferon over its untreated level", 1.0),
-            level=f"fold * (1 + interferon_gain * effect_{self.agonist} + interferon_gain_by_drug * effect_{drug})",
+            level=f"fold * (1 + interferon_rise * effect_{self.agonist} + interferon_rise_by_drug * effect_{drug})",
             rate="interferon_clearance_rate",
         )
         yield excess("interferon")

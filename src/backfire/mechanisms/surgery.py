@@ -24,6 +24,4 @@ class Surgery(Mechanism):
             "surgical_residue", 1e-9, "1", "share of the primary that surgery leaves behind (ε)",
             range=(0.0, 0.01), maximum=1.0, source="assumed: complete resection", grade="assumed",
         )  # fmt: skip
-        yield Intervention(
-            "surgery", "resection of the primary tumour", multiplies={cells: "surgical_residue" for cells in self.of}
-        )
+        yield Intervention("surgery", "resection of the primary tumour", multiplies=dict.fromkeys(self.of, "surgical_residue"))

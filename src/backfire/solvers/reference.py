@@ -91,7 +91,7 @@ class Solution:
             self.states.append(state.copy())
 
 
-class _Stop(Exception):
+class _Stop(Exception):  # noqa: N818  a signal, not an error
     """Ends a run from inside with a status."""
 
     def __init__(self, status: Status, message: str) -> None:
@@ -152,9 +152,12 @@ class _Run:
         for event in events:
             index = self.problem.state_names.index(event.state)
             self.state[index] = self.state[index] * event.multiply + event.add
-        for index in self.cells:
-            if self.state[index] < ONE_CELL <= before[index]:
-                self.state[index] = 0.0
+        if ((self.state[self.cells] < ONE_CELL) & (before[self.cells] >= ONE_CELL)).any():
+            self._clear()
+
+    def _clear(self) -> None:
+        """When a compartment dies out, fragments of less than a cell elsewhere go too: fed by it, they are not cells."""
+        self.state[self.cells[self.state[self.cells] < ONE_CELL]] = 0.0
 
     def _rates(self, _: float, state: Floats) -> list[float]:
         self.out.evaluations += 1
@@ -266,6 +269,7 @@ class _Run:
         if before > self.out.times[-1]:
             self.out.note(before, self._shown(day))
         self.state[index] = 0.0
+        self._clear()
         self.out.note(day, self._shown(day))
 
     def _shown(self, day: float) -> Floats:

@@ -1,0 +1,191 @@
+"""Run folders: what ``backfire run`` leaves behind, and how it is read back without simulating.
+
+``<out>/<scenario>/`` holds ``manifest.json`` (resolved scenario, versions, hash, solver settings, statuses),
+``outcomes.csv``, ``trajectories.csv`` (tidy: arm, day, name, value, unit) and ``comparison.png``. Every file is written
+under a temporary name and then renamed: a run that is cut off leaves whole files or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import importlib.metadata
+import io
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from backfire.errors import RefusedError, StorageError
+from backfire.parts import Mechanism
+from backfire.references import CAUTION
+from backfire.scenario import parse_data
+from backfire.simulation import Result
+from backfire.solvers.reference import Settings
+from backfire.trajectory import Status, Trajectory
+
+FORMAT: Final = 1
+_LIBRARIES: Final = ("backfire", "numpy", "scipy", "sympy", "pydantic", "matplotlib")
+
+
+def prepare_folder(out: Path, scenario: str) -> Path:
+    """The folder of one scenario below ``out``, made and probed for writing before anything is computed.
+
+    Raises RefusedError for links where a folder should be, StorageError if nothing can be written.
+    """
+    folder = out / scenario
+    for part in (out, folder):
+        if part.is_symlink():
+            raise RefusedError(f"{part} is a symbolic link; give a real folder with --out")
+        if part.exists() and not part.is_dir():
+            raise RefusedError(f"{part} is a file; give a folder with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, probe = tempfile.mkstemp(dir=folder, prefix=".probe.")
+        os.close(handle)
+        os.unlink(probe)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    return folder
+
+
+def save(result: Result, folder: Path) -> None:
+    """Write manifest, outcomes and trajectories of a result; the manifest last."""
+    write_file(folder / "trajectories.csv", trajectories_csv(result))
+    write_file(folder / "outcomes.csv", outcomes_csv(result))
+    write_file(folder / "manifest.json", to_json(manifest(result)))
+
+
+def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
+    """A stored run as a Result, without simulating: outcomes and figures are computed from its recorded rows.
+
+    ``mechanisms`` are classes of yours that its scenario uses. Raises StorageError if the folder is incomplete.
+    """
+    place = Path(folder)
+    try:
+        stored = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+        scenario = parse_data(stored["scenario"], stored["name"], mechanisms)
+        settings = Settings(**stored["solver"])
+        trajectories = _read_trajectories(place / "trajectories.csv", stored["arms"])
+    except OSError as error:
+        raise StorageError(
+            f"{place}: not a complete run ({error.strerror or error}: {Path(error.filename or '').name})"
+        ) from None
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise StorageError(f"{place}: the stored run is damaged ({error}); run the scenario again") from None
+    if stored["hash"] != scenario.hash:
+        raise StorageError(f"{place}: the manifest does not match its own hash {stored['hash']}; run the scenario again")
+    return Result(scenario, trajectories, settings)
+
+
+def manifest(result: Result) -> dict[str, Any]:
+    """What was run, with what, and how it ended."""
+    scenario = result.scenario
+    return {
+        "format": FORMAT,
+        "caution": CAUTION,
+        "name": scenario.name,
+        "hash": scenario.hash,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "solver": dataclasses.asdict(result.settings),
+        "arms": {
+            arm: {"status": item.status.word, "message": item.message, "evaluations": item.steps, "rows": len(item.times)}
+            for arm, item in result.trajectories.items()
+        },
+        "warnings": list(scenario.warnings),
+        "scenario": scenario.resolved(),
+    }
+
+
+def trajectories_csv(result: Result) -> str:
+    """All trajectories as tidy CSV with full precision; failed rows have empty values."""
+    text = io.StringIO()
+    text.write("arm,day,name,value,unit\n")
+    for arm, item in result.trajectories.items():
+        days = [repr(day) for day in item.times.tolist()]
+        for column, (name, unit) in enumerate(zip(item.names, item.units, strict=True)):
+            values = item.values[:, column].tolist()
+            text.writelines(
+                f"{arm},{day},{name},{'' if math.isnan(value) else repr(value)},{unit}\n"
+                for day, value in zip(days, values, strict=True)
+            )
+    return text.getvalue()
+
+
+def outcomes_csv(result: Result) -> str:
+    """Outcomes as tidy CSV, one row per arm and outcome."""
+    rows = result.outcome_rows()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["arm"], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def to_json(data: Mapping[str, Any] | list[Any]) -> str:
+    """Strict JSON: what is not a number is null, and never the words NaN or Infinity."""
+    return json.dumps(_strict(data), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _strict(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {str(key): _strict(value) for key, value in data.items()}
+    return [_strict(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file atomically; raises StorageError if the disk does not take it."""
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _read_trajectories(path: Path, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Trajectory]:
+    """Rows back into arrays; relies on nothing but the tidy columns."""
+    columns: dict[str, dict[str, tuple[list[float], list[float], str]]] = {arm: {} for arm in arms}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            days, values, _ = columns[row["arm"]].setdefault(row["name"], ([], [], row["unit"]))
+            days.append(float(row["day"]))
+            values.append(float(row["value"]) if row["value"] else math.nan)
+    made = {}
+    for arm, about in arms.items():
+        names = tuple(columns[arm])
+        times = np.array(columns[arm][names[0]][0])
+        if len(times) != about["rows"]:
+            raise ValueError(f"{len(times)} of {about['rows']} rows of arm {arm}")
+        table = np.column_stack([columns[arm][name][1] for name in names])
+        units = tuple(columns[arm][name][2] for name in names)
+        made[arm] = Trajectory(
+            arm, times, names, units, table, Status[str(about["status"]).upper()], about["message"], about["evaluations"]
+        )
+    return made

@@ -1,0 +1,196 @@
+"""Run the arms of a scenario side by side and read off their outcomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from backfire import codegen
+from backfire.errors import UserError, unknown
+from backfire.expressions import parse
+from backfire.network import Network
+from backfire.outcomes import Outcome, Watch, outcomes
+from backfire.scenario import Scenario
+from backfire.schedule import Event
+from backfire.solvers.reference import Problem, Settings, solve
+from backfire.trajectory import Floats, Status, Trajectory
+
+if TYPE_CHECKING:
+    import pandas
+
+SETTLING: Final = tuple(2.0**-power for power in range(7, 1, -1))
+"""Days after every event at which values are recorded too, so that fast answers to a dose are seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What ``simulate`` gives: one trajectory per arm, and everything computed from them."""
+
+    scenario: Scenario
+    trajectories: Mapping[str, Trajectory]
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def ok(self) -> bool:
+        """True if every arm ended well."""
+        return all(trajectory.status.good for trajectory in self.trajectories.values())
+
+    @cached_property
+    def outcomes(self) -> dict[str, dict[str, Outcome]]:
+        """Arm → name → outcome, computed from the recorded rows."""
+        return {arm: outcomes(trajectory, watch(self.scenario, arm)) for arm, trajectory in self.trajectories.items()}
+
+    def outcome_rows(self) -> list[dict[str, object]]:
+        """One row per arm and outcome: value, unit, observed, and the change against untreated and reference.
+
+        Changes are ratios, for days differences; None where there is nothing to compare with.
+        """
+        rows: list[dict[str, object]] = []
+        for arm, found in self.outcomes.items():
+            for name, item in found.items():
+                row: dict[str, object] = {
+                    "arm": arm, "outcome": name, "value": item.value, "unit": item.unit, "observed": item.observed,
+                }  # fmt: skip
+                for title, other in (("untreated", self.scenario.untreated), ("reference", self.scenario.reference)):
+                    row[f"against_{title}"] = self.change(name, arm, other)
+                row["compared_as"] = "difference" if item.unit == "day" else "ratio"
+                row["status"] = self.trajectories[arm].status.word
+                rows.append(row)
+        return rows
+
+    def change(self, name: str, arm: str, other: str | None) -> float | None:
+        """Outcome ``name`` of ``arm`` against that of ``other``: difference for days, else ratio; None if undefined."""
+        if other is None or other == arm or name not in self.outcomes.get(other, {}):
+            return None
+        mine, theirs = self.outcomes[arm][name], self.outcomes[other][name]
+        if mine.unit == "day":
+            return mine.value - theirs.value if math.isfinite(mine.value - theirs.value) else None
+        if not math.isfinite(mine.value) or not math.isfinite(theirs.value) or theirs.value == 0:
+            return None
+        return mine.value / theirs.value
+
+    def table(self) -> pandas.DataFrame:
+        """``outcome_rows`` as a DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.outcome_rows())
+
+    def frame(self) -> pandas.DataFrame:
+        """All trajectories as a tidy DataFrame: arm, day, name, value, unit."""
+        import pandas
+
+        pieces = []
+        for arm, trajectory in self.trajectories.items():
+            count, width = trajectory.values.shape
+            pieces.append(
+                pandas.DataFrame(
+                    {
+                        "arm": np.repeat(arm, count * width),
+                        "day": np.tile(trajectory.times, width),
+                        "name": np.repeat(trajectory.names, count),
+                        "value": trajectory.values.T.ravel(),
+                        "unit": np.repeat(trajectory.units, count),
+                    }
+                )
+            )
+        return pandas.concat(pieces, ignore_index=True)
+
+
+def simulate(
+    scenario: Scenario,
+    arms: Iterable[str] | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Result:
+    """Simulate the arms of a scenario (all, or those named) with the reference solver.
+
+    ``progress`` is called with the name of each arm before it runs. A failing arm carries its status; it does not
+    raise. Raises UserError for arms that do not exist.
+    """
+    chosen = list(dict.fromkeys(arms)) if arms is not None else list(scenario.arms)
+    for arm in chosen:
+        if arm not in scenario.arms:
+            raise UserError(unknown("arm", arm, scenario.arms))
+    used = settings or Settings()
+    code = codegen.generate(scenario.network)
+    trajectories = {}
+    for arm in chosen:
+        if progress is not None:
+            progress(arm)
+        trajectories[arm] = _run(scenario, arm, code, used)
+    return Result(scenario, trajectories, used)
+
+
+def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
+    """The days to record: a grid of step ``every``, both ends, and a few moments after every event."""
+    count = math.floor(days / every + 1e-9)
+    grid = [min(index * every, days) for index in range(count + 1)]
+    settling = [event.time + offset for event in events for offset in SETTLING if offset < every]
+    wanted = {0.0, days, *grid, *(day for day in settling if day < days)}
+    return np.array(sorted(wanted))
+
+
+def _run(scenario: Scenario, arm: str, code: codegen.Code, settings: Settings) -> Trajectory:
+    network = scenario.network
+    events = scenario.events(arm)
+    cells = [state.is_cells for state in network.states]
+    problem = Problem(
+        code=code,
+        state_names=network.state_names,
+        start=np.array(scenario.start_state()),
+        constants=np.array(scenario.constants()),
+        events=events,
+        record=record_days(scenario.days, scenario.record_every, events),
+        cells=cells,
+        amounts=[state.unit != "1" for state in network.states],
+    )
+    solution = solve(problem, settings)
+    times, states = np.array(solution.times), np.array(solution.states)
+    return observed(network, scenario.constants(), arm, times, states, solution.status, solution.message, solution.evaluations)
+
+
+def observed(
+    network: Network,
+    constants: list[float],
+    arm: str,
+    times: Floats,
+    states: Floats,
+    status: Status,
+    message: str,
+    steps: int,
+) -> Trajectory:
+    """A trajectory with all observables, computed from states (n, number of states)."""
+    with np.errstate(all="ignore"):
+        columns = codegen.generate(network).observe([*states.T], constants)
+    extra = np.column_stack([np.broadcast_to(column, times.shape) for column in columns])
+    names = (*network.state_names, *network.observables)
+    units = (*(state.unit for state in network.states), *network.observables.values())
+    return Trajectory(arm, times, names, units, np.hstack([states, extra]), status, message, steps)
+
+
+def _course_agents(scenario: Scenario) -> frozenset[str]:
+    """The agents whose doses make the courses: those of the reference arm, and all that drive a process of kind kill."""
+    reference = scenario.doses(scenario.reference) if scenario.reference else ()
+    agents = {dose.agent for dose in reference if dose.amount > 0}
+    read = {name for process in scenario.network.processes if process.kind == "kill" for name in parse(process.rate).names}
+    return frozenset(agents | {agent for agent in scenario.network.interventions if f"effect_{agent}" in read})
+
+
+def watch(scenario: Scenario, arm: str) -> Watch:
+    """How an arm is judged: its doses, the courses, and the common first day of treatment."""
+    starts = [dose.time for other in scenario.arms for dose in scenario.doses(other) if dose.amount > 0]
+    doses = scenario.doses(arm)
+    surgeries = [dose.time for dose in doses if scenario.network.interventions[dose.agent].resects]
+    return Watch(
+        doses=doses,
+        course_agents=_course_agents(scenario),
+        start=min(starts, default=0.0),
+        surgery=min(surgeries, default=None),
+        units={name: item.amount_unit for name, item in scenario.network.interventions.items()},
+        rules=scenario.rules,
+    )
