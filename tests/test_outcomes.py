@@ -34,7 +34,8 @@ def recorded(times: Floats, **columns: Floats) -> Trajectory:
 
 
 def watching(start: float = 0.0, doses: Sequence[Dose] = (), surgery: float | None = None, rules: Rules | None = None) -> Watch:
-    return Watch(doses, frozenset(dose.agent for dose in doses), start, surgery, rules or Rules())
+    agents = frozenset(dose.agent for dose in doses)
+    return Watch(doses=doses, course_agents=agents, start=start, surgery=surgery, rules=rules or Rules())
 
 
 def read(trajectory: Trajectory, watch: Watch | None = None) -> dict[str, Outcome]:
@@ -89,13 +90,20 @@ def test_the_regrowth_rate() -> None:
     assert found["regrowth_rate"].value == pytest.approx(math.log(2) / float(days[1] - days[0]), rel=1e-7)
 
 
-@given(st.floats(-0.2, 0.2), st.floats(2, 9))
+@given(st.floats(-0.1, 0.2), st.floats(3, 9))
 def test_areas(rate: float, size: float) -> None:
     times = grid(60)
     found = read(recorded(times, burden=10**size * np.exp(rate * times)))
-    exactly = 10**size * 60 if rate == 0 else 10**size * math.expm1(60 * rate) / rate if abs(rate) > 1e-12 else 10**size * 60
+    exactly = 10**size * (math.expm1(60 * rate) / rate if abs(rate) > 1e-12 else 60.0)
     assert found["burden_area"].value == pytest.approx(exactly, rel=1e-8)
     assert found["final_burden"].value == pytest.approx(10**size * math.exp(60 * rate), rel=1e-15)
+
+
+def test_the_area_of_a_tumour_that_fades_away() -> None:
+    """Below one cell counts as none, which must not spoil the course above it."""
+    times = grid(60)
+    found = read(recorded(times, burden=1e2 * np.exp(-0.125 * times)))
+    assert found["burden_area"].value == pytest.approx((1e2 - 1) / 0.125, rel=2e-3)
 
 
 @pytest.mark.parametrize("rate", [-0.1, -0.01])
@@ -212,9 +220,9 @@ def test_log_kill_of_courses() -> None:
 def test_courses_are_separated_by_pauses() -> None:
     days = [0, 1, 2, 8, 15, 21.5]
     doses = [Dose(day, "drug", 1) for day in days] + [Dose(30, "other", 1)]
-    watch = Watch(doses, frozenset({"drug"}), 0.0, None, Rules(course_gap=6.4))
-    assert course_starts(watch) == [0, 15, 21.5]
-    assert course_starts(Watch(doses, frozenset({"drug"}), 0.0, None, Rules(course_gap=6.5))) == [0, 15]
+    for gap, starts in ((6.4, [0, 15, 21.5]), (6.5, [0, 15]), (7.0, [0]), (0.9, days)):
+        watch = Watch(doses=doses, course_agents=frozenset({"drug"}), start=0.0, rules=Rules(course_gap=gap))
+        assert course_starts(watch) == starts
 
 
 def test_mean_rates_are_weighted_with_cells() -> None:

@@ -26,14 +26,13 @@ def blocks() -> list[tuple[str, str]]:
 
 
 def output_of(command: str, folder: Path) -> str:
-    """stdout and stderr of a README command, as a terminal shows them, without trailing blanks."""
+    """stdout, then stderr of a README command, without trailing blanks."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # stderr is appended, not mixed in: the order in which two streams reach a pipe is nobody's promise
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
     )
-    lines = [line.rstrip() for line in (done.stdout + done.stderr).splitlines()]
-    return "\n".join(line for line in lines if line) + "\n"
+    return "\n".join(line.rstrip() for line in (done.stdout + done.stderr).strip("\n").splitlines()) + "\n"
 
 
 def prepare(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -393,7 +394,7 @@ def test_the_error_follows_the_tolerance(method: str) -> None:
     slope = -np.polyfit(decades, np.log10(np.maximum(errors, 1e-15)), 1)[0]
     assert 0.7 <= slope <= 1.3, (slope, errors)
     # LSODA chooses orders and steps by luck as well: an error may rise by a little where the one before was lucky
-    assert all(later <= 5 * earlier for earlier, later in zip(errors[:-1], errors[1:], strict=True)), errors
+    assert all(later <= 5 * earlier for earlier, later in pairwise(errors)), errors
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_infusion_rates_return_to_exactly_nothing(given_infusions: list[tuple[in
     assert rows[-1].add == 0
     assert all(event.multiply == 0 and event.add >= 0 for event in rows)
     delivered = math.fsum(
-        event.add * (after.time - event.time) for event, after in zip(rows[:-1], rows[1:], strict=True)
+        event.add * (after.time - event.time) for event, after in pairwise(rows)
     )
     assert delivered == pytest.approx(math.fsum(amount * count for _, _, amount, count in given_infusions), rel=1e-9)
 

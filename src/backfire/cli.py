@@ -233,7 +233,8 @@ def _print_outcomes(result: Result) -> None:
         unit = next(found[name].unit for found in result.outcomes.values() if name in found)
         cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
         rows.append((f"{name.replace('_', ' ')}\n  {'' if unit == '1' else unit}".rstrip(), *cells))
-    _table(("", *(arm.replace("_", " ") for arm in result.outcomes)), rows, title=scenario.title, lines=True)
+    _print(scenario.title)
+    _table(("", *(arm.replace("_", " ") for arm in result.outcomes)), rows, numbers=True)
     against = f", then against {scenario.reference}" if scenario.reference else ""
     _print(f"below each value: against untreated{against} (× ratio, days as difference). > not seen until then.")
     _print(f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n")
@@ -245,7 +246,7 @@ def _outcome_cell(result: Result, arm: str, name: str) -> str:
         return "–"
     others = (result.scenario.untreated, result.scenario.reference)
     changes = [_change_text(item, result.change(name, arm, other)) for other in others if other is not None]
-    return f"{_value_text(item)}\n{'  '.join(change or '·' for change in changes)}"
+    return f"{_value_text(item)}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
 
 
 def _value_text(item: Outcome) -> str:
@@ -261,7 +262,7 @@ def _change_text(item: Outcome, change: float | None) -> str:
 
     if change is None or item.name in ("eradicated", "responded"):
         return ""
-    return f"{change:+.1f}" if item.unit == "day" else f"×{number(change)}"
+    return f"{change + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
 
 
 def _report_failures(result: Result) -> int:
@@ -282,14 +283,14 @@ def _console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, lines: bool = False) -> None:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, head in enumerate(heads):
-        table.add_column(Text(head), justify="right" if lines and index else "left")
+        table.add_column(Text(head), justify="right" if numbers and index else "left")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     _console().print(table)

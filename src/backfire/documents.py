@@ -6,6 +6,7 @@ module bounds size and nesting before parsing, and finds the line of any key aft
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -23,6 +24,9 @@ LONGEST_INTEGER = 30
 _PART = r"(?:[A-Za-z0-9_-]+|\"[^\"\n]*\"|'[^'\n]*')"
 _KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 _TABLE = re.compile(rf"\s*\[\[?\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]\]?")
+_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'")
+_DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:[A-Za-z0-9_-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}")
+_DIGITS = re.compile(rf"(?<![A-Za-z0-9_-])[0-9][0-9A-Fa-f_xob]{{{LONGEST_INTEGER},}}")
 _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
@@ -56,7 +60,11 @@ def parse_document(text: str, name: str) -> Document:
     """Parse TOML text that a user calls ``name``; raises DocumentError with file and line."""
     _check_bounds(text, name)
     try:
-        data = tomllib.loads(text)
+        data = tomllib.loads(text, parse_float=_exact_float)
+    except _RangeError as error:
+        written = str(error)
+        line = next((number for number, line in enumerate(text.split("\n"), start=1) if written in line), 0)
+        raise DocumentError([Problem(name, line, "", f"{echo(written)} is beyond the range of double precision")]) from None
     except tomllib.TOMLDecodeError as error:
         raise DocumentError([_syntax(str(error), text, name)]) from None
     except (RecursionError, ValueError) as error:
@@ -72,12 +80,13 @@ def _text(path: Path, name: str) -> str:
 
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise refuse("is not a regular file")
+        with os.fdopen(handle, "rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         raise refuse(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from None
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise refuse("is not a regular file")
-        raw = file.read(LARGEST_FILE + 1)
     if len(raw) > LARGEST_FILE:
         raise refuse(f"is larger than {LARGEST_FILE // 1024} KiB, far more than a scenario needs")
     try:
@@ -89,12 +98,26 @@ def _text(path: Path, name: str) -> str:
 
 
 def _check_bounds(text: str, name: str) -> None:
+    """Refuse what would keep the parser busy; every search here moves forward only, whatever the text."""
     for number, line in enumerate(text.split("\n"), start=1):
-        bare = re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'", "", line).split("#")[0]
-        if re.search(rf"(?:{_PART}\s*\.\s*){{{DEEPEST}}}", line[:10_000]) or max(bare.count("["), bare.count("{")) > DEEPEST:
+        bare = _TEXT.sub("q", line).split("#")[0]
+        if _DOTTED.search(bare) or max(bare.count("["), bare.count("{")) > DEEPEST:
             raise DocumentError([Problem(name, number, "", f"is nested deeper than {DEEPEST} levels")])
-        if re.search(rf"[0-9A-Fa-f_]{{{LONGEST_INTEGER},}}", bare):
+        if _DIGITS.search(bare):
             raise DocumentError([Problem(name, number, "", f"has a number of more than {LONGEST_INTEGER} digits")])
+
+
+def _exact_float(written: str) -> float:
+    """A number as the file means it; raises _Range for what a double turns into infinity or zero."""
+    value = float(written)
+    infinite = math.isinf(value) and "inf" not in written
+    if infinite or (value == 0 and re.search("[1-9]", written.lower().split("e")[0])):
+        raise _RangeError(written)
+    return value
+
+
+class _RangeError(Exception):
+    """A number beyond the range of double precision."""
 
 
 def _syntax(message: str, text: str, name: str) -> Problem:

@@ -61,11 +61,15 @@ def _equations(network: Network) -> Iterator[str]:
         for target in switch.targets:
             laid.setdefault(target, []).append(f"[{switch.name}]")
     for definition in network.definitions:
-        yield " × ".join([f"{definition.name} = {definition.formula}", *laid.get(definition.name, [])])
+        yield _line(definition.name, definition.formula, laid.get(definition.name, []))
     for process in network.processes:
-        yield " × ".join([f"{process.name} = {process.rate}", *laid.get(process.name, [])])
+        yield _line(process.name, process.rate, laid.get(process.name, []))
     for state, terms in network.equations.items():
         yield f"d {state}/dt = {_balance(terms)}"
+
+
+def _line(name: str, formula: str, influences: list[str]) -> str:
+    return " × ".join([f"{name} = ({formula})", *influences]) if influences else f"{name} = {formula}"
 
 
 def _balance(terms: Iterable[tuple[int, str]]) -> str:

@@ -118,10 +118,7 @@ class Expression:
 
     def value(self, values: Mapping[str, float]) -> float:
         """The number the formula gives for known values of all its names; NaN where it is not defined."""
-        try:
-            return _value(self.tree, values)
-        except (ArithmeticError, ValueError):
-            return math.nan
+        return _finite(lambda: _value(self.tree, values), math.nan)
 
     def symbolic(self) -> sympy.Expr:
         """The formula as a sympy expression over real symbols of the same names."""
@@ -137,18 +134,24 @@ class Expression:
 
 
 @lru_cache(maxsize=8192)
-def parse(text: str) -> Expression:
-    """Read a formula; raises FormulaError with the reason for anything outside the notation."""
-    if len(text) > LONGEST:
+def parse(text: str, limited: bool = True) -> Expression:
+    """Read a formula; raises FormulaError with the reason for anything outside the notation.
+
+    ``limited`` bounds length and nesting, as is right for what people write; lines that we compose of several such
+    formulas may be longer.
+    """
+    if limited and len(text) > LONGEST:
         raise FormulaError(f"a formula may have {LONGEST} characters, this one has {len(text)}: `{echo(text)}`")
+    if not text.isascii() or "#" in text:
+        raise FormulaError(f"`{echo(text)}` has characters that no formula needs; write plain ASCII without comments")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise FormulaError(f"`{echo(text)}` is not a formula ({getattr(error, 'msg', None) or error})") from None
-    if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
+    if limited and sum(1 for _ in ast.walk(tree)) > MOST_NODES:
         raise FormulaError(f"the formula `{echo(text)}` is too long; name its pieces as definitions")
     names: set[str] = set()
-    _check(tree, text, names, depth=1)
+    _check(tree, text, names, depth=1 if limited else -10_000)
     return Expression(text.strip(), tree, frozenset(names), ast.unparse(_Canonical().visit(ast.parse(text.strip()))))
 
 
@@ -169,6 +172,8 @@ def _check(node: ast.expr, text: str, names: set[str], depth: int) -> None:
         raise FormulaError(f"the formula `{echo(text)}` is nested deeper than {DEEPEST} levels")
     match node:
         case ast.BinOp(left, sign, right) if type(sign) in _ARITHMETIC:
+            if not math.isfinite(_constant(node) or 0.0):
+                raise FormulaError(f"in `{echo(text)}`: a number is too large for double precision")
             if isinstance(sign, ast.Pow):
                 _check_exponent(right, text)
             _check(left, text, names, depth + 1)
@@ -212,16 +217,30 @@ def _check_exponent(node: ast.expr, text: str) -> None:
 
 
 def _constant(node: ast.expr) -> float | None:
-    """The value of a literal number with or without a sign, else None."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = _constant(node.operand)
-        return None if inner is None else -inner
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        try:
-            return float(node.value)
-        except OverflowError:
-            return math.inf
+    """The value of a subtree without names, infinite if a double cannot hold it; None if it reads a name."""
+    match node:
+        case ast.Constant(value) if isinstance(value, int | float):
+            return float(value) if abs(value) < 1e308 else math.inf
+        case ast.Name(name) if name in UNIT_CONSTANTS:
+            return 1.0
+        case ast.UnaryOp(sign, operand):
+            inner = _constant(operand)
+            return inner if inner is None or isinstance(sign, ast.UAdd) else -inner
+        case ast.BinOp(left, sign, right) if type(sign) in _ARITHMETIC:
+            first, second = _constant(left), _constant(right)
+            if first is None or second is None:
+                return None
+            return _finite(lambda: _ARITHMETIC[type(sign)](first, second), math.inf)
     return None
+
+
+def _finite(compute: Callable[[], Any], otherwise: float) -> float:
+    """What ``compute`` gives, or ``otherwise`` where real arithmetic has no answer."""
+    try:
+        value = compute()
+        return otherwise if isinstance(value, complex) else float(value)
+    except (ArithmeticError, ValueError, TypeError):
+        return otherwise
 
 
 def _unit(node: ast.expr, units: Mapping[str, Unit], text: str) -> Unit:
@@ -335,7 +354,7 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
         case ast.UnaryOp(sign, operand):
             return -_value(operand, values) if isinstance(sign, ast.USub) else _value(operand, values)
         case ast.BinOp(left, sign, right):
-            return float(_ARITHMETIC[type(sign)](_value(left, values), _value(right, values)))
+            return _finite(lambda: _ARITHMETIC[type(sign)](_value(left, values), _value(right, values)), math.nan)
         case ast.Call(ast.Name(function), arguments):
             return float(SCALAR_FUNCTIONS[function](*(_value(argument, values) for argument in arguments)))
     raise AssertionError("unchecked formula")
@@ -362,20 +381,26 @@ def _symbolic(node: ast.expr) -> sympy.Expr:
 @lru_cache(maxsize=8192)
 def _derivative(code: str, name: str) -> str:
     import sympy
-    from sympy.printing.pycode import PythonCodePrinter
 
-    derivative = sympy.diff(parse(code).symbolic(), sympy.Symbol(name, real=True))
+    derivative = sympy.diff(parse(code, limited=False).symbolic(), sympy.Symbol(name, real=True))
     if derivative == 0:
         return "0"
     # x**n / x is 0/0 at x = 0 although the limit is fine; one power has no such trouble
-    derivative = sympy.powsimp(derivative, combine="exp")
-    printer = PythonCodePrinter(
-        {
-            "fully_qualified_modules": False,
-            "user_functions": {word: word for word in ("step", "positive", "floored")},
-        }
-    )
-    return str(printer.doprint(derivative))
+    return str(_printer().doprint(sympy.powsimp(derivative, combine="exp")))
+
+
+@lru_cache(maxsize=1)
+def _printer() -> Any:
+    from sympy.printing.pycode import PythonCodePrinter
+
+    class Printer(PythonCodePrinter):  # type: ignore[misc]
+        """Python source over ``SCALAR_FUNCTIONS``, with numbers instead of named constants."""
+
+        def _print_Exp1(self, _: Any) -> str:  # noqa: N802
+            return repr(math.e)
+
+    ours = {word: word for word in ("step", "positive", "floored")}
+    return Printer({"fully_qualified_modules": False, "user_functions": ours})
 
 
 def _latex(expression: sympy.Expr, symbols: Mapping[str, str]) -> str:

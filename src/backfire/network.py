@@ -113,7 +113,7 @@ class Network:
         """A hash of the model's structure: equal for equal equations, whatever the parameter values."""
         lines = [f"{line.name} = {line.expression.code}" for line in self.assignments]
         lines += [f"d {name}: {terms}" for name, terms in self.equations.items()]
-        lines += [*self.constant_names]
+        lines += [*self.constant_names, *self.observables]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -157,11 +157,11 @@ class _Composer:
         definitions = (*(part for _, part in self.parts if isinstance(part, Definition)), *totals)
         processes = tuple(part for _, part in self.parts if isinstance(part, Process))
         parameters = {part.name: part for _, part in self.parts if isinstance(part, Parameter)}
-        interventions = {part.name: part for _, part in self.parts if isinstance(part, Intervention)}
+        interventions = self._interventions()
         switches = self._switches(definitions, processes)
         self._initials(states, parameters)
         self._flows(states, processes)
-        self._units(states, definitions, processes, parameters, interventions)
+        self._units(states, definitions, processes, parameters)
         ordered = self._ordered(definitions, processes, switches, states, parameters)
         if self.problems:
             raise CompositionError(list(dict.fromkeys(self.problems)))
@@ -179,6 +179,10 @@ class _Composer:
             equations={state.name: _terms(state.name, processes) for state in states},
         )
 
+    def _called(self, kind: str, part: Named) -> str:
+        """A part as messages call it, with the mechanism that brought it."""
+        return f"{self.owners[part.name]}: {kind} `{part.name}`"
+
     def _own(self) -> None:
         """Every name has one owner; interventions live in a namespace of their own, with the regimens."""
         for label, part in self.parts:
@@ -190,6 +194,15 @@ class _Composer:
                 )
             else:
                 self.owners[part.name] = label
+
+    def _interventions(self) -> dict[str, Intervention]:
+        given: dict[str, Intervention] = {}
+        for label, part in self.parts:
+            if isinstance(part, Intervention):
+                if part.name in given:
+                    self.problems.append(f"{label}: intervention `{part.name}` is already offered by another mechanism")
+                given[part.name] = part
+        return given
 
     def _totals(self, states: tuple[State, ...]) -> tuple[Definition, ...]:
         totals: dict[str, list[State]] = {}
@@ -224,7 +237,7 @@ class _Composer:
                 self.problems.append(f"{label}: influence `{part.name}` is declared twice")
             if not targets and not part.optional:
                 self.problems.append(
-                    f"{name} acts on `{part.on}`, which nothing here provides: "
+                    f"{label}: influence `{part.name}` acts on `{part.on}`, which nothing here provides: "
                     + unknown("process kind or open definition", part.on, kinds)
                 )
             switches[name] = Switch(name, f"switch__{label}__{part.name}", part, f"effect__{label}__{part.name}", targets)
@@ -235,9 +248,13 @@ class _Composer:
             if not isinstance(state.initial, str):
                 continue
             if state.initial not in parameters:
-                self.problems.append(f"state `{state.name}`: {unknown('start parameter', state.initial, parameters)}")
+                self.problems.append(
+                    f"{self._called('state', state)}: {unknown('start parameter', state.initial, parameters)}"
+                )
             elif unit_of(parameters[state.initial]) != unit_of(state):
-                self.problems.append(f"state `{state.name}` starts at `{state.initial}`, which has another unit")
+                self.problems.append(
+                    f"{self._called('state', state)} starts at `{state.initial}`, which has another unit"
+                )
 
     def _flows(self, states: Iterable[State], processes: Iterable[Process]) -> None:
         known = {state.name: unit_of(state) for state in states}
@@ -245,9 +262,11 @@ class _Composer:
             ends = [end for end in (process.leaves, process.enters) if end is not None]
             for end in ends:
                 if end not in known:
-                    self.problems.append(f"{self.owners[process.name]}: process `{process.name}`: {unknown('state', end, known)}")
+                    self.problems.append(f"{self._called('process', process)}: {unknown('state', end, known)}")
             if len({known[end] for end in ends if end in known}) > 1:
-                self.problems.append(f"process `{process.name}` connects states of different units: {', '.join(ends)}")
+                self.problems.append(
+                    f"{self._called('process', process)} connects states of different units: {', '.join(ends)}"
+                )
 
     def _units(
         self,
@@ -255,30 +274,36 @@ class _Composer:
         definitions: Iterable[Definition],
         processes: Iterable[Process],
         parameters: Mapping[str, Parameter],
-        interventions: Mapping[str, Intervention],
     ) -> None:
         measured: list[Parameter | State | Definition] = [*states, *definitions, *parameters.values()]
         units = {part.name: unit_of(part) for part in measured}
         for definition in definitions:
-            self._agree(f"definition `{definition.name}`", definition.formula, unit_of(definition), units)
+            self._agree(
+                f"{self.owners[definition.name]}: definition `{definition.name}`", definition.formula, unit_of(definition), units
+            )
         for process in processes:
             end = process.enters or process.leaves
             if end in units:
-                self._agree(f"process `{process.name}`", process.rate, units[end] / base_unit("day"), units)
+                self._agree(
+                    f"{self.owners[process.name]}: process `{process.name}`", process.rate, units[end] / base_unit("day"), units
+                )
         for label, part in self.parts:
             if isinstance(part, Influence):
-                self._agree(f"influence `{label}.{part.name}`", part.factor, ONE, units)
+                self._agree(f"{label}: influence `{part.name}`", part.factor, ONE, units)
         constants = {name: unit_of(parameter) for name, parameter in parameters.items()}
-        for intervention in interventions.values():
-            if intervention.amount_unit:
-                constants["amount"] = parse_unit(intervention.amount_unit)
-            for state, action, formula in intervention.formulas():
-                if state not in units:
-                    self.problems.append(f"intervention `{intervention.name}`: {unknown('state', state, units)}")
-                else:
-                    wanted = ONE if action == "multiply" else units[state]
-                    self._agree(f"intervention `{intervention.name}`", formula.text, wanted, constants)
-            constants.pop("amount", None)
+        for label, part in self.parts:
+            if isinstance(part, Intervention):
+                amount = {"amount": parse_unit(part.amount_unit)} if part.amount_unit else {}
+                self._intervention_units(f"{label}: intervention `{part.name}`", part, units, constants | amount)
+
+    def _intervention_units(
+        self, what: str, part: Intervention, units: Mapping[str, Unit], constants: Mapping[str, Unit]
+    ) -> None:
+        for state, action, formula in part.formulas():
+            if state not in units:
+                self.problems.append(f"{what}: {unknown('state', state, units)}")
+            else:
+                self._agree(what, formula.text, ONE if action == "multiply" else units[state], constants)
 
     def _agree(self, what: str, formula: str, wanted: Unit, units: Mapping[str, Unit]) -> None:
         try:
@@ -314,11 +339,11 @@ class _Composer:
         laid: dict[str, list[str]] = {}
         for switch in switches.values():
             if switch.targets:
-                lines[switch.effect] = parse(f"1 + {switch.code} * (({switch.influence.factor}) - 1)")
+                lines[switch.effect] = parse(f"1 + {switch.code} * (({switch.influence.factor}) - 1)", limited=False)
                 for target in switch.targets:
                     laid.setdefault(target, []).append(switch.effect)
         for name, formula in (*((d.name, d.formula) for d in definitions), *((p.name, p.rate) for p in processes)):
-            lines[name] = parse(" * ".join([f"({formula})", *laid[name]])) if name in laid else parse(formula)
+            lines[name] = parse(" * ".join([f"({formula})", *laid[name]]) if name in laid else formula, limited=False)
         given = {state.name for state in states} | set(parameters)
         graph = {name: sorted(line.names & lines.keys() - given) for name, line in sorted(lines.items())}
         try:

@@ -197,7 +197,12 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
     seen = not math.isnan(progression)
     yield Outcome("nadir", nadir, "cell", "smallest tumour burden after the start of treatment")
     yield Outcome("nadir_day", day - start, "day", "time of the nadir after the start of treatment")
-    yield Outcome("smallest_share", nadir / first if first > 0 else math.nan, "1", "nadir as a share of the burden at the start of treatment")
+    yield Outcome(
+        "smallest_share",
+        nadir / first if first > 0 else math.nan,
+        "1",
+        "nadir as a share of the burden at the start of treatment",
+    )
     yield Outcome("responded", float(nadir <= rules.response * first), "1", "1 if the nadir counts as a response")
     yield Outcome(
         "time_to_progression", (progression if seen else end) - start, "day",

@@ -12,6 +12,7 @@ brings. Mechanisms are strangers to each other. They meet only on names, in four
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from backfire.errors import DeclarationError, echo, unknown
-from backfire.expressions import FUNCTIONS, UNIT_CONSTANTS, Expression, parse
+from backfire.expressions import SCALAR_FUNCTIONS, UNIT_CONSTANTS, Expression, parse
 from backfire.references import GRADES
 from backfire.units import Unit, parse_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-_RESERVED: Final = {"amount", "time", "lambda", "from", "in", "is", "not", "and", "or", "if", "else", "for", "while"}
+_RESERVED: Final = {"amount", "time", "state", "constants", *SCALAR_FUNCTIONS, *keyword.kwlist}
+"""Words that formulas, Python or the generated code already use."""
 LONGEST_NAME = 64
 
 
@@ -34,7 +36,7 @@ def check_name(name: str, what: str) -> str:
         raise DeclarationError(
             f"{what} `{echo(name)}` must be lower-case ASCII words joined by single underscores, such as growth_rate"
         )
-    if name in _RESERVED or name in FUNCTIONS or name in UNIT_CONSTANTS:
+    if name in _RESERVED or name in UNIT_CONSTANTS:
         raise DeclarationError(f"{what} `{name}` is a word of the formula notation; choose another name")
     return name
 
@@ -43,6 +45,11 @@ def _required(part: object, *fields: str) -> None:
     for name in fields:
         if not str(getattr(part, name)).strip():
             raise DeclarationError(f"{type(part).__name__} `{getattr(part, 'name', '?')}` has no {name}; it is required")
+
+
+def _in_base_units(part: Parameter | State | Definition) -> None:
+    if parse_unit(part.unit).scale != 1.0:
+        raise DeclarationError(f"{type(part).__name__} `{part.name}`: declare it in cells and days, not in {part.unit}")
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,7 @@ class Parameter:
         _required(self, "unit", "meaning", "source", "grade")
         if self.grade not in GRADES:
             raise DeclarationError(f"parameter `{self.name}`: {unknown('grade', self.grade, GRADES)}")
-        if parse_unit(self.unit).scale != 1.0:
-            raise DeclarationError(f"parameter `{self.name}`: declare it in cells and days, not in {self.unit}")
+        _in_base_units(self)
         low, high = self.range
         if not (0 <= low < high < math.inf):
             raise DeclarationError(f"parameter `{self.name}`: the range ({low:g}, {high:g}) must be 0 ≤ low < high")
@@ -113,6 +119,7 @@ class State:
     def __post_init__(self) -> None:
         check_name(self.name, "state")
         _required(self, "unit", "meaning")
+        _in_base_units(self)
 
     @property
     def totals(self) -> tuple[str, ...]:
@@ -143,6 +150,7 @@ class Definition:
     def __post_init__(self) -> None:
         check_name(self.name, "definition")
         _required(self, "formula", "unit", "meaning")
+        _in_base_units(self)
 
 
 @dataclass(frozen=True)

@@ -377,10 +377,10 @@ def _bar_text(item: Outcome | None) -> str:
 
 
 def number(value: float) -> str:
-    """A number as short as it can be read: 3 significant digits, powers of ten from a million on."""
+    """A number as short as it can be read: 3 significant digits, powers of ten from ten thousand on."""
     if not math.isfinite(value):
         return "–"
-    if value != 0 and (abs(value) >= 1e6 or abs(value) < 1e-3):
+    if value != 0 and (abs(value) >= 1e4 or abs(value) < 1e-3):
         mantissa, _, exponent = f"{value:.1e}".partition("e")
         return f"{mantissa}e{int(exponent)}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
@@ -401,11 +401,11 @@ def _drawable(values: Floats) -> Floats:
 def _log_axis(axes: Axes, lines: Iterable[Floats], floor: float = 0.4) -> None:
     finite = [line[np.isfinite(line)] for line in lines]
     present = np.concatenate([line for line in finite if len(line)] or [np.array([1.0, 10.0])])
-    low, high = float(present.min()), float(present.max())
+    low, high = float(present.min()), min(float(present.max()), 1e300)
     axes.set_yscale("log")
-    narrow = high < 50 * low
+    narrow = high / 50 < low
     margin = 1.5 if narrow else 2.5
-    axes.set_ylim(max(low / margin, floor), max(high * margin, min(low, high) * 3))
+    axes.set_ylim(max(min(low, high) / margin, floor), max(high * margin, min(low, high) * 3))
     axes.yaxis.set_major_locator(LogLocator(base=10, numticks=7, subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
     axes.yaxis.set_major_formatter(FuncFormatter(_plain if narrow and high < 1e3 else _power))
     axes.yaxis.set_minor_formatter(NullFormatter())

@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -186,10 +187,10 @@ def load(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> Scen
     Raises DocumentError with every problem of the file.
     """
     known = shipped_scenarios()
-    if str(source) in known and not Path(source).is_file():
+    if str(source) in known and not os.path.isfile(source):
         return build(read_document(known[str(source)]), str(source), mechanisms)
     path = Path(source)
-    if not path.exists() and path.suffix != ".toml" and "/" not in str(source):
+    if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
         raise DocumentError([Problem(echo(source), 0, "", unknown("scenario", str(source), known))])
     return build(read_document(path), path.stem, mechanisms)
 
@@ -319,7 +320,7 @@ class _Builder:
 
     def _revalued(self, parameter: Parameter, entry: float | ParameterEntry) -> Parameter:
         if not isinstance(entry, ParameterEntry):
-            entry = ParameterEntry(value=entry, source=f"set in {self.document.name}", grade="assumed")
+            entry = ParameterEntry(value=entry, source="set in the scenario file", grade="assumed")
         factor = 1.0
         if entry.unit is not None:
             factor = parse_unit(entry.unit).factor_to(parse_unit(parameter.unit))

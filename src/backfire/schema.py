@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 
 from backfire.documents import Document
 from backfire.errors import Problem, echo, nearest, unknown
@@ -40,6 +40,13 @@ class ParameterEntry(_Strict):
     )
     source: str = Field(min_length=1, description="where the value comes from")
     grade: str = Field(description=f"how far to trust it: {', '.join(GRADES)}")
+
+
+def _is_entry(value: object) -> str:
+    return "entry" if isinstance(value, dict | ParameterEntry) else "number"
+
+
+PlainOrEntry = Annotated[Annotated[Number, Tag("number")] | Annotated[ParameterEntry, Tag("entry")], Discriminator(_is_entry)]
 
 
 class RegimenEntry(_Strict):
@@ -78,7 +85,7 @@ class ScenarioFile(_Strict):
     record_every: Annotated[Number, Field(gt=0)] = Field(0.5, description="days between recorded values")
     reference: str | None = Field(None, description="the arm that others are compared with, besides untreated")
     mechanisms: dict[str, dict[str, Any]] = Field(min_length=1, description="the pieces of biology and their options")
-    parameters: dict[str, Number | ParameterEntry] = Field({}, description="values that differ from the defaults")
+    parameters: dict[str, PlainOrEntry] = Field({}, description="values that differ from the defaults")
     switches: dict[str, dict[str, Annotated[Number, Field(ge=0, le=1)]]] = Field(
         {}, description="influences turned down: mechanism.influence = 0 … 1"
     )
@@ -119,20 +126,36 @@ def problems_of(
     error: ValidationError, document: Document, model: type[BaseModel], at: tuple[str, ...] = ()
 ) -> Iterator[Problem]:
     """pydantic's complaints as ours: with line, what was given, what is allowed and the nearest name."""
-    for item in error.errors(include_url=False):
-        place = (*at, *(part for part in item["loc"] if not _internal(part)))
-        path: tuple[str | int, ...] = place if item["type"] != "missing" else place[:-1]
-        yield document.problem(path or place, _sentence(dict(item), place, model))
+    items = [(dict(item), (*at, *_written(item["loc"]))) for item in error.errors(include_url=False)]
+    # a misspelt required key is one mistake, not an unknown key and a missing one
+    misspelt = {
+        (*place[:-1], nearest(str(place[-1]), keys_at(place, model)))
+        for item, place in items
+        if item["type"] == "extra_forbidden"
+    }
+    for item, place in items:
+        if item["type"] != "missing":
+            yield document.problem(place, _sentence(item, place, model))
+        elif place not in misspelt:
+            yield document.problem(place[:-1] or place, _sentence(item, place, model))
 
 
-def _internal(part: str | int) -> bool:
-    """Branches of unions that pydantic names in its paths but no user wrote."""
-    return isinstance(part, str) and (part in ("float", "ParameterEntry") or part.startswith(("constrained-", "function-")))
+def _written(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """A place as users know it, without the branch of `parameters` that pydantic names in third position."""
+    return place[:2] + place[3:] if place[0] == "parameters" and len(place) > 2 else place
+
+
+def keys_at(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+    """The keys that are allowed where ``place`` stands."""
+    inner = _TABLES.get(str(place[0]), model) if len(place) > 1 else model
+    return [*inner.model_fields]
 
 
 def _sentence(item: Mapping[str, Any], place: tuple[str | int, ...], model: type[BaseModel]) -> str:
     given, kind, context = item["input"], item["type"], item.get("ctx", {})
     last = str(place[-1]) if place else ""
+    if len(place) == 2 and last in ScenarioFile.model_fields and place[0] in ScenarioFile.model_fields:
+        return unknown_key(last, place, model)
     match kind:
         case "extra_forbidden":
             return unknown_key(last, place, model)
@@ -169,16 +192,16 @@ def _kind_of(given: object) -> str:
     return names.get(type(given), type(given).__name__)
 
 
+_TABLES: dict[str, type[BaseModel]] = {"regimens": RegimenEntry, "parameters": ParameterEntry, "outcomes": RulesEntry}
+
+
 def unknown_key(key: str, place: tuple[str | int, ...], model: type[BaseModel]) -> str:
     """The sentence for a key that has no business where it stands, with a hint if it belongs elsewhere."""
-    top = ScenarioFile.model_fields
-    if len(place) > 1 and key in top:
+    allowed = keys_at(place, model)
+    if len(place) > 1 and key in ScenarioFile.model_fields:
         return f"`{key}` belongs at the top of the file, above the first [table]; here it is read as part of [{place[0]}]"
-    allowed = {"regimens": RegimenEntry, "parameters": ParameterEntry, "outcomes": RulesEntry}
-    inner = allowed.get(str(place[0]), model) if len(place) > 1 else model
-    close = nearest(key, inner.model_fields)
-    if close is None and len(place) == 1:
-        homes = [table for table, entry in allowed.items() if key in entry.model_fields]
+    if nearest(key, allowed) is None and len(place) == 1:
+        homes = [table for table, entry in _TABLES.items() if key in entry.model_fields]
         if homes:
             return f"unknown key `{echo(key)}`; it belongs below [{homes[0]}]"
-    return unknown("key", key, inner.model_fields)
+    return unknown("key", key, allowed)

@@ -132,7 +132,10 @@ def _atom(tokens: list[tuple[str, str]], text: str) -> tuple[Unit, list[tuple[st
     else:
         raise UnitError(f"`{echo(text)}` is not a unit; write for example 1/day, cell, EC50 or fold/day")
     if rest and rest[0][0] == "^":
-        unit, rest = unit ** int(rest[0][1]), rest[1:]
+        exponent = rest[0][1]
+        if len(exponent.lstrip("-")) > 1 or not 1e-60 < unit.scale < 1e60:
+            raise UnitError(f"the unit `{echo(text)}` has a power beyond ±9")
+        unit, rest = unit ** int(exponent), rest[1:]
     return unit, rest
 
 

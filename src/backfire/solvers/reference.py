@@ -25,6 +25,8 @@ from backfire.trajectory import Floats, Status
 METHODS: Final[dict[str, type[OdeSolver]]] = {"LSODA": LSODA, "Radau": Radau, "BDF": BDF, "DOP853": DOP853}
 ONE_CELL: Final = 1.0
 """A compartment of cells that falls below this is gone."""
+MOST_UNDEFINED: Final = 200
+"""So many evaluations without a finite value end a run."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class _Run:
         self.constants = problem.constants.tolist()
         self.state = problem.start.astype(float)
         self.out = Solution()
+        self.undefined = 0
         self.deadline = time.monotonic() + settings.most_seconds
         self.tolerance = np.where(problem.cells, settings.cells, settings.absolute)
         self.cells = np.flatnonzero(problem.cells)
@@ -126,6 +129,8 @@ class _Run:
             events.setdefault(event.time, []).append(event)
         edges = sorted({first, last, *events})
         try:
+            if not (np.isfinite(self.state).all() and np.isfinite(self.problem.constants).all()):
+                raise _Stop(Status.NONFINITE, "the start or a parameter is not a finite number")
             # doubles over- and underflow in rejected steps; what matters is checked after each accepted one
             with np.errstate(all="ignore"):
                 for start, end in zip(edges, [*edges[1:], last], strict=True):
@@ -159,22 +164,27 @@ class _Run:
         """When a compartment dies out, fragments of less than a cell elsewhere go too: fed by it, they are not cells."""
         self.state[self.cells[self.state[self.cells] < ONE_CELL]] = 0.0
 
-    def _rates(self, _: float, state: Floats) -> list[float]:
+    def _rates(self, _: float, state: Floats) -> Floats:
         self.out.evaluations += 1
         if self.out.evaluations > self.settings.most_evaluations:
             raise _Stop(Status.MAX_STEPS, f"more than {self.settings.most_evaluations} evaluations")
         if self.out.evaluations % 256 == 0 and time.monotonic() > self.deadline:
             raise _Stop(Status.MAX_TIME, f"more than {self.settings.most_seconds:g} seconds")
         try:
-            return self.problem.code.rates(state.tolist(), self.constants)
-        except (ArithmeticError, ValueError):
-            return [math.nan] * len(state)
+            rates = np.array(self.problem.code.rates(state.tolist(), self.constants), dtype=float)
+        except (ArithmeticError, ValueError, TypeError):  # TypeError: a power of something negative turned complex
+            rates = np.full(len(state), np.nan)
+        # a method that halves its step for ever must not do so on something that is no number
+        self.undefined = 0 if np.isfinite(rates).all() else self.undefined + 1
+        if self.undefined > MOST_UNDEFINED:
+            raise _Stop(Status.NONFINITE, f"{MOST_UNDEFINED} evaluations in a row are not finite")
+        return rates
 
-    def _jacobian(self, _: float, state: Floats) -> list[list[float]]:
+    def _jacobian(self, _: float, state: Floats) -> Floats:
         try:
-            return self.problem.code.jacobian(state.tolist(), self.constants)
-        except (ArithmeticError, ValueError):
-            return [[math.nan] * len(state)] * len(state)
+            return np.array(self.problem.code.jacobian(state.tolist(), self.constants), dtype=float)
+        except (ArithmeticError, ValueError, TypeError):
+            return np.full((len(state), len(state)), np.nan)
 
     def _method(self, start: float, end: float) -> OdeSolver:
         name = self.settings.method
@@ -196,8 +206,8 @@ class _Run:
 
     def _creep(self, span: float) -> None:
         """Events closer than any method can step: a midpoint step, whose error is of the order of span³."""
-        half = self.state + span / 2 * np.asarray(self._rates(0.0, self.state))
-        self.state = self.state + span * np.asarray(self._rates(0.0, half))
+        half = self.state + span / 2 * self._rates(0.0, self.state)
+        self.state = self.state + span * self._rates(0.0, half)
 
     def _leg(self, start: float, end: float, record: Floats) -> float:
         """Integrate until ``end`` or until a compartment dies out; returns the day reached."""
