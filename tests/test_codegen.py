@@ -21,7 +21,7 @@ from backfire.mechanisms.pharmacology import Pharmacology
 from backfire.network import Network, compose
 from backfire.parts import Definition, Process, State
 from backfire.scenario import load, shipped_scenarios
-from helpers import Built, built, everything, parameter, start_of, values_of, working_network
+from networks import Built, built, everything, parameter, start_of, values_of, working_network
 
 EXACT = {
     "exp": mpmath.exp,
@@ -244,7 +244,9 @@ def test_an_edited_generator_has_another_file(edited: str, cache: Path, tmp_path
 
 def test_other_values_share_the_file(cache: Path) -> None:
     codegen.generate(tiny())
-    network = built(parameter("rate", 5.0, "1/day"), State("x", "1", "m", 7.0), Process("loss", "loss", "rate*x", "m", leaves="x"))
+    network = built(
+        parameter("rate", 5.0, "1/day"), State("x", "1", "m", 7.0), Process("loss", "loss", "rate*x", "m", leaves="x")
+    )
     assert codegen.generate(network).rates([1.0], [5.0]) == [-5.0]
     assert len(files(cache)) == 1
 

@@ -67,7 +67,9 @@ def test_only_ascii_is_read(text: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize(("text", "close"), [("hil(x, 1, 2)", "hill"), ("sqr(x)", "sqrt"), ("Exp(x)", "exp"), ("maxi(x, 1)", "max")])
+@pytest.mark.parametrize(
+    ("text", "close"), [("hil(x, 1, 2)", "hill"), ("sqr(x)", "sqrt"), ("Exp(x)", "exp"), ("maxi(x, 1)", "max")]
+)
 def test_the_nearest_function_is_named(text: str, close: str) -> None:
     with pytest.raises(FormulaError, match=f"did you mean `{close}`"):
         parse(text)

@@ -13,7 +13,7 @@ from backfire.mechanisms import shipped
 from backfire.parts import Definition, Influence, Intervention, Mechanism, Parameter, Process, State
 from backfire.references import ARTICLES, GRADES
 from backfire.units import parse_unit
-from helpers import everything, start_of, values_of, working_network
+from networks import everything, start_of, values_of, working_network
 
 MECHANISMS = [pytest.param(kind, id=label) for label, kind in shipped().items()]
 

@@ -24,10 +24,15 @@ from backfire.network import Network, compose
 from backfire.parts import Definition, Influence, Intervention, Mechanism, Parameter, Part, Process, State
 from backfire.schedule import Event, Regimen, event_table
 from backfire.solvers.reference import Settings
-from helpers import Built, built, completed, everything, last, parameter, run, trajectory_of, values_of, without, working_network
+from networks import Built, built, completed, everything, last, parameter, run, trajectory_of, values_of, without, working_network
 
 DRUG = (Growth(), Pharmacology(("drug",)), Kill(by=("drug",)))
-TWO_DRUGS = (Growth(), Pharmacology(("first", "second")), Kill(by=("first", "second")), Hibernation(driven_by=("first", "second")))
+TWO_DRUGS = (
+    Growth(),
+    Pharmacology(("first", "second")),
+    Kill(by=("first", "second")),
+    Hibernation(driven_by=("first", "second")),
+)
 
 
 def bits(network: Network, days: float = 20.0, events: tuple[Event, ...] = (), **changes: float) -> bytes:
@@ -86,7 +91,9 @@ def test_labels_cannot_mix_up_influences(label: str) -> None:
     def influence(factor: str) -> Built:
         return Built((Influence("changes", "growth", factor, "for a test"),))
 
-    network = compose({"growth": Growth(law="exponential"), label: influence("2"), "effect" if label != "effect" else "b": influence("3")})
+    network = compose(
+        {"growth": Growth(law="exponential"), label: influence("2"), "effect" if label != "effect" else "b": influence("3")}
+    )
     changes = {"starting_cells": 1e6, "growth_rate": 0.1}
     assert last(network, run(network, [5], changes))["active"] == pytest.approx(1e6 * math.exp(0.1 * 6 * 5), rel=1e-8)
 
@@ -96,10 +103,7 @@ def test_labels_cannot_mix_up_influences(label: str) -> None:
 
 def _influences() -> list[tuple[str, str]]:
     return [
-        (label, part.name)
-        for label, kind in shipped().items()
-        for part in kind.example().parts()
-        if isinstance(part, Influence)
+        (label, part.name) for label, kind in shipped().items() for part in kind.example().parts() if isinstance(part, Influence)
     ]
 
 
@@ -131,7 +135,9 @@ def test_a_switch_interpolates(switch: float, factor: float) -> None:
             "test": Built((parameter("strength", factor), Influence("changes", "growth", "strength", "for a test"))),
         }
     )
-    found = last(network, run(network, [10], {"growth_rate": 0.1, "starting_cells": 1e6, "test.changes": switch, "strength": factor}))
+    found = last(
+        network, run(network, [10], {"growth_rate": 0.1, "starting_cells": 1e6, "test.changes": switch, "strength": factor})
+    )
     assert found["active"] == pytest.approx(1e6 * math.exp(10 * 0.1 * (1 + switch * (factor - 1))), rel=1e-8)
 
 
@@ -247,7 +253,9 @@ def test_drug_levels_superpose(first: list[tuple[float, float]], second: list[tu
 
     together = levels([*first, *second])
     assert together == pytest.approx(levels(first) + levels(second), rel=1e-9, abs=1e-12)
-    exactly = [sum(amount * math.exp(-rate * (day - start)) for start, amount in [*first, *second] if start <= day) for day in days]
+    exactly = [
+        sum(amount * math.exp(-rate * (day - start)) for start, amount in [*first, *second] if start <= day) for day in days
+    ]
     assert together == pytest.approx(np.array(exactly), rel=1e-9, abs=1e-12)
 
 
@@ -306,7 +314,13 @@ def test_circles_are_named() -> None:
 
 def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(CompositionError) as caught:
-        built(RATE, X, Process("one", "k", "rat", "m", enters="x"), Process("two", "k", "x", "m", enters="x"), Influence("i", "kk", "1", "m"))
+        built(
+            RATE,
+            X,
+            Process("one", "k", "rat", "m", enters="x"),
+            Process("two", "k", "x", "m", enters="x"),
+            Influence("i", "kk", "1", "m"),
+        )
     assert len(caught.value.problems) == 3
     assert len(str(caught.value).splitlines()) == 3
 

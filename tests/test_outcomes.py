@@ -268,7 +268,8 @@ def test_cells_in_other_numbers(factor: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"progression": 1.0}, {"progression": math.nan}, {"response": 0.0}, {"response": 1.1}, {"course_gap": 0}, {"regrowth": 1}]
+    "wrong",
+    [{"progression": 1.0}, {"progression": math.nan}, {"response": 0.0}, {"response": 1.1}, {"course_gap": 0}, {"regrowth": 1}],
 )
 def test_rules_are_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):

@@ -23,7 +23,7 @@ from backfire.parts import Definition, Intervention, Process, State
 from backfire.schedule import Event, Regimen, event_table
 from backfire.solvers.reference import METHODS, Settings, Solution, solve
 from backfire.trajectory import Status
-from helpers import TIGHT, Built, at, built, injected, ivp, last, parameter, problem_of, run, trajectory_of, values_of
+from networks import TIGHT, Built, at, built, injected, ivp, last, parameter, problem_of, run, trajectory_of, values_of
 
 CLOSED = 1e-8
 """What every closed form must be met to, relative. The solver runs at 1e-11, so three digits are left for the error that
@@ -263,7 +263,9 @@ def test_oregonator() -> None:
         [1, 2, 3],
     )
     solution = run(network, [360], settings=radau(1e-10, relative=1e-9))
-    assert solution.states[-1] == pytest.approx([0.1000814870318523e1, 0.1228178521549917e4, 0.1320554942846706e3], rel=IVP, abs=0)
+    assert solution.states[-1] == pytest.approx(
+        [0.1000814870318523e1, 0.1228178521549917e4, 0.1320554942846706e3], rel=IVP, abs=0
+    )
 
 
 @pytest.mark.parametrize(

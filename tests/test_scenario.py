@@ -164,7 +164,9 @@ def test_all_mistakes_are_reported_at_once() -> None:
     text = edited("law =", "lawe =", text)
     text = edited("amount = 4.0, start = 21, every = 14", 'amount = "4", start = 21, every = 14', text)
     text = edited("[arms]", "[arms]\nextra = 3", text)
-    assert {problem.line for problem in problems(text)} == {line_of(part, text) for part in ("record_evry", "lawe", '"4"', "extra")}
+    assert {problem.line for problem in problems(text)} == {
+        line_of(part, text) for part in ("record_evry", "lawe", '"4"', "extra")
+    }
 
 
 def test_all_mistakes_of_meaning_are_reported_at_once() -> None:
@@ -245,7 +247,13 @@ def test_no_field_takes_what_is_not_its_number(field: tuple[str, ...], value: An
 
 
 def test_the_walk_found_the_fields() -> None:
-    assert {("days",), ("record_every",), ("regimens", "*", "amount"), ("switches", "*", "*"), ("parameters", "*", "value")} <= set(FIELDS)
+    assert {
+        ("days",),
+        ("record_every",),
+        ("regimens", "*", "amount"),
+        ("switches", "*", "*"),
+        ("parameters", "*", "value"),
+    } <= set(FIELDS)
     assert len(FIELDS) >= 15
 
 
@@ -367,7 +375,9 @@ BAD_NAMES = [
 @pytest.mark.parametrize("name", BAD_NAMES)
 @pytest.mark.parametrize("table", ["arms", "regimens"])
 def test_names_that_could_be_paths_or_look_alikes_are_refused(name: str, table: str) -> None:
-    line = f'"{name}" = ["mitoxantrone"]' if table == "arms" else f'"{name}" = {{ agent = "mitoxantrone", amount = 1, start = 0 }}'
+    line = (
+        f'"{name}" = ["mitoxantrone"]' if table == "arms" else f'"{name}" = {{ agent = "mitoxantrone", amount = 1, start = 0 }}'
+    )
     for problem in problems(edited(f"[{table}]", f"[{table}]\n{line}")):
         assert str(problem).isprintable()
 

@@ -21,7 +21,7 @@ from backfire.network import Network, compose
 from backfire.parts import Intervention
 from backfire.schedule import MOST_DOSES, Dose, Event, Regimen, event_table
 from backfire.solvers.reference import METHODS, Settings, Solution
-from helpers import Built, at, parameter, run, values_of
+from networks import Built, at, parameter, run, values_of
 
 DRUG = compose([Growth(), Pharmacology(("drug", "other"), infused=("drug",)), Surgery()])
 """Agents ``drug`` (infused or not) and ``other`` (bolus only), and surgery."""
@@ -69,9 +69,7 @@ def test_an_infusion_sets_a_rate_and_takes_it_back() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 40), st.integers(1, 20), st.floats(0.01, 1e3), st.integers(1, 3)), min_size=1, max_size=5
-    )
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20), st.floats(0.01, 1e3), st.integers(1, 3)), min_size=1, max_size=5)
 )
 def test_infusion_rates_return_to_exactly_nothing(given_infusions: list[tuple[int, int, float, int]]) -> None:
     """Overlapping infusions whose edges are tenths of days, so that binary rounding shows."""
@@ -82,9 +80,7 @@ def test_infusion_rates_return_to_exactly_nothing(given_infusions: list[tuple[in
     rows = [event for event in table(regimens) if event.state == "drug_infusion"]
     assert rows[-1].add == 0
     assert all(event.multiply == 0 and event.add >= 0 for event in rows)
-    delivered = math.fsum(
-        event.add * (after.time - event.time) for event, after in pairwise(rows)
-    )
+    delivered = math.fsum(event.add * (after.time - event.time) for event, after in pairwise(rows))
     assert delivered == pytest.approx(math.fsum(amount * count for _, _, amount, count in given_infusions), rel=1e-9)
 
 

@@ -75,7 +75,8 @@ def test_powers_beyond_all_measure_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "close"), [("1/dya", "day"), ("cels", "cells"), ("EC5", "EC50"), ("folds", "fold"), ("houre", "hour"), ("DAY", "day")]
+    ("text", "close"),
+    [("1/dya", "day"), ("cels", "cells"), ("EC5", "EC50"), ("folds", "fold"), ("houre", "hour"), ("DAY", "day")],
 )
 def test_the_nearest_unit_is_named(text: str, close: str) -> None:
     with pytest.raises(UnitError, match=f"did you mean `{close}`"):

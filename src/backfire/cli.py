@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -38,6 +39,23 @@ app = typer.Typer(
 )
 
 FAILED_ARMS = 3
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from backfire.references import version
+
+        _print(f"backfire {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")] = False,
+) -> None:
+    pass
+
+
 _SKIPPED = ("log_kill_", "peak_", "given_", "courses", "responded", "nadir", "burden_area", "mean_", "seeded")
 _KEPT = ("nadir", "nadir_day", "log_kill_first", "log_kill_last")
 
@@ -149,6 +167,8 @@ def mechanisms(
     from backfire import explanation
     from backfire.mechanisms import shipped
 
+    if name is not None and (reads or changes):
+        raise UserError("give a mechanism, or --reads and --changes, not both")
     if name is None:
         _table(("mechanism", "what it is", "reads", "changes"), explanation.mechanism_rows(reads, changes))
         return
@@ -165,6 +185,8 @@ def explain(
     from backfire import explanation
     from backfire.scenario import load
 
+    if latex and code:
+        raise UserError("give --latex or --code, not both")
     loaded = load(scenario)
     if code:
         from backfire.codegen import generate
@@ -190,9 +212,10 @@ def _changes(given: Sequence[str]) -> dict[str, float | int | str]:
 
 
 def _number(text: str) -> float | int | str:
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
+    if re.fullmatch(r"[+-]?\d{1,30}", text, re.ASCII):
+        return int(text)
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", text, re.ASCII):
+        return float(text)
     return text
 
 
@@ -322,16 +345,21 @@ def _say(text: str) -> None:
 
 
 def _interrupted(number: int, _: object) -> NoReturn:
+    _say("interrupted; what is written is whole, run the command again")
     raise SystemExit(128 + number)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; the console script exits with it."""
-    for stream in (sys.stdout, sys.stderr):
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user's screen
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  a closed stream
+        setattr(sys, name, stream)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show × shows ?
     with contextlib.suppress(ValueError):  # not the main thread: signals are the caller's
-        signal.signal(signal.SIGTERM, _interrupted)
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            signal.signal(number, _interrupted)
     try:
         code = _call(arguments)
         sys.stdout.flush()
@@ -341,8 +369,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _say("interrupted")
+        _say("interrupted; what is written is whole, run the command again")
         return 130
+    except OSError as error:
+        _say(f"backfire: cannot write: {error.strerror or error}")
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  its own flush would fail again
+        return 5
 
 
 def _call(arguments: Sequence[str] | None) -> int:
@@ -354,7 +386,7 @@ def _call(arguments: Sequence[str] | None) -> int:
     except BackfireError as error:
         _say(f"backfire: {error}" if "\n" not in str(error) else str(error))
         return error.exit_code
-    except (BrokenPipeError, KeyboardInterrupt):
+    except (OSError, KeyboardInterrupt):
         raise
     except Exception as error:
         # wrong words on the command line: typer brings click's errors under changing names, all with show()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def cache_folder() -> Path:
 def _cached(network: Network) -> str:
     path = cache_folder() / f"model-{_key(network)}.py"
     try:
-        head, _, source = path.read_text(encoding="utf-8").partition("\n")
+        head, _, source = _read_own(path).partition("\n")
         if head == _checksum(source):
             return source
     except (OSError, UnicodeDecodeError):
@@ -154,6 +155,16 @@ def _cached(network: Network) -> str:
     source = write_source(network)
     _keep(path, f"{_checksum(source)}\n{source}")
     return source
+
+
+def _read_own(path: Path) -> str:
+    """The text of a regular file of our own; OSError for links, pipes and files that somebody else put there."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(handle, encoding="utf-8") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or (hasattr(os, "getuid") and about.st_uid != os.getuid()):
+            raise PermissionError(f"{path} is not a file of this user")
+        return file.read()
 
 
 def _key(network: Network) -> str:
@@ -181,8 +192,8 @@ def _keep(path: Path, text: str) -> None:
 
 
 def _hill_array(value: Floats, half: float, exponent: float) -> Floats:
-    raised = np.maximum(value, 0.0) ** exponent
-    return np.where(np.asarray(value) <= 0, 0.0, raised / (half**exponent + raised))
+    above = np.asarray(value) > 0
+    return np.where(above, 1.0 / (1.0 + (half / np.where(above, value, 1.0)) ** exponent), np.where(np.isnan(value), np.nan, 0.0))
 
 
 _ARRAY: Final[dict[str, Any]] = {

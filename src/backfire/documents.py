@@ -24,7 +24,7 @@ LONGEST_INTEGER = 30
 _PART = r"(?:[A-Za-z0-9_-]+|\"[^\"\n]*\"|'[^'\n]*')"
 _KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 _TABLE = re.compile(rf"\s*\[\[?\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]\]?")
-_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'")
+_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|$)|'[^']*+(?:'|$)")
 _DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:[A-Za-z0-9_-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}")
 _DIGITS = re.compile(rf"(?<![A-Za-z0-9_-])[0-9][0-9A-Fa-f_xob]{{{LONGEST_INTEGER},}}")
 _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
@@ -153,12 +153,17 @@ def _locate(text: str) -> dict[tuple[str, ...], int]:
             for length in range(len(table) + 1, len(current) + 1):
                 found.setdefault(current[:length], number)
         rest = line[key.end() :] if key else "" if header else line
-        for inner in re.finditer(rf"[{{,]\s*({_PART})\s*=", re.sub(r"(=\s*)\"(?:\\.|[^\"\\])*\"", r"\1", rest)):
+        for inner in re.finditer(rf"[{{,]\s*+({_PART})\s*+=", _TEXT.sub(_key_or_nothing, rest)):
             found.setdefault((*current, *_parts(inner.group(1))), number)
         for quotes in ('"""', "'''"):
             if line.count(quotes) == 1:
                 closing = quotes
     return found
+
+
+def _key_or_nothing(text: re.Match[str]) -> str:
+    """Quoted keys stay, quoted values go: what follows a key is an equals sign."""
+    return text.group() if text.string[text.end() :].lstrip()[:1] == "=" else ""
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

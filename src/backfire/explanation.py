@@ -16,7 +16,7 @@ from backfire.mechanisms import shipped
 from backfire.network import Network
 from backfire.parts import Definition, Influence, Mechanism, Parameter, Process, State
 from backfire.references import ARTICLES, CAUTION, GRADES
-from backfire.scenario import Scenario, shipped_scenarios
+from backfire.scenario import Scenario, check_folder_name, shipped_scenarios
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,7 @@ def _changes(kind: type[Mechanism]) -> set[str]:
 def new_scenario(name: str) -> str:
     """A commented scenario file to start from; a shipped name gives a copy of that file."""
     known = shipped_scenarios()
+    check_folder_name(name)
     if name in known:
         return known[name].read_text(encoding="utf-8")
     template = known.get("wnt16b-stroma")

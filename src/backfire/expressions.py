@@ -70,8 +70,10 @@ def _floored(value: float) -> float:
 def _hill(value: float, half: float, exponent: float) -> float:
     if value <= 0:
         return 0.0
-    raised = value**exponent
-    return float(raised / (half**exponent + raised))
+    try:
+        return float(1.0 / (1.0 + (half / value) ** exponent))
+    except OverflowError:
+        return 0.0
 
 
 SCALAR_FUNCTIONS: Final[dict[str, Callable[..., float]]] = {
@@ -169,11 +171,13 @@ class _Canonical(ast.NodeTransformer):
 def _check(node: ast.expr, text: str, names: set[str], depth: int) -> None:
     """Walk the tree against the allow-list and gather the names it reads."""
     if depth > DEEPEST:
-        raise FormulaError(f"the formula `{echo(text)}` is nested deeper than {DEEPEST} levels")
+        raise FormulaError(f"the formula `{echo(text)}` is nested deeper than {DEEPEST} levels; name its pieces as definitions")
     match node:
         case ast.BinOp(left, sign, right) if type(sign) in _ARITHMETIC:
             if not math.isfinite(_constant(node) or 0.0):
-                raise FormulaError(f"in `{echo(text)}`: a number is too large for double precision")
+                raise FormulaError(f"in `{echo(text)}`: `{echo(ast.unparse(node))}` is not a number in double precision")
+            if isinstance(sign, ast.Div) and _constant(right) == 0:
+                raise FormulaError(f"in `{echo(text)}`: a division by zero")
             if isinstance(sign, ast.Pow):
                 _check_exponent(right, text)
             _check(left, text, names, depth + 1)
@@ -185,6 +189,8 @@ def _check(node: ast.expr, text: str, names: set[str], depth: int) -> None:
                 raise FormulaError(f"in `{echo(text)}`: {unknown('function', function, FUNCTIONS)}")
             if len(arguments) != FUNCTIONS[function]:
                 raise FormulaError(f"in `{echo(text)}`: `{function}` takes {FUNCTIONS[function]} arguments, got {len(arguments)}")
+            if not math.isfinite(_constant(node) or 0.0):
+                raise FormulaError(f"in `{echo(text)}`: `{echo(ast.unparse(node))}` is not a number")
             for argument in arguments:
                 _check(argument, text, names, depth + 1)
         case ast.Name(name):
@@ -231,6 +237,9 @@ def _constant(node: ast.expr) -> float | None:
             if first is None or second is None:
                 return None
             return _finite(lambda: _ARITHMETIC[type(sign)](first, second), math.inf)
+        case ast.Call(ast.Name(function), arguments) if function in FUNCTIONS and len(arguments) == FUNCTIONS[function]:
+            values = [value for argument in arguments if (value := _constant(argument)) is not None]
+            return _finite(lambda: SCALAR_FUNCTIONS[function](*values), math.inf) if len(values) == len(arguments) else None
     return None
 
 

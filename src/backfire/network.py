@@ -248,13 +248,9 @@ class _Composer:
             if not isinstance(state.initial, str):
                 continue
             if state.initial not in parameters:
-                self.problems.append(
-                    f"{self._called('state', state)}: {unknown('start parameter', state.initial, parameters)}"
-                )
+                self.problems.append(f"{self._called('state', state)}: {unknown('start parameter', state.initial, parameters)}")
             elif unit_of(parameters[state.initial]) != unit_of(state):
-                self.problems.append(
-                    f"{self._called('state', state)} starts at `{state.initial}`, which has another unit"
-                )
+                self.problems.append(f"{self._called('state', state)} starts at `{state.initial}`, which has another unit")
 
     def _flows(self, states: Iterable[State], processes: Iterable[Process]) -> None:
         known = {state.name: unit_of(state) for state in states}
@@ -264,9 +260,7 @@ class _Composer:
                 if end not in known:
                     self.problems.append(f"{self._called('process', process)}: {unknown('state', end, known)}")
             if len({known[end] for end in ends if end in known}) > 1:
-                self.problems.append(
-                    f"{self._called('process', process)} connects states of different units: {', '.join(ends)}"
-                )
+                self.problems.append(f"{self._called('process', process)} connects states of different units: {', '.join(ends)}")
 
     def _units(
         self,

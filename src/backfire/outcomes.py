@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import BSpline, PPoly, make_interp_spline
 
 from backfire.errors import UserError
@@ -20,6 +21,8 @@ from backfire.schedule import Dose
 from backfire.trajectory import Floats, Trajectory
 
 ONE_CELL = 1.0
+NEARLY = 1e-5
+"""Peaks and troughs that agree within this share count as equal; the first one gives the day."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,12 @@ class Watch:
 class Course:
     """The course of one recorded amount between its rows.
 
-    ``logarithmic`` courses are interpolated in the logarithm wherever they are positive.
+    ``logarithmic`` courses are interpolated in the logarithm wherever they are positive. ``counted`` ones jump between
+    0 and at least one cell, so a piece with zeros is joined by straight lines.
     """
 
-    def __init__(self, trajectory: Trajectory, values: Floats, logarithmic: bool) -> None:
+    def __init__(self, trajectory: Trajectory, values: Floats, logarithmic: bool, counted: bool = False) -> None:
+        self.counted = counted
         self.pieces: list[tuple[Floats, Floats, bool]] = []
         for piece in trajectory.pieces:
             times, part = trajectory.times[piece], values[piece]
@@ -92,30 +97,40 @@ class Course:
     def splines(self) -> list[BSpline | None]:
         """One spline per piece; None where a piece is a single row or not finite."""
         made: list[BSpline | None] = []
-        for times, values, log in self.pieces:
+        for times, values, _ in self.pieces:
             if len(times) < 2 or not np.isfinite(values).all():
                 made.append(None)
                 continue
-            degree = 1 if not log and (values == 0).any() else 5 if len(times) > 5 else 3 if len(times) > 3 else 1
+            degree = 1 if self.counted and (values == 0).any() else 5 if len(times) > 5 else 3 if len(times) > 3 else 1
             made.append(make_interp_spline(times, values, k=degree))
         return made
 
     def minimum(self, start: float, end: float) -> tuple[float, float]:
-        """(day, value) of the smallest value in [start, end]; NaN if there is no row there."""
-        best = (math.nan, math.inf)
-        for (times, values, log), spline in zip(self.pieces, self.splines, strict=True):
-            days = [float(day) for day in times if start <= day <= end]
-            levels = [float(level) for day, level in zip(times, values, strict=True) if start <= day <= end]
-            if spline is not None:
-                inner = [edge for edge in (start, end) if times[0] <= edge <= times[-1]]
-                inner += [day for day in _flat(spline, float(np.min(values)), values, times) if start <= day <= end]
-                days += inner
-                levels += [float(spline(day)) for day in inner]
-            for day, level in zip(days, levels, strict=True):
-                value = math.exp(level) if log else level
-                if value < best[1]:
-                    best = (day, value)
-        return best if math.isfinite(best[1]) else (math.nan, math.nan)
+        """(day, value) of the smallest value in [start, end]; NaN if there is no row there.
+
+        Of several pieces whose smallest values agree within 1e-5, as under periodic dosing, the first one counts.
+        """
+        found = [self._lowest(index, start, end) for index in range(len(self.pieces))]
+        finite = [candidate for candidate in found if candidate is not None and math.isfinite(candidate[1])]
+        if not finite:
+            return math.nan, math.nan
+        best = min(value for _, value in finite)
+        return next(item for item in finite if item[1] <= best + NEARLY * abs(best))
+
+    def _lowest(self, index: int, start: float, end: float) -> tuple[float, float] | None:
+        """The smallest value of one piece within [start, end]."""
+        (times, values, log), spline = self.pieces[index], self.splines[index]
+        inside = (times >= start) & (times <= end)
+        days, levels = [float(day) for day in times[inside]], [float(level) for level in values[inside]]
+        if spline is not None:
+            inner = [edge for edge in (start, end) if times[0] <= edge <= times[-1]]
+            inner += [day for day in _flat(spline, values, times, inside) if start <= day <= end]
+            days += inner
+            levels += [float(spline(day)) for day in inner]
+        if not days or not np.isfinite(levels).any():
+            return None
+        lowest = int(np.nanargmin(levels))
+        return days[lowest], math.exp(levels[lowest]) if log else levels[lowest]
 
     def rises_to(self, level: float, start: float, end: float) -> float:
         """First day in [start, end] with a value ≥ ``level``; NaN if it never comes."""
@@ -145,24 +160,32 @@ class Course:
         return math.nan
 
     def area(self, start: float, end: float) -> float:
-        """Integral over [start, end]."""
+        """Integral over [start, end]; exact for the spline of a plain course, six-point Gauss-Legendre for logarithms."""
         total = 0.0
-        for (times, values, log), spline in zip(self.pieces, self.splines, strict=True):
+        for (times, _, log), spline in zip(self.pieces, self.splines, strict=True):
             low, high = max(start, float(times[0])), min(end, float(times[-1]))
             if low >= high:
                 continue
             if spline is None:
                 return math.nan
-            plain = make_interp_spline(times, np.exp(values), k=spline.k) if log else spline
-            total += float(plain.integrate(low, high))
+            total += _gauss(spline, times, low, high) if log else float(spline.integrate(low, high))
         return total
 
 
-def _flat(spline: BSpline, lowest: float, values: Floats, times: Floats) -> list[float]:
-    """Days near the lowest row where the slope is zero."""
-    if spline.k < 2:
+def _gauss(spline: BSpline, times: Floats, low: float, high: float) -> float:
+    """Integral of exp(spline) over [low, high], row interval by row interval."""
+    edges = np.array([low, *times[(times > low) & (times < high)], high])
+    half = np.diff(edges)[:, None] / 2
+    nodes, weights = np.polynomial.legendre.leggauss(6)
+    days = edges[:-1, None] + half * (1 + nodes)
+    return float(np.sum(half * weights * np.exp(spline(days))))
+
+
+def _flat(spline: BSpline, values: Floats, times: Floats, inside: NDArray[np.bool_]) -> list[float]:
+    """Days beside the lowest row inside at which the slope is zero."""
+    if spline.k < 2 or not inside.any():
         return []
-    index = int(np.flatnonzero(values == lowest)[0])
+    index = int(np.argmin(np.where(inside, values, np.inf)))
     low, high = times[max(index - 1, 0)], times[min(index + 1, len(times) - 1)]
     roots = np.atleast_1d(PPoly.from_spline(spline.derivative()).roots(extrapolate=False))
     return [float(root) for root in roots if low <= root <= high]
@@ -188,9 +211,9 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         return
     rules, start, last = watch.rules, watch.start, float(trajectory.times[-1])
     end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
-    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True)
+    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True, counted=True)
     first = course.at(start)
-    day, nadir = course.minimum(start, end)
+    day, nadir = course.minimum(start, end)  # NaN if surgery came before the first treatment
     level = max(nadir, ONE_CELL)
     progression = course.rises_to(rules.progression * level, day, end) if nadir < first or nadir > 0 else math.nan
     doubled = course.rises_to(rules.progression * rules.regrowth * level, progression, end)
@@ -203,9 +226,10 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         "1",
         "nadir as a share of the burden at the start of treatment",
     )
-    yield Outcome("responded", float(nadir <= rules.response * first), "1", "1 if the nadir counts as a response")
+    responded = float(nadir <= rules.response * first) if math.isfinite(nadir) else math.nan
+    yield Outcome("responded", responded, "1", "1 if the nadir counts as a response")
     yield Outcome(
-        "time_to_progression", (progression if seen else end) - start, "day",
+        "time_to_progression", (progression if seen else end if end >= start else math.nan) - start, "day",
         f"time from the start of treatment until {rules.progression:g} × nadir, after the nadir", observed=seen,
     )  # fmt: skip
     yield Outcome(
@@ -216,7 +240,8 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
     area = course.area(start, last)
     yield Outcome("burden_area", area, "cell*day", "area under the tumour burden from the start of treatment")
     total = trajectory["burden"][-1] + (trajectory["metastatic_burden"][-1] if "metastatic_burden" in trajectory else 0.0)
-    yield Outcome("eradicated", float(total < ONE_CELL), "1", "1 if not one tumour cell is left anywhere on the last day")
+    gone = float(total < ONE_CELL) if math.isfinite(total) else math.nan
+    yield Outcome("eradicated", gone, "1", "1 if not one tumour cell is left anywhere on the last day")
 
 
 def course_starts(watch: Watch) -> list[float]:
@@ -230,10 +255,13 @@ def _courses(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         return
     starts = course_starts(watch)
     last = float(trajectory.times[-1]) if watch.surgery is None else math.nextafter(watch.surgery, -math.inf)
-    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True)
+    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True, counted=True)
     kills = []
     for index, start in enumerate(starts):
-        end = starts[index + 1] if index + 1 < len(starts) else last
+        if start > last:
+            kills.append(math.nan)  # after surgery there is no primary to kill
+            continue
+        end = min(starts[index + 1], last) if index + 1 < len(starts) else last
         low = max(course.minimum(start, end)[1], ONE_CELL)
         before = course.at(start)
         kills.append(math.log10(before / low) if before > 0 else math.nan)

@@ -30,11 +30,11 @@ Panel = Callable[[Axes, "Result", bool], None]
 BARS: Final = (
     ("time_to_progression", "time to progression", "days"),
     ("survival_time", "survival", "days"),
-    ("metastatic_burden", "metastases at the end", "cells"),
+    ("metastatic_burden", "metastases", "cells"),
     ("smallest_share", "nadir, share of start", ""),
     ("log_kill_last", "kill in the last course", "log10"),
     ("regrowth_rate", "regrowth rate", "1/day"),
-    ("final_burden", "burden at the end", "cells"),
+    ("final_burden", "final burden", "cells"),
 )
 """Outcomes shown as bars, most telling first, with label and unit."""
 
@@ -340,11 +340,12 @@ def _bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None
     cells = place.subgridspec(1, len(chosen), wspace=0.3)
     looks = arm_looks(result.scenario.arms)
     arms = list(result.trajectories)
-    for column, (name, title, unit) in enumerate(chosen):
+    for column, (name, title, measure) in enumerate(chosen):
         axes = figure.add_subplot(cells[column])
         found = [result.outcomes[arm].get(name) for arm in arms]
         values = np.array([math.nan if item is None else item.value for item in found])
-        shown, limit = _bar_lengths(values)
+        shown, limit, logarithmic = _bar_lengths(values)
+        unit = f"{measure}, log" if logarithmic else measure
         rows = np.arange(len(arms))[::-1]
         for row, arm, length, item in zip(rows, arms, shown, found, strict=True):
             censored = item is not None and not item.observed
@@ -360,14 +361,15 @@ def _bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None
         axes.spines["bottom"].set_visible(False)
 
 
-def _bar_lengths(values: Floats) -> tuple[Floats, float]:
-    """Lengths of bars; logarithmic from one cell where values span more than a factor of 50."""
+def _bar_lengths(values: Floats) -> tuple[Floats, float, bool]:
+    """Lengths of bars, the longest, and whether they are logarithmic: from one cell, where values span a factor of 50."""
     finite = np.where(np.isfinite(values), values, 0.0)
     positive = finite[finite > 0]
-    if len(positive) > 1 and positive.max() > 50 * positive.min() and positive.max() > 1e3:
+    logarithmic = len(positive) > 1 and positive.max() / 50 > positive.min() and positive.max() > 1e3
+    if logarithmic:
         finite = np.log10(np.maximum(finite, 1.0))
     finite = np.maximum(finite, 0.0)
-    return finite, float(finite.max()) or 1.0
+    return finite, float(finite.max()) or 1.0, bool(logarithmic)
 
 
 def _bar_text(item: Outcome | None) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from dataclasses import dataclass
 from typing import Final
 
 CAUTION: Final = "illustrative, not clinically calibrated"
 """Stands on every figure, table and page."""
+
+
+def version() -> str:
+    """The version of backfire."""
+    return importlib.metadata.version("backfire")
+
 
 GRADES: Final[dict[str, str]] = {
     "article": "stated in the article",

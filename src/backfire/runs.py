@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -17,14 +18,14 @@ import math
 import os
 import platform
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from backfire.errors import RefusedError, StorageError
+from backfire.errors import RefusedError, StorageError, UserError, echo
 from backfire.parts import Mechanism
 from backfire.references import CAUTION
 from backfire.scenario import parse_data
@@ -57,11 +58,40 @@ def prepare_folder(out: Path, scenario: str) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold a folder while writing into it; raises RefusedError if another run holds it. A dead process holds nothing."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RefusedError(f"{folder}: another run is writing here; wait for it or give another --out") from None
+    finally:
+        os.close(handle)
+
+
 def save(result: Result, folder: Path) -> None:
-    """Write manifest, outcomes and trajectories of a result; the manifest last."""
-    write_file(folder / "trajectories.csv", trajectories_csv(result))
+    """Write trajectories, outcomes and manifest of a result.
+
+    The old manifest goes first and the new one, which knows the checksum of the trajectories, comes last: whatever
+    moment a run is cut off, a manifest never speaks for rows that are not its own.
+    """
+    trajectories = trajectories_csv(result)
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "manifest.json").unlink()
+    write_file(folder / "trajectories.csv", trajectories)
     write_file(folder / "outcomes.csv", outcomes_csv(result))
-    write_file(folder / "manifest.json", to_json(manifest(result)))
+    write_file(folder / "manifest.json", to_json(manifest(result) | {"trajectories_sha256": _sha256(trajectories)}))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
@@ -72,18 +102,19 @@ def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> 
     place = Path(folder)
     try:
         stored = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        scenario = parse_data(stored["scenario"], stored["name"], mechanisms)
-        settings = Settings(**stored["solver"])
-        trajectories = _read_trajectories(place / "trajectories.csv", stored["arms"])
+        text = (place / "trajectories.csv").read_text(encoding="utf-8")
+        scenario = parse_data(stored["scenario"], str(stored["name"]), mechanisms)
+        trajectories = _read_trajectories(text, stored["arms"])
+        wanted = {"format": FORMAT, "hash": scenario.hash, "trajectories_sha256": _sha256(text)}
+        differing = [key for key, value in wanted.items() if stored[key] != value]
+        if differing or not trajectories.keys() <= scenario.arms.keys():
+            raise ValueError(f"{', '.join(differing) or 'arms'} of the manifest do not fit what is stored")
+        return Result(scenario, trajectories, Settings(**stored["solver"]))
     except OSError as error:
-        raise StorageError(
-            f"{place}: not a complete run ({error.strerror or error}: {Path(error.filename or '').name})"
-        ) from None
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise StorageError(f"{place}: the stored run is damaged ({error}); run the scenario again") from None
-    if stored["hash"] != scenario.hash:
-        raise StorageError(f"{place}: the manifest does not match its own hash {stored['hash']}; run the scenario again")
-    return Result(scenario, trajectories, settings)
+        name = Path(error.filename or "").name
+        raise StorageError(f"{place}: not a complete run ({error.strerror or error}: {name})") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, csv.Error, UserError) as error:
+        raise StorageError(f"{place}: the stored run is damaged ({echo(error)}); run the scenario again") from None
 
 
 def manifest(result: Result) -> dict[str, Any]:
@@ -169,14 +200,13 @@ def write_file(path: Path, content: str | bytes) -> None:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def _read_trajectories(path: Path, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Trajectory]:
+def _read_trajectories(text: str, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Trajectory]:
     """Rows back into arrays; relies on nothing but the tidy columns."""
     columns: dict[str, dict[str, tuple[list[float], list[float], str]]] = {arm: {} for arm in arms}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            days, values, _ = columns[row["arm"]].setdefault(row["name"], ([], [], row["unit"]))
-            days.append(float(row["day"]))
-            values.append(float(row["value"]) if row["value"] else math.nan)
+    for row in csv.DictReader(io.StringIO(text)):
+        days, values, _ = columns[row["arm"]].setdefault(row["name"], ([], [], row["unit"]))
+        days.append(float(row["day"]))
+        values.append(float(row["value"]) if row["value"] else math.nan)
     made = {}
     for arm, about in arms.items():
         names = tuple(columns[arm])

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,8 +27,8 @@ from backfire.network import Network, compose
 from backfire.outcomes import Rules
 from backfire.parts import Mechanism, Parameter, check_name
 from backfire.references import ARTICLES
-from backfire.schedule import Dose, Event, Regimen, check_regimen, event_table
-from backfire.schema import OURS, ParameterEntry, ScenarioFile, options_model, problems_of, unknown_key
+from backfire.schedule import Dose, Event, Regimen, event_table
+from backfire.schema import OURS, ParameterEntry, ScenarioFile, is_name_option, options_model, problems_of, unknown_key
 from backfire.units import parse_unit
 
 Value = float | int | str
@@ -141,7 +142,10 @@ class Scenario:
         if name in ("days", "record_every"):
             data[name] = value
         elif name in self.network.parameters:
-            data.setdefault("parameters", {})[name] = value
+            old = data.setdefault("parameters", {}).get(name)
+            unit = old.get("unit") if isinstance(old, dict) else None
+            given = {"value": value, "unit": unit, "source": "set for this run", "grade": "assumed"} if unit else value
+            data["parameters"][name] = given
         elif name in self.network.switches:
             data.setdefault("switches", {}).setdefault(owner, {})[word] = value
         elif owner in self.regimens and word in {item.name for item in dataclasses.fields(Regimen)} - {"name"}:
@@ -205,8 +209,21 @@ def parse_data(data: dict[str, Any], name: str, mechanisms: Iterable[type[Mechan
     return build(Document(name, data, {}), name, mechanisms)
 
 
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-]|[A-Za-z0-9]")
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def check_folder_name(name: str) -> str:
+    """``name`` if results can be kept in a folder of that name on every system; raises DocumentError if not."""
+    if not _FOLDER_NAME.fullmatch(name) or _DEVICE.fullmatch(name):
+        message = "a scenario is named by letters, digits, `-`, `_` and `.`, at most 64, and not by a device of Windows"
+        raise DocumentError([Problem(echo(name), 0, "", message)])
+    return name
+
+
 def build(document: Document, name: str, mechanisms: Iterable[type[Mechanism]] = ()) -> Scenario:
     """A scenario from a parsed document; raises DocumentError with every problem found."""
+    check_folder_name(name)
     classes = shipped() | {kind.label: kind for kind in mechanisms}
     try:
         file = ScenarioFile.model_validate(document.data)
@@ -263,13 +280,13 @@ class _Builder:
         if file.article not in (*ARTICLES, OURS):
             self.add(("article",), unknown("article", file.article, (*ARTICLES, OURS)))
         if file.days / file.record_every > 100_000:
-            self.add(("record_every",), f"{file.days / file.record_every:.0f} recorded values are more than 100000")
+            self.add(("record_every",), f"{file.days / file.record_every:.3g} recorded values are more than 100000")
 
     def _mechanisms(self, given: Mapping[str, Mapping[str, Any]], infused: frozenset[str]) -> dict[str, Mechanism]:
         made: dict[str, Mechanism] = {}
         for label, options in given.items():
             kind = options.get("mechanism", label)
-            if kind not in self.classes:
+            if not isinstance(kind, str) or kind not in self.classes:
                 path = ("mechanisms", label, "mechanism") if "mechanism" in options else ("mechanisms", label)
                 self.add(path, unknown("mechanism", str(kind), self.classes))
                 continue
@@ -279,11 +296,27 @@ class _Builder:
             except ValidationError as error:
                 self.problems += problems_of(error, self.document, model, ("mechanisms", label))
                 continue
+            self._names(label, self.classes[kind], checked)
             chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
             if "infused" in chosen and "agents" in chosen:
                 chosen["infused"] = tuple(sorted({*chosen["infused"], *infused} & {*chosen["agents"]}))
-            made[label] = self.classes[kind](**chosen)
+            if not self.problems:
+                made[label] = self.classes[kind](**chosen)
         return made
+
+    def _names(self, label: str, kind: type[Mechanism], options: Mapping[str, Any]) -> None:
+        """Options of free text are names of agents, factors and cells: they become part of formulas."""
+        for option, given in options.items():
+            if not is_name_option(kind, option):
+                continue
+            names = [given] if isinstance(given, str) else given
+            for name in names:
+                try:
+                    check_name(name, option)
+                except UserError as error:
+                    self.add(("mechanisms", label, option), error)
+            if len(set(names)) < len(names):
+                self.add(("mechanisms", label, option), "names the same thing twice")
 
     def _network(self, mechanisms: Mapping[str, Mechanism]) -> Network | None:
         if self.problems:
@@ -352,9 +385,10 @@ class _Builder:
         return regimens
 
     def _doses(self, file: ScenarioFile, network: Network, regimens: Mapping[str, Regimen]) -> None:
+        values = {name: parameter.value for name, parameter in network.parameters.items()}
         for name, regimen in regimens.items():
             try:
-                check_regimen(regimen, network.interventions, file.days)
+                event_table([regimen], network.interventions, values, file.days)
             except UserError as error:
                 late = "after the end" in str(error)
                 path = ("regimens", name, "agent") if "unknown agent" in str(error) else ("regimens", name)

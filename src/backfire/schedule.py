@@ -15,6 +15,9 @@ from backfire.errors import ScheduleError, unknown
 from backfire.parts import Intervention
 
 MOST_DOSES = 10_000
+LARGEST_AMOUNT = 1e12
+SHORTEST_INFUSION = 1e-6
+"""In days; on shorter ones the clock of double precision would cut the dose."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,14 @@ class Regimen:
             value = getattr(self, word)
             if not math.isfinite(value) or value < 0:
                 raise ScheduleError(f"`{word}` is {value:g}; it must be a finite number ≥ 0")
+        if self.amount > LARGEST_AMOUNT:
+            raise ScheduleError(f"`amount` is {self.amount:g}; more than {LARGEST_AMOUNT:g} is no dose")
+        if 0 < self.duration < SHORTEST_INFUSION:
+            raise ScheduleError(f"an infusion over {self.duration:g} days is a bolus; leave out `duration`")
         if self.count < 1 or self.cycles < 1:
             raise ScheduleError("`count` and `cycles` must be at least 1")
         if self.count * self.cycles > MOST_DOSES:
-            raise ScheduleError(f"{self.count * self.cycles} doses are more than the {MOST_DOSES} allowed")
+            raise ScheduleError(f"{self.count * self.cycles:.3g} doses are more than the {MOST_DOSES} allowed")
         if self.count > 1 and self.every == 0:
             raise ScheduleError(f"{self.count} doses need `every`, the days from one dose to the next")
         if self.cycles > 1 and self.cycle_length == 0:
@@ -109,6 +116,8 @@ def event_table(
                 continue
             for state, action, formula in intervention.formulas():
                 value = formula.value({**parameters, "amount": dose.amount})
+                if not math.isfinite(value):
+                    raise ScheduleError(f"{regimen.name}: `{formula}` for amount {dose.amount:g} is not a finite number")
                 target = factors if action == "multiply" else additions
                 target.setdefault((dose.time, state), []).append(value)
     for state, changes in infused.items():

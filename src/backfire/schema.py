@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 
 from backfire.documents import Document
-from backfire.errors import Problem, echo, nearest, unknown
+from backfire.errors import Problem, ScheduleError, echo, nearest, unknown
 from backfire.mechanisms import shipped
 from backfire.outcomes import Rules
 from backfire.parts import LONGEST_NAME, Mechanism
@@ -39,7 +39,7 @@ class ParameterEntry(_Strict):
         default=None, description="plausible range [low, high], in `unit`"
     )
     source: str = Field(min_length=1, description="where the value comes from")
-    grade: str = Field(description=f"how far to trust it: {', '.join(GRADES)}")
+    grade: str = Field(json_schema_extra={"enum": [*GRADES]}, description=f"how far to trust it: {', '.join(GRADES)}")
 
 
 def _is_entry(value: object) -> str:
@@ -54,15 +54,19 @@ class RegimenEntry(_Strict):
 
     agent: str | None = Field(None, description="the agent, or `surgery`; the name of the regimen if left out")
     amount: Number | None = Field(None, description="amount of each dose, in EC50")
-    start: Number = Field(description="day of the first dose")
+    start: Number = Field(json_schema_extra={"minimum": 0}, description="day of the first dose")
     every: Number = Field(0.0, description="days from one dose to the next")
-    count: int = Field(1, description="number of doses")
+    count: int = Field(1, json_schema_extra={"minimum": 1}, description="number of doses")
     duration: Number = Field(0.0, description="days over which each dose is infused; 0 is a bolus")
     cycles: int = Field(1, description="how often the whole block is repeated")
     cycle_length: Number = Field(0.0, description="days from the start of one cycle to the next")
 
     def regimen(self, name: str) -> Regimen:
         """The regimen this entry describes; raises ScheduleError if it cannot be given."""
+        written = self.model_fields_set
+        for times, gap in (("count", "every"), ("cycles", "cycle_length")):
+            if gap in written and times not in written:
+                raise ScheduleError(f"`{gap}` says how far apart, but `{times}` does not say how many")
         given = self.model_dump(exclude={"agent", "amount"})
         return Regimen(name=name, agent=self.agent or name, amount=self.amount or 0.0, **given)
 
@@ -79,10 +83,14 @@ class ScenarioFile(_Strict):
     """A backfire scenario: mechanisms, parameters, regimens and arms. Illustrative, not clinically calibrated."""
 
     title: str = Field(min_length=1, max_length=200, description="one sentence that says what the scenario shows")
-    article: str = Field(OURS, description=f"the article it belongs to ({', '.join(ARTICLES)}) or {OURS}")
+    article: str = Field(
+        OURS,
+        json_schema_extra={"enum": [*ARTICLES, OURS]},
+        description=f"the article it belongs to ({', '.join(ARTICLES)}) or {OURS}",
+    )
     note: str = Field("", max_length=2000, description="what a reader should know before trusting it")
     days: Annotated[Number, Field(gt=0, le=36500)] = Field(description="length of the simulation in days")
-    record_every: Annotated[Number, Field(gt=0)] = Field(0.5, description="days between recorded values")
+    record_every: Annotated[Number, Field(gt=0, le=0.5)] = Field(0.5, description="days between recorded values, at most 0.5")
     reference: str | None = Field(None, description="the arm that others are compared with, besides untreated")
     mechanisms: dict[str, dict[str, Any]] = Field(min_length=1, description="the pieces of biology and their options")
     parameters: dict[str, PlainOrEntry] = Field({}, description="values that differ from the defaults")
@@ -106,6 +114,11 @@ def options_model(mechanism: type[Mechanism]) -> type[BaseModel]:
         default = ... if item.default is dataclasses.MISSING else item.default
         fields[item.name] = (kind, Field(list(default) if isinstance(default, tuple) else default, **given))
     return create_model(f"{mechanism.label}_options", __base__=_Strict, __doc__=mechanism.summary(), **fields)
+
+
+def is_name_option(mechanism: type[Mechanism], option: str) -> bool:
+    """True for options that hold names (text or lists of text), false for choices, numbers and switches."""
+    return typing.get_type_hints(mechanism).get(option) in (str, tuple[str, ...])
 
 
 def json_schema() -> dict[str, Any]:

@@ -17,14 +17,16 @@ from backfire.network import Network
 from backfire.outcomes import Outcome, Watch, outcomes
 from backfire.scenario import Scenario
 from backfire.schedule import Event
-from backfire.solvers.reference import Problem, Settings, solve
-from backfire.trajectory import Floats, Status, Trajectory
+from backfire.solvers.reference import Problem, Settings, Solution, solve
+from backfire.trajectory import Floats, Trajectory
 
 if TYPE_CHECKING:
     import pandas
 
-SETTLING: Final = tuple(2.0**-power for power in range(7, 1, -1))
-"""Days after every event at which values are recorded too, so that fast answers to a dose are seen."""
+SETTLING: Final = tuple(2.0 ** (-power / 2) for power in range(12, 1, -1))
+"""Days after every event at which values are recorded too (1/64 to 1/2), so that fast answers to a dose are resolved."""
+CLOSEST: Final = 1e-9
+"""Recorded days are at least this far apart, events aside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +132,13 @@ def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
     """The days to record: a grid of step ``every``, both ends, and a few moments after every event."""
     count = math.floor(days / every + 1e-9)
     grid = [min(index * every, days) for index in range(count + 1)]
-    settling = [event.time + offset for event in events for offset in SETTLING if offset < every]
-    wanted = {0.0, days, *grid, *(day for day in settling if day < days)}
-    return np.array(sorted(wanted))
+    doses = sorted({event.time for event in events})
+    settling = [dose + offset for dose in doses for offset in SETTLING]
+    wanted = np.array(sorted({*grid, *(day for day in settling if day < days)}))
+    fixed = np.array([0.0, *doses, days])
+    apart = np.abs(wanted[:, None] - fixed).min(axis=1) > CLOSEST
+    apart[1:] &= np.diff(wanted) > CLOSEST
+    return np.unique([0.0, days, *wanted[apart]])
 
 
 def _run(scenario: Scenario, arm: str, code: codegen.Code, settings: Settings) -> Trajectory:
@@ -147,30 +153,36 @@ def _run(scenario: Scenario, arm: str, code: codegen.Code, settings: Settings) -
         events=events,
         record=record_days(scenario.days, scenario.record_every, events),
         cells=cells,
+        feeds=_feeds(network),
         amounts=[state.unit != "1" for state in network.states],
     )
-    solution = solve(problem, settings)
+    return observed(network, code, scenario.constants(), arm, solve(problem, settings))
+
+
+def observed(network: Network, code: codegen.Code, constants: list[float], arm: str, solution: Solution) -> Trajectory:
+    """A solution as a trajectory, with every observable computed from its states."""
     times, states = np.array(solution.times), np.array(solution.states)
-    return observed(network, scenario.constants(), arm, times, states, solution.status, solution.message, solution.evaluations)
-
-
-def observed(
-    network: Network,
-    constants: list[float],
-    arm: str,
-    times: Floats,
-    states: Floats,
-    status: Status,
-    message: str,
-    steps: int,
-) -> Trajectory:
-    """A trajectory with all observables, computed from states (n, number of states)."""
     with np.errstate(all="ignore"):
-        columns = codegen.generate(network).observe([*states.T], constants)
-    extra = np.column_stack([np.broadcast_to(column, times.shape) for column in columns])
+        columns = code.observe([*states.T], constants)
+    extra = [np.broadcast_to(column, times.shape) for column in columns]
     names = (*network.state_names, *network.observables)
     units = (*(state.unit for state in network.states), *network.observables.values())
-    return Trajectory(arm, times, names, units, np.hstack([states, extra]), status, message, steps)
+    values = np.column_stack([states, *extra])
+    return Trajectory(arm, times, names, units, values, solution.status, solution.message, solution.evaluations)
+
+
+def _feeds(network: Network) -> dict[int, frozenset[int]]:
+    """For every state, the states that its cells can become, directly or on the way."""
+    index = {name: number for number, name in enumerate(network.state_names)}
+    direct: dict[int, set[int]] = {number: set() for number in index.values()}
+    for process in network.processes:
+        if process.leaves is not None and process.enters is not None:
+            direct[index[process.leaves]].add(index[process.enters])
+    reached = {number: set(ends) for number, ends in direct.items()}
+    for _ in direct:
+        for ends in reached.values():
+            ends |= {far for near in ends for far in direct[near]}
+    return {number: frozenset(ends) for number, ends in reached.items()}
 
 
 def _course_agents(scenario: Scenario) -> frozenset[str]:

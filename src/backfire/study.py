@@ -8,7 +8,7 @@ from pathlib import Path
 from backfire.errors import DocumentError, Problem, UserError, unknown
 from backfire.parts import Mechanism
 from backfire.plots import atlas, comparison
-from backfire.runs import prepare_folder, read_run, save, write_file
+from backfire.runs import claim, prepare_folder, read_run, save, write_file
 from backfire.scenario import Scenario, Value, load
 from backfire.simulation import Result, simulate
 from backfire.solvers.reference import Settings
@@ -57,9 +57,10 @@ def run(
     results = []
     for scenario, folder in zip(scenarios, folders, strict=True):
         notify = None if progress is None else lambda arm, name=scenario.name: progress(f"{name}: {arm}")
-        result = simulate(scenario, arms, settings, notify)
-        save(result, folder)
-        write_file(folder / "comparison.png", png(comparison(result)))
+        with claim(folder):
+            result = simulate(scenario, arms, settings, notify)
+            save(result, folder)
+            write_file(folder / "comparison.png", png(comparison(result)))
         results.append(result)
     if len(results) > 1:
         write_file(Path(out) / "atlas.png", png(atlas(results)))
@@ -69,6 +70,7 @@ def run(
 def redraw(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
     """Recompute the outcomes and redraw the figure of a stored run, without simulating."""
     result = read_run(folder, mechanisms)
-    save(result, Path(folder))
-    write_file(Path(folder) / "comparison.png", png(comparison(result)))
+    with claim(Path(folder)):
+        save(result, Path(folder))
+        write_file(Path(folder) / "comparison.png", png(comparison(result)))
     return result

@@ -7,7 +7,6 @@ colour-blind; line styles and labels at the lines tell them apart in grey.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import io
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +17,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from backfire.references import CAUTION
+from backfire.references import CAUTION, version
 
 INK: Final = "#222222"
 FAINT: Final = "#8a8a8a"
@@ -92,11 +91,6 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def version() -> str:
-    """The version of backfire."""
-    return importlib.metadata.version("backfire")
-
-
 @contextlib.contextmanager
 def look() -> Iterator[None]:
     """Draw with our settings; the user's own matplotlib settings are untouched afterwards."""
@@ -114,7 +108,7 @@ def new_figure(width: float, height: float, title: str, hashes: Mapping[str, str
     listed = ", ".join(f"{name} {digest}" for name, digest in hashes.items())
     figure.set_label(listed)
     figure.text(0.02, 0.12 / height, f"{CAUTION}   ·   backfire {version()}", fontsize=9, color="#555555")
-    if len(listed) < 150:
+    if 0.075 * len(listed) < width - 5:
         figure.text(0.98, 0.12 / height, f"scenario {listed}", fontsize=9, color="#555555", ha="right")
     return figure
 

@@ -49,7 +49,9 @@ def main(rounds: int) -> None:
     for name, taken in median.items():
         print(f"{name:36s} {taken:6.2f} s")
     bare = median["bare process with an empty figure"]
-    print(f"--help / import scipy.integrate      {median['backfire --help'] / median['import scipy.integrate']:6.2f}   (mark 0.4)")
+    print(
+        f"--help / import scipy.integrate      {median['backfire --help'] / median['import scipy.integrate']:6.2f}   (mark 0.4)"
+    )
     print(f"run / bare                           {median['backfire run wnt16b-stroma'] / bare:6.2f}   (mark 2)")
     print(f"run with empty model cache / bare    {median['the same, empty model cache'] / bare:6.2f}   (mark 2)")
 

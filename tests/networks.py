@@ -100,10 +100,7 @@ def trajectory_of(network: Network, solution: Solution, changes: Mapping[str, fl
     """The solution with all observables."""
     values = values_of(network, changes)
     constants = [values[name] for name in network.constant_names]
-    return observed(
-        network, constants, "arm", np.array(solution.times), np.array(solution.states),
-        solution.status, solution.message, solution.evaluations,
-    )  # fmt: skip
+    return observed(network, codegen.generate(network), constants, "arm", solution)
 
 
 def at(network: Network, solution: Solution, day: float, name: str) -> float:
@@ -116,7 +113,9 @@ def last(network: Network, solution: Solution) -> dict[str, float]:
     return dict(zip(network.state_names, solution.states[-1].tolist(), strict=True))
 
 
-def injected(rates: Callable[[Sequence[float]], list[float]], jacobian: Callable[[Sequence[float]], Any] | None = None) -> codegen.Code:
+def injected(
+    rates: Callable[[Sequence[float]], list[float]], jacobian: Callable[[Sequence[float]], Any] | None = None
+) -> codegen.Code:
     """Code with a right-hand side written by the test."""
 
     def no_jacobian(state: Sequence[float], _: Sequence[float]) -> list[list[float]]:
@@ -142,7 +141,9 @@ def problem_of(code: codegen.Code, start: Sequence[float], record: Sequence[floa
     return Problem(code=code, start=np.array(start, dtype=float), record=np.array(record, dtype=float), **(given | more))
 
 
-_MISSING = re.compile(r"reads `(\w+)`, which no mechanism|acts on `(\w+)`, which nothing|unknown state `(\w+)`|unknown start parameter `(\w+)`")
+_MISSING = re.compile(
+    r"reads `(\w+)`, which no mechanism|acts on `(\w+)`, which nothing|unknown state `(\w+)`|unknown start parameter `(\w+)`"
+)
 
 
 def _provides(mechanism: Mechanism) -> set[str]:
@@ -192,9 +193,7 @@ def everything() -> Network:
 def without(network: Network, label: str, influence: str) -> Network:
     """The same composition with one influence left out of its mechanism."""
     kept = tuple(
-        part
-        for part in network.mechanisms[label].parts()
-        if not (isinstance(part, Influence) and part.name == influence)
+        part for part in network.mechanisms[label].parts() if not (isinstance(part, Influence) and part.name == influence)
     )
     return compose({**network.mechanisms, label: Built(kept)})
 
