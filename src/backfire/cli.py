@@ -285,7 +285,7 @@ def _change_text(item: Outcome, change: float | None) -> str:
 
     if change is None or item.name in ("eradicated", "responded"):
         return ""
-    return f"{change + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
+    return f"{round(change, 3) + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
 
 
 def _report_failures(result: Result) -> int:
