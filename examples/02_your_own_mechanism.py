@@ -1,7 +1,7 @@
 """Write a mechanism of your own, compose it with shipped ones, simulate and draw.
 
 Radiation kills by the linear-quadratic law at the moment of each fraction, in proportion to what it leaves:
-survival = exp(-α·d - β·d²). Its doses are given like those of any agent.
+survival = exp(-α·d - β·d²), with d in Gy. Its doses are given like those of any agent.
 """
 
 import sys
@@ -21,8 +21,8 @@ class Radiotherapy(backfire.Mechanism):
 
     def parts(self) -> Iterator[backfire.Part]:
         recalled = {"source": "typical α/β of 10 for tumours", "grade": "recalled"}
-        yield Parameter("alpha", 0.3, "1", "kill per dose of one", range=(0.05, 1.0), **recalled)
-        yield Parameter("beta", 0.03, "1", "kill per squared dose of one", range=(0.005, 0.1), **recalled)
+        yield Parameter("alpha", 0.3, "1", "kill per Gy of a fraction (α)", range=(0.05, 1.0), **recalled)
+        yield Parameter("beta", 0.03, "1", "kill per squared Gy of a fraction (β)", range=(0.005, 0.1), **recalled)
         yield Intervention(
             "radiation", "one fraction", amount_unit="1", multiplies={"active": "exp(-alpha * amount - beta * amount ** 2)"}
         )
@@ -45,12 +45,12 @@ radiation = { amount = 2.0, start = 14, every = 1, count = 5, cycles = 4, cycle_
 [arms]
 untreated   = []
 monotherapy = ["cisplatin"]
-blockade    = ["radiation"]
+radiation   = ["radiation"]
 combination = ["cisplatin", "radiation"]
 """
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-result = backfire.simulate(backfire.parse(SCENARIO, mechanisms=[Radiotherapy]))
+result = backfire.simulate(backfire.parse(SCENARIO, "radiotherapy", mechanisms=[Radiotherapy]))
 for arm, outcomes in result.outcomes.items():
     print(f"{arm:12s} nadir {outcomes['nadir'].value:9.3g} cells, eradicated: {bool(outcomes['eradicated'].value)}")
 backfire.plots.comparison(result).savefig(out / "radiotherapy.png")

@@ -92,4 +92,4 @@ def test_dependencies_have_lower_bounds_and_no_upper_pins() -> None:
 def test_shipped_configs_are_in_the_wheel_table() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert included == {"configs": "backfire/configs"}
+    assert included == {"configs": "backfire/configs", "seeds": "backfire/seeds"}

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from backfire import plots, style
 from backfire.errors import UserError
+from backfire.outcomes import number
 from backfire.scenario import load, parse, shipped_scenarios
 from backfire.simulation import Result, simulate
 from backfire.trajectory import Trajectory
@@ -146,7 +147,16 @@ def test_drawing_leaves_the_users_settings_alone() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (1.0, "1"), (0.12345, "0.123"), (1234.0, "1234"), (2.5e6, "2.5e6"), (1.2e-7, "1.2e-7"), (float("nan"), "–")],
+    [
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.12345, "0.123"),
+        (1234.0, "1234"),
+        (16589.0, "1.7e4"),
+        (2.5e6, "2.5e6"),
+        (1.2e-7, "1.2e-7"),
+        (float("nan"), "–"),
+    ],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
-    assert plots.number(value) == text
+    assert number(value) == text

@@ -7,27 +7,20 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from backfire.errors import BackfireError, UserError, echo
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from backfire.outcomes import Outcome
-    from backfire.simulation import Result
+from backfire.terminal import Format, print_results, print_table, progress, report_failures, say, write_line
 
 app = typer.Typer(
     name="backfire",
@@ -45,7 +38,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from backfire.references import version
 
-        _print(f"backfire {version()}")
+        write_line(f"backfire {version()}")
         raise typer.Exit
 
 
@@ -54,18 +47,6 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")] = False,
 ) -> None:
     pass
-
-
-_SKIPPED = ("log_kill_", "peak_", "given_", "courses", "responded", "nadir", "burden_area", "mean_", "seeded")
-_KEPT = ("nadir", "nadir_day", "log_kill_first", "log_kill_last")
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 Scenarios = Annotated[list[str], typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False)]
@@ -91,15 +72,15 @@ def run(
     loaded = study.load_all(scenarios, _changes(change or []), days)
     for scenario in loaded:
         for warning in scenario.warnings:
-            _say(f"warning: {warning}")
-    with _progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
+            say(f"warning: {warning}")
+    with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
         results = study.run(loaded, out, arm, progress=advance)
-    _print_results(results, form)
+    print_results(results, form)
     for result in results:
-        _say(f"written: {out / result.scenario.name}")
+        say(f"written: {out / result.scenario.name}")
     if len(results) > 1:
-        _say(f"written: {out / 'atlas.png'}")
-    if sum(_report_failures(result) for result in results):
+        say(f"written: {out / 'atlas.png'}")
+    if sum(report_failures(result) for result in results):
         raise typer.Exit(FAILED_ARMS)
 
 
@@ -112,8 +93,8 @@ def redraw(
     from backfire import study
 
     results = [study.redraw(folder) for folder in folders]
-    _print_results(results, form)
-    if sum(_report_failures(result) for result in results):
+    print_results(results, form)
+    if sum(report_failures(result) for result in results):
         raise typer.Exit(FAILED_ARMS)
 
 
@@ -124,9 +105,9 @@ def check(scenarios: Scenarios) -> None:
 
     for scenario in study.load_all(scenarios):
         for warning in scenario.warnings:
-            _say(f"warning: {warning}")
+            say(f"warning: {warning}")
         network = scenario.network
-        _print(
+        write_line(
             f"ok: {scenario.name} ({len(network.states)} states, {len(network.processes)} processes, "
             f"{len(network.parameters)} parameters, {len(scenario.arms)} arms, hash {scenario.hash})"
         )
@@ -137,7 +118,7 @@ def new(name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or
     """Print a scenario file to start from: backfire new my-study > my-study.toml"""
     from backfire.explanation import new_scenario
 
-    _print(new_scenario(name).rstrip("\n"))
+    write_line(new_scenario(name).rstrip("\n"))
 
 
 @app.command()
@@ -146,7 +127,7 @@ def schema() -> None:
     from backfire.runs import to_json
     from backfire.schema import json_schema
 
-    _print(to_json(json_schema()).rstrip("\n"))
+    write_line(to_json(json_schema()).rstrip("\n"))
 
 
 @app.command()
@@ -154,7 +135,7 @@ def scenarios() -> None:
     """List the shipped scenarios."""
     from backfire.scenario import load, shipped_scenarios
 
-    _table(("scenario", "article", "title"), [(name, load(name).article, load(name).title) for name in shipped_scenarios()])
+    print_table(("scenario", "article", "title"), [(name, load(name).article, load(name).title) for name in shipped_scenarios()])
 
 
 @app.command()
@@ -170,9 +151,9 @@ def mechanisms(
     if name is not None and (reads or changes):
         raise UserError("give a mechanism, or --reads and --changes, not both")
     if name is None:
-        _table(("mechanism", "what it is", "reads", "changes"), explanation.mechanism_rows(reads, changes))
+        print_table(("mechanism", "what it is", "reads", "changes"), explanation.mechanism_rows(reads, changes))
         return
-    _print(explanation.describe_mechanism(name, shipped()))
+    write_line(explanation.describe_mechanism(name, shipped()))
 
 
 @app.command()
@@ -191,11 +172,44 @@ def explain(
     if code:
         from backfire.codegen import generate
 
-        _print(generate(loaded.network).source.rstrip("\n"))
+        write_line(generate(loaded.network).source.rstrip("\n"))
     elif latex:
-        _print(explanation.latex(loaded).rstrip("\n"))
+        write_line(explanation.latex(loaded).rstrip("\n"))
     else:
-        _print(explanation.as_text(explanation.explain(loaded)))
+        write_line(explanation.as_text(explanation.explain(loaded)))
+
+
+@app.command()
+def claims(
+    articles: Annotated[list[str] | None, typer.Argument(help="articles by name; all if left out", show_default=False)] = None,
+    explain_id: Annotated[str | None, typer.Option("--explain", metavar="ID", help="one claim with its arms and numbers")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for claims.csv")] = None,
+    form: Annotated[Format, typer.Option("--format", help="how to print the board")] = Format.TABLE,
+) -> None:
+    """Check what the articles state against the models: a verdict and a margin for every claim."""
+    from backfire import claims as claiming
+    from backfire.runs import to_json, write_file
+
+    seeds = claiming.load_seeds(articles or ())
+    if explain_id is not None:
+        write_line(claiming.explain_claim(seeds, explain_id))
+        return
+    findings = claiming.board(seeds)
+    rows = claiming.board_rows(findings)
+    if form is Format.JSON:
+        write_line(to_json(rows).rstrip("\n"))
+    elif form is Format.CSV:
+        write_line(claiming.board_csv(findings).rstrip("\n"))
+    else:
+        shown = ("id", "article", "role", "verdict", "margin", "statement")
+        print_table(shown, [[str(row[key]) for key in shown] for row in rows])
+        write_line(claiming.summary_line(findings))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_file(out / "claims.csv", claiming.board_csv(findings))
+        say(f"written: {out / 'claims.csv'}")
+    if claiming.calibrated_failures(findings):
+        raise typer.Exit(1)
 
 
 def _changes(given: Sequence[str]) -> dict[str, float | int | str]:
@@ -219,133 +233,8 @@ def _number(text: str) -> float | int | str:
     return text
 
 
-def _print_results(results: Sequence[Result], form: Format) -> None:
-    if form is Format.JSON:
-        from backfire.runs import to_json
-
-        _print(
-            to_json(
-                [{"scenario": r.scenario.name, "hash": r.scenario.hash, "outcomes": r.outcome_rows()} for r in results]
-            ).rstrip("\n")
-        )
-    elif form is Format.CSV:
-        from backfire.runs import outcomes_csv
-
-        for index, result in enumerate(results):
-            lines = outcomes_csv(result).splitlines()
-            rows = [f"{'scenario' if number == 0 else result.scenario.name},{line}" for number, line in enumerate(lines)]
-            _print("\n".join(rows if index == 0 else rows[1:]))
-    else:
-        for result in results:
-            _print_outcomes(result)
-
-
-def _print_outcomes(result: Result) -> None:
-    """One table: outcomes down, arms across; below each value its change against untreated and reference."""
-    from backfire.references import CAUTION
-
-    scenario = result.scenario
-    names = list(dict.fromkeys(name for found in result.outcomes.values() for name in found))
-    shown = [
-        name
-        for name in names
-        if name in _KEPT or (name.startswith("peak_") and not name.endswith("_day")) or not name.startswith(_SKIPPED)
-    ]
-    rows = []
-    for name in shown:
-        unit = next(found[name].unit for found in result.outcomes.values() if name in found)
-        cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
-        rows.append((f"{name.replace('_', ' ')}\n  {'' if unit == '1' else unit}".rstrip(), *cells))
-    _print(scenario.title)
-    _table(("", *(arm.replace("_", " ") for arm in result.outcomes)), rows, numbers=True)
-    against = f", then against {scenario.reference}" if scenario.reference else ""
-    _print(f"below each value: against untreated{against} (× ratio, days as difference). > not seen until then.")
-    _print(f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n")
-
-
-def _outcome_cell(result: Result, arm: str, name: str) -> str:
-    item = result.outcomes[arm].get(name)
-    if item is None or not math.isfinite(item.value):
-        return "–"
-    others = (result.scenario.untreated, result.scenario.reference)
-    changes = [_change_text(item, result.change(name, arm, other)) for other in others if other is not None]
-    return f"{_value_text(item)}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
-
-
-def _value_text(item: Outcome) -> str:
-    from backfire.plots import number
-
-    if item.name in ("eradicated", "responded"):
-        return "yes" if item.value else "no"
-    return number(item.value) if item.observed else f"> {number(item.value)}"
-
-
-def _change_text(item: Outcome, change: float | None) -> str:
-    from backfire.plots import number
-
-    if change is None or item.name in ("eradicated", "responded"):
-        return ""
-    return f"{round(change, 3) + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
-
-
-def _report_failures(result: Result) -> int:
-    """Say which arms failed and why; gives how many."""
-    failed = 0
-    for arm, item in result.trajectories.items():
-        if not item.status.good:
-            failed += 1
-            _say(f"failed: {result.scenario.name}: {arm}: {item.status.word}: {item.message}")
-    return failed
-
-
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 150
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, head in enumerate(heads):
-        table.add_column(Text(head), justify="right" if numbers and index else "left")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    _console().print(table)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A progress bar on stderr while someone watches, nothing otherwise."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=_console(stderr=True), transient=True) as bar:
-        task = bar.add_task("simulating", total=total)
-
-        def advance(what: str) -> None:
-            bar.update(task, advance=1, description=what)
-
-        yield advance
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
 def _interrupted(number: int, _: object) -> NoReturn:
-    _say("interrupted; what is written is whole, run the command again")
+    say("interrupted; what is written is whole, run the command again")
     raise SystemExit(128 + number)
 
 
@@ -359,7 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that cannot show × shows ?
     with contextlib.suppress(ValueError):  # not the main thread: signals are the caller's
         for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            signal.signal(number, _interrupted)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup a hang-up is to be ignored
+                signal.signal(number, _interrupted)
     try:
         code = _call(arguments)
         sys.stdout.flush()
@@ -369,10 +259,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _say("interrupted; what is written is whole, run the command again")
+        say("interrupted; what is written is whole, run the command again")
         return 130
     except OSError as error:
-        _say(f"backfire: cannot write: {error.strerror or error}")
+        say(f"backfire: cannot write: {error.strerror or error}")
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  its own flush would fail again
         return 5
 
@@ -384,7 +274,7 @@ def _call(arguments: Sequence[str] | None) -> int:
     except typer.Abort:
         return 130
     except BackfireError as error:
-        _say(f"backfire: {error}" if "\n" not in str(error) else str(error))
+        say(f"backfire: {error}" if "\n" not in str(error) else str(error))
         return error.exit_code
     except (OSError, KeyboardInterrupt):
         raise
@@ -393,7 +283,7 @@ def _call(arguments: Sequence[str] | None) -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return 2
-        _say(f"backfire: a bug of ours: {type(error).__name__}: {echo(error)}\n  the whole story: {_log(error)}")
+        say(f"backfire: a bug of ours: {type(error).__name__}: {echo(error)}\n  the whole story: {_log(error)}")
         return 1
 
 

@@ -148,6 +148,10 @@ def _locate(text: str) -> dict[tuple[str, ...], int]:
         if header and not key:
             table = current = _parts(header.group(1))
             found.setdefault(table, number)
+            if line.lstrip().startswith("[["):
+                index = sum(1 for known in found if known[:-1] == table and known[-1].isdigit())
+                table = current = (*table, str(index))
+                found[table] = number
         elif key:
             current = (*table, *_parts(key.group(1)))
             for length in range(len(table) + 1, len(current) + 1):

@@ -110,6 +110,8 @@ class Course:
 
         Of several pieces whose smallest values agree within 1e-5, as under periodic dosing, the first one counts.
         """
+        if start > end:
+            return math.nan, math.nan
         found = [self._lowest(index, start, end) for index in range(len(self.pieces))]
         finite = [candidate for candidate in found if candidate is not None and math.isfinite(candidate[1])]
         if not finite:
@@ -196,6 +198,27 @@ def counted(cells: Floats) -> Floats:
     return np.where(cells < ONE_CELL, 0.0, cells)
 
 
+def summary(trajectory: Trajectory, values: Floats, start: float, kind: str) -> float:
+    """``peak``, ``lowest``, ``final``, ``mean`` or ``area`` of recorded values from day ``start`` on.
+
+    Mean and area are over time, the area in the unit of the values times days.
+    """
+    end = float(trajectory.times[-1])
+    course = Course(trajectory, values, logarithmic=False)
+    match kind:
+        case "peak":
+            return -Course(trajectory, -values, logarithmic=False).minimum(start, end)[1]
+        case "lowest":
+            return course.minimum(start, end)[1]
+        case "final":
+            return float(values[-1])
+        case "area":
+            return course.area(start, end)
+        case "mean":
+            return course.area(start, end) / (end - start) if end > start else math.nan
+    raise UserError(f"`{kind}` is not one of peak, lowest, final, mean, area")
+
+
 def outcomes(trajectory: Trajectory, watch: Watch) -> dict[str, Outcome]:
     """All outcomes of one arm by name. An arm that did not end well gives NaN for every number."""
     found = [*_burden(trajectory, watch), *_courses(trajectory, watch), *_rates(trajectory, watch)]
@@ -226,6 +249,8 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         "1",
         "nadir as a share of the burden at the start of treatment",
     )
+    fall = math.log10(first / level) if first > 0 and math.isfinite(nadir) else math.nan
+    yield Outcome("deepest_fall", fall, "1", "log10 of the burden at the start of treatment over the nadir, at least one cell")
     responded = float(nadir <= rules.response * first) if math.isfinite(nadir) else math.nan
     yield Outcome("responded", responded, "1", "1 if the nadir counts as a response")
     yield Outcome(
@@ -314,9 +339,14 @@ def _survival(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
 
 
 def _factors(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    """Peak and its day, for every host factor: amounts in fold whose excess is not itself an observable's name."""
+    """Peak and its day of every host factor, and the peak of what still acts after blockade."""
     for name, unit in zip(trajectory.names, trajectory.units, strict=True):
-        if unit != "fold" or name.startswith("excess_"):
+        if unit != "fold":
+            continue
+        if name.startswith("excess_"):
+            high = summary(trajectory, trajectory[name], watch.start, "peak")
+            factor = name.removeprefix("excess_")
+            yield Outcome(f"peak_acting_{factor}", 1 + high, "fold", f"largest {factor} that still acts after blockade")
             continue
         rows = trajectory.times >= watch.start
         course = Course(trajectory, -trajectory[name], logarithmic=False)
@@ -331,3 +361,13 @@ def _doses(watch: Watch) -> Iterable[Outcome]:
     for agent in sorted({dose.agent for dose in watch.doses if dose.amount > 0}):
         total = math.fsum(dose.amount for dose in watch.doses if dose.agent == agent)
         yield Outcome(f"given_{agent}", total, watch.units.get(agent, "EC50"), f"{agent} given in total")
+
+
+def number(value: float) -> str:
+    """A number as short as it can be read: 3 significant digits, powers of ten from ten thousand on."""
+    if not math.isfinite(value):
+        return "–"
+    if value != 0 and (abs(value) >= 1e4 or abs(value) < 1e-3):
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        return f"{mantissa}e{int(exponent)}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec, SubplotSpec
+from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from backfire.bars import bars
 from backfire.errors import UserError
 from backfire.outcomes import ONE_CELL, Outcome
 from backfire.simulation import Result
@@ -27,16 +28,6 @@ FACTOR_DASHES: Final[tuple[tuple[float, ...], ...]] = ((), (4, 2), (1.2, 1.5), (
 MOST_FACTORS: Final = 3
 Panel = Callable[[Axes, "Result", bool], None]
 """Draws one panel: axes, result, whether it is the lowest of its column."""
-BARS: Final = (
-    ("time_to_progression", "time to progression", "days"),
-    ("survival_time", "survival", "days"),
-    ("metastatic_burden", "metastases", "cells"),
-    ("smallest_share", "nadir, share of start", ""),
-    ("log_kill_last", "kill in the last course", "log10"),
-    ("regrowth_rate", "regrowth rate", "1/day"),
-    ("final_burden", "final burden", "cells"),
-)
-"""Outcomes shown as bars, most telling first, with label and unit."""
 
 
 def comparison(result: Result) -> Figure:
@@ -48,8 +39,8 @@ def comparison(result: Result) -> Figure:
     with look():
         figure = new_figure(14.0, 7.9, scenario.title, {scenario.name: scenario.hash})
         grid = GridSpec(
-            2, 2, figure, left=0.1, right=0.905, top=0.885, bottom=0.075, width_ratios=(1.3, 1), height_ratios=(3.3, 1),
-            wspace=0.34, hspace=0.33,
+            2, 2, figure, left=0.1, right=0.905, top=0.885, bottom=0.075, width_ratios=(1.25, 1), height_ratios=(3.3, 1),
+            wspace=0.4, hspace=0.33,
         )  # fmt: skip
         strip = 0.2 + 0.17 * max(1, len(_given(result)))
         left = grid[0, 0].subgridspec(2, 1, height_ratios=(strip, 4.5), hspace=0.04)
@@ -60,7 +51,7 @@ def comparison(result: Result) -> Figure:
         right = grid[0, 1].subgridspec(max(1, len(panels)), 1, hspace=0.42)
         for index, draw in enumerate(panels):
             draw(figure.add_subplot(right[index]), result, index == len(panels) - 1)
-        _bars(figure, grid[1, :], result, most=5)
+        bars(figure, grid[1, :], result, most=5)
     return figure
 
 
@@ -76,11 +67,11 @@ def atlas(results: Sequence[Result]) -> Figure:
     rows = flagships if len(flagships) > 1 else list(results)
     height = 1.4 + 2.9 * len(rows)
     with look():
-        title = "Treatment, the body's answer, and what blocking the answer gains"
+        title = "Treatment, the answer it provokes, and what blocking that answer gains"
         figure = new_figure(21.0, height, title, {row.scenario.name: row.scenario.hash for row in rows}, title_size=20)
         grid = GridSpec(
             len(rows), 4, figure, left=0.16, right=0.985, top=1 - 1.15 / height, bottom=0.85 / height,
-            width_ratios=(1.2, 1, 1, 1.7), wspace=0.62, hspace=0.52,
+            width_ratios=(1.2, 1, 1, 1.7), wspace=0.68, hspace=0.52,
         )  # fmt: skip
         for index, result in enumerate(rows):
             _atlas_row(figure, grid, index, result)
@@ -91,7 +82,7 @@ def _atlas_row(figure: Figure, grid: GridSpec, index: int, result: Result) -> No
     burden = figure.add_subplot(grid[index, 0])
     _burden(burden, result, small=True)
     top = grid[index, 0].get_position(figure).y1
-    figure.text(0.02, top, "\n".join(textwrap.wrap(result.scenario.title, 23)), fontsize=12.5, fontweight="bold", va="top")
+    figure.text(0.02, top, "\n".join(textwrap.wrap(result.scenario.title, 21)), fontsize=12.5, fontweight="bold", va="top")
     doses = sorted({day for regimen in _given(result) for day in regimen.days})
     across = burden.get_xaxis_transform()
     burden.plot(doses, np.full(len(doses), 1.03), "|", color=INK, markersize=6, transform=across, clip_on=False)
@@ -100,7 +91,7 @@ def _atlas_row(figure: Figure, grid: GridSpec, index: int, result: Result) -> No
     chosen = [_factors, *(draw for draw in panels if draw is not _factors)][:2]
     for column, draw in enumerate(chosen, start=1):
         draw(figure.add_subplot(grid[index, column]), result, True)
-    _bars(figure, grid[index, 3], result, most=2)
+    bars(figure, grid[index, 3], result, most=2)
 
 
 def _panels(result: Result) -> list[tuple[Panel, bool]]:
@@ -173,7 +164,7 @@ def _burden(axes: Axes, result: Result, small: bool = False) -> None:
         ends = [(_height(axes, lines[arm]), words(arm), looks[arm].colour) for arm in arms]
         label_ends(axes, ends, 1.0, size=10.5)
         axes.text(
-            1.0, -0.118, f"▼ nadir   ◆ nadir × {result.scenario.rules.progression:g}   ✕ eradicated",
+            1.0, -0.145, f"▼ nadir   ◆ nadir × {result.scenario.rules.progression:g}   ✕ primary gone",
             transform=axes.transAxes, fontsize=9, color="#555555", ha="right",
         )  # fmt: skip
 
@@ -268,7 +259,7 @@ def _factors(axes: Axes, result: Result, last: bool) -> None:
     )  # fmt: skip
     ends = [(0.06 + 0.13 * index, words(arm), looks[arm].colour) for index, arm in enumerate(reversed(arms))]
     label_ends(axes, ends, 1.0, size=8.5, gap=0.12)
-    axes.set_title("Host factors that act")
+    axes.set_title("Answer to treatment, unblocked part")
     axes.set_ylabel("fold over untreated")
     _days(axes, result, last)
 
@@ -330,69 +321,6 @@ def _kills(axes: Axes, result: Result, last: bool) -> None:
 def _course_kills(found: Mapping[str, Outcome]) -> list[float]:
     count = found["courses"].value if "courses" in found else 0.0
     return [found[f"log_kill_{number}"].value for number in range(1, int(count) + 1)] if math.isfinite(count) else []
-
-
-def _bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
-    """Outcomes as horizontal bars, one small panel each; arms in the same order everywhere."""
-    chosen = [bar for bar in BARS if _tells(result, bar[0])][:most]
-    if not chosen:
-        return
-    cells = place.subgridspec(1, len(chosen), wspace=0.3)
-    looks = arm_looks(result.scenario.arms)
-    arms = list(result.trajectories)
-    for column, (name, title, measure) in enumerate(chosen):
-        axes = figure.add_subplot(cells[column])
-        found = [result.outcomes[arm].get(name) for arm in arms]
-        values = np.array([math.nan if item is None else item.value for item in found])
-        shown, limit, logarithmic = _bar_lengths(values)
-        unit = f"{measure}, log" if logarithmic else measure
-        rows = np.arange(len(arms))[::-1]
-        for row, arm, length, item in zip(rows, arms, shown, found, strict=True):
-            censored = item is not None and not item.observed
-            axes.barh(row, length, height=0.72, color=looks[arm].colour, alpha=0.45 if censored else 1.0)
-            axes.text(length + 0.02 * limit, row, _bar_text(item), va="center", fontsize=8.5)
-        axes.set_xlim(0, limit * 1.32)
-        axes.set_title(f"{title} ({unit})" if unit else title, fontsize=9.5)
-        axes.xaxis.set_major_locator(NullLocator())
-        axes.yaxis.set_major_locator(FixedLocator(list(rows)) if column == 0 else NullLocator())
-        if column == 0:
-            axes.set_yticklabels([words(arm) for arm in arms], fontsize=8.5)
-            axes.tick_params(axis="y", length=0)
-        axes.spines["bottom"].set_visible(False)
-
-
-def _bar_lengths(values: Floats) -> tuple[Floats, float, bool]:
-    """Lengths of bars, the longest, and whether they are logarithmic: from one cell, where values span a factor of 50."""
-    finite = np.where(np.isfinite(values), values, 0.0)
-    positive = finite[finite > 0]
-    logarithmic = len(positive) > 1 and positive.max() / 50 > positive.min() and positive.max() > 1e3
-    if logarithmic:
-        finite = np.log10(np.maximum(finite, 1.0))
-    finite = np.maximum(finite, 0.0)
-    return finite, float(finite.max()) or 1.0, bool(logarithmic)
-
-
-def _bar_text(item: Outcome | None) -> str:
-    if item is None or not math.isfinite(item.value):
-        return "–"
-    return number(item.value) if item.observed else f"> {number(item.value)}"
-
-
-def number(value: float) -> str:
-    """A number as short as it can be read: 3 significant digits, powers of ten from ten thousand on."""
-    if not math.isfinite(value):
-        return "–"
-    if value != 0 and (abs(value) >= 1e4 or abs(value) < 1e-3):
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        return f"{mantissa}e{int(exponent)}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _tells(result: Result, name: str) -> bool:
-    """True if an outcome exists and differs between arms."""
-    values = [found[name].value for found in result.outcomes.values() if name in found]
-    finite = [value for value in values if math.isfinite(value)]
-    return len(finite) > 1 and max(finite) > min(finite) * 1.02
 
 
 def _drawable(values: Floats) -> Floats:

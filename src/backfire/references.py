@@ -27,17 +27,17 @@ GRADES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Reference:
-    """A publication: who, when, where; ``doi`` is empty where we do not know it with certainty."""
+    """A publication: who, when, where, on what in our words; ``doi`` is empty where we do not know it with certainty."""
 
     key: str
     authors: str
     year: int
     journal: str
-    title: str
+    subject: str
     doi: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.authors} ({self.year}), {self.title}, {self.journal}"
+        where = f"{self.authors} {self.year}, {self.journal}, on {self.subject}"
         return f"{where}, doi:{self.doi}" if self.doi else where
 
 
@@ -54,7 +54,7 @@ _ALL = (
         "Keklikoglou … De Palma",
         2019,
         "Nat Cell Biol",
-        "chemotherapy elicits pro-metastatic extracellular vesicles in breast cancer models",
+        "vesicles of treated breast tumours and the lung",
         "10.1038/s41556-018-0256-3",
     ),
     Reference(
@@ -62,7 +62,7 @@ _ALL = (
         "Brägelmann … Sos",
         2021,
         "Nat Commun 12:5505",
-        "MAPK-pathway inhibition and a RIG-I response in drug-tolerant cells",
+        "targeted drugs, hibernating cells and a RIG-I agonist",
         "10.1038/s41467-021-25728-8",
     ),
     Reference(
@@ -70,7 +70,7 @@ _ALL = (
         "Sun … Nelson",
         2012,
         "Nat Med 18:1359",
-        "treatment-induced damage to the tumour microenvironment and WNT16B",
+        "damaged stroma and WNT16B in prostate cancer",
         "10.1038/nm.2890",
     ),
     Reference(
@@ -78,7 +78,7 @@ _ALL = (
         "Britschgi … Bentires-Alj",
         2012,
         "Cancer Cell",
-        "JAK2/STAT5 inhibition circumvents resistance to PI3K/mTOR blockade",
+        "the JAK2/STAT5 answer to PI3K/mTOR inhibitors in breast cancer",
         "10.1016/j.ccr.2012.10.023",
     ),
 )

@@ -103,8 +103,13 @@ def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> 
     try:
         stored = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
         text = (place / "trajectories.csv").read_text(encoding="utf-8")
-        scenario = parse_data(stored["scenario"], str(stored["name"]), mechanisms)
+        if not isinstance(stored["name"], str):
+            raise ValueError("its name is no text")
+        scenario = parse_data(stored["scenario"], stored["name"], mechanisms)
         trajectories = _read_trajectories(text, stored["arms"])
+        recorded = (*scenario.network.state_names, *scenario.network.observables)
+        if any(item.names != recorded for item in trajectories.values()):
+            raise ValueError("its columns are not those of its scenario")
         wanted = {"format": FORMAT, "hash": scenario.hash, "trajectories_sha256": _sha256(text)}
         differing = [key for key, value in wanted.items() if stored[key] != value]
         if differing or not trajectories.keys() <= scenario.arms.keys():

@@ -126,10 +126,18 @@ def event_table(
             level = math.fsum(change for when, change in changes if when <= time)
             factors[time, state], additions[time, state] = [0.0], [level]
     rows = {
-        key: Event(*key, math.prod(sorted(factors.get(key, []))), math.fsum(additions.get(key, [])))
+        key: Event(*key, math.prod(sorted(factors.get(key, []))), _total(additions.get(key, [])))
         for key in factors.keys() | additions.keys()
     }
     return tuple(rows[key] for key in sorted(rows))
+
+
+def _total(amounts: list[float]) -> float:
+    """The exact sum of what is added at one moment, in any order; infinite if a double cannot hold it."""
+    try:
+        return math.fsum(amounts)
+    except OverflowError:
+        return math.inf
 
 
 def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 
 from backfire.documents import Document
-from backfire.errors import Problem, ScheduleError, echo, nearest, unknown
+from backfire.errors import DeclarationError, Problem, ScheduleError, echo, nearest, unknown
 from backfire.mechanisms import shipped
 from backfire.outcomes import Rules
 from backfire.parts import LONGEST_NAME, Mechanism
@@ -107,6 +107,8 @@ def options_model(mechanism: type[Mechanism]) -> type[BaseModel]:
     hints = typing.get_type_hints(mechanism)
     fields: dict[str, Any] = {"mechanism": (str | None, Field(None, description="kind, if the label is another name"))}
     for item in dataclasses.fields(mechanism):  # type: ignore[arg-type]
+        if "meaning" not in item.metadata:
+            raise DeclarationError(f"mechanism `{mechanism.label}`: declare its field `{item.name}` with backfire.option(…)")
         kind = hints[item.name]
         if kind == tuple[str, ...]:
             kind = Annotated[list[str], Field(min_length=0 if item.default == () else 1)]
@@ -160,8 +162,19 @@ def _written(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 def keys_at(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """The keys that are allowed where ``place`` stands."""
-    inner = _TABLES.get(str(place[0]), model) if len(place) > 1 else model
+    inner = model
+    for part in place[:-1]:
+        if part in inner.model_fields:
+            inner = next(_models(inner.model_fields[str(part)].annotation), inner)
     return [*inner.model_fields]
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models inside a type such as ``dict[str, RegimenEntry]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _models(inner)
 
 
 def _sentence(item: Mapping[str, Any], place: tuple[str | int, ...], model: type[BaseModel]) -> str:

@@ -23,8 +23,8 @@ from backfire.trajectory import Floats, Trajectory
 if TYPE_CHECKING:
     import pandas
 
-SETTLING: Final = tuple(2.0 ** (-power / 2) for power in range(12, 1, -1))
-"""Days after every event at which values are recorded too (1/64 to 1/2), so that fast answers to a dose are resolved."""
+SETTLING: Final = tuple(2.0 ** (-power / 2) for power in range(12, -4, -1))
+"""Days after every event, until the next one, at which values are recorded too (1/64 to 2.8): answers to a dose are fast."""
 CLOSEST: Final = 1e-9
 """Recorded days are at least this far apart, events aside."""
 
@@ -133,7 +133,10 @@ def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
     count = math.floor(days / every + 1e-9)
     grid = [min(index * every, days) for index in range(count + 1)]
     doses = sorted({event.time for event in events})
-    settling = [dose + offset for dose in doses for offset in SETTLING]
+    following = [*doses, math.inf][1:]
+    settling = [
+        dose + offset for dose, after in zip(doses, following, strict=True) for offset in SETTLING if dose + offset < after
+    ]
     wanted = np.array(sorted({*grid, *(day for day in settling if day < days)}))
     fixed = np.array([0.0, *doses, days])
     apart = np.abs(wanted[:, None] - fixed).min(axis=1) > CLOSEST

@@ -66,22 +66,22 @@ class Bypass(Mechanism):
         yield Influence(
             "protects_kill", on="kill", factor="1 - bypassed", optional=True, meaning=f"{signal} protects tumour cells from kill"
         )
-        yield from promotes(signal, "seeding", 8.0, 1.5, "A4: the pathway drives spread; size assumed", "assumed", (0.5, 25.0))
-        yield from promotes(signal, "outgrowth", 0.3, 1.5, "A4: metastases; size assumed", "assumed", (0.05, 2.0))
+        yield from promotes(signal, "seeding", 8.0, 1.5, "Britschgi 2012: the pathway drives spread; size assumed", "assumed", (0.5, 25.0))
+        yield from promotes(signal, "outgrowth", 0.3, 1.5, "Britschgi 2012: metastases; size assumed", "assumed", (0.05, 2.0))
 
 
 def _rates(signal: str, factor: str) -> Iterator[Part]:
     yield Parameter(
         f"{signal}_release", 1.0, "1", f"relative rise of {signal} when the first pathway is fully blocked",
-        range=(0.3, 3.0), source="A4: 2-5-fold with the loop", grade="recalled",
+        range=(0.3, 3.0), source="2-5-fold with the loop", grade="recalled",
     )  # fmt: skip
     yield Parameter(
         f"{signal}_loop", 1.5, "1", f"largest further rise of {signal} through {factor}",
-        range=(0.0, 4.0), source="A4: a positive loop; 2-5-fold in all", grade="recalled",
+        range=(0.0, 4.0), source="a positive loop; 2-5-fold in all", grade="recalled",
     )  # fmt: skip
     yield Parameter(
         f"{signal}_turnover_rate", 3.0, "1/day", f"rate at which {signal} activity follows its drive",
-        range=(1.0, 8.0), source="A4: feedback within 4-24 h", grade="recalled",
+        range=(1.0, 8.0), source="feedback within 4-24 h", grade="recalled",
     )  # fmt: skip
     yield Parameter(
         f"{factor}_half_effect", 2.0, "fold", f"excess of {factor} with half its effect on {signal}",
@@ -89,11 +89,11 @@ def _rates(signal: str, factor: str) -> Iterator[Part]:
     )  # fmt: skip
     yield Parameter(
         f"{factor}_secretion", 1.2, "1", f"rise of {factor} per excess of {signal}",
-        range=(0.3, 3.0), source="A4: 2-5-fold", grade="recalled",
+        range=(0.3, 3.0), source="2-5-fold", grade="recalled",
     )  # fmt: skip
     yield Parameter(
         f"{factor}_clearance_rate", 3.0, "1/day", f"clearance of {factor}",
-        range=(1.0, 12.0), source="A4: feedback within 4-24 h", grade="recalled",
+        range=(1.0, 12.0), source="feedback within 4-24 h", grade="recalled",
     )  # fmt: skip
     yield Parameter(
         f"{signal}_rewiring_half", 0.3, "fold", f"excess of {signal} with half its push towards rewiring",
@@ -101,7 +101,7 @@ def _rates(signal: str, factor: str) -> Iterator[Part]:
     )  # fmt: skip
     yield Parameter(
         "rewiring_rate", 0.06, "1/day", "rate at which growth is rewired under full push",
-        range=(0.02, 0.3), source="A4: works first, fails later: weeks; size assumed", grade="assumed",
+        range=(0.02, 0.3), source="Britschgi 2012: works first, fails later: weeks; size assumed", grade="assumed",
     )  # fmt: skip
     yield Parameter(
         "reverting_rate", 0.01, "1/day", "rate at which rewired growth reverts",

@@ -53,18 +53,18 @@ class Exosomes(Mechanism):
             rate=f"{niche}_turnover_rate",
         )
         yield excess(niche)
-        yield from promotes(niche, "seeding", 10.0, 1.5, "A1: arriving cells survive; size assumed", "assumed", (0.5, 25.0))
-        yield from promotes(niche, "outgrowth", 0.4, 1.5, "A1: arriving cells grow; size assumed", "assumed", (0.05, 2.0))
+        yield from promotes(niche, "seeding", 10.0, 1.5, "Keklikoglou 2019: arriving cells survive; size assumed", "assumed", (0.5, 25.0))
+        yield from promotes(niche, "outgrowth", 0.4, 1.5, "Keklikoglou 2019: arriving cells grow; size assumed", "assumed", (0.05, 2.0))
 
 
 def _gains(cargo: str, chemokine: str, niche: str) -> Iterator[Part]:
     yield Parameter(
         f"{cargo}_loading", 12.0, "1", f"largest relative rise of {cargo} on vesicles under treatment",
-        range=(3.0, 30.0), source="A1: strongly enhanced, at least 3-fold", grade="article",
+        range=(3.0, 30.0), source="assumed: at least 3-fold; the article says strongly enhanced", grade="assumed",
     )  # fmt: skip
     yield Parameter(
         f"{cargo}_clearance_rate", 12.0, "1/day", "clearance of vesicles from blood",
-        range=(6.0, 100.0), source="A1: cleared in minutes to hours", grade="recalled",
+        range=(6.0, 100.0), source="cleared in minutes to hours", grade="recalled",
     )  # fmt: skip
     yield Parameter(
         f"{cargo}_half_effect", 2.0, "fold", f"excess of {cargo} with half its effect on the lung",
@@ -84,5 +84,5 @@ def _gains(cargo: str, chemokine: str, niche: str) -> Iterator[Part]:
     )  # fmt: skip
     yield Parameter(
         f"{niche}_turnover_rate", 1.0, "1/day", f"turnover of {niche}",
-        range=(0.3, 2.0), source="A1: monocytes turn over in about a day", grade="recalled",
+        range=(0.3, 2.0), source="monocytes turn over in about a day", grade="recalled",
     )  # fmt: skip

@@ -25,15 +25,15 @@ class Hibernation(Mechanism):
     def parts(self) -> Iterator[Part]:
         yield Parameter(
             "hibernation_rate", 0.01, "1/day", "rate at which active cells enter hibernation at full drug effect",
-            range=(1e-3, 5e-2), source="A2: persister entry 1e-3 to 5e-2 per day", grade="recalled",
+            range=(1e-3, 5e-2), source="persister entry 1e-3 to 5e-2 per day", grade="recalled",
         )  # fmt: skip
         yield Parameter(
             "waking_rate_on_drug", 0.003, "1/day", "rate at which hibernating cells wake under full drug effect",
-            range=(1e-3, 3e-2), source="A2: exit on drug 0.001 to 0.03 per day", grade="recalled",
+            range=(1e-3, 3e-2), source="exit on drug 0.001 to 0.03 per day", grade="recalled",
         )  # fmt: skip
         yield Parameter(
             "waking_rate_off_drug", 0.08, "1/day", "rate at which hibernating cells wake without drug",
-            range=(0.03, 0.2), source="A2: sensitivity returns 1 to 4 weeks after the drug", grade="recalled",
+            range=(0.03, 0.2), source="sensitivity returns 1 to 4 weeks after the drug", grade="recalled",
         )  # fmt: skip
         yield Parameter(
             "hibernating_death_rate", 0.005, "1/day", "death rate of hibernating cells",

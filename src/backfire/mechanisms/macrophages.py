@@ -30,11 +30,11 @@ class Macrophages(Mechanism):
         yield from trigger("macrophage_response", self.activated_by, self.response, half=0.3)
         yield Parameter(
             "macrophage_turnover_rate", 0.25, "1/day", "turnover of marrow macrophages",
-            range=(0.07, 0.33), source="A0: macrophages live 3-14 days", grade="recalled",
+            range=(0.07, 0.33), source="macrophages live 3-14 days", grade="recalled",
         )  # fmt: skip
         yield Parameter(
             "macrophage_recruitment", 0.5, "1", "relative rise of macrophages at the full host response",
-            range=(0.2, 1.5), source="A0: about +40 % macrophages in treated mice", grade="paper",
+            range=(0.2, 1.5), source="Beyar-Katz 2016: about +40 % macrophages in treated mice", grade="paper",
         )  # fmt: skip
         yield Parameter(
             f"{factor}_activation", 3.5, "1", f"relative rise of {factor} secretion per macrophage at the full response",
@@ -42,7 +42,7 @@ class Macrophages(Mechanism):
         )  # fmt: skip
         yield Parameter(
             f"{factor}_clearance_rate", 1.5, "1/day", f"clearance of {factor}",
-            range=(0.5, 6.0), source="A0: surge within 4-24 h, gone by 3-7 days", grade="recalled",
+            range=(0.5, 6.0), source="surge within 4-24 h, gone by 3-7 days", grade="recalled",
         )  # fmt: skip
         yield from renewing(
             State("macrophages", "fold", "marrow macrophages over their untreated level", 1.0),
@@ -55,7 +55,7 @@ class Macrophages(Mechanism):
             rate=f"{factor}_clearance_rate",
         )
         yield excess(factor)
-        yield from protects(factor, 5.0, "A0: macrophages confer resistance; size assumed", "assumed", (0.5, 20.0))
-        yield from promotes(factor, "growth", 0.3, 2.0, "A0: the factor feeds proliferation; size assumed", "assumed", (0.1, 3.0))
-        yield from promotes(factor, "seeding", 12.0, 2.0, "A0: more spread; size assumed", "assumed", (0.5, 20.0))
-        yield from promotes(factor, "outgrowth", 0.35, 2.0, "A0: more aggressive; size assumed", "assumed", (0.05, 1.0))
+        yield from protects(factor, 5.0, "Beyar-Katz 2016: macrophages confer resistance; size assumed", "assumed", (0.5, 20.0))
+        yield from promotes(factor, "growth", 0.3, 2.0, "Beyar-Katz 2016: the factor feeds proliferation; size assumed", "assumed", (0.1, 3.0))
+        yield from promotes(factor, "seeding", 12.0, 2.0, "Beyar-Katz 2016: more spread; size assumed", "assumed", (0.5, 20.0))
+        yield from promotes(factor, "outgrowth", 0.35, 2.0, "Beyar-Katz 2016: more aggressive; size assumed", "assumed", (0.05, 1.0))

@@ -30,15 +30,15 @@ class RigI(Mechanism):
         drug = self.sensitised_by
         yield Parameter(
             "interferon_rise", 12.0, "1", "relative rise of interferon at the full effect of the agonist",
-            range=(3.0, 40.0), source="A2: interferon response; size assumed", grade="assumed",
+            range=(3.0, 40.0), source="Brägelmann 2021: interferon response; size assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
             "interferon_rise_by_drug", 0.15, "1", "relative rise of interferon through the drug alone",
-            range=(0.0, 1.5), source="A2: inflammation that does not suffice; size assumed", grade="assumed",
+            range=(0.0, 1.5), source="Brägelmann 2021: inflammation that does not suffice; size assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
             "interferon_clearance_rate", 1.0, "1/day", "rate at which interferon follows its drive",
-            range=(0.4, 2.0), source="A2: peaks at 24 h, lasts 1-3 days", grade="recalled",
+            range=(0.4, 2.0), source="peaks at 24 h, lasts 1-3 days", grade="recalled",
         )  # fmt: skip
         yield Parameter(
             "interferon_half_effect", 4.0, "fold", "excess of interferon with half its effect on kill",
@@ -46,11 +46,11 @@ class RigI(Mechanism):
         )  # fmt: skip
         yield Parameter(
             "innate_kill_rate", 0.12, "1/day", "kill rate of unexposed cells by fully activated innate immunity",
-            range=(0.01, 0.4), source="A2: the agonist alone does not clear the tumour; size assumed", grade="assumed",
+            range=(0.01, 0.4), source="Brägelmann 2021: the agonist alone does not clear the tumour; size assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
             "drug_sensitisation", 8.0, "1", "relative rise of innate kill of cells under full drug effect",
-            range=(1.0, 20.0), source="A2: drug-exposed cells are attacked most; size assumed", grade="assumed",
+            range=(1.0, 20.0), source="Brägelmann 2021: drug-exposed cells are attacked most; size assumed", grade="assumed",
         )  # fmt: skip
         yield from renewing(
             State("interferon", "fold", "interferon over its untreated level", 1.0),

@@ -29,23 +29,23 @@ class Stroma(Mechanism):
         yield from trigger("stroma_response", self.damaged_by, self.response, half=1.0)
         yield Parameter(
             "responsive_stroma", 1.0, "1", "share of the stroma that is alive and can respond",
-            range=(0.0, 1.0), maximum=1.0, source="A3: healthy fibroblasts around the tumour; share assumed", grade="assumed",
+            range=(0.0, 1.0), maximum=1.0, source="Sun 2012: healthy fibroblasts around the tumour; share assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
             "stroma_damage_rate", 0.25, "1/day", "rate of DNA damage to stroma at the full response",
-            range=(0.05, 1.0), source="A3: secretory programme seen in 1-3 days", grade="recalled",
+            range=(0.05, 1.0), source="secretory programme seen in 1-3 days", grade="recalled",
         )  # fmt: skip
         yield Parameter(
             "stroma_repair_rate", 0.02, "1/day", "rate at which damaged stroma is repaired or replaced",
-            range=(0.005, 0.1), source="A3: the programme persists for weeks", grade="recalled",
+            range=(0.005, 0.1), source="the programme persists for weeks", grade="recalled",
         )  # fmt: skip
         yield Parameter(
             f"{factor}_at_full_damage", 40.0, "1", f"relative rise of {factor} when all stroma is damaged",
-            range=(10.0, 80.0), source="A3: about 30-fold, 8-64-fold in the paper", grade="article",
+            range=(10.0, 80.0), source="Sun 2012: about 30-fold", grade="article",
         )  # fmt: skip
         yield Parameter(
             f"{factor}_clearance_rate", 0.4, "1/day", f"rate at which {factor} follows the damage",
-            range=(0.1, 1.5), source="A3: plateau after 7-10 days", grade="recalled",
+            range=(0.1, 1.5), source="plateau after 7-10 days", grade="recalled",
         )  # fmt: skip
         yield State("damaged_stroma", "1", "share of the stroma with DNA damage")
         yield Process(
@@ -63,5 +63,5 @@ class Stroma(Mechanism):
             rate=f"{factor}_clearance_rate",
         )
         yield excess(factor)
-        yield from protects(factor, 8.0, "A3: protection from cytotoxic kill; size assumed", "assumed", (1.0, 40.0))
-        yield from promotes(factor, "growth", 0.2, 10.0, "A3: promotes tumour regrowth; size assumed", "assumed", (0.02, 1.0))
+        yield from protects(factor, 8.0, "Sun 2012: protection from cytotoxic kill; size assumed", "assumed", (1.0, 40.0))
+        yield from promotes(factor, "growth", 0.2, 10.0, "Sun 2012: promotes tumour regrowth; size assumed", "assumed", (0.02, 1.0))
