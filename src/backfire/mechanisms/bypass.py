@@ -66,7 +66,9 @@ class Bypass(Mechanism):
         yield Influence(
             "protects_kill", on="kill", factor="1 - bypassed", optional=True, meaning=f"{signal} protects tumour cells from kill"
         )
-        yield from promotes(signal, "seeding", 8.0, 1.5, "Britschgi 2012: the pathway drives spread; size assumed", "assumed", (0.5, 25.0))
+        yield from promotes(
+            signal, "seeding", 8.0, 1.5, "Britschgi 2012: the pathway drives spread; size assumed", "assumed", (0.5, 25.0)
+        )
         yield from promotes(signal, "outgrowth", 0.3, 1.5, "Britschgi 2012: metastases; size assumed", "assumed", (0.05, 2.0))
 
 

@@ -53,8 +53,12 @@ class Exosomes(Mechanism):
             rate=f"{niche}_turnover_rate",
         )
         yield excess(niche)
-        yield from promotes(niche, "seeding", 10.0, 1.5, "Keklikoglou 2019: arriving cells survive; size assumed", "assumed", (0.5, 25.0))
-        yield from promotes(niche, "outgrowth", 0.4, 1.5, "Keklikoglou 2019: arriving cells grow; size assumed", "assumed", (0.05, 2.0))
+        yield from promotes(
+            niche, "seeding", 10.0, 1.5, "Keklikoglou 2019: arriving cells survive; size assumed", "assumed", (0.5, 25.0)
+        )
+        yield from promotes(
+            niche, "outgrowth", 0.4, 1.5, "Keklikoglou 2019: arriving cells grow; size assumed", "assumed", (0.05, 2.0)
+        )
 
 
 def _gains(cargo: str, chemokine: str, niche: str) -> Iterator[Part]:

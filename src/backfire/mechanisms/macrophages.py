@@ -56,6 +56,10 @@ class Macrophages(Mechanism):
         )
         yield excess(factor)
         yield from protects(factor, 5.0, "Beyar-Katz 2016: macrophages confer resistance; size assumed", "assumed", (0.5, 20.0))
-        yield from promotes(factor, "growth", 0.3, 2.0, "Beyar-Katz 2016: the factor feeds proliferation; size assumed", "assumed", (0.1, 3.0))
+        yield from promotes(
+            factor, "growth", 0.3, 2.0, "Beyar-Katz 2016: the factor feeds proliferation; size assumed", "assumed", (0.1, 3.0)
+        )
         yield from promotes(factor, "seeding", 12.0, 2.0, "Beyar-Katz 2016: more spread; size assumed", "assumed", (0.5, 20.0))
-        yield from promotes(factor, "outgrowth", 0.35, 2.0, "Beyar-Katz 2016: more aggressive; size assumed", "assumed", (0.05, 1.0))
+        yield from promotes(
+            factor, "outgrowth", 0.35, 2.0, "Beyar-Katz 2016: more aggressive; size assumed", "assumed", (0.05, 1.0)
+        )

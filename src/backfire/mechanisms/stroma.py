@@ -64,4 +64,6 @@ class Stroma(Mechanism):
         )
         yield excess(factor)
         yield from protects(factor, 8.0, "Sun 2012: protection from cytotoxic kill; size assumed", "assumed", (1.0, 40.0))
-        yield from promotes(factor, "growth", 0.2, 10.0, "Sun 2012: promotes tumour regrowth; size assumed", "assumed", (0.02, 1.0))
+        yield from promotes(
+            factor, "growth", 0.2, 10.0, "Sun 2012: promotes tumour regrowth; size assumed", "assumed", (0.02, 1.0)
+        )
