@@ -33,6 +33,7 @@ _HOMES = {
     "Trajectory": "trajectory",
     "compose": "network",
     "explain": "explanation",
+    "export": "omex",
     "load": "scenario",
     "option": "parts",
     "parse": "scenario",
@@ -41,6 +42,7 @@ _HOMES = {
     "run": "study",
     "shipped_scenarios": "scenario",
     "simulate": "simulation",
+    "sweep": "sweeps",
 }
 _MODULES = ("plots",)
 
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from backfire.explanation import explain as explain
     from backfire.network import Network as Network
     from backfire.network import compose as compose
+    from backfire.omex import export as export
     from backfire.outcomes import Outcome as Outcome
     from backfire.parts import Definition as Definition
     from backfire.parts import Influence as Influence
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from backfire.solvers.reference import Settings as Settings
     from backfire.study import redraw as redraw
     from backfire.study import run as run
+    from backfire.sweeps import sweep as sweep
     from backfire.trajectory import Trajectory as Trajectory
 
 

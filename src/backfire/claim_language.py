@@ -16,9 +16,8 @@ the start of treatment on). An arm may carry changes: an influence ``off``, a va
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +81,10 @@ class Comparison:
     right: Term
     tolerance: float = 0.0
 
+    def __str__(self) -> str:
+        tolerance = f" within {100 * self.tolerance:g} %" if self.order == "=" else ""
+        return f"{written(self.left)} {self.order} {written(self.right)}{tolerance}"
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -105,22 +108,12 @@ def readings_of(term: Term) -> Iterator[Reading]:
         yield from readings_of(term.right)
 
 
-def value_of(term: Term, read: Callable[[Reading], float]) -> float:
-    """The number a term gives; NaN where it is not defined."""
-    if isinstance(term, Reading):
-        return read(term)
-    if not isinstance(term, Arithmetic):
-        return term
-    left, right = value_of(term.left, read), value_of(term.right, read)
-    match term.sign:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case _:
-            return left / right if right else math.nan
+def written(term: Term, inside: bool = False) -> str:
+    """A term in the language of claims; ``inside`` another one sums and differences need brackets."""
+    if isinstance(term, Arithmetic):
+        text = f"{written(term.left, inside=term.sign in '*/')} {term.sign} {written(term.right, inside=term.sign != '+')}"
+        return f"({text})" if inside else text
+    return str(term) if isinstance(term, Reading) else f"{term:g}"
 
 
 def parse_claim(text: str) -> Claim:

@@ -1,7 +1,8 @@
 """The command line. Data goes to stdout, messages to stderr; exit codes are part of the interface.
 
 0 all well · 1 a bug of ours · 2 wrong input, nothing written · 3 finished, but some arms failed · 4 refused · 5 disk ·
-130, 143 interrupted. Heavy libraries are imported by the command that needs them, so that ``--help`` is fast.
+6 those who computed are gone · 130, 143 interrupted. Heavy libraries are imported by the command that needs them, so
+that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from backfire.cli_claims import claims
+from backfire.cli_sweep import rerun, sweep, sweeps
 from backfire.errors import BackfireError, UserError, echo
 from backfire.terminal import Format, print_results, print_table, progress, report_failures, say, write_line
 
@@ -180,36 +183,35 @@ def explain(
 
 
 @app.command()
-def claims(
-    articles: Annotated[list[str] | None, typer.Argument(help="articles by name; all if left out", show_default=False)] = None,
-    explain_id: Annotated[str | None, typer.Option("--explain", metavar="ID", help="one claim with its arms and numbers")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder for claims.csv")] = None,
-    form: Annotated[Format, typer.Option("--format", help="how to print the board")] = Format.TABLE,
+def export(
+    scenario: Annotated[str, typer.Argument(help="scenario file or shipped name")],
+    arm: Annotated[str | None, typer.Option(help="the reference arm if left out, for omex all arms", metavar="NAME")] = None,
+    to: Annotated[str, typer.Option(help="sbml, antimony or omex")] = "sbml",
+    out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as in run")] = None,
 ) -> None:
-    """Check what the articles state against the models: a verdict and a margin for every claim."""
-    from backfire import claims as claiming
-    from backfire.runs import to_json, write_file
+    """Write a model that other tools run: SBML or Antimony of one arm, or an OMEX archive of the study."""
+    from backfire import omex
+    from backfire.scenario import load
 
-    seeds = claiming.load_seeds(articles or ())
-    if explain_id is not None:
-        write_line(claiming.explain_claim(seeds, explain_id))
-        return
-    findings = claiming.board(seeds)
-    rows = claiming.board_rows(findings)
-    if form is Format.JSON:
-        write_line(to_json(rows).rstrip("\n"))
-    elif form is Format.CSV:
-        write_line(claiming.board_csv(findings).rstrip("\n"))
-    else:
-        shown = ("id", "article", "role", "verdict", "margin", "statement")
-        print_table(shown, [[str(row[key]) for key in shown] for row in rows])
-        write_line(claiming.summary_line(findings))
+    loaded = load(scenario)
+    if change:
+        loaded = loaded.changed(_changes(change))
+    if out is None and to == "omex":  # an archive is nothing to print
+        out = Path(f"{loaded.name}.omex")
+    content = omex.export(loaded, arm, to, out)
+    if arm is None and to != "omex":
+        say(f"arm: {omex.default_arm(loaded)}; choose with --arm: {', '.join(loaded.arms)}")
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_file(out / "claims.csv", claiming.board_csv(findings))
-        say(f"written: {out / 'claims.csv'}")
-    if claiming.calibrated_failures(findings):
-        raise typer.Exit(1)
+        say(f"written: {out}")
+    elif isinstance(content, str):
+        write_line(content.rstrip("\n"))
+
+
+app.command()(claims)
+app.command()(sweep)
+app.command()(sweeps)
+app.command()(rerun)
 
 
 def _changes(given: Sequence[str]) -> dict[str, float | int | str]:

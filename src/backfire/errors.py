@@ -9,7 +9,8 @@
     │   ├── ScheduleError         a regimen that cannot be given
     │   └── DocumentError         a file with problems, each with file, line and key
     ├── RefusedError              exit code 4: an output that must not be overwritten
-    └── StorageError              exit code 5: disk full, read-only, unreadable
+    ├── StorageError              exit code 5: disk full, read-only, unreadable
+    └── BackendLostError          exit code 6: nobody is left to compute; what is stored stays, and can be resumed
 
 An error says what was given, what is allowed, the nearest name and where to change it.
 """
@@ -100,6 +101,12 @@ class StorageError(BackfireError):
     """The disk does not do what it should: full, read-only, or unreadable."""
 
     exit_code = 5
+
+
+class BackendLostError(BackfireError):
+    """The processes or machines that computed are gone; what is stored stays, and the sweep can be resumed."""
+
+    exit_code = 6
 
 
 def echo(given: object) -> str:

@@ -122,9 +122,13 @@ class Expression:
         """The number the formula gives for known values of all its names; NaN where it is not defined."""
         return _finite(lambda: _value(self.tree, values), math.nan)
 
-    def symbolic(self) -> sympy.Expr:
-        """The formula as a sympy expression over real symbols of the same names."""
-        return _symbolic(self.tree)
+    def symbolic(self, whole: bool = False) -> sympy.Expr:
+        """The formula as a sympy expression over real symbols of the same names.
+
+        With ``whole``, Hill functions stay functions of their own, whose derivative reads them again, for code that
+        computes each of them once; otherwise they are written out as powers, for people.
+        """
+        return _symbolic(self.tree, _whole_functions() if whole else _functions())
 
     def derivative(self, name: str) -> str:
         """Python source of the partial derivative with respect to ``name``; ``"0"`` if it vanishes identically."""
@@ -349,8 +353,32 @@ def _functions() -> dict[str, Callable[..., Any]]:
         "min": lambda left, right: left - positive(left - right),
         "max": lambda left, right: right + positive(left - right),
         "positive": positive,
+        "floored": floored,
         "hill": hill,
     }
+
+
+@lru_cache(maxsize=1)
+def _whole_functions() -> dict[str, Callable[..., Any]]:
+    """Like ``_functions``, but with a Hill function that is not written out: H' = n·H·(1 - H) / x."""
+    import sympy
+
+    apart = _functions()
+    step, floored = apart["positive"](sympy.Symbol("x")).diff("x").func, apart["floored"]
+
+    class hill(sympy.Function):  # type: ignore[misc]  # noqa: N801
+        """xⁿ/(halfⁿ + xⁿ); only its first argument ever moves."""
+
+        def fdiff(self, argindex: int = 1) -> sympy.Expr:
+            value, half, exponent = self.args
+            rest = self * (1 - self)
+            if argindex == 1:
+                return exponent * rest * step(value) / floored(value)
+            if argindex == 2:
+                return -exponent * rest / half
+            return rest * (sympy.log(floored(value)) - sympy.log(half))
+
+    return apart | {"hill": hill}
 
 
 def _value(node: ast.expr, values: Mapping[str, float]) -> float:
@@ -369,7 +397,7 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
     raise AssertionError("unchecked formula")
 
 
-def _symbolic(node: ast.expr) -> sympy.Expr:
+def _symbolic(node: ast.expr, functions: Mapping[str, Callable[..., Any]]) -> sympy.Expr:
     import sympy
 
     match node:
@@ -379,11 +407,11 @@ def _symbolic(node: ast.expr) -> sympy.Expr:
         case ast.Name(name):
             return sympy.Integer(1) if name in UNIT_CONSTANTS else sympy.Symbol(name, real=True)
         case ast.UnaryOp(sign, operand):
-            return -_symbolic(operand) if isinstance(sign, ast.USub) else _symbolic(operand)
+            return (-1 if isinstance(sign, ast.USub) else 1) * _symbolic(operand, functions)
         case ast.BinOp(left, sign, right):
-            return _ARITHMETIC[type(sign)](_symbolic(left), _symbolic(right))
+            return _ARITHMETIC[type(sign)](_symbolic(left, functions), _symbolic(right, functions))
         case ast.Call(ast.Name(function), arguments):
-            return _functions()[function](*(_symbolic(argument) for argument in arguments))
+            return functions[function](*(_symbolic(argument, functions) for argument in arguments))
     raise AssertionError("unchecked formula")
 
 

@@ -156,7 +156,7 @@ def _run(scenario: Scenario, arm: str, code: codegen.Code, settings: Settings) -
         events=events,
         record=record_days(scenario.days, scenario.record_every, events),
         cells=cells,
-        feeds=_feeds(network),
+        feeds=feeds(network),
         amounts=[state.unit != "1" for state in network.states],
     )
     return observed(network, code, scenario.constants(), arm, solve(problem, settings))
@@ -174,7 +174,7 @@ def observed(network: Network, code: codegen.Code, constants: list[float], arm: 
     return Trajectory(arm, times, names, units, values, solution.status, solution.message, solution.evaluations)
 
 
-def _feeds(network: Network) -> dict[int, frozenset[int]]:
+def feeds(network: Network) -> dict[int, frozenset[int]]:
     """For every state, the states that its cells can become, directly or on the way."""
     index = {name: number for number, name in enumerate(network.state_names)}
     direct: dict[int, set[int]] = {number: set() for number in index.values()}
@@ -188,7 +188,7 @@ def _feeds(network: Network) -> dict[int, frozenset[int]]:
     return {number: frozenset(ends) for number, ends in reached.items()}
 
 
-def _course_agents(scenario: Scenario) -> frozenset[str]:
+def course_agents(scenario: Scenario) -> frozenset[str]:
     """The agents whose doses make the courses: those of the reference arm, and all that drive a process of kind kill."""
     reference = scenario.doses(scenario.reference) if scenario.reference else ()
     agents = {dose.agent for dose in reference if dose.amount > 0}
@@ -203,7 +203,7 @@ def watch(scenario: Scenario, arm: str) -> Watch:
     surgeries = [dose.time for dose in doses if scenario.network.interventions[dose.agent].resects]
     return Watch(
         doses=doses,
-        course_agents=_course_agents(scenario),
+        course_agents=course_agents(scenario),
         start=min(starts, default=0.0),
         surgery=min(surgeries, default=None),
         units={name: item.amount_unit for name, item in scenario.network.interventions.items()},

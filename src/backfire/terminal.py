@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,30 @@ def progress(total: int) -> Iterator[Any]:
             bar.update(task, advance=1, description=what)
 
         yield advance
+
+
+@contextlib.contextmanager
+def watched(total: int, what: str = "members") -> Iterator[Callable[[int], None]]:
+    """A progress bar for many things at once, with rate and time left, on stderr while someone watches."""
+    if not sys.stderr.isatty():
+        yield _unwatched
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, rate=what)
+
+        def advance(count: int) -> None:
+            bar.update(task, advance=count)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{what}, {speed:.4g} a second" if speed else what)
+
+        yield advance
+
+
+def _unwatched(_: int) -> None:
+    """Nobody is there to see a bar move."""
 
 
 def write_line(text: str) -> None:

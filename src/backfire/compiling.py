@@ -1,0 +1,63 @@
+"""How everything that works over lanes is compiled, and where its machine code is kept.
+
+numba keys its cache by one file alone: an edit of a function in another file would go unnoticed and yesterday's
+equations would be served. Here machine code lives in a folder whose name is a hash of all texts that can end up in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from numba import njit, types
+from numba.core import config as numba_config
+
+from backfire.codegen import cache_folder
+
+TEXTS: Final = ("compiling.py", "series.py", "rosenbrock.py", "readings.py", "lanes.py")
+"""The files whose text can end up in machine code."""
+ROW: Final = types.float64[::1]
+_OPTIONS: Final[dict[str, Any]] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "_nrt": False}
+"""Fused multiply-add, but nothing that would break a check for NaN. Without numba's reference counts, whose atomic
+operations took a third of the time; nothing here makes an array."""
+
+
+@lru_cache(maxsize=1)
+def compiled_texts() -> str:
+    """A hash of everything that can end up in machine code, apart from the model itself."""
+    digest = hashlib.sha256()
+    for name in TEXTS:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    for library in ("backfire", "numba", "llvmlite"):
+        digest.update(importlib.metadata.version(library).encode())
+    return digest.hexdigest()[:16]
+
+
+def machine_folder() -> Path:
+    """The folder of machine code."""
+    return cache_folder() / f"machine-{compiled_texts()}"
+
+
+def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function for lanes, keeping its machine code in our folder; ``inline`` melts it into its callers."""
+
+    config: Any = numba_config
+    jit: Any = njit
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if inline:
+            return jit(forceinline=True, error_model="numpy")(function)
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(machine_folder())
+        try:
+            # what only compiled code calls needs no way in from Python
+            inner: dict[str, Any] = {} if signature else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+            return jit(*signature, **_OPTIONS, **inner)(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return decorate

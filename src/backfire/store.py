@@ -1,0 +1,338 @@
+"""The store of a sweep: a folder of chunks that survives a kill, is resumed by content, and has one writer.
+
+It holds ``study.toml`` (as written), ``resolved.json`` (all that can change a number), ``manifest.json`` (what the
+columns mean, versions, machine), ``lock``, ``chunks/``, and at the end ``SUMMARY.json`` and ``COMPLETE``. Chunks that
+turned out wrong go to ``quarantine/``. Every file is written under a temporary name, flushed to the disk and renamed,
+so it is whole or absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backfire.chunks import (
+    NAME,
+    DamagedChunkError,
+    Floats,
+    Layout,
+    Receipt,
+    RowHash,
+    add_rows,
+    finished_hash,
+    read_chunk,
+    write_whole,
+)
+from backfire.errors import RefusedError, StorageError, UserError, echo
+from backfire.trajectory import Status
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What stands in a store: sound chunks in order of their members, and files that must not be believed."""
+
+    sound: tuple[Receipt, ...]
+    damaged: tuple[tuple[Path, str], ...]
+
+    def gaps(self, members: int) -> Iterator[tuple[int, int]]:
+        """Slices of members that no sound chunk has."""
+        end = 0
+        for receipt in self.sound:
+            if receipt.first > end:
+                yield end, receipt.first
+            end = receipt.last
+        if end < members:
+            yield end, members
+
+
+def survey(folder: Path, layout: Layout, members: int) -> Survey:
+    """Read every chunk of a store and say which are sound; the memory of one chunk is all it takes."""
+    sound, damaged, end = [], [], 0
+    for path in chunk_files(folder):
+        try:
+            _, receipt = read_chunk(path, layout)
+        except DamagedChunkError as reason:
+            damaged.append((path, str(reason)))
+            continue
+        if receipt.first < end or receipt.last > members:
+            damaged.append((path, "has members that another chunk has too" if receipt.first < end else "has too many members"))
+            continue
+        sound.append(receipt)
+        end = receipt.last
+    return Survey(tuple(sound), tuple(damaged))
+
+
+def chunk_files(folder: Path) -> list[Path]:
+    """The files that call themselves chunks, in order of their members."""
+    try:
+        names = [entry.name for entry in os.scandir(folder / "chunks")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be read ({error.strerror or error})") from None
+    found = [(int(match[1]), name) for name in names if (match := NAME.fullmatch(name))]
+    return [folder / "chunks" / name for _, name in sorted(found)]
+
+
+def quarantine(folder: Path, path: Path) -> Path:
+    """Move a file that must not be believed out of the way; nothing is deleted."""
+    aside = folder / "quarantine"
+    try:
+        aside.mkdir(exist_ok=True)
+        target = aside / f"{path.name}.{uuid.uuid4().hex[:8]}"
+        os.replace(path, target)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be moved aside ({error.strerror or error})") from None
+    return target
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of writers that were cut off; only while holding the lock."""
+    for place in (folder, folder / "chunks"):
+        for path in place.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Strict JSON, written whole."""
+    write_whole(path, (json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises StorageError if it is not there or damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"{path.parent}: is no sweep ({path.name}: {error.strerror or error})") from None
+    except (ValueError, RecursionError):
+        raise StorageError(f"{path}: is damaged, it is not JSON") from None
+    if not isinstance(data, dict):
+        raise StorageError(f"{path}: is damaged, it is not a JSON object")
+    return data
+
+
+def read_layout(folder: Path) -> tuple[Layout, dict[str, Any]]:
+    """The columns of a store and its manifest; raises StorageError if the folder is no store or damaged."""
+    manifest = read_json(folder / "manifest.json")
+    try:
+        layout = Layout(
+            manifest["run"],
+            tuple(manifest["fields"]),
+            tuple(manifest["arms"]),
+            tuple(manifest["outcomes"]),
+            tuple(name for name, about in manifest["outcomes"].items() if about["time"]),
+        )
+        if not isinstance(manifest["members"], int) or not isinstance(layout.run, str):
+            raise TypeError("members")
+    except (KeyError, TypeError, AttributeError):
+        raise StorageError(f"{folder / 'manifest.json'}: is damaged, or of something else than a sweep") from None
+    return layout, manifest
+
+
+def chunks(folder: Path) -> Iterator[tuple[pyarrow.Table, Receipt]]:
+    """The chunks of a store in order of their members, one at a time; raises StorageError at the first damaged one."""
+    layout, _ = read_layout(folder)
+    end = 0
+    for path in chunk_files(folder):
+        try:
+            table, receipt = read_chunk(path, layout)
+        except DamagedChunkError as reason:
+            raise StorageError(f"{path}: {reason}; `--resume` computes its members again") from None
+        if receipt.first < end:
+            raise StorageError(f"{path}: has members that another chunk has too; `--resume` sorts it out")
+        end = receipt.last
+        yield table, receipt
+
+
+def table_hash(folder: Path | str) -> str:
+    """A hash of all rows sorted by member and arm: equal for equal rows, however they were computed and cut."""
+    layout, _ = read_layout(Path(folder))
+    made = RowHash()
+    for table, _ in chunks(Path(folder)):
+        add_rows(table, layout, made)
+    return finished_hash(made, layout)
+
+
+def read_table(folder: Path | str) -> tuple[pandas.DataFrame, dict[str, Any]]:
+    """All rows of a store, sorted by member and arm, and its manifest.
+
+    The manifest says what the columns are: ``fields`` and ``outcomes`` (unit and meaning of each), ``arms``, ``design``,
+    ``members``; ``stored`` is how many of those are there. Raises StorageError for a damaged chunk.
+    """
+    import pandas
+
+    place = Path(folder)
+    layout, manifest = read_layout(place)
+    pieces = [table.to_pandas() for table, _ in chunks(place)]
+    empty = pandas.DataFrame({name: [] for name in layout.columns})
+    frame = pandas.concat(pieces, ignore_index=True) if pieces else empty
+    return frame, {**manifest, "stored": len(frame) // len(layout.arms)}
+
+
+def read_member(folder: Path, member: int) -> tuple[pyarrow.Table, dict[str, Any]]:
+    """The rows of one member, one per arm, and the manifest; raises UserError if the store does not have it."""
+    layout, manifest = read_layout(folder)
+    before = [path for path in chunk_files(folder) if int(NAME.fullmatch(path.name)[1]) <= member]  # type: ignore[index]
+    if before:
+        try:
+            table, receipt = read_chunk(before[-1], layout)
+        except DamagedChunkError as reason:
+            raise StorageError(f"{before[-1]}: {reason}; `--resume` computes its members again") from None
+        if receipt.first <= member < receipt.last:
+            arms = len(layout.arms)
+            return table.slice((member - receipt.first) * arms, arms), manifest
+    total = manifest["members"]
+    here = "is not stored yet; go on with --resume" if 0 <= member < total else f"does not exist; members are 0 to {total - 1}"
+    raise UserError(f"member {member} {here}")
+
+
+def size_on_disk(folder: Path) -> int:
+    """Bytes of all chunks."""
+    return sum(path.stat().st_size for path in chunk_files(folder))
+
+
+def summarise(folder: Path) -> dict[str, Any]:
+    """Counts by arm and status, lowest and highest value of every outcome by arm, and the table hash; chunk by chunk."""
+    layout, manifest = read_layout(folder)
+    made, stored, failed_members = RowHash(), 0, 0
+    counts: dict[str, dict[str, int]] = {arm: {} for arm in layout.arms}
+    extremes: dict[str, dict[str, dict[str, Any]]] = {name: {arm: {} for arm in layout.arms} for name in layout.outcomes}
+    files = []
+    good_words = [status.word for status in Status if status.good]
+    for table, receipt in chunks(folder):
+        add_rows(table, layout, made)
+        stored += receipt.last - receipt.first
+        files.append({"first": receipt.first, "last": receipt.last, "sha256": receipt.sha256})
+        words = np.array(table["status"].to_pylist()).reshape(-1, len(layout.arms))
+        failed_members += int((~np.isin(words, good_words)).any(axis=1).sum())
+        for column, arm in enumerate(layout.arms):
+            for word, count in zip(*np.unique(words[:, column], return_counts=True), strict=True):
+                counts[arm][str(word)] = counts[arm].get(str(word), 0) + int(count)
+            for name in layout.outcomes:
+                _extend(extremes[name][arm], table[name].to_numpy()[column :: len(layout.arms)], receipt.first)
+    return {
+        "run": layout.run,
+        "members": manifest["members"],
+        "stored": stored,
+        "rows": stored * len(layout.arms),
+        "failed_members": failed_members,
+        "failed_rows": sum(count for words in counts.values() for word, count in words.items() if word not in good_words),
+        "counts": counts,
+        "extremes": extremes,
+        "table_hash": finished_hash(made, layout),
+        "chunks": files,
+    }
+
+
+def _extend(extreme: dict[str, Any], values: Floats, first: int) -> None:
+    """Keep the lowest and the highest finite value and its member; of equal ones the first."""
+    finite = np.flatnonzero(np.isfinite(values))
+    if len(finite) == 0:
+        return
+    low, high = finite[np.argmin(values[finite])], finite[np.argmax(values[finite])]
+    if not extreme or values[low] < extreme["lowest"]:
+        extreme |= {"lowest": float(values[low]), "lowest_member": first + int(low)}
+    if "highest" not in extreme or values[high] > extreme["highest"]:
+        extreme |= {"highest": float(values[high]), "highest_member": first + int(high)}
+
+
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold a store while writing into it; raises RefusedError if another process does.
+
+    The lock is the kernel's lock on the file ``lock``, not the file: it ends with the process that holds it, however
+    that dies, so a process number that the system gave to somebody else cannot fool us. What the file says (host,
+    boot, process, since) is for people, and for one case: locks of the kernel may not reach another machine that
+    shares the disk. A lock left by another machine is therefore never taken over; whoever knows that it is stale
+    removes the file.
+    """
+    path = folder / "lock"
+    handle = _lock(path)
+    try:
+        left = os.read(handle, 4096).decode(errors="replace")
+        mine = _who()
+        if left and not _same_machine(left, mine):
+            raise RefusedError(f"{folder}: held by another machine ({echo(left)}); if nothing runs there, remove {path}")
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(mine).encode(), 0)
+        os.fsync(handle)
+    except OSError as error:
+        os.close(handle)
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from None
+    except RefusedError:
+        os.close(handle)
+        raise
+    try:
+        yield
+    finally:
+        # while the lock is still held, so that nobody can hold a lock on a file that is gone
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    """An open file with the kernel's lock on it, still under its name."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows: there the file itself is the lock, and people remove it
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return handle
+        except BlockingIOError:
+            said = os.read(handle, 4096).decode(errors="replace")
+            os.close(handle)
+            raise RefusedError(
+                f"{path.parent}: another sweep is writing here ({echo(said)}); wait or give another --out"
+            ) from None
+        except FileNotFoundError:
+            pass
+        os.close(handle)  # its holder finished between our two steps and took the file along: try again
+
+
+def _who() -> dict[str, Any]:
+    return {
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "boot": _boot(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _boot() -> str:
+    """Which start of which kernel this is; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _same_machine(left: str, mine: Mapping[str, Any]) -> bool:
+    """True if whoever left the lock ran on this machine, so that holding the kernel's lock proves it gone."""
+    try:
+        theirs = json.loads(left)
+        return bool((mine["boot"] and theirs["boot"] == mine["boot"]) or theirs["host"] == mine["host"])
+    except (ValueError, KeyError, TypeError):
+        return True  # cut off while it was written, which only a process on its way out leaves behind

@@ -1,0 +1,355 @@
+"""Sweeps of real scenarios, from the command line and from Python: right numbers, right words, right exit codes."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import backfire
+from backfire import cli, store, sweeps
+from backfire.errors import RefusedError, UserError
+from backfire.scenario import load
+from backfire.sweep_files import load_sweep
+
+SMALL = """
+title = "A small tumour and one drug"
+days = 30
+
+[mechanisms]
+growth = { law = "logistic" }
+pharmacology = { agents = ["drug"] }
+kill = { by = ["drug"] }
+
+[regimens]
+drug = { amount = 4.0, start = 10, every = 7, count = 2 }
+
+[arms]
+untreated = []
+monotherapy = ["drug"]
+"""
+
+STUDY = """
+title = "How much drug, and when?"
+scenario = "small.toml"
+outcomes = ["final_burden", "time_to_progression", "log_kill_last", "peak(effect_drug)"]
+
+[design]
+kind = "grid"
+
+[vary]
+drug.amount = { low = 1, high = 16, points = 3, scale = "log" }
+drug.every = { values = [5, 7, 30] }
+"""
+"""The third interval is longer than the simulation: those members cannot be built."""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def sound(study: Path) -> Path:
+    """The study without members that cannot be built."""
+    study.write_text(STUDY.replace(", 30]", "]"), encoding="utf-8")
+    return study
+
+
+def call(*arguments: str | Path | int) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def sweep(study: Path, *arguments: str | Path | int) -> int:
+    return call("sweep", study, "--out", study.parent / "out", "--workers", 0, *arguments)
+
+
+def test_from_study_to_table_to_summary(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep(study) == 3
+    shown = capsys.readouterr()
+    folder = study.parent / "out" / "study"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "COMPLETE", "SUMMARY.json", "chunks", "manifest.json", "resolved.json", "study.toml",
+    ]  # fmt: skip
+    assert (folder / "study.toml").read_text(encoding="utf-8") == STUDY
+    assert "How much drug, and when?" in shown.out
+    assert "9 of 9 members stored, 18 rows" in shown.out
+    assert "illustrative, not clinically calibrated" in shown.out
+    assert "3 members failed (6 rows)" in shown.err
+    table, manifest = store.read_table(folder)
+    assert len(table) == 18
+    failed = table[table["drug.every"] == 30]
+    assert set(failed["status"]) == {"not_run"}
+    assert failed["reason"].str.contains("after the end").all()
+    assert failed["final_burden"].isna().all()
+    assert manifest["outcomes"]["time_to_progression"] == {
+        "unit": "day", "meaning": manifest["outcomes"]["time_to_progression"]["meaning"], "time": True,
+    }  # fmt: skip
+    assert manifest["fields"]["drug.amount"]["unit"] == "EC50"
+    assert manifest["design"]["vary"]["drug.amount"] == {"low": 1.0, "high": 16.0, "scale": "log", "points": 3}
+    assert manifest["scenario"]["untreated"] == "untreated"
+    assert manifest["scenario"]["values"] == {"drug.amount": 4.0, "drug.every": 7.0}
+
+
+def test_rows_are_what_a_run_by_hand_gives(sound: Path) -> None:
+    """Against the run of one scenario file, which knows nothing of members."""
+    sweep(sound)
+    table, _ = store.read_table(sound.parent / "out" / "study")
+    for row in table[table["member"].isin([0, 3])].to_dict("records"):
+        scenario = load(sound.parent / "small.toml").changed({"drug.amount": row["drug.amount"], "drug.every": row["drug.every"]})
+        result = backfire.simulate(scenario, [row["arm"]])
+        outcomes, trajectory = result.outcomes[row["arm"]], result.trajectories[row["arm"]]
+        for name in ("final_burden", "time_to_progression", "log_kill_last"):
+            if name in outcomes:
+                assert row[name] == pytest.approx(outcomes[name].value, rel=2e-4, nan_ok=True), (row["arm"], name)
+        assert row["time_to_progression_observed"] == outcomes["time_to_progression"].observed
+        # the effect of a bolus peaks when it is given, on a recorded day
+        assert row["peak(effect_drug)"] == pytest.approx(trajectory["effect_drug"].max(), rel=2e-3)
+
+
+def test_show_reads_and_does_not_simulate(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sweep(study) == 3
+    first = capsys.readouterr().out
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("simulated")
+
+    monkeypatch.setattr("backfire.simulation.solve", never)
+    monkeypatch.setattr("backfire.cohort.run_members", never)
+    folder = study.parent / "out" / "study"
+    assert call("sweep", "--show", folder) == 3
+    assert capsys.readouterr().out == first
+    store.chunk_files(folder)[0].unlink()
+    assert call("sweep", "--show", folder) == 0
+    shown = capsys.readouterr()
+    assert "0 of 9 members stored" in shown.out
+    assert "--resume" in shown.err
+    assert call("sweep", "--show", study.parent) == 5
+
+
+def test_rerun_gives_the_row_to_the_last_bit(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep(study, "--chunk", 2)
+    capsys.readouterr()
+    folder = study.parent / "out" / "study"
+    for member in (0, 4, 8):
+        assert call("rerun", folder, "--member", member) == 0
+        shown = capsys.readouterr()
+        assert shown.out.count("bit-identical") == 2
+        assert shown.err == ""
+    assert call("rerun", folder, "--member", 4, "--arm", "monotherapy") == 0
+    assert capsys.readouterr().out.count("bit-identical") == 1
+    assert call("rerun", folder, "--member", 9) == 2
+    assert "0 to 8" in capsys.readouterr().err
+    assert call("rerun", folder, "--member", 1, "--arm", "monoterapy") == 2
+    assert call("rerun", study.parent, "--member", 1) == 5
+
+
+def test_rerun_sees_a_row_that_is_not_its_own(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep(sound)
+    folder = sound.parent / "out" / "study"
+    layout, manifest = store.read_layout(folder)
+    rows, _ = sweeps.rerun(folder, 0)
+    # a store of the same study, written by a solver that is off by one bit in one number of one arm
+    made = load_sweep(sound)
+    plan = sweeps.plan_of(made)
+    samples = made.design.samples(0, 6)
+    cohort = plan.runner(samples)
+    values = cohort.values["monotherapy"]["final_burden"]
+    values[0] = np.nextafter(values[0], np.inf)  # type: ignore[index]
+    sweeps.store.write_json(folder / "manifest.json", {**manifest, "versions": {**manifest["versions"], "scipy": "0.1"}})
+    from backfire.chunks import write_chunk
+
+    write_chunk(folder, layout, 0, samples, cohort)
+    capsys.readouterr()
+    assert call("rerun", folder, "--member", 0) == 3
+    shown = capsys.readouterr()
+    assert "monotherapy: different" in shown.out
+    assert "untreated: bit-identical" in shown.out
+    assert "scipy 0.1" in shown.err
+    assert not rows[1].different
+
+
+def test_a_folder_is_not_reused_by_accident(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep(sound) == 0
+    before = store.table_hash(sound.parent / "out" / "study")
+    assert sweep(sound) == 4
+    assert "--resume" in capsys.readouterr().err
+    assert sweep(sound, "--resume") == 0
+    assert "6 of 6 members are stored" in capsys.readouterr().err
+    assert store.table_hash(sound.parent / "out" / "study") == before
+
+
+CHANGES = {
+    "an axis": ("high = 16", "high = 17", "design.vary.drug.amount.high: 16.0 → 17.0"),
+    "points": ("points = 3", "points = 4", "design.vary.drug.amount.points: 3 → 4"),
+    "scale": (', scale = "log"', "", "design.vary.drug.amount.scale: log → linear"),
+    "values": ("[5, 7]", "[5, 6]", "design.vary.drug.every.values"),
+    "another field": ("drug.every = { values = [5, 7] }", "drug.start = { values = [5, 7] }", "design.vary.drug.start.values: nothing"),
+    "outcomes": (', "log_kill_last"', "", "outcomes: "),
+    "arms": ("outcomes =", 'arms = ["monotherapy"]\noutcomes =', "arms: "),
+    "a value for all": ("[design]", "[set]\ngrowth_rate = 0.2\n\n[design]", "scenario.parameters.growth_rate.value"),
+    "kind of design": ('kind = "grid"', 'kind = "sobol"\nmembers = 4', "design.kind: grid → sobol"),
+}  # fmt: skip
+SCENARIO_CHANGES = {
+    "days": ("days = 30", "days = 31", "scenario.days: 30.0 → 31.0"),
+    "a regimen": ("start = 10", "start = 9", "scenario.regimens.drug.start: 10.0 → 9.0"),
+    "a law": ('"logistic"', '"gompertz"', "scenario.mechanisms.growth.law"),
+    "a rule of outcomes": ("[arms]", "[outcomes]\nprogression = 1.3\n\n[arms]", "scenario.outcomes.progression: 1.2 → 1.3"),
+    "arms": ('["drug"]\n', '["drug"]\nother = ["drug"]\n', "scenario.arms.other"),
+    "record": ("days = 30", "days = 30\nrecord_every = 0.25", "scenario.record_every: 0.5 → 0.25"),
+    "a switch or parameter": (
+        "[regimens]",
+        "[parameters]\ndrug_kill_rate = 1.5\n\n[regimens]",
+        "scenario.parameters.drug_kill_rate.value",
+    ),
+}
+
+
+def test_a_changed_study_is_refused_and_the_change_is_named(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep(sound) == 0
+    for file, text, changes in (
+        (sound, sound.read_text(encoding="utf-8"), CHANGES),
+        (sound.parent / "small.toml", SMALL, SCENARIO_CHANGES),
+    ):
+        for right, wrong, named in changes.values():
+            different = text.replace(right, wrong)
+            if "sobol" in wrong:
+                different = different.replace(", points = 3", "")
+            assert different != text
+            file.write_text(different, encoding="utf-8")
+            capsys.readouterr()
+            assert sweep(sound, "--resume") == 4, named
+            assert named in capsys.readouterr().err
+        file.write_text(text, encoding="utf-8")
+
+
+def test_words_workers_and_chunks_may_change(sound: Path) -> None:
+    assert sweep(sound) == 0
+    sound.write_text(sound.read_text(encoding="utf-8").replace("How much", "How little"), encoding="utf-8")
+    (sound.parent / "small.toml").write_text(SMALL.replace("A small", "A very small"), encoding="utf-8")
+    store.chunk_files(sound.parent / "out" / "study")[0].unlink()
+    assert sweep(sound, "--resume", "--chunk", 1) == 0
+
+
+def test_changed_settings_code_and_libraries_are_refused(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = sound.parent / "out"
+    backfire.sweep(sound, out, workers=0)
+    with pytest.raises(RefusedError, match=r"solver\.relative: 1e-09 → 1e-07"):
+        backfire.sweep(sound, out, workers=0, resume=True, settings=backfire.Settings(relative=1e-7))
+    about = sweeps.code_identity()
+    monkeypatch.setattr(sweeps, "code_identity", lambda: {**about, "code": "other"})
+    with pytest.raises(RefusedError, match="code: "):
+        backfire.sweep(sound, out, workers=0, resume=True)
+    monkeypatch.setattr(sweeps, "code_identity", lambda: {**about, "versions": {**about["versions"], "numpy": "1.0"}})
+    with pytest.raises(RefusedError, match=r"versions\.numpy: .* → 1\.0"):
+        backfire.sweep(sound, out, workers=0, resume=True)
+
+
+def test_workers_threads_and_this_process_give_the_same_table(study: Path) -> None:
+    alone = backfire.sweep(study, study.parent / "alone", workers=0)
+    ticks: list[int] = []
+    many = backfire.sweep(study, study.parent / "many", workers=2, chunk=2, progress=ticks.append)
+    with concurrent.futures.ThreadPoolExecutor(2) as executor:
+        threads = backfire.sweep(study, study.parent / "threads", executor=executor, chunk=4)
+    assert alone.table_hash == many.table_hash == threads.table_hash
+    assert sum(ticks) == 9
+    assert alone.failed_members == 3
+    assert not alone.ok
+
+
+def test_a_mechanism_of_ones_own_can_be_swept(sound: Path) -> None:
+    from backfire.mechanisms.growth import Growth
+
+    class Own(Growth):
+        """Growth under another name."""
+
+        label = "own_growth"
+
+    (sound.parent / "small.toml").write_text(SMALL.replace("growth =", "own_growth ="), encoding="utf-8")
+    result = backfire.sweep(sound, sound.parent / "out", workers=0, mechanisms=[Own])
+    assert result.ok
+    rows, _ = sweeps.rerun(result.folder, 1, mechanisms=[Own])
+    assert not any(row.different for row in rows)
+
+
+def test_wrong_words_write_nothing(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text.replace("final_burden", "final_burdn"), encoding="utf-8")
+    assert sweep(study) == 2
+    assert re.search(r"study\.toml:4: .*final_burden", capsys.readouterr().err)
+    study.write_text(text, encoding="utf-8")
+    assert sweep(study, "--dask", "tcp://nowhere:1") == 2
+    assert call("sweep", study, "--workers", -1, "--out", study.parent / "out") == 2
+    assert call("sweep", study, "--chunk", 0, "--workers", 0, "--out", study.parent / "fresh") == 2
+    assert call("sweep") == 2
+    assert call("sweep", study, "--show", study.parent) == 2
+    assert call("sweep", "wnt16b-dose-and-brake") == 2
+    assert "wnt16b-dose-and-break" in capsys.readouterr().err
+    assert not (study.parent / "out").exists()
+    with pytest.raises(UserError, match="executor"):
+        backfire.sweep(study, study.parent / "out", executor="threads")
+
+
+def test_an_unusable_place_is_found_before_computing(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backfire.cohort.run_members", None)
+    (study.parent / "file").write_text("", encoding="utf-8")
+    assert call("sweep", study, "--out", study.parent / "file") == 4
+    assert call("sweep", study, "--out", "/proc/nowhere") == 5
+
+
+def test_shipped_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("sweeps") == 0
+    shown = capsys.readouterr().out
+    for name in ("wnt16b-dose-and-break", "rigi-agonist-timing", "pi3k-jak2-doses"):
+        assert name in shown
+
+
+def test_the_command_line_survives_a_signal_and_says_how_to_go_on(sound: Path) -> None:
+    text = sound.read_text(encoding="utf-8").replace("points = 3", "points = 200")
+    sound.write_text(text, encoding="utf-8")
+    out = sound.parent / "out"
+    command = [sys.executable, "-m", "backfire", "sweep", str(sound), "--out", str(out), "--workers", "1", "--chunk", "2"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not store.chunk_files(out / "study"):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.01)
+    running.send_signal(signal.SIGTERM)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 143
+    again = re.search(r"Go on with: (backfire sweep .*)", err)
+    assert again is not None, err
+    assert again[1].endswith("--resume")
+    assert "Traceback" not in err
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_help_stays_light() -> None:
+    code = "import sys, backfire.cli; print([m for m in ('pyarrow', 'pandas', 'numba', 'distributed', 'numpy', 'multiprocessing') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_without_a_scheduler_there_is_a_short_answer(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    assert call("sweep", study, "--dask", "nonsense://x", "--out", study.parent / "out") in (2, 6)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_public_name_is_a_function() -> None:
+    assert callable(backfire.sweep)
+    assert json.dumps(sweeps.code_identity())
+    assert os.path.basename(sweeps.__file__) == "sweeps.py"

@@ -1,0 +1,397 @@
+"""What sweeps survive: killed workers and parents, poison, signals, full disks, two processes, executors that break."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import arithmetic
+from backfire import store
+from backfire.driver import crew_for, run_plan
+from backfire.errors import BackendLostError, RefusedError, StorageError, UserError
+from backfire.executors import Borrowed, Here, Processes
+
+SCRIPT = Path(__file__).parent / "sweep_script.py"
+COUNT = 200
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The table hash of a sweep that nothing happened to."""
+    return run_plan(arithmetic.plan(COUNT), tmp_path_factory.mktemp("undisturbed"), Here).table_hash
+
+
+def start(folder: Path, workers: int = 2, chunk: int = 10, **how: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), str(folder), str(workers), str(chunk), json.dumps({"count": COUNT, **how})]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(running: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = running.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return running.returncode, out.strip(), err
+
+
+def until_a_chunk(folder: Path, running: subprocess.Popen[str]) -> None:
+    while not store.chunk_files(folder):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.005)
+
+
+def workers_of(folder: Path) -> list[int]:
+    return [int(path.name) for path in (folder / "pids").iterdir()]
+
+
+def all_gone(pids: list[int], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while any(map(arithmetic.alive, pids)) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not any(map(arithmetic.alive, pids))
+
+
+def tracked(folder: Path) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
+    (folder / "pids").mkdir(exist_ok=True)
+    return {"pids": str(folder / "pids"), "pause": 0.005}
+
+
+# ------------------------------------------------------------------------------------------ the same, whoever computes
+
+
+CREWS = [
+    *(("no workers", 0, None, chunk) for chunk in (1, 7, 64, 1000)),
+    *(("2 workers", 2, None, chunk) for chunk in (7, 64, 1000)),
+    ("1 worker", 1, None, 64),
+    ("4 workers", 4, None, 7),
+    ("threads", 2, concurrent.futures.ThreadPoolExecutor, 7),
+    ("pool of processes", 2, "processes", 64),
+]
+
+
+@pytest.mark.parametrize(("name", "workers", "pool", "chunk"), CREWS)
+def test_the_table_does_not_depend_on_who_computes_or_how_it_is_cut(
+    name: str, workers: int, pool: Any, chunk: int, tmp_path: Path, undisturbed: str
+) -> None:
+    if pool is None:
+        result = run_plan(arithmetic.plan(COUNT), tmp_path, crew_for(workers, None, COUNT), chunk=chunk)
+    else:
+        import multiprocessing
+
+        made = pool(2) if pool != "processes" else concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))
+        with made as executor:
+            result = run_plan(arithmetic.plan(COUNT), tmp_path, crew_for(None, executor, COUNT), chunk=chunk)
+    assert result.table_hash == undisturbed
+    assert len(store.chunk_files(tmp_path)) == -(-COUNT // chunk)
+
+
+def test_five_in_a_hundred_broken_on_purpose_disturb_nobody(tmp_path: Path) -> None:
+    broken = frozenset(float(number) for number in random.Random(5).sample(range(10_000), 500))
+    with_them = run_plan(
+        arithmetic.plan(10_000, broken=broken), tmp_path / make(tmp_path, "a"), crew_for(2, None, 10_000), chunk=1000
+    )
+    without = run_plan(arithmetic.plan(10_000), tmp_path / make(tmp_path, "b"), Here, chunk=999)
+    table, clean = with_them.table(), without.table()
+    assert len(table) == 20_000
+    assert (with_them.failed_members, with_them.failed_rows) == (500, 1000)
+    assert set(table.loc[table["reason"] != "", "x"]) == set(broken)
+    good = table["status"] == "ok"
+    assert table[good].equals(clean[good])
+
+
+def make(folder: Path, name: str) -> str:
+    (folder / name).mkdir()
+    return name
+
+
+def test_a_runner_that_raises_costs_only_the_member_it_raises_on(tmp_path: Path) -> None:
+    result = run_plan(arithmetic.plan(50, raising=frozenset({3.0, 4.0, 41.0})), tmp_path, Here, chunk=20)
+    table = result.table()
+    failed = table[table["status"] == "not_run"]
+    assert failed["member"].tolist() == [3, 3, 4, 4, 41, 41]
+    assert set(failed["reason"]) == {f"ZeroDivisionError: no answer for x = {x}" for x in (3.0, 4.0, 41.0)}
+    assert len(table) == 100
+
+
+def test_errors_of_ours_end_the_sweep(tmp_path: Path) -> None:
+    def refuse(_: object) -> Any:
+        raise UserError("no such arm")
+
+    plan = arithmetic.replace(arithmetic.plan(10), runner=refuse)
+    with pytest.raises(UserError, match="no such arm"):
+        run_plan(plan, tmp_path, Here)
+
+
+@pytest.mark.parametrize(("count", "chunk", "files"), [(1, 10, 1), (1, 1, 1), (10, 1, 10), (10, 3, 4), (10, 100, 1)])
+def test_odd_sizes_give_the_right_number_of_rows(tmp_path: Path, count: int, chunk: int, files: int) -> None:
+    result = run_plan(arithmetic.plan(count), tmp_path, Here, chunk=chunk)
+    assert len(result.table()) == 2 * count
+    assert len(store.chunk_files(tmp_path)) == files
+
+
+# ------------------------------------------------------------------------------------------ workers that die
+
+
+def test_a_worker_killed_once_costs_nothing(tmp_path: Path, undisturbed: str) -> None:
+    plan = arithmetic.plan(COUNT, deadly=frozenset({37.0}), once=str(tmp_path / "flag"))
+    result = run_plan(plan, tmp_path, crew_for(2, None, COUNT), chunk=50)
+    assert (tmp_path / "flag").exists()
+    assert result.ok
+    assert result.table_hash == undisturbed
+
+
+def test_poison_is_isolated_and_its_neighbours_are_intact(tmp_path: Path, undisturbed: str) -> None:
+    said: list[str] = []
+    plan = arithmetic.plan(COUNT, deadly=frozenset({37.0}))
+    result = run_plan(plan, tmp_path, crew_for(2, None, COUNT), chunk=20, notify=said.append)
+    table = result.table()
+    died = table[table["status"] == "worker_died"]
+    assert died["member"].tolist() == [37, 37]
+    assert died["x"].tolist() == [37.0, 37.0]
+    assert died["reason"].str.contains("SIGKILL").all()
+    assert result.failed_members == 1
+    assert any("member 37" in line for line in said)
+    clean = run_plan(arithmetic.plan(COUNT), tmp_path / make(tmp_path, "clean"), Here).table()
+    assert table[table["member"] != 37].equals(clean[clean["member"] != 37])
+
+
+def test_when_every_member_kills_its_worker_the_sweep_gives_up_and_keeps_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backfire.driver.MOST_DEATHS", 4)
+    deadly = frozenset(float(number) for number in range(20, COUNT))
+    with pytest.raises(BackendLostError, match="in a row"):
+        run_plan(arithmetic.plan(COUNT, deadly=deadly), tmp_path, crew_for(1, None, COUNT), chunk=20)
+    assert store.read_table(tmp_path)[1]["stored"] >= 20
+    assert not (tmp_path / "lock").exists()
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_what_cannot_travel_is_told_before_anything_starts(tmp_path: Path) -> None:
+    plan = arithmetic.replace(arithmetic.plan(10), runner=lambda samples: None)  # type: ignore[arg-type, return-value]
+    with pytest.raises(UserError, match="cannot be sent"):
+        run_plan(plan, tmp_path, crew_for(1, None, 10))
+
+
+def test_workers_that_never_start_are_told_apart_from_poison(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        "import arithmetic\n"
+        "from pathlib import Path\n"
+        "from backfire.driver import crew_for, run_plan\n"
+        f"folder = Path({str(tmp_path / 'out')!r})\n"
+        "folder.mkdir(exist_ok=True)\n"
+        "run_plan(arithmetic.plan(10), folder, crew_for(1, None, 10), resume=True)\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert "BackendLostError: worker processes do not start" in done.stderr
+    assert 'if __name__ == "__main__":' in done.stderr
+
+
+def test_a_broken_pool_of_the_caller_ends_the_sweep_resumably(tmp_path: Path, undisturbed: str) -> None:
+    import multiprocessing
+
+    plan = arithmetic.plan(COUNT, deadly=frozenset({150.0}))
+    pool = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    with pool, pytest.raises(BackendLostError):
+        run_plan(plan, tmp_path, lambda job: Borrowed(job, pool, 1), chunk=20)
+    assert store.read_table(tmp_path)[1]["stored"] == 140
+    assert run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True).table_hash == undisturbed
+
+
+def test_an_executor_that_was_shut_down_is_told(tmp_path: Path) -> None:
+    executor = concurrent.futures.ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(BackendLostError, match="no more work"):
+        run_plan(arithmetic.plan(10), tmp_path, crew_for(None, executor, 10))
+
+
+# ------------------------------------------------------------------------------------------ parents that die
+
+
+def kill_and_resume(folder: Path, seed: int, undisturbed: str) -> int:
+    """Kill the parent at a random moment, see that no worker outlives it, resume; gives the members stored by then."""
+    how = tracked(folder)
+    running = start(folder, **how)
+    until_a_chunk(folder, running)
+    time.sleep(random.Random(seed).uniform(0, 0.5))
+    running.kill()
+    running.communicate()
+    assert all_gone(workers_of(folder))
+    stored = store.read_table(folder)[1]["stored"]
+    code, table_hash, err = finish(start(folder, workers=1, chunk=20))
+    assert (code, table_hash) == (0, undisturbed), err
+    assert not list(folder.rglob("*.tmp"))
+    return int(stored)
+
+
+def test_kill_the_parent_and_resume(tmp_path: Path, undisturbed: str) -> None:
+    stored = [kill_and_resume(tmp_path / str(seed), seed, undisturbed) for seed in range(6)]
+    assert any(0 < count < COUNT for count in stored)
+
+
+@pytest.mark.slow
+def test_kill_the_parent_fifty_times_and_resume(tmp_path: Path, undisturbed: str) -> None:
+    stored = [kill_and_resume(tmp_path / str(seed), seed, undisturbed) for seed in range(100, 150)]
+    assert sum(0 < count < COUNT for count in stored) > 25
+
+
+def test_killed_again_and_again_a_sweep_still_ends(tmp_path: Path, undisturbed: str) -> None:
+    folder, draw = tmp_path / "out", random.Random(1)
+    how = tracked(folder)
+    for _ in range(3):
+        running = start(folder, **how)
+        time.sleep(draw.uniform(0.3, 1.2))
+        running.kill()
+        running.communicate()
+        assert all_gone(workers_of(folder))
+    assert finish(start(folder))[:2] == (0, undisturbed)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int, undisturbed: str) -> None:
+    folder = tmp_path / "out"
+    running = start(folder, **tracked(folder))
+    until_a_chunk(folder, running)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=60)
+    # the script lets Python end by the KeyboardInterrupt itself; the command line gives it words
+    assert running.returncode in {code, -signal.SIGINT if number == signal.SIGINT else code}, err
+    assert all_gone(workers_of(folder))
+    assert not list(folder.rglob("*.tmp"))
+    assert not (folder / "lock").exists()
+    assert finish(start(folder, workers=0))[:2] == (0, undisturbed)
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path, undisturbed: str) -> None:
+    folder = tmp_path / "out"
+    running = start(folder, **tracked(folder))
+    until_a_chunk(folder, running)
+    for _ in range(200):
+        if running.poll() is not None:
+            break
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    running.communicate(timeout=60)
+    assert running.returncode in {130, -signal.SIGINT}
+    assert all_gone(workers_of(folder))
+    assert finish(start(folder, workers=0))[:2] == (0, undisturbed)
+
+
+# ------------------------------------------------------------------------------------------ folders and disks
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path, undisturbed: str) -> None:
+    folder = tmp_path / "out"
+    first = start(folder, **tracked(folder))
+    until_a_chunk(folder, first)
+    code, _, err = finish(start(folder))
+    assert code == 4
+    assert str(first.pid) in err
+    assert finish(first)[:2] == (0, undisturbed)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_full_disk_leaves_whole_files_and_can_be_resumed(tmp_path: Path, workers: int) -> None:
+    full, free = tmp_path / "full", tmp_path / "free"
+    for folder in (full, free):
+        folder.mkdir()
+    # the manifest fits, a chunk of 400 members does not
+    how = {"workers": workers, "chunk": 400, "count": 400, "sobol": True}
+    code, _, err = finish(start(full, **how, largest_file=8000))
+    assert code == 5, err
+    assert "File too large" in err
+    assert not list(full.rglob("*.tmp"))
+    assert store.chunk_files(full) == []
+    json.loads((full / "manifest.json").read_text(encoding="utf-8"))
+    assert finish(start(full, **how))[:2] == finish(start(free, **how))[:2]
+
+
+def test_a_place_that_cannot_be_written_is_found_before_computing(tmp_path: Path) -> None:
+    def never(_: object) -> Any:
+        raise AssertionError("computed")
+
+    plan = arithmetic.replace(arithmetic.plan(10), runner=never)
+    for place in (tmp_path / "nowhere", Path("/proc")):
+        with pytest.raises(StorageError):
+            run_plan(plan, place, Here)
+
+
+def leaves(data: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from leaves(value, (*at, key))
+    else:
+        yield at
+
+
+def altered(data: Any, path: tuple[Any, ...]) -> Any:
+    if not path:
+        return "something else" if not isinstance(data, list) else [*data, "something else"]
+    return {**data, path[0]: altered(data[path[0]], path[1:])}
+
+
+def test_every_change_of_the_identity_is_refused_and_named(tmp_path: Path) -> None:
+    plan = arithmetic.plan(10)
+    run_plan(plan, tmp_path, Here)
+    for path in leaves(plan.identity):
+        other = arithmetic.replace(plan, identity=altered(plan.identity, path))
+        with pytest.raises(RefusedError, match=".".join(map(str, path)) + ": .* → "):
+            run_plan(other, tmp_path, Here, resume=True)
+    with pytest.raises(RefusedError, match=r"colour: nothing → red"):
+        run_plan(arithmetic.changed(plan, colour="red"), tmp_path, Here, resume=True)
+    with pytest.raises(RefusedError, match="--resume"):
+        run_plan(plan, tmp_path, Here)
+    assert run_plan(
+        arithmetic.replace(plan, about={**plan.about, "title": "Other words"}), tmp_path, Here, resume=True, chunk=3
+    ).ok
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_members(tmp_path: Path) -> None:
+    code = (
+        "import sys, resource\n"
+        f"sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        "import arithmetic\n"
+        "from pathlib import Path\n"
+        "from backfire.designs import Axis, Sobol\n"
+        "from backfire.driver import run_plan\n"
+        "from backfire.executors import Here\n"
+        "design = Sobol((Axis('x', 0, 1), Axis('y', 0, 1)), int(sys.argv[2]), 1)\n"
+        "plan = arithmetic.replace(arithmetic.plan(1), design=design)\n"
+        "run_plan(plan, Path(sys.argv[1]), Here, chunk=2000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peaks = []
+    for count in (20_000, 200_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        done = subprocess.run([sys.executable, "-c", code, str(folder), str(count)], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout))
+    assert peaks[1] / peaks[0] < 1.3, peaks
+
+
+def test_workers_and_chunks_are_checked() -> None:
+    with pytest.raises(UserError, match="--workers"):
+        crew_for(-1, None, 10)
+    with pytest.raises(UserError, match="chunk"):
+        run_plan(arithmetic.plan(3), Path("nowhere"), Here, chunk=0)
+    assert Processes.exact
+    assert not Borrowed.exact
+    assert os.cpu_count()
