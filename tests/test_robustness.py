@@ -45,8 +45,9 @@ days = 40
 growth = { law = "exponential" }
 pharmacology = { agents = ["drug"] }
 kill = { by = ["drug"] }
+cytostasis = { by = ["drug"] }
 [parameters]
-drug_hill = 0
+drug_growth_inhibition = 0
 [regimens]
 drug = { amount = 4.0, start = 10, every = 7, count = 3 }
 [arms]
@@ -212,8 +213,8 @@ def test_the_box_is_the_plausible_range_or_a_factor(small: Scenario) -> None:
     assert own["growth_rate"] == (*RATE, True)
     assert own["drug_ec50"] == (0.2, 5.0, True)
     assert factor["growth_rate"] == pytest.approx((0.0575, 0.23, True))
-    assert "drug_hill" not in own  # 0 in this scenario: switched off by design
-    assert "drug_hill" not in factor
+    assert "drug_growth_inhibition" not in own  # 0 in this scenario: switched off by design
+    assert "drug_growth_inhibition" not in factor
     rigi = load("hibernation-rigi")
     assert Box().varied(rigi)["hibernating_death_rate"] == (0.0, 0.05, False)
     bypass = load("pi3k-jak2-bypass")

@@ -19,6 +19,7 @@ import backfire
 from backfire import cli, store, sweeps
 from backfire.errors import RefusedError, UserError
 from backfire.scenario import load
+from backfire.solvers.batch import BatchSettings
 from backfire.sweep_files import load_sweep
 
 SMALL = """
@@ -128,8 +129,8 @@ def test_show_reads_and_does_not_simulate(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("simulated")
 
-    monkeypatch.setattr("backfire.simulation.solve", never)
-    monkeypatch.setattr("backfire.cohort.run_members", never)
+    for name in ("backfire.simulation.solve", "backfire.cohort.run_members"):
+        monkeypatch.setattr(name, never)
     folder = study.parent / "out" / "study"
     assert call("sweep", "--show", folder) == 3
     assert capsys.readouterr().out == first
@@ -248,8 +249,10 @@ def test_words_workers_and_chunks_may_change(sound: Path) -> None:
 def test_changed_settings_code_and_libraries_are_refused(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = sound.parent / "out"
     backfire.sweep(sound, out, workers=0)
-    with pytest.raises(RefusedError, match=r"solver\.relative: 1e-09 → 1e-07"):
-        backfire.sweep(sound, out, workers=0, resume=True, settings=backfire.Settings(relative=1e-7))
+    with pytest.raises(RefusedError, match=r"solver\.relative: 1e-06 → 1e-07"):
+        backfire.sweep(sound, out, workers=0, resume=True, settings=BatchSettings(relative=1e-7))
+    with pytest.raises(RefusedError, match=r"solver\.name: batch → reference"):
+        backfire.sweep(sound, out, workers=0, resume=True, settings=backfire.Settings())
     about = sweeps.code_identity()
     monkeypatch.setattr(sweeps, "code_identity", lambda: {**about, "code": "other"})
     with pytest.raises(RefusedError, match="code: "):

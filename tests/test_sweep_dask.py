@@ -10,7 +10,7 @@ import pytest
 
 import arithmetic
 from backfire import store
-from backfire.dask_crew import dask_crew
+from backfire.dask_crew import DaskCrew
 from backfire.driver import Sweep, run_plan
 from backfire.errors import BackendLostError, RefusedError
 from backfire.executors import Here
@@ -50,7 +50,7 @@ def client() -> Iterator[Any]:
 
 def sweep(folder: Path, client: Any, chunk: int, **how: Any) -> Sweep:
     plan = arithmetic.plan(COUNT, **how)
-    return run_plan(plan, folder, lambda job: dask_crew(job, client, {"code": "1"}, arithmetic.identity), chunk=chunk)
+    return run_plan(plan, folder, lambda job: DaskCrew(job, client, {"code": "1"}, arithmetic.identity), chunk=chunk)
 
 
 def test_dask_gives_the_same_table(tmp_path: Path, client: Any, plain: Sweep) -> None:
@@ -74,7 +74,7 @@ def test_poison_is_isolated(tmp_path: Path, client: Any, plain: Sweep) -> None:
 
 def test_workers_of_another_version_are_refused(tmp_path: Path, client: Any) -> None:
     with pytest.raises(RefusedError, match=r"worker on .*\ncode is 1, here 2"):
-        run_plan(arithmetic.plan(COUNT), tmp_path, lambda job: dask_crew(job, client, {"code": "2"}, arithmetic.identity))
+        run_plan(arithmetic.plan(COUNT), tmp_path, lambda job: DaskCrew(job, client, {"code": "2"}, arithmetic.identity))
     assert store.chunk_files(tmp_path) == []
 
 
@@ -89,7 +89,7 @@ def test_a_lost_scheduler_ends_the_sweep_resumably(tmp_path: Path, plain: Sweep)
 
     plan = arithmetic.plan(COUNT, pause=0.05)
     with pytest.raises(BackendLostError):
-        run_plan(plan, folder, lambda job: dask_crew(job, client, {"code": "1"}, arithmetic.identity), chunk=5, progress=lose)
+        run_plan(plan, folder, lambda job: DaskCrew(job, client, {"code": "1"}, arithmetic.identity), chunk=5, progress=lose)
     client.close()
     assert 0 < store.read_table(folder)[1]["stored"] < COUNT
     assert run_plan(arithmetic.plan(COUNT), folder, Here, resume=True).table_hash == plain.table_hash

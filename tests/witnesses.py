@@ -50,9 +50,10 @@ def whole_days(scenario: Scenario) -> Floats:
 def in_roadrunner(sbml: str, names: Sequence[str], days: Floats) -> Floats:
     """Values (days, names) of a model in libRoadRunner (CVODE).
 
-    At a dose CVODE sometimes cuts its step down to nothing under the tightest tolerance; it then tries a looser one.
+    At a dose CVODE sometimes cuts its step down to nothing under the tightest tolerance (about one random model in a
+    hundred); it is then asked again with looser ones, of which the loosest is still 1e-7.
     """
-    for looser in (1, 30):
+    for looser in (1, 30, 1000):
         engine = roadrunner.RoadRunner(sbml)
         engine.integrator.relative_tolerance = RELATIVE * looser
         engine.integrator.absolute_tolerance = ABSOLUTE * looser
@@ -61,7 +62,7 @@ def in_roadrunner(sbml: str, names: Sequence[str], days: Floats) -> Floats:
         try:
             return np.array(engine.simulate(times=days.tolist()))
         except RuntimeError as error:
-            if "CV_TOO_MUCH_WORK" not in str(error) or looser > 1:
+            if "CVODE Error" not in str(error) or looser == 1000:
                 raise
     raise AssertionError("one of the tries returns or raises")
 

@@ -203,13 +203,7 @@ def _tumour(table: Table, arm: str, found: Mapping[str, Floats], start: Floats, 
         return
     nadir, before, progression, doubled = found["nadir"], found["before"], found["progression_at"], found["doubled_at"]
     level = np.maximum(nadir, 1.0)
-    surgery = [
-        min(
-            (dose.time for dose in schedule.doses(scenario, arm) if scenario.network.interventions[dose.agent].resects),
-            default=math.inf,
-        )
-        for schedule in table.schedules
-    ]
+    surgery = table.per_schedule(lambda schedule: schedule.surgery(scenario, arm))
     end = np.minimum(np.nextafter(np.array(surgery), -math.inf), float(scenario.days))
     _put(made, "nadir", nadir)
     _put(made, "nadir_day", found["nadir_at"] - start)
@@ -272,15 +266,15 @@ def _factors(read: Plan, result: Floats, start: Floats, made: Columns) -> None:
 
 def _given(table: Table, arm: str) -> dict[str, Floats]:
     """Agent → amount given in total, for the agents of the arm."""
-    totals: dict[int, dict[str, float]] = {}
-    for schedule in table.schedules:
-        if id(schedule) not in totals:
-            sums: dict[str, list[float]] = {}
-            for dose in schedule.doses(table.scenario, arm):
-                sums.setdefault(dose.agent, []).append(dose.amount)
-            totals[id(schedule)] = {agent: math.fsum(amounts) for agent, amounts in sums.items()}
-    agents = sorted({regimen.agent for name in table.scenario.arms[arm] if (regimen := table.scenario.regimens[name]).amount > 0})
-    return {agent: np.array([totals[id(item)].get(agent, 0.0) for item in table.schedules]) for agent in agents}
+    scenario = table.scenario
+    agents = sorted({regimen.agent for name in scenario.arms[arm] if (regimen := scenario.regimens[name]).amount > 0})
+
+    def total(agent: str) -> list[float]:
+        return table.per_schedule(
+            lambda schedule: math.fsum(dose.amount for dose in schedule.doses(scenario, arm) if dose.agent == agent)
+        )
+
+    return {agent: np.array(total(agent)) for agent in agents}
 
 
 def outcome_names(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None) -> dict[str, list[str]]:

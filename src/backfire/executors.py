@@ -340,18 +340,16 @@ def _leave_with_parent() -> None:
 
 
 class Borrowed:
-    """Any executor of the caller: threads, processes, MPI, Dask. It is not ours, so it is neither repaired nor closed.
+    """Any executor of the caller: threads, processes, MPI. It is not ours, so it is neither repaired nor closed.
 
-    ``width`` pieces are in flight at once. With Dask a worker that dies on a piece is told apart; it then comes back as
-    a death. Any other loss raises BackendLostError: what is stored stays, and the sweep can be resumed.
+    ``width`` pieces are in flight at once. Any loss raises BackendLostError: what is stored stays, and the sweep can be
+    resumed.
     """
 
     exact = False
 
-    def __init__(
-        self, job: Job, executor: concurrent.futures.Executor, width: int, task: Callable[[Job, int, int], Receipt] = compute
-    ) -> None:
-        self.job, self.executor, self.width, self.task = job, executor, width, task
+    def __init__(self, job: Job, executor: concurrent.futures.Executor, width: int) -> None:
+        self.job, self.executor, self.width = job, executor, width
         self.running: dict[concurrent.futures.Future[Receipt], Piece] = {}
 
     def free(self) -> int:
@@ -361,7 +359,7 @@ class Borrowed:
     def submit(self, piece: Piece) -> None:
         """Submit the piece."""
         try:
-            self.running[self.executor.submit(self.task, self.job, piece.first, piece.last)] = piece
+            self.running[self.executor.submit(compute, self.job, piece.first, piece.last)] = piece
         except RuntimeError as error:  # shut down, or broken: BrokenExecutor is one
             raise BackendLostError(f"the executor takes no more work: {echo(error)}") from None
 
@@ -379,9 +377,7 @@ class Borrowed:
                 raise BackendLostError("the executor cancelled what it was given") from None
             except Exception as error:
                 # `compute` raises nothing of the kind, so it is the transport
-                if type(error).__name__ != "KilledWorker":
-                    raise BackendLostError(f"the executor lost members {piece.first} to {piece.last}: {echo(error)}") from None
-                found.append((piece, WorkerDied("Dask: every worker that tried it died")))
+                raise BackendLostError(f"the executor lost members {piece.first} to {piece.last}: {echo(error)}") from None
         return found
 
     def close(self) -> None:

@@ -430,7 +430,8 @@ def _spell(expression: sympy.Expr) -> sympy.Expr:
     if kind == "hill":
         value, half, exponent = arguments
         whole = sympy.Function("floored", real=True)(value)
-        return 1 / (1 + words["exponential"](exponent * (words["logarithm"](half) - words["logarithm"](whole))))
+        ratio = words["exponential"](exponent * (words["logarithm"](half) - words["logarithm"](whole)))
+        return sympy.Function("step_of", real=True)(value) / (1 + ratio)
     if kind == "step":
         return sympy.Function("step_of", real=True)(*arguments)
     return expression.func(*arguments)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from backfire.trajectory import Floats
 REGIMEN_FIELDS: Final = ("amount", "start", "every", "count", "duration", "cycles", "cycle_length")
 """Numbers of a regimen that members may differ in."""
 _WHOLE: Final = ("count", "cycles")
+Found = TypeVar("Found")
 
 
 def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
@@ -57,6 +58,11 @@ class Schedule:
     def doses(self, scenario: Scenario, arm: str) -> list[Dose]:
         """The doses of an arm, sorted by day."""
         return sorted((dose for item in self.given(scenario, arm) for dose in item.doses()), key=lambda dose: dose.time)
+
+    def surgery(self, scenario: Scenario, arm: str) -> float:
+        """The day the primary is removed in an arm; infinite if it is not."""
+        given = scenario.network.interventions
+        return min((item.start for item in self.given(scenario, arm) if given[item.agent].resects), default=math.inf)
 
 
 class Table:
@@ -140,6 +146,12 @@ class Table:
         starts = [item.start for name, item in given.items() if name in in_arms and item.amount > 0]
         return Schedule(given, min(starts, default=0.0))
 
+    def per_schedule(self, compute: Callable[[Schedule], Found]) -> list[Found]:
+        """``compute`` of the schedule of every member, once for equal ones."""
+        known = {id(schedule): schedule for schedule in self.schedules}
+        made = {key: compute(schedule) for key, schedule in known.items()}
+        return [made[id(schedule)] for schedule in self.schedules]
+
     def events(self, member: int, arm: str) -> tuple[tuple[Event, ...], str]:
         """(events, reason why there are none) of a member in an arm; equal schedules share them."""
         schedule = self.schedules[member]
@@ -211,16 +223,15 @@ class Table:
     def watch(self, arm: str, wanted: NDArray[np.int64], plan: Plan) -> tuple[Floats, Floats]:
         """(watch rows, first days of the courses (m, c), NaN where a member has fewer) of the chosen members."""
         agents = course_agents(self.scenario)
-        seen: dict[int, tuple[float, float, list[float]]] = {}
-        for member in wanted:
-            schedule = self.schedules[member]
-            if id(schedule) not in seen:
-                doses = schedule.doses(self.scenario, arm)
-                surgeries = [dose.time for dose in doses if self.network.interventions[dose.agent].resects]
-                starts = course_starts(Watch(doses, agents, schedule.start, rules=self.scenario.rules))
-                seen[id(schedule)] = (schedule.start, min(surgeries, default=math.inf), starts)
-        most = max((len(starts) for _, _, starts in seen.values()), default=0)
-        found = [seen[id(self.schedules[member])] for member in wanted]
+
+        def about(schedule: Schedule) -> tuple[float, float, list[float]]:
+            doses = schedule.doses(self.scenario, arm)
+            starts = course_starts(Watch(doses, agents, schedule.start, rules=self.scenario.rules))
+            return schedule.start, schedule.surgery(self.scenario, arm), starts
+
+        every = self.per_schedule(about)
+        found = [every[member] for member in wanted]
+        most = max((len(starts) for _, _, starts in found), default=0)
         courses = np.array([[*starts, *[math.nan] * (most - len(starts))] for _, _, starts in found]).reshape(len(wanted), most)
         rows = plan.watch(len(wanted), most)
         start, surgery = np.array([item[0] for item in found]), np.array([item[1] for item in found])

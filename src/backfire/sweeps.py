@@ -33,11 +33,16 @@ from backfire.references import CAUTION, version
 from backfire.runs import prepare_folder
 from backfire.scenario import Scenario, parse_data
 from backfire.simulation import simulate
+from backfire.solvers.batch import BatchSettings
 from backfire.solvers.reference import Settings
 from backfire.sweep_files import SweepStudy, load_sweep
 from backfire.trajectory import Status
 
-_LIBRARIES: Final = ("numpy", "scipy", "numba")
+AnySettings = BatchSettings | Settings
+"""Settings of the batch solver, which sweeps use, or of the reference solver, far slower."""
+
+_SOLVERS: Final[dict[type, str]] = {BatchSettings: "batch", Settings: "reference"}
+_LIBRARIES: Final = ("numpy", "scipy", "numba", "llvmlite")
 _TALKERS: Final = frozenset(
     {"__main__", "bars", "claims", "cli", "cli_sweep", "explanation", "plots", "study", "style", "sweep_plots", "terminal"}
 )
@@ -52,7 +57,7 @@ def sweep(
     executor: Any = None,
     resume: bool = False,
     chunk: int | None = None,
-    settings: Settings | None = None,
+    settings: AnySettings | None = None,
     mechanisms: Iterable[type[Mechanism]] = (),
     progress: Callable[[int], None] | None = None,
     notify: Callable[[str], None] | None = None,
@@ -72,25 +77,39 @@ def sweep(
     loaded = study if isinstance(study, SweepStudy) else load_sweep(study, mechanisms)
     plan = plan_of(loaded, settings)
     members = plan.design.members
-    crew_of = _crew(plan, workers, executor)
+    made = _crew(plan, workers, executor)
+
+    def crew_of(job: Job) -> Crew:
+        _compile(loaded, plan, notify)
+        return made(job)
+
     folder = prepare_folder(Path(out), loaded.name)
     size = chunk if chunk is not None else chunk_size(members, workers or 2)
     return run_plan(plan, folder, crew_of, resume, size, progress, notify)
 
 
+def _compile(study: SweepStudy, plan: Plan, notify: Callable[[str], None] | None) -> None:
+    """Compile once here, not once in every worker at the same time."""
+    outcomes = tuple(plan.outcomes)
+    if plan.identity["solver"]["name"] == "batch" and cohort.needs_compiling(study.scenario, outcomes):
+        if notify is not None:
+            notify(f"compiling {study.scenario.name} for this machine, once")
+        cohort.run_members(study.scenario, (), np.zeros((1, 0)), study.arms, outcomes)
+
+
 def _crew(plan: Plan, workers: int | None, executor: Any) -> Callable[[Job], Crew]:
-    from backfire.dask_crew import dask_crew, is_dask_client
+    from backfire.dask_crew import DaskCrew, is_dask_client
 
     if executor is None or isinstance(executor, Executor):
         return crew_for(workers, executor, plan.design.members)
     if is_dask_client(executor):
-        return lambda job: dask_crew(job, executor, worker_identity(job.folder), worker_identity)
+        return lambda job: DaskCrew(job, executor, worker_identity(job.folder), worker_identity)
     raise UserError(f"an executor of concurrent.futures or a client of Dask is needed, got a {type(executor).__name__}")
 
 
-def plan_of(study: SweepStudy, settings: Settings | None = None) -> Plan:
+def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
     """The plan of a study: its columns with units and meanings, its identity, and what computes its members."""
-    scenario, used = study.scenario, settings or Settings()
+    scenario, used = study.scenario, settings or BatchSettings()
     outcomes = describe_outcomes(scenario, study.arms, study.outcomes)
     runner = ScenarioRunner(
         json.dumps(scenario.document.data, allow_nan=False),
@@ -113,7 +132,7 @@ def plan_of(study: SweepStudy, settings: Settings | None = None) -> Plan:
             "arms": list(study.arms),
             "outcomes": list(outcomes),
             "design": study.design.describe(),
-            "solver": dataclasses.asdict(used),
+            "solver": {"name": _SOLVERS[type(used)], **dataclasses.asdict(used)},
             **code_identity(),
         },
         runner=runner,
@@ -184,7 +203,7 @@ class ScenarioRunner:
     fields: tuple[str, ...]
     arms: tuple[str, ...]
     outcomes: tuple[str, ...]
-    settings: Settings
+    settings: AnySettings
 
     def __call__(self, samples: Floats) -> Cohort:
         """Members (members, fields) as rows."""
@@ -307,12 +326,14 @@ def rerun(
     return found, manifest
 
 
-def read_scenario(folder: Path, mechanisms: Iterable[type[Mechanism]] = ()) -> tuple[Scenario, Settings]:
+def read_scenario(folder: Path, mechanisms: Iterable[type[Mechanism]] = ()) -> tuple[Scenario, AnySettings]:
     """The scenario and the solver settings that a store was computed with."""
     resolved = store.read_json(folder / "resolved.json")
     try:
         scenario = parse_data(resolved["document"], resolved["scenario"]["name"], mechanisms)
-        return scenario, Settings(**resolved["identity"]["solver"])
+        solver = dict(resolved["identity"]["solver"])
+        kinds: dict[str, Any] = {name: kind for kind, name in _SOLVERS.items()}
+        return scenario, kinds[solver.pop("name")](**solver)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise StorageError(f"{folder / 'resolved.json'}: is damaged ({error})") from None
 
