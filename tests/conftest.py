@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,14 @@ settings.register_profile("explore", settings.get_profile("backfire"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "backfire"))
 
 
+if "BACKFIRE_TESTS_CACHE" not in os.environ:
+    # one folder for all workers of a run, so that what one has compiled the others load; set before anything is imported
+    os.environ["BACKFIRE_TESTS_CACHE"] = tempfile.mkdtemp(prefix="backfire-tests-")
+    atexit.register(shutil.rmtree, os.environ["BACKFIRE_TESTS_CACHE"], ignore_errors=True)
+os.environ["BACKFIRE_CACHE"] = os.environ["BACKFIRE_TESTS_CACHE"]
+
+
 @pytest.fixture(scope="session", autouse=True)
-def code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Generated code goes to a folder of this session, never to the user's own cache."""
-    folder = tmp_path_factory.mktemp("code-cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKFIRE_CACHE", str(folder))
-        yield folder
+def code_cache() -> Path:
+    """Generated and compiled code goes to a folder of this run, never to the user's own cache."""
+    return Path(os.environ["BACKFIRE_TESTS_CACHE"])

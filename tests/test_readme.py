@@ -51,8 +51,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {command: output_of(command, folder) for command, _ in blocks()}
 
 
-def test_there_are_ten_commands() -> None:
-    assert len(blocks()) == 10
+def test_there_are_thirteen_commands() -> None:
+    assert len(blocks()) == 13
 
 
 @pytest.mark.parametrize("command", [command for command, _ in blocks()])
@@ -66,20 +66,24 @@ def test_the_figure_is_of_the_shipped_scenario() -> None:
     assert f"wnt16b-stroma {load('wnt16b-stroma').hash}".encode() in FIGURE.read_bytes()
 
 
-def test_python_block_runs(tmp_path: Path) -> None:
-    code = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert code is not None
-    done = subprocess.run([sys.executable, "-c", code.group(1)], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "combination" in done.stdout
+def test_python_blocks_run(tmp_path: Path) -> None:
+    codes = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(codes) == 2
+    outputs = []
+    for code in codes:
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert "combination" in outputs[0]
     assert (tmp_path / "stronger.png").exists()
+    assert 0.1 < float(outputs[1]) < 1.5
 
 
 def test_two_set_up_commands_and_the_examples_are_named() -> None:
     text = README.read_text(encoding="utf-8")
     assert len(re.findall(r"^python3 -m venv .+$", text, re.MULTILINE)) == 2
-    assert "four scripts" in text
-    assert len(list((ROOT / "examples").glob("*.py"))) == 4
+    assert "five scripts" in text
+    assert len(list((ROOT / "examples").glob("*.py"))) == 5
 
 
 def test_every_shipped_scenario_is_named() -> None:

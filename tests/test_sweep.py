@@ -82,7 +82,7 @@ def test_from_study_to_table_to_summary(study: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr()
     folder = study.parent / "out" / "study"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "COMPLETE", "SUMMARY.json", "chunks", "manifest.json", "resolved.json", "study.toml",
+        "COMPLETE", "SUMMARY.json", "chunks", "figures", "manifest.json", "resolved.json", "study.toml",
     ]  # fmt: skip
     assert (folder / "study.toml").read_text(encoding="utf-8") == STUDY
     assert "How much drug, and when?" in shown.out

@@ -87,7 +87,7 @@ class Board:
         return Finding(seed.name, entry, judged.verdict(), margin, values, _reason(judged.verdict(), found))
 
     def _read(self, scenario: str, reading: Reading) -> _Read:
-        result = self._result(scenario, reading.arm, reading.changes)
+        result = self.result(scenario, reading.arm, reading.changes)
         trajectory = result.trajectories[reading.arm]
         problem = "" if trajectory.status.good else f"{reading}: {trajectory.status.word}: {trajectory.message}"
         if reading.of:
@@ -99,7 +99,8 @@ class Board:
         item = found[reading.outcome]
         return _Read(item.value, item.observed, problem)
 
-    def _result(self, name: str, arm: str, changes: tuple[Change, ...]) -> Result:
+    def result(self, name: str, arm: str, changes: tuple[Change, ...] = ()) -> Result:
+        """One arm of a scenario, changed or not, simulated on first use."""
         key = (name, arm, changes)
         if key not in self._runs:
             self._runs[key] = simulate(self._changed(name, changes), [arm], self.settings)

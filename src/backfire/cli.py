@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -24,6 +25,9 @@ from backfire.cli_claims import claims
 from backfire.cli_sweep import rerun, sweep, sweeps
 from backfire.errors import BackfireError, UserError, echo
 from backfire.terminal import Format, print_results, print_table, progress, report_failures, say, write_line
+
+if TYPE_CHECKING:
+    from backfire.scenario import Scenario
 
 app = typer.Typer(
     name="backfire",
@@ -164,22 +168,40 @@ def explain(
     scenario: Annotated[str, typer.Argument(help="scenario file or shipped name")],
     latex: Annotated[bool, typer.Option("--latex", help="the equations as LaTeX")] = False,
     code: Annotated[bool, typer.Option("--code", help="the generated program")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="a page on the model, with claims and their verdicts")] = False,
+    out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
 ) -> None:
     """Show a scenario's network: equations, parameters with unit, range, source and grade, regimens."""
-    from backfire import explanation
     from backfire.scenario import load
 
-    if latex and code:
-        raise UserError("give --latex or --code, not both")
-    loaded = load(scenario)
+    if latex + code + markdown > 1:
+        raise UserError("give --latex, --code or --markdown, not both")
+    text = _explained(load(scenario), latex, code, markdown, wide=out is not None).rstrip("\n")
+    if out is None:
+        write_line(text)
+        return
+    from backfire.runs import write_file
+
+    write_file(out, text + "\n")
+    say(f"written: {out}")
+
+
+def _explained(scenario: Scenario, latex: bool, code: bool, markdown: bool, wide: bool) -> str:
+    """What explain shows; ``wide`` text is not wrapped, nor is any that is not read on a terminal."""
     if code:
         from backfire.codegen import generate
 
-        write_line(generate(loaded.network).source.rstrip("\n"))
-    elif latex:
-        write_line(explanation.latex(loaded).rstrip("\n"))
-    else:
-        write_line(explanation.as_text(explanation.explain(loaded)))
+        return generate(scenario.network).source
+    if markdown:
+        from backfire.pages import page
+
+        return page(scenario)
+    from backfire import explanation
+
+    if latex:
+        return explanation.latex(scenario)
+    width = shutil.get_terminal_size().columns if not wide and sys.stdout.isatty() else None
+    return explanation.as_text(explanation.explain(scenario), width)
 
 
 @app.command()

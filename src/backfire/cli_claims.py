@@ -85,6 +85,8 @@ def _board(seeds: Sequence[Seed], design: Design | None, forms: bool, only: Sequ
     from backfire.verdicts import Verdict
 
     wanted = [name for seed in seeds for name in seed.claims if only is None or name in only]
+    if design is not None:
+        say("models that this machine has not seen are compiled once, some seconds each")
     scenarios = {
         name: load(name) for name in dict.fromkeys(s.scenario_of(claim) for s in seeds for claim in s.claims if claim in wanted)
     }

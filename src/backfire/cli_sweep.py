@@ -78,7 +78,22 @@ def show_sweep(folder: Path) -> bool:
         say(f"{summary['failed_members']} members failed ({summary['failed_rows']} rows); `reason` in the table says why")
     if summary["stored"] < summary["members"]:
         say(f"{folder} is not complete: `backfire sweep … --resume` goes on with it")
+    _draw(folder, summary)
     return bool(summary["failed_rows"])
+
+
+def _draw(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write the figures of a store beside it; a figure that cannot be drawn is a note, the numbers stand."""
+    from backfire import sweep_plots
+    from backfire.errors import RefusedError, StorageError
+
+    try:
+        for path in sweep_plots.draw(folder, summary=summary):
+            say(f"figure: {path}")
+    except (StorageError, RefusedError) as error:
+        say(f"figures not written: {error}")
+    except (ArithmeticError, ValueError, MemoryError) as error:
+        say(f"figures not drawn ({type(error).__name__}: {error}); the table is whole")
 
 
 def _extremes(summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

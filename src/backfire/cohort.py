@@ -90,6 +90,7 @@ def run_members(
     table = Table(scenario, fields, samples)
     read = _plan(scenario, outcomes)
     compiled = kernel(scenario.network, read.watched)
+    table.check_events(chosen)
     status = np.full((len(table), len(chosen)), Status.NOT_RUN, dtype=np.int8)
     steps = np.zeros((len(table), len(chosen)), dtype=np.int64)
     columns: dict[str, Columns] = {}
@@ -208,7 +209,7 @@ def _tumour(table: Table, arm: str, found: Mapping[str, Floats], start: Floats, 
     _put(made, "nadir", nadir)
     _put(made, "nadir_day", found["nadir_at"] - start)
     _put(made, "smallest_share", np.where(before > 0, nadir / before, math.nan))
-    _put(made, "deepest_fall", np.where((before > 0) & np.isfinite(nadir), np.log10(before / level), math.nan))
+    _put(made, "deepest_fall", np.where((before > 0) & np.isfinite(nadir), _fall(before, level), math.nan))
     _put(made, "responded", np.where(np.isfinite(nadir), (nadir <= rules.response * before).astype(float), math.nan))
     _time(made, "time_to_progression", progression, np.where(end >= start, end, math.nan), start)
     rate = np.where(doubled > progression, math.log(rules.regrowth) / (doubled - progression), math.nan)
@@ -219,6 +220,12 @@ def _tumour(table: Table, arm: str, found: Mapping[str, Floats], start: Floats, 
     _put(made, "eradicated", np.where(np.isfinite(total), (total < 1.0).astype(float), math.nan))
 
 
+def _fall(before: Floats, low: Floats) -> Floats:
+    """Decades from ``before`` to ``low``; what is rounding is none."""
+    decades: Floats = np.log10(before / low)
+    return np.where(np.abs(decades) < 1e-14, 0.0, decades)
+
+
 def _courses(read: Plan, result: Floats, courses: Floats, made: Columns) -> None:
     """As ``outcomes._courses``."""
     if "burden" not in read.watched:
@@ -226,11 +233,11 @@ def _courses(read: Plan, result: Floats, courses: Floats, made: Columns) -> None
     given = ~np.isnan(courses)
     first = result.shape[1] - 2 * courses.shape[1]
     before, low = result[:, first::2], result[:, first + 1 :: 2]
-    kills = np.where(given & (before > 0), np.log10(before / np.maximum(low, 1.0)), math.nan)
+    kills = np.where(given & (before > 0), _fall(before, np.maximum(low, 1.0)), math.nan)
     count = given.sum(axis=1)
     _put(made, "courses", count.astype(float))
     for number in range(courses.shape[1]):
-        _put(made, f"log_kill_{number + 1}", kills[:, number])
+        made[f"log_kill_{number + 1}"] = (kills[:, number], given[:, number])
     none = np.full(len(result), math.nan)
     _put(made, "log_kill_first", kills[:, 0] if kills.shape[1] else none)
     rows = np.arange(len(result))
@@ -307,6 +314,7 @@ def trajectories(
 ) -> tuple[Floats, NDArray[np.int8]]:
     """(states (members, days, states), status (members,)) of the batch solver at chosen days; NaN after a failure."""
     table = Table(scenario, fields, np.asarray(samples, dtype=float))
+    table.check_events([arm])
     sound = np.array([member for member in range(len(table)) if member not in table.reasons], dtype=np.int64)
     out = np.full((len(table), len(days), len(scenario.network.states)), math.nan)
     status = np.full(len(table), Status.NOT_RUN, dtype=np.int8)

@@ -18,8 +18,14 @@ from numba.core import config as numba_config
 
 from backfire.codegen import cache_folder
 
-TEXTS: Final = ("compiling.py", "series.py", "rosenbrock.py", "readings.py", "lanes.py")
+TEXTS: Final = ("compiling.py", "series.py", "rosenbrock.py", "readings.py", "lane_arrays.py", "stepping.py", "lanes.py")
 """The files whose text can end up in machine code."""
+LANES: Final = 32
+"""Members side by side. Fewer are unrolled instead of vectorised, more do not fit the first-level cache."""
+STAGES: Final = 8
+"""Stages of the method, Rodas5P."""
+GAMMA: Final = 0.21193756319429014
+"""Its diagonal coefficient: part of W, which the kernel of a model factorises."""
 ROW: Final = types.float64[::1]
 _OPTIONS: Final[dict[str, Any]] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "_nrt": False}
 """Fused multiply-add, but nothing that would break a check for NaN. Without numba's reference counts, whose atomic
@@ -43,7 +49,10 @@ def machine_folder() -> Path:
 
 
 def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function for lanes, keeping its machine code in our folder; ``inline`` melts it into its callers."""
+    """Compile a function for lanes, keeping its machine code in our folder; ``inline`` melts it into its callers.
+
+    With a signature it is compiled at once; without, when other compiled code first calls it.
+    """
 
     config: Any = numba_config
     jit: Any = njit

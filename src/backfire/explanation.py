@@ -6,9 +6,11 @@ Also what the command line shows of mechanisms and writes for a new scenario. Te
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from backfire.errors import CompositionError, UserError, unknown
 from backfire.expressions import parse
@@ -17,6 +19,7 @@ from backfire.network import Network
 from backfire.parts import Definition, Influence, Mechanism, Parameter, Process, State
 from backfire.references import ARTICLES, CAUTION, GRADES
 from backfire.scenario import Scenario, check_folder_name, shipped_scenarios
+from backfire.schedule import Regimen
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,11 @@ def explain(scenario: Scenario) -> list[Section]:
     counted = ", ".join(f"{grades[grade]} {grade}" for grade in GRADES if grades[grade])
     article = str(ARTICLES[scenario.article]) if scenario.article in ARTICLES else "no article; this combination is ours"
     about = [scenario.title, article, *([scenario.note] if scenario.note else []), CAUTION]
+    text = equations(network)
     return [
         Section("About", lines=tuple(about)),
         Section("States", rows=(("state", "unit", "start", "meaning", "brought by"), *_states(scenario))),
-        Section("Equations", lines=tuple(_equations(network))),
+        Section("Equations", lines=(*text.definitions, *text.rates, *text.balances)),
         Section("Influences", rows=(("influence", "acts on", "factor", "meaning", "switch"), *_influences(scenario))),
         Section("Parameters", rows=(("parameter", "value", "unit", "plausible", "grade", "source"), *_parameters(network))),
         Section("Grades", lines=(f"{len(network.parameters)} parameters: {counted}",)),
@@ -54,18 +58,26 @@ def _states(scenario: Scenario) -> Iterator[tuple[str, ...]]:
         yield state.name, state.unit, f"{start:g}", state.meaning, scenario.network.owners[state.name]
 
 
-def _equations(network: Network) -> Iterator[str]:
-    """Definitions, process rates with their influences, then one balance per state, in the words of the model."""
+@dataclass(frozen=True)
+class Equations:
+    """The equations in the words of the model, one line each; ``[name]`` stands for the factor of an influence."""
+
+    definitions: tuple[str, ...]
+    rates: tuple[str, ...]
+    balances: tuple[str, ...]
+
+
+def equations(network: Network) -> Equations:
+    """Definitions and process rates with the influences laid on them, then one balance per state."""
     laid: dict[str, list[str]] = {}
     for switch in network.switches.values():
         for target in switch.targets:
             laid.setdefault(target, []).append(f"[{switch.name}]")
-    for definition in network.definitions:
-        yield _line(definition.name, definition.formula, laid.get(definition.name, []))
-    for process in network.processes:
-        yield _line(process.name, process.rate, laid.get(process.name, []))
-    for state, terms in network.equations.items():
-        yield f"d {state}/dt = {_balance(terms)}"
+    return Equations(
+        tuple(_line(item.name, item.formula, laid.get(item.name, [])) for item in network.definitions),
+        tuple(_line(item.name, item.rate, laid.get(item.name, [])) for item in network.processes),
+        tuple(f"d {state}/dt = {_balance(terms)}" for state, terms in network.equations.items()),
+    )
 
 
 def _line(name: str, formula: str, influences: list[str]) -> str:
@@ -90,26 +102,64 @@ def _parameters(network: Network) -> Iterator[tuple[str, ...]]:
 
 def _regimens(scenario: Scenario) -> Iterator[tuple[str, ...]]:
     for name, regimen in scenario.regimens.items():
-        amount = f"{regimen.amount:g} EC50 " if regimen.amount else ""
-        span = f"over {regimen.duration:g} d " if regimen.duration else ""
-        often = f", {regimen.count} times every {regimen.every:g} d" if regimen.count > 1 else ""
-        cycles = f", {regimen.cycles} cycles of {regimen.cycle_length:g} d" if regimen.cycles > 1 else ""
-        yield name, regimen.agent, f"{amount}{span}from day {regimen.start:g}{often}{cycles}"
+        yield name, regimen.agent, how_given(regimen)
 
 
-def as_text(sections: Iterable[Section]) -> str:
-    """Sections as plain text, columns aligned."""
+def how_given(regimen: Regimen) -> str:
+    """Amount and times of a regimen in words."""
+    amount = f"{regimen.amount:g} EC50 " if regimen.amount else ""
+    span = f"over {regimen.duration:g} d " if regimen.duration else ""
+    often = f", {regimen.count} times every {regimen.every:g} d" if regimen.count > 1 else ""
+    cycles = f", {regimen.cycles} cycles of {regimen.cycle_length:g} d" if regimen.cycles > 1 else ""
+    return f"{amount}{span}{'from' if often or cycles else 'on'} day {regimen.start:g}{often}{cycles}"
+
+
+NARROWEST = 16
+"""No column of a table is made narrower than this to fit a terminal."""
+
+
+def as_text(sections: Iterable[Section], width: int | None = None) -> str:
+    """Sections as plain text, columns aligned; lines and cells are wrapped to ``width`` characters if it is given."""
     blocks = []
     for section in sections:
-        body = list(section.lines)
+        body = [part for line in section.lines for part in _wrapped(line, width and width - 2, "    ")]
         if len(section.rows) > 1:
-            widths = [max(len(row[column]) for row in section.rows) for column in range(len(section.rows[0]))]
-            body += [
-                "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in section.rows
-            ]
+            widths = _widths(section.rows, width and width - 2)
+            body += [line for row in section.rows for line in _row_lines(row, widths)]
         if body:
             blocks.append("\n".join([section.title.upper(), *(f"  {line}" for line in body)]))
     return "\n\n".join(blocks)
+
+
+def _wrapped(text: str, width: int | None, hanging: str = "") -> list[str]:
+    """The lines of a text; words longer than ``width`` stay whole, so that names can be searched and copied."""
+    if width is None or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, max(width, NARROWEST), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+
+
+def _widths(rows: Sequence[Sequence[str]], width: int | None) -> list[int]:
+    """Widths of the columns; the widest are narrowed until the row fits, but never below their longest word."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    if width is None:
+        return widths
+    least = [max(NARROWEST, *(len(word) for cell in column for word in cell.split() or [""])) for column in columns]
+    while sum(widths) + 2 * (len(widths) - 1) > width:
+        room = [own - low for own, low in zip(widths, least, strict=True)]
+        if max(room) <= 0:
+            break
+        widest = max((own, index) for index, own in enumerate(widths) if room[index] > 0)[1]
+        widths[widest] -= 1
+    return widths
+
+
+def _row_lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+    return [
+        "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        for parts in zip_longest(*cells, fillvalue="")
+    ]
 
 
 def latex(scenario: Scenario) -> str:

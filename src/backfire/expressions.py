@@ -123,11 +123,7 @@ class Expression:
         return _finite(lambda: _value(self.tree, values), math.nan)
 
     def symbolic(self, whole: bool = False) -> sympy.Expr:
-        """The formula as a sympy expression over real symbols of the same names.
-
-        With ``whole``, Hill functions stay functions of their own, whose derivative reads them again, for code that
-        computes each of them once; otherwise they are written out as powers, for people.
-        """
+        """The formula as a sympy expression over real symbols; with ``whole``, Hill functions are not written out."""
         return _symbolic(self.tree, _whole_functions() if whole else _functions())
 
     def derivative(self, name: str) -> str:
@@ -367,7 +363,7 @@ def _whole_functions() -> dict[str, Callable[..., Any]]:
     step, floored = apart["positive"](sympy.Symbol("x")).diff("x").func, apart["floored"]
 
     class hill(sympy.Function):  # type: ignore[misc]  # noqa: N801
-        """xⁿ/(halfⁿ + xⁿ); only its first argument ever moves."""
+        """xⁿ/(halfⁿ + xⁿ)."""
 
         def fdiff(self, argindex: int = 1) -> sympy.Expr:
             value, half, exponent = self.args

@@ -7,7 +7,7 @@ folder under a hash of the network, of the text of the generators and of the pac
 code beside it. An edited generator therefore never meets stale machine code.
 
 What depends on constants alone is computed once per member (``prepare``); what right-hand side and Jacobian share is
-computed once per step. Powers are written as exp(n·log x) with series that vectorise (``backfire.series``).
+computed once per step. Powers are exp(n·log x) by series that vectorise (``backfire.series``).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from functools import lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from backfire.codegen import cache_folder, keep, read_own
-from backfire.compiling import machine_folder
+from backfire.compiling import GAMMA, LANES, STAGES, machine_folder
 from backfire.network import Network
-from backfire.rosenbrock import GAMMA, LANES, STAGES
+from backfire.spelling import spell, written
 
 if TYPE_CHECKING:
     import sympy
 
-_TEXTS: Final = ("kernels.py", "codegen.py", "expressions.py", "network.py")
+_TEXTS: Final = ("kernels.py", "spelling.py", "codegen.py", "expressions.py", "network.py")
 """The files whose text decides what is generated."""
 
 
@@ -159,7 +159,7 @@ class _Writer:
             name: {
                 other: partial
                 for other in sorted(_names(expression) & self.moving)
-                if (partial := expression.diff(_symbol(other))) != 0
+                if (partial := _derivative(expression, other)) != 0
             }
             for name, expression in self.lines.items()
         }
@@ -293,7 +293,7 @@ class _Writer:
         needed = _needed(lines, [*outputs.values(), *(lines[name] for name in keep_names)]) | set(keep_names)
         folded = {name: self._fold(expression) for name, expression in lines.items() if name in needed}
         targets = {place: self._fold(expression) for place, expression in outputs.items()}
-        powers = [_spell(expression) for expression in [*folded.values(), *targets.values()]]
+        powers = [spell(expression) for expression in [*folded.values(), *targets.values()]]
         common, reduced = sympy.cse(powers, symbols=sympy.numbered_symbols("common_", real=True), order="none")
         every = {symbol.name: expression for symbol, expression in common}
         every |= dict(zip(folded, reduced, strict=False))
@@ -304,9 +304,9 @@ class _Writer:
         places = {name: place for place, name in enumerate([*self.network.constant_names, *self.fixed.values()])}
         where = "{place} * LANES + lane" if over == "lanes" else "{place}"
         body += [f"{name} = constant[{where.format(place=place)}]" for name, place in places.items() if name in used]
-        body += [f"{name} = {_print(every[name])}" for name in ordered]
+        body += [f"{name} = {written(every[name])}" for name in ordered]
         return body + [
-            f"{place} = {_print(expression)}" for place, expression in zip(targets, reduced[len(folded) :], strict=True)
+            f"{place} = {written(expression)}" for place, expression in zip(targets, reduced[len(folded) :], strict=True)
         ]
 
     def _at(self, name: str, over: str) -> str:
@@ -345,7 +345,7 @@ class _Writer:
         used = set[str]().union(*(_names(expression) for expression in self.fixed), set())
         body = [f"    {name} = constant[{place}]" for place, name in enumerate(self.network.constant_names) if name in used]
         for place, (expression, name) in enumerate(self.fixed.items()):
-            body += [f"    {name} = {_print(_spell(expression))}", f"    constant[{start + place}] = {name}"]
+            body += [f"    {name} = {written(spell(expression))}", f"    constant[{start + place}] = {name}"]
         return "\n".join([_PREPARE, *(body or ["    return"])])
 
 
@@ -354,7 +354,7 @@ _HEAD = '''"""One model of backfire, compiled for many members at a time. Genera
 from numba import types
 
 from backfire.compiling import ROW, compiled
-from backfire.series import exponential, floored, logarithm, positive, square_root, step_of
+from backfire.series import exponential, floored, logarithm, positive, power, square_root, step_of
 
 LANES = {lanes}
 STRIDE = {stride}'''
@@ -383,6 +383,14 @@ def _symbol(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, real=True)
 
 
+def _derivative(expression: sympy.Expr, name: str) -> sympy.Expr:
+    """∂expression/∂name; x^n / x is written as one power, which has no trouble at 0."""
+    import sympy
+
+    derivative = expression.diff(_symbol(name))
+    return sympy.powsimp(derivative, combine="exp") if derivative.has(sympy.Pow) else derivative
+
+
 def _gamma() -> sympy.Expr:
     import sympy
 
@@ -403,63 +411,3 @@ def _needed(lines: Mapping[str, sympy.Expr], wanted: Iterable[sympy.Expr]) -> se
             needed.add(name)
             waiting += _names(lines[name])
     return needed
-
-
-@lru_cache(maxsize=1)
-def _spelling() -> dict[str, Any]:
-    import sympy
-
-    return {name: sympy.Function(name, real=True) for name in ("exponential", "logarithm", "square_root")}
-
-
-def _spell(expression: sympy.Expr) -> sympy.Expr:
-    """Powers, exponentials, logarithms and Hill functions in the series that vectorise."""
-    import sympy
-
-    if expression.is_Atom:
-        return expression
-    words = _spelling()
-    arguments = [_spell(part) for part in expression.args]
-    kind = expression.func.__name__
-    if isinstance(expression, sympy.Pow) and not expression.exp.is_Integer:
-        if expression.exp == sympy.Rational(1, 2):
-            return words["square_root"](arguments[0])
-        return words["exponential"](arguments[1] * words["logarithm"](arguments[0]))
-    if kind in ("exp", "log"):
-        return words["exponential" if kind == "exp" else "logarithm"](*arguments)
-    if kind == "hill":
-        value, half, exponent = arguments
-        whole = sympy.Function("floored", real=True)(value)
-        ratio = words["exponential"](exponent * (words["logarithm"](half) - words["logarithm"](whole)))
-        return sympy.Function("step_of", real=True)(value) / (1 + ratio)
-    if kind == "step":
-        return sympy.Function("step_of", real=True)(*arguments)
-    return expression.func(*arguments)
-
-
-@lru_cache(maxsize=1)
-def _printer() -> Any:
-    from sympy.printing.precedence import PRECEDENCE
-    from sympy.printing.pycode import PythonCodePrinter
-
-    class Printer(PythonCodePrinter):  # type: ignore[misc]
-        """Python source in doubles, whole powers as products."""
-
-        def _print_Integer(self, expression: Any) -> str:  # noqa: N802
-            return f"{float(expression)!r}"
-
-        def _print_Rational(self, expression: Any) -> str:  # noqa: N802
-            return f"({expression.p}.0 / {expression.q}.0)"
-
-        def _print_Pow(self, expression: Any, **_: Any) -> str:  # noqa: N802
-            base = self.parenthesize(expression.base, PRECEDENCE["Pow"])
-            count = int(expression.exp)
-            product = " * ".join([base] * abs(count))
-            return f"({product})" if count > 0 else f"(1.0 / ({product}))"
-
-    names = ("exponential", "logarithm", "square_root", "step_of", "floored", "positive")
-    return Printer({"fully_qualified_modules": False, "user_functions": {name: name for name in names}})
-
-
-def _print(expression: sympy.Expr) -> str:
-    return str(_printer().doprint(expression))

@@ -6,155 +6,66 @@ events, extinction, rows, rejected steps - is looked at lane by lane, and only w
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numba import types
 
-from backfire.compiling import ROW, compiled
-from backfire.rosenbrock import (
-    GAMMA,
-    LANES,
-    STRIDE,
-    bend,
-    dense,
-    errors,
-    gather_2,
-    gather_3,
-    gather_4,
-    gather_5,
-    gather_6,
-    gather_7,
-    gather_8,
+from backfire.compiling import LANES, ROW, compiled
+from backfire.lane_arrays import (
+    ACCEPTED,
+    ALERT,
+    ALL,
+    BY_STEP,
+    CALM,
+    CONSTANTS,
+    DAY,
+    DUE,
+    EDGE,
+    ENDED,
+    EVENT,
+    EVENTS,
+    FACTOR,
+    FRESH,
+    FROM,
+    LAST,
+    LOOK,
+    LOW,
+    MEMBER,
+    MOST_STEPS,
+    NOTES,
+    OUT,
+    PREPARE,
+    READ,
+    RECORD,
+    RECORDS,
+    ROOM,
+    ROWS,
+    SPACE,
+    SPAN,
+    STAGE,
+    STATES,
+    STEP,
+    TASK,
+    TRIED,
+    WAITS,
 )
+from backfire.rosenbrock import bend, dense
+from backfire.stepping import MOMENT, advance, aim, attempt, control, first_step, reject
 from backfire.trajectory import Status
-
-_TABLE = types.float64[:, ::1]
-_WHOLE = types.int64[::1]
-_TRUTH = types.boolean[::1]
-_STAGE = types.FunctionType(types.void(ROW, ROW, ROW, ROW, ROW))
-_PREPARE = types.FunctionType(types.void(ROW))
-_LOOK = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW))
-_READ = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW))
 
 _ONE_CELL = 1.0
 _DEAD = -1.0
 """Marks a compartment that an event has emptied, until all events of that moment are applied."""
-_SAFETY = 0.9
-_SMALLEST, _LARGEST = 0.2, 6.0
-_MOMENT = 1e-9
-"""The step, in days, that shows the rates at the start of a piece."""
-_SHORTEST = 1e-14
-"""Steps below this share of the day (at least of one day) end a run."""
-_TINY: Any = np.float32(1e-12)
-_ONE: Any = np.float32(1.0)
-_NEGATIVE = 10.0
-"""So many tolerances below zero are more than rounding."""
 _OK = int(Status.OK)
-_MAX_STEPS, _TOO_SMALL = int(Status.MAX_STEPS), int(Status.STEP_TOO_SMALL)
-_NONFINITE, _NEGATIVE_STATE = int(Status.NONFINITE), int(Status.NEGATIVE_STATE)
-
-# places in the table of lanes, one row of LANES numbers each
-_DAY, _STEP, _EDGE, _FACTOR, _ACCEPTED, _LAST, _CALM, _LOW, _DUE, _TRIED, _ALERT = range(11)
-# places in the table of whole numbers of lanes
-_MEMBER, _EVENT, _RECORD, _OUT, _ROWS, _FRESH = range(6)
-# places in the sizes of a problem
-_STATES, _CONSTANTS, _ALL, _FACTORS, _MOST_STEPS, _BY_STEP, _ROOM, _WATCHED = range(8)
-LANE_NUMBERS: Final = 11
-LANE_WHOLES: Final = 6
-
-
-class Task(NamedTuple):
-    """What is integrated: m members, n states, p constants.
-
-    ``sizes`` holds n, p, all constants (with the fixed ones), factors, most steps, 1 to note every step (0 to record
-    days), rows that a lane can note, watched columns. ``absolute``, ``cells``, ``amounts`` (n,), ``feeds`` (n, n),
-    ``starts`` (m, n), ``constants`` (m, p), first and last day (m,).
-    """
-
-    sizes: Any
-    relative: Any
-    absolute: Any
-    cells: Any
-    amounts: Any
-    feeds: Any
-    starts: Any
-    constants: Any
-    begin: Any
-    end: Any
-
-
-class Events(NamedTuple):
-    """One table of events; those of member i are rows ``first[i]`` to ``last[i]``, sorted by day."""
-
-    day: Any
-    state: Any
-    multiply: Any
-    add: Any
-    first: Any
-    last: Any
-
-
-class Records(NamedTuple):
-    """Days to record: of member i rows ``first[i]`` to ``last[i]`` of ``day``, written to ``out`` from row ``place[i]`` on."""
-
-    day: Any
-    first: Any
-    last: Any
-    place: Any
-    out: Any
-
-
-class Notes(NamedTuple):
-    """Rows of every accepted step, per lane (``day``, ``state``), and what is read of them: ``watch`` (m, …) → ``result``."""
-
-    day: Any
-    state: Any
-    values: Any
-    slopes: Any
-    watch: Any
-    result: Any
-
-
-class Ended(NamedTuple):
-    """How members ended, each (m,)."""
-
-    status: Any
-    reached: Any
-    steps: Any
-
-
-class Space(NamedTuple):
-    """The arrays one thread works in."""
-
-    slopes: Any
-    bends: Any
-    error: Any
-    factors: Any
-    constant: Any
-    own: Any
-    spare: Any
-    moment: Any
-    lanes: Any
-    wholes: Any
-
-
-def _tuple(kind: Any, *fields: Any) -> Any:
-    return types.NamedTuple(fields, kind)  # type: ignore[no-untyped-call]
-
-
-_TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:, ::1], _TABLE, _TABLE, ROW, ROW)
-_EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE)
-_RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
-_NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
-_ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
-_SPACE = _tuple(Space, ROW, ROW, types.float32[::1], ROW, ROW, ROW, ROW, ROW, ROW, _WHOLE)
+_MAX_STEPS, _NONFINITE = int(Status.MAX_STEPS), int(Status.NONFINITE)
 
 
 @compiled()
 def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-untyped-def]
     """Append a row to the rows of a lane; a second row for the same day replaces the first. False if there is no room."""
-    rows = wholes[_ROWS * LANES + lane]
+    rows = wholes[ROWS * LANES + lane]
     base = lane * room
     if rows > 0 and notes.day[base + rows - 1] == day:
         rows -= 1
@@ -163,7 +74,24 @@ def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-unt
     notes.day[base + rows] = day
     for j in range(states):
         notes.state[(lane * states + j) * room + rows] = inner[j * LANES + lane]
-    wholes[_ROWS * LANES + lane] = rows + 1
+    wholes[ROWS * LANES + lane] = rows + 1
+    return True
+
+
+@compiled()
+def _note_middle(lane, states, room, state, inner, notes, space):  # type: ignore[no-untyped-def]
+    """Append the row in the middle of the last step, from the dense output: steps are long where courses are smooth, and
+    the cubic between rows then is an order better."""
+    rows = space.wholes[ROWS * LANES + lane]
+    if rows >= room:
+        return False
+    base = lane * room + rows
+    notes.day[base] = space.lanes[FROM * LANES + lane] + 0.5 * space.lanes[SPAN * LANES + lane]
+    if rows > 0 and notes.day[base] <= notes.day[base - 1]:
+        return True
+    for j in range(states):
+        notes.state[(lane * states + j) * room + rows] = dense(0.5, j, lane, state, inner, space.bends)
+    space.wholes[ROWS * LANES + lane] = rows + 1
     return True
 
 
@@ -179,8 +107,8 @@ def _clear(lane, index, states, inner, cells, feeds):  # type: ignore[no-untyped
 @compiled()
 def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-untyped-def]
     """Apply all events of ``day``; what they leave of less than a cell is gone."""
-    states = task.sizes[_STATES]
-    event = wholes[_EVENT * LANES + lane]
+    states = task.sizes[STATES]
+    event = wholes[EVENT * LANES + lane]
     first = event
     while event < last and events.day[event] == day:
         index = events.state[event]
@@ -191,9 +119,9 @@ def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-unty
             inner[at] = _DEAD
         event += 1
     for given in range(first, event):
-        if inner[events.state[given] * LANES + lane] == _DEAD:
+        if task.cells[events.state[given]] and inner[events.state[given] * LANES + lane] == _DEAD:
             _clear(lane, events.state[given], states, inner, task.cells, task.feeds)
-    wholes[_EVENT * LANES + lane] = event
+    wholes[EVENT * LANES + lane] = event
 
 
 @compiled()
@@ -225,121 +153,44 @@ def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-
 
 
 @compiled()
-def _first_step(lane, states, relative, absolute, state, slopes, span):  # type: ignore[no-untyped-def]
-    """A step in which no state moves by more than a few percent of itself; NaN if a rate is not finite.
-
-    The first slope of a step of next to no length is that length times γ times the rate.
-    """
-    fastest = 0.0
-    for j in range(states):
-        at = j * LANES + lane
-        rate = slopes[j * STRIDE + lane] / (_MOMENT * GAMMA)
-        moving = abs(rate) / (abs(state[at]) + absolute[j] / relative)
-        if not moving < np.inf:
-            return np.nan
-        fastest = max(fastest, moving)
-    return min(span, 0.05 / fastest) if fastest * span > 0.05 else span
-
-
-@compiled()
-def _control(relative, states, absolute, amounts, cells, state, inner, error, lanes):  # type: ignore[no-untyped-def]
-    """Which lanes accept, the factor of their next step, and which need a closer look; all in vectors."""
-    for lane in range(LANES):
-        safe = error[lane] if error[lane] > _TINY else _TINY
-        quarter = np.sqrt(np.sqrt(safe))
-        eighth = np.sqrt(quarter)
-        # error^(1/8 + 1/16 + 1/64): close enough to 1/5, and square roots are vector instructions
-        root = np.sqrt(eighth)
-        factor = _SAFETY / np.float64(eighth * root * np.sqrt(np.sqrt(root)))
-        lanes[_FACTOR * LANES + lane] = min(_LARGEST, max(_SMALLEST, factor))
-        lanes[_ACCEPTED * LANES + lane] = 1.0 if error[lane] <= _ONE else 0.0
-        lanes[_LOW * LANES + lane] = 0.0
-    for j in range(states):
-        at = j * LANES
-        if amounts[j]:
-            floor = -_NEGATIVE * (absolute[j] + relative)
-            for lane in range(LANES):
-                low = lanes[_LOW * LANES + lane]
-                lanes[_LOW * LANES + lane] = 2.0 if inner[at + lane] < floor else low
-        if cells[j]:
-            for lane in range(LANES):
-                old, new = state[at + lane], inner[at + lane]
-                less, more = (old, new) if old < new else (new, old)
-                low = lanes[_LOW * LANES + lane]
-                near = 1.0 if less < 3.0 and more >= _ONE_CELL else 0.0
-                lanes[_LOW * LANES + lane] = low if low > near else near
-
-
-@compiled()
-def _advance(most_steps, lanes):  # type: ignore[no-untyped-def]
-    """Move the day and aim the next step of every lane whose step was plain; the others are marked for a closer look.
-
-    Above zero if any lane needs the dense output.
-    """
-    curved = 0.0
-    for lane in range(LANES):
-        day, step, edge = lanes[_DAY * LANES + lane], lanes[_STEP * LANES + lane], lanes[_EDGE * LANES + lane]
-        until = day + step
-        tried = lanes[_TRIED * LANES + lane] + 1.0
-        lanes[_TRIED * LANES + lane] = tried
-        alert = 1.0 - lanes[_ACCEPTED * LANES + lane] + lanes[_LAST * LANES + lane] + lanes[_LOW * LANES + lane]
-        due = 1.0 if lanes[_DUE * LANES + lane] <= until else 0.0
-        curved = curved + due + lanes[_LOW * LANES + lane]
-        alert = alert + due + (1.0 if tried >= most_steps else 0.0)
-        lanes[_ALERT * LANES + lane] = alert
-        factor = lanes[_FACTOR * LANES + lane]
-        most = 1.0 if lanes[_CALM * LANES + lane] > 0.0 else _LARGEST
-        longer = step * (factor if factor < most else most)
-        rest = edge - until
-        half = longer if 2.0 * longer <= rest else 0.5 * rest
-        last = 1.01 * longer >= rest
-        plain = alert == 0.0
-        lanes[_DAY * LANES + lane] = until if plain else day
-        lanes[_STEP * LANES + lane] = (rest if last else half) if plain else step
-        lanes[_LAST * LANES + lane] = (1.0 if last else 0.0) if plain else lanes[_LAST * LANES + lane]
-        lanes[_CALM * LANES + lane] = 0.0 if plain else lanes[_CALM * LANES + lane]
-    return curved
-
-
-@compiled()
-def _record(lane, until, last, day, step, states, state, inner, records, space):  # type: ignore[no-untyped-def]
-    """Write the asked-for days before ``until`` (within the step) from the dense output."""
-    record = space.wholes[_RECORD * LANES + lane]
-    shift = space.wholes[_OUT * LANES + lane]
-    while record < last and records.day[record] < until:
-        share = (records.day[record] - day) / step
+def _record(lane, until, last, states, state, inner, bends, record_day, out, lanes, wholes):  # type: ignore[no-untyped-def]
+    """Write the asked-for days of the last step before ``until`` from the dense output."""
+    record, shift = wholes[RECORD * LANES + lane], wholes[OUT * LANES + lane]
+    day, step = lanes[FROM * LANES + lane], lanes[SPAN * LANES + lane]
+    while record < last and record_day[record] < until:
+        share = (record_day[record] - day) / step
         for j in range(states):
-            records.out[record + shift, j] = dense(share, j, lane, state, inner, space.bends)
+            out[record + shift, j] = dense(share, j, lane, state, inner, bends)
         record += 1
-    space.wholes[_RECORD * LANES + lane] = record
-    space.lanes[_DUE * LANES + lane] = records.day[record] if record < last else np.inf
+    wholes[RECORD * LANES + lane] = record
+    lanes[DUE * LANES + lane] = record_day[record] if record < last else np.inf
 
 
 @compiled()
 def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type: ignore[no-untyped-def]
     """Write an asked-for day that is now."""
-    record = wholes[_RECORD * LANES + lane]
+    record = wholes[RECORD * LANES + lane]
     if record < last and records.day[record] <= day:
         for j in range(states):
-            records.out[record + wholes[_OUT * LANES + lane], j] = inner[j * LANES + lane]
+            records.out[record + wholes[OUT * LANES + lane], j] = inner[j * LANES + lane]
         record += 1
-        wholes[_RECORD * LANES + lane] = record
-    lanes[_DUE * LANES + lane] = records.day[record] if record < last else np.inf
+        wholes[RECORD * LANES + lane] = record
+    lanes[DUE * LANES + lane] = records.day[record] if record < last else np.inf
 
 
 @compiled()
 def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped-def]
     """Set the day at which the steps of a lane must end next: its next event, or its last day."""
-    event, end = wholes[_EVENT * LANES + lane], task.end[member]
-    lanes[_EDGE * LANES + lane] = min(events.day[event], end) if event < events.last[member] else end
+    event, end = wholes[EVENT * LANES + lane], task.end[member]
+    lanes[EDGE * LANES + lane] = min(events.day[event], end) if event < events.last[member] else end
 
 
 @compiled()
 def _load(lane, member, prepare, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """Put a member into a lane, with the events and the row of its first day; False if a number is not finite."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    states, day, finite = sizes[_STATES], task.begin[member], True
-    for k in range(sizes[_CONSTANTS]):
+    states, day, finite = sizes[STATES], task.begin[member], True
+    for k in range(sizes[CONSTANTS]):
         space.own[k] = task.constants[member, k]
         finite &= abs(space.own[k]) < np.inf
     for j in range(states):
@@ -349,16 +200,16 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     if not finite:
         return False
     prepare(space.own)
-    for k in range(sizes[_ALL]):
+    for k in range(sizes[ALL]):
         space.constant[k * LANES + lane] = space.own[k]
-    wholes[_MEMBER * LANES + lane], wholes[_ROWS * LANES + lane], wholes[_FRESH * LANES + lane] = member, 0, 1
-    wholes[_EVENT * LANES + lane], wholes[_RECORD * LANES + lane] = events.first[member], records.first[member]
-    wholes[_OUT * LANES + lane] = records.place[member] - records.first[member]
-    lanes[_DAY * LANES + lane], lanes[_TRIED * LANES + lane], lanes[_CALM * LANES + lane] = day, 0.0, 0.0
-    lanes[_DUE * LANES + lane] = np.inf
+    wholes[MEMBER * LANES + lane], wholes[ROWS * LANES + lane], wholes[FRESH * LANES + lane] = member, 0, 1
+    wholes[EVENT * LANES + lane], wholes[RECORD * LANES + lane] = events.first[member], records.first[member]
+    wholes[OUT * LANES + lane] = records.place[member] - records.first[member]
+    lanes[DAY * LANES + lane], lanes[TRIED * LANES + lane], lanes[CALM * LANES + lane] = day, 0.0, 0.0
+    lanes[DUE * LANES + lane] = np.inf
     _give(lane, day, events.last[member], task, events, inner, wholes)
-    if sizes[_BY_STEP]:
-        _note(lane, day, states, sizes[_ROOM], inner, notes, wholes)
+    if sizes[BY_STEP]:
+        _note(lane, day, states, sizes[ROOM], inner, notes, wholes)
     else:
         _record_at(lane, day, records.last[member], states, inner, records, lanes, wholes)
     _edge(lane, member, task, events, lanes, wholes)
@@ -368,76 +219,52 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
 
 
 @compiled()
-def _aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
-    """Set the next step so that it ends on the edge, halfway to it, or well before it."""
-    rest = lanes[_EDGE * LANES + lane] - day
-    last = 0.0
-    if 1.01 * step >= rest:
-        step, last = rest, 1.0
-    elif 2.0 * step > rest:
-        step = 0.5 * rest
-    lanes[_STEP * LANES + lane] = step
-    lanes[_LAST * LANES + lane] = last
-
-
-@compiled()
-def _reject(lane, negative, most_steps, error, lanes):  # type: ignore[no-untyped-def]
-    """Shorten the step; the status if the run must end, else -1."""
-    day, step = lanes[_DAY * LANES + lane], lanes[_STEP * LANES + lane]
-    factor = lanes[_FACTOR * LANES + lane]
-    undefined = not error < np.inf
-    shorter = step * (0.25 if negative or undefined else min(factor, 0.9))
-    lanes[_CALM * LANES + lane] = 1.0
-    lanes[_STEP * LANES + lane] = shorter
-    lanes[_LAST * LANES + lane] = 0.0
-    if shorter < _SHORTEST * max(1.0, day):
-        return _NEGATIVE_STATE if negative else _NONFINITE if undefined else _TOO_SMALL
-    return _MAX_STEPS if lanes[_TRIED * LANES + lane] >= most_steps else -1
-
-
-@compiled()
 def _move(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    states, room, by_step = sizes[_STATES], sizes[_ROOM], sizes[_BY_STEP] > 0
-    member, event = wholes[_MEMBER * LANES + lane], wholes[_EVENT * LANES + lane]
-    day, step, edge = lanes[_DAY * LANES + lane], lanes[_STEP * LANES + lane], lanes[_EDGE * LANES + lane]
+    states, room, by_step = sizes[STATES], sizes[ROOM], sizes[BY_STEP] > 0
+    member, event = wholes[MEMBER * LANES + lane], wholes[EVENT * LANES + lane]
+    day, step, edge = lanes[DAY * LANES + lane], lanes[STEP * LANES + lane], lanes[EDGE * LANES + lane]
     share, gone = (2.0, -1)
-    if lanes[_LOW * LANES + lane] > 0.0:
+    if lanes[LOW * LANES + lane] > 0.0:
         share, gone = _died(lane, states, state, inner, space.bends, task.cells)
-    arrived = lanes[_LAST * LANES + lane] > 0.0 and share >= 1.0
+    arrived = lanes[LAST * LANES + lane] > 0.0 and share >= 1.0
     until = edge if arrived else day + min(share, 1.0) * step
     given = arrived and event < events.last[member] and events.day[event] == edge
     if not by_step:
-        _record(lane, until, records.last[member], day, step, states, state, inner, records, space)
+        _record(lane, until, records.last[member], states, state, inner, space.bends, records.day, records.out, lanes, wholes)
     if gone >= 0:
         for j in range(states):
             space.spare[j] = dense(share, j, lane, state, inner, space.bends)
         for j in range(states):
             inner[j * LANES + lane] = space.spare[j]
-    room_left = True
+    room_left = not by_step or gone >= 0 or _note_middle(lane, states, room, state, inner, notes, space)
     if by_step and (given or gone >= 0) and np.nextafter(until, -np.inf) > day:
         room_left &= _note(lane, np.nextafter(until, -np.inf), states, room, inner, notes, wholes)
     if gone >= 0:
-        _clear(lane, gone, states, inner, task.cells, task.feeds)
+        # others may have crossed at the same moment
+        for j in range(states):
+            at = j * LANES + lane
+            if j == gone or (task.cells[j] and inner[at] < _ONE_CELL and state[at] >= _ONE_CELL):
+                _clear(lane, j, states, inner, task.cells, task.feeds)
     if given:
         _give(lane, edge, events.last[member], task, events, inner, wholes)
-        wholes[_FRESH * LANES + lane] = 1
+        wholes[FRESH * LANES + lane] = 1
     if by_step:
         room_left &= _note(lane, until, states, room, inner, notes, wholes)
     else:
         _record_at(lane, until, records.last[member], states, inner, records, lanes, wholes)
-    lanes[_DAY * LANES + lane] = until
-    if until >= task.end[member]:
+    lanes[DAY * LANES + lane] = until
+    if room_left and until >= task.end[member]:
         return _OK
-    if not room_left or lanes[_TRIED * LANES + lane] >= sizes[_MOST_STEPS]:
+    if not room_left or lanes[TRIED * LANES + lane] >= sizes[MOST_STEPS]:
         return _MAX_STEPS
     if arrived:
         _edge(lane, member, task, events, lanes, wholes)
-    factor = lanes[_FACTOR * LANES + lane]
-    longer = step * (min(factor, 1.0) if lanes[_CALM * LANES + lane] > 0.0 else factor)
-    lanes[_CALM * LANES + lane] = 0.0
-    _aim(lane, until, longer, lanes)
+    factor = lanes[FACTOR * LANES + lane]
+    longer = step * (min(factor, 1.0) if lanes[CALM * LANES + lane] > 0.0 else factor)
+    lanes[CALM * LANES + lane] = 0.0
+    aim(lane, until, longer, lanes)
     return -1
 
 
@@ -445,10 +272,10 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
 def _look_closer(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """The step of a lane that was not plain: rejected, or accepted with something to do; the status, or -1 to go on."""
     lanes = space.lanes
-    negative = lanes[_LOW * LANES + lane] == 2.0 and lanes[_ACCEPTED * LANES + lane] > 0.0
-    if negative or lanes[_ACCEPTED * LANES + lane] == 0.0:
-        lanes[_ACCEPTED * LANES + lane] = 0.0
-        return _reject(lane, negative, task.sizes[_MOST_STEPS], space.error[lane], lanes)
+    negative = lanes[LOW * LANES + lane] == 2.0 and lanes[ACCEPTED * LANES + lane] > 0.0
+    if negative or lanes[ACCEPTED * LANES + lane] == 0.0:
+        lanes[ACCEPTED * LANES + lane] = 0.0
+        return reject(lane, negative, task.sizes[MOST_STEPS], space.error[lane], lanes)
     return _move(lane, task, events, records, notes, state, inner, space)
 
 
@@ -456,14 +283,14 @@ def _look_closer(lane, task, events, records, notes, state, inner, space):  # ty
 def _close(lane, how, look, read, task, notes, ended, space):  # type: ignore[no-untyped-def]
     """A member is done: its status, and what is read of its rows."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    member, states, room = wholes[_MEMBER * LANES + lane], sizes[_STATES], sizes[_ROOM]
-    ended.status[member], ended.reached[member] = how, lanes[_DAY * LANES + lane]
-    ended.steps[member] = np.int64(lanes[_TRIED * LANES + lane])
-    wholes[_MEMBER * LANES + lane], wholes[_FRESH * LANES + lane] = -1, 0
-    if how == _OK and sizes[_BY_STEP]:
-        for k in range(sizes[_ALL]):
+    member, states, room = wholes[MEMBER * LANES + lane], sizes[STATES], sizes[ROOM]
+    ended.status[member], ended.reached[member] = how, lanes[DAY * LANES + lane]
+    ended.steps[member] = np.int64(lanes[TRIED * LANES + lane])
+    wholes[MEMBER * LANES + lane], wholes[FRESH * LANES + lane] = -1, 0
+    if how == _OK and sizes[BY_STEP]:
+        for k in range(sizes[ALL]):
             space.own[k] = space.constant[k * LANES + lane]
-        rows, held = wholes[_ROWS * LANES + lane], notes.state[lane * states * room : (lane + 1) * states * room]
+        rows, held = wholes[ROWS * LANES + lane], notes.state[lane * states * room : (lane + 1) * states * room]
         look(rows, room, held, space.own, notes.values, notes.slopes)
         days = notes.day[lane * room : (lane + 1) * room]
         read(rows, room, days, notes.values, notes.slopes, notes.watch[member], notes.result[member])
@@ -474,37 +301,16 @@ def _restart(first, task, state, space):  # type: ignore[no-untyped-def]
     """Choose the first step of every lane that begins a piece."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
     for lane in range(LANES):
-        space.moment[lane] = _MOMENT
+        space.moment[lane] = MOMENT
     first(state, space.constant, space.moment, space.factors, space.slopes)
     for lane in range(LANES):
-        if wholes[_FRESH * LANES + lane] > 0:
-            wholes[_FRESH * LANES + lane] = 0
-            day = lanes[_DAY * LANES + lane]
-            span = lanes[_EDGE * LANES + lane] - day
-            _aim(lane, day, _first_step(lane, sizes[_STATES], task.relative, task.absolute, state, space.slopes, span), lanes)
-
-
-@compiled()
-def _step(first, stage, task, state, inner, space):  # type: ignore[no-untyped-def]
-    """One attempt of every lane."""
-    states, constant, factors, slopes = task.sizes[_STATES], space.constant, space.factors, space.slopes
-    steps = space.lanes[_STEP * LANES : (_STEP + 1) * LANES]
-    first(state, constant, steps, factors, slopes)
-    gather_2(states, state, slopes, inner)
-    stage(inner, constant, steps, factors, slopes[LANES:])
-    gather_3(states, state, slopes, inner)
-    stage(inner, constant, steps, factors, slopes[2 * LANES :])
-    gather_4(states, state, slopes, inner)
-    stage(inner, constant, steps, factors, slopes[3 * LANES :])
-    gather_5(states, state, slopes, inner)
-    stage(inner, constant, steps, factors, slopes[4 * LANES :])
-    gather_6(states, state, slopes, inner)
-    stage(inner, constant, steps, factors, slopes[5 * LANES :])
-    gather_7(states, slopes, inner)
-    stage(inner, constant, steps, factors, slopes[6 * LANES :])
-    gather_8(states, slopes, inner)
-    stage(inner, constant, steps, factors, slopes[7 * LANES :])
-    errors(states, task.relative, task.absolute, state, slopes, inner, space.error)
+        if wholes[FRESH * LANES + lane] > 0:
+            wholes[FRESH * LANES + lane] = 0
+            day = lanes[DAY * LANES + lane]
+            span = lanes[EDGE * LANES + lane] - day
+            step = first_step(lane, sizes[STATES], task.relative, task.absolute, state, space.slopes, span)
+            # without a finite rate there is no step, and the attempt to take none ends the run
+            aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
 
 
 @compiled()
@@ -512,28 +318,31 @@ def _refill(upcoming, last_member, prepare, task, events, records, notes, ended,
     """Give empty lanes the next members; (next member, lanes that run, whether one of them begins a piece)."""
     wholes, running, fresh = space.wholes, 0, False
     for lane in range(LANES):
-        while wholes[_MEMBER * LANES + lane] < 0 and upcoming < last_member:
+        while wholes[MEMBER * LANES + lane] < 0 and upcoming < last_member:
             member, upcoming = upcoming, upcoming + 1
             if not _load(lane, member, prepare, task, events, records, notes, state, inner, space):
                 ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
-        running += wholes[_MEMBER * LANES + lane] >= 0
-        fresh |= wholes[_FRESH * LANES + lane] > 0
+        running += wholes[MEMBER * LANES + lane] >= 0
+        fresh |= wholes[FRESH * LANES + lane] > 0
     return upcoming, running, fresh
 
 
-@compiled(
-    types.void(
-        _STAGE, _STAGE, _PREPARE, _LOOK, _READ, _TASK, _EVENTS, _RECORDS, _NOTES, _ENDED, ROW, ROW, _SPACE, types.int64, types.int64
-    )
-)  # fmt: skip
-def integrate(  # type: ignore[no-untyped-def]
+@lru_cache(maxsize=1)
+def integrator() -> Any:
+    """``_integrate`` as compiled code; seconds the first time on a machine."""
+    functions = (STAGE, STAGE, PREPARE, LOOK, READ)
+    arrays = (TASK, EVENTS, RECORDS, NOTES, ENDED, ROW, ROW, SPACE)
+    return compiled(types.void(*functions, *arrays, types.int64, types.int64))(_integrate)
+
+
+def _integrate(  # type: ignore[no-untyped-def]
     first, stage, prepare, look, read, task, events, records, notes, ended, state, inner, space, upcoming, last_member
 ):
     """Integrate members ``upcoming`` to ``last_member``: the functions of a kernel, then what the tuples above say."""
-    states, room, by_step = task.sizes[_STATES], task.sizes[_ROOM], task.sizes[_BY_STEP] > 0
+    states, room, by_step = task.sizes[STATES], task.sizes[ROOM], task.sizes[BY_STEP] > 0
     lanes, wholes = space.lanes, space.wholes
     for lane in range(LANES):
-        wholes[_MEMBER * LANES + lane] = -1
+        wholes[MEMBER * LANES + lane] = -1
     while True:
         upcoming, running, fresh = _refill(
             upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space
@@ -542,22 +351,27 @@ def integrate(  # type: ignore[no-untyped-def]
             return
         if fresh:
             _restart(first, task, state, space)
-        _step(first, stage, task, state, inner, space)
-        _control(task.relative, states, task.absolute, task.amounts, task.cells, state, inner, space.error, lanes)
-        if _advance(task.sizes[_MOST_STEPS], lanes) > 0.0:
+        attempt(first, stage, task, state, inner, space)
+        control(task.relative, states, task.absolute, task.amounts, task.cells, state, inner, space.error, lanes)
+        if advance(task.sizes[MOST_STEPS], lanes) > 0.0 or by_step:
             bend(states, space.slopes, space.bends)
         for lane in range(LANES):
-            if wholes[_MEMBER * LANES + lane] < 0:
+            if wholes[MEMBER * LANES + lane] < 0:
                 continue
-            if lanes[_ALERT * LANES + lane] > 0.0:
+            if lanes[ALERT * LANES + lane] > 0.0:
                 how = _look_closer(lane, task, events, records, notes, state, inner, space)
                 if how >= 0:
                     _close(lane, how, look, read, task, notes, ended, space)
+            elif lanes[WAITS * LANES + lane] > 0.0:
+                last, day = records.last[wholes[MEMBER * LANES + lane]], lanes[DAY * LANES + lane]
+                _record(lane, day, last, states, state, inner, space.bends, records.day, records.out, lanes, wholes)
             elif by_step:
-                _note(lane, lanes[_DAY * LANES + lane], states, room, inner, notes, wholes)
+                noted = _note_middle(lane, states, room, state, inner, notes, space)
+                if not (noted and _note(lane, lanes[DAY * LANES + lane], states, room, inner, notes, wholes)):
+                    _close(lane, _MAX_STEPS, look, read, task, notes, ended, space)
         # most lanes accept: the two arrays change places, and rejected lanes are copied back
         state, inner = inner, state
         for lane in range(LANES):
-            if lanes[_ACCEPTED * LANES + lane] == 0.0:
+            if lanes[ACCEPTED * LANES + lane] == 0.0:
                 for j in range(states):
                     state[j * LANES + lane] = inner[j * LANES + lane]

@@ -168,6 +168,13 @@ class Table:
                 self._events[key] = ((), str(error))
         return self._events[key]
 
+    def check_events(self, arms: Sequence[str]) -> None:
+        """Note the reason of every member whose doses cannot be given in one of the arms; it runs in none of them."""
+        for arm in arms:
+            for member in range(len(self)):
+                if member not in self.reasons and (reason := self.events(member, arm)[1]):
+                    self.reasons[member] = reason
+
     @cached_property
     def _read_by_doses(self) -> list[tuple[str, int]]:
         """(name, place) of the parameters that formulas of interventions read."""
@@ -177,15 +184,13 @@ class Table:
         return [(name, place) for place, name in enumerate(self.scenario.values) if name in names]
 
     def numbers(self, arm: str, wanted: NDArray[np.int64]) -> Members:
-        """The chosen members in one arm, as the batch solver takes them; members without events for a reason are noted."""
+        """The chosen members in one arm, as the batch solver takes them; call ``check_events`` first."""
         index = {name: place for place, name in enumerate(self.network.state_names)}
         written: dict[int, tuple[int, int]] = {}
         rows: list[Event] = []
         spans = np.zeros((len(wanted), 2), dtype=np.int64)
         for place, member in enumerate(wanted):
-            events, reason = self.events(int(member), arm)
-            if reason:
-                self.reasons.setdefault(int(member), reason)
+            events, _ = self.events(int(member), arm)
             if id(events) not in written:
                 written[id(events)] = (len(rows), len(rows) + len(events))
                 rows += events

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numba import types
@@ -334,8 +335,13 @@ def _summary(kind, column, rows, room, days, values, slopes, start):  # type: ig
     return area / (last - start) if last > start else math.nan
 
 
-@compiled(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW))
-def read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
+@lru_cache(maxsize=1)
+def reader() -> Any:
+    """``_read`` as compiled code; seconds the first time on a machine."""
+    return compiled(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW))(_read)
+
+
+def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
     """Read everything the watch row asks for into the result row."""
     start, last = watch[_START], days[rows - 1]
     if watch[_BURDEN] >= 0.0:

@@ -15,22 +15,15 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import types
 
-from backfire.compiling import ROW, compiled
+from backfire.compiling import LANES, STAGES, compiled
 
-LANES: Final = 32
-"""Members side by side. Fewer are unrolled instead of vectorised, more do not fit the first-level cache."""
-STAGES: Final = 8
 STRIDE: Final = STAGES * LANES
-GAMMA: Final = 0.21193756319429014
-"""Diagonal coefficient, part of W."""
 
 _ZERO = np.float32(0.0)
-_GATHER = types.void(types.int64, ROW, ROW, ROW)
 
 
-@compiled(_GATHER)
+@compiled()
 def gather_2(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """State of the stage into ``inner``, and Σ C·k into the slot of its slope."""
     for j in range(states):
@@ -41,7 +34,7 @@ def gather_2(states, state, slopes, inner):  # type: ignore[no-untyped-def]
             slopes[k + LANES + lane] = -14.155112264123755 * k1
 
 
-@compiled(_GATHER)
+@compiled()
 def gather_3(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 3."""
     for j in range(states):
@@ -53,7 +46,7 @@ def gather_3(states, state, slopes, inner):  # type: ignore[no-untyped-def]
             slopes[k + 2 * LANES + lane] = -17.97296035885952 * k1 - 2.859693295451294 * k2
 
 
-@compiled(_GATHER)
+@compiled()
 def gather_4(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 4."""
     for j in range(states):
@@ -66,7 +59,7 @@ def gather_4(states, state, slopes, inner):  # type: ignore[no-untyped-def]
             slopes[k + 3 * LANES + lane] = 147.12150275711716 * k1 - 1.41221402718213 * k2 + 71.68940251302358 * k3
 
 
-@compiled(_GATHER)
+@compiled()
 def gather_5(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 5."""
     for j in range(states):
@@ -84,7 +77,7 @@ def gather_5(states, state, slopes, inner):  # type: ignore[no-untyped-def]
             )
 
 
-@compiled(_GATHER)
+@compiled()
 def gather_6(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 6."""
     for j in range(states):
@@ -111,7 +104,7 @@ def gather_6(states, state, slopes, inner):  # type: ignore[no-untyped-def]
             )
 
 
-@compiled(types.void(types.int64, ROW, ROW))
+@compiled()
 def gather_7(states, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 7."""
     for j in range(states):
@@ -134,7 +127,7 @@ def gather_7(states, slopes, inner):  # type: ignore[no-untyped-def]
             )
 
 
-@compiled(types.void(types.int64, ROW, ROW))
+@compiled()
 def gather_8(states, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 8."""
     for j in range(states):
@@ -159,7 +152,7 @@ def gather_8(states, slopes, inner):  # type: ignore[no-untyped-def]
             )
 
 
-@compiled(types.void(types.int64, ROW, ROW))
+@compiled()
 def bend(states, slopes, bends):  # type: ignore[no-untyped-def]
     """The three coefficients of the dense output of every state, at ``(3 * j + i) * LANES + l``."""
     for j in range(states):
@@ -205,7 +198,7 @@ def bend(states, slopes, bends):  # type: ignore[no-untyped-def]
             )
 
 
-@compiled(types.float64(types.float64, types.int64, types.int64, ROW, ROW, ROW))
+@compiled()
 def dense(share, j, lane, state, after, bends):  # type: ignore[no-untyped-def]
     """State ``j`` at ``share`` of the last step: (1-θ)·y + θ·(y_new + (1-θ)·(b1 + θ·(b2 + θ·b3)))."""
     rest, at, b = 1.0 - share, j * LANES + lane, 3 * j * LANES + lane
@@ -213,7 +206,7 @@ def dense(share, j, lane, state, after, bends):  # type: ignore[no-untyped-def]
     return rest * state[at] + share * (after[at] + rest * curve)
 
 
-@compiled(types.void(types.int64, types.float64, ROW, ROW, ROW, ROW, types.float32[::1]))
+@compiled()
 def errors(states, relative, absolute, state, slopes, inner, error):  # type: ignore[no-untyped-def]
     """Finish the step into ``inner``; ``error`` is the largest error in units of the tolerance, NaN if anything is.
 

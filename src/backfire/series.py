@@ -29,6 +29,7 @@ _TWO_52_BITS = 0x4330000000000000
 _MANTISSA = 0x000FFFFFFFFFFFFF
 _HALF_BITS = 0x3FE6A09E667F3BCD
 """Bits of √2/2: what is subtracted so that the mantissa lies in [√2/2, √2)."""
+_LARGEST = 709.782712893384
 _INFINITE = float("inf")
 _UNDEFINED = float("nan")
 _WORD = ir.IntType(64)
@@ -73,7 +74,7 @@ _mantissa = _of_bits(
 @compiled(inline=True)
 def exponential(x: float) -> float:
     """e^x; 0 below -708 (where doubles lose digits), infinite above 709.78, NaN for NaN."""
-    held = min(max(x, -708.0), 709.0)
+    held = min(max(x, -708.0), _LARGEST)
     shifted = held * _LOG2_E + _ROUND
     whole = shifted - _ROUND
     r = (held - whole * _LN2_HIGH) - whole * _LN2_LOW
@@ -91,9 +92,10 @@ def exponential(x: float) -> float:
     p = p * r + 0.5
     p = p * r + 1.0
     p = p * r + 1.0
-    y = p * _power_of_two(shifted)
+    # in two factors: the power of two of the largest results is no double by itself
+    y = p * _power_of_two(shifted - 1.0) * 2.0
     y = 0.0 if x < -708.0 else y
-    y = y * 8.218407461554972e307 * 2.1876 if x > 709.0 else y
+    y = _INFINITE if x > _LARGEST else y
     return x if x != x else y
 
 
@@ -115,6 +117,13 @@ def logarithm(x: float) -> float:
     y = _UNDEFINED if x < 0.0 else y
     y = _INFINITE if x == _INFINITE else y
     return x if x != x else y
+
+
+@compiled(inline=True)
+def power(x: float, n: float) -> float:
+    """x^n for x ≥ 0, NaN below; 1 for n = 0, whatever x."""
+    y = exponential(n * logarithm(x))
+    return 1.0 if n == 0.0 else y
 
 
 @compiled(inline=True)

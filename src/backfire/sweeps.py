@@ -44,7 +44,24 @@ AnySettings = BatchSettings | Settings
 _SOLVERS: Final[dict[type, str]] = {BatchSettings: "batch", Settings: "reference"}
 _LIBRARIES: Final = ("numpy", "scipy", "numba", "llvmlite")
 _TALKERS: Final = frozenset(
-    {"__main__", "bars", "claims", "cli", "cli_sweep", "explanation", "plots", "study", "style", "sweep_plots", "terminal"}
+    [
+        "__main__",
+        "bars",
+        "claims",
+        "cli",
+        "cli_sweep",
+        "explanation",
+        "plots",
+        "study",
+        "style",
+        "sweep_effects",
+        "sweep_lines",
+        "sweep_page",
+        "sweep_plots",
+        "sweep_readings",
+        "sweep_surfaces",
+        "terminal",
+    ]
 )
 """Modules that only show numbers; a change in them does not end a sweep that is under way."""
 

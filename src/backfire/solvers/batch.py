@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from backfire.compiling import LANES, STAGES
 from backfire.errors import UserError
 from backfire.kernels import Kernel
-from backfire.lanes import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Notes, Records, Space, Task, integrate
-from backfire.readings import read as read_rows
-from backfire.rosenbrock import LANES, STAGES
+from backfire.lane_arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Notes, Records, Space, Task
+from backfire.lanes import integrator
+from backfire.readings import reader
 from backfire.trajectory import Floats, Status
 
 Wholes = NDArray[np.int64]
@@ -49,9 +50,10 @@ class Members:
     """Members as numbers: m of them, n states, p constants.
 
     ``starts`` (m, n), ``constants`` (m, p); ``days`` (m, 2) first and last day. Events of member i are the rows
-    ``event_rows[i, 0]`` to ``event_rows[i, 1]`` of ``events``: (day, index of the state, multiply, add), sorted by day.
-    ``cells`` and ``amounts`` (n,) mark states that die out below one cell and states that cannot be negative;
-    ``feeds`` (n, n) what each can become. Members may share their events.
+    ``event_rows[i, 0]`` to ``event_rows[i, 1]`` of ``events``: (day, index of the state, multiply, add), sorted by day;
+    those of one state on one day are merged into one row. Members may share their events. ``cells`` and ``amounts``
+    (n,) mark states that die out below one cell and states that cannot be negative; ``feeds`` (n, n) what each can
+    become.
     """
 
     starts: Floats
@@ -108,7 +110,9 @@ def _run(
     kernel: Kernel, members: Members, settings: BatchSettings, records: Records | None, read: tuple[Floats, Floats] | None
 ) -> Ends:
     count, states = len(members), kernel.states
-    room = settings.most_steps + 7 if records is None else 0
+    # two rows a step, two an event, and some for compartments that die out
+    events = int(np.diff(members.event_rows, axis=1).max(initial=0))
+    room = 2 * (settings.most_steps + events + states) + 7 if records is None else 0
     everything = kernel.constants + kernel.fixed
     sizes = np.array(
         [states, kernel.constants, everything, kernel.factors, settings.most_steps, records is None, room, len(kernel.watched)],
@@ -123,13 +127,13 @@ def _run(
         np.ascontiguousarray(members.days[:, 0]), np.ascontiguousarray(members.days[:, 1]),
     )  # fmt: skip
     rows = members.event_rows
-    events = Events(*members.events, np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
+    given = Events(*members.events, np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
     seen = room * len(kernel.watched)
     notes = Notes(np.empty(room * LANES), np.empty(room * LANES * states), np.empty(seen), np.empty(seen), watch, result)
     ended = Ended(np.full(count, Status.NOT_RUN, dtype=np.int8), np.zeros(count), np.zeros(count, dtype=np.int64))
     module = kernel.module
-    integrate(
-        module.first, module.stage, module.prepare, module.look, read_rows, task, events, records, notes, ended,
+    integrator()(
+        module.first, module.stage, module.prepare, module.look, reader(), task, given, records, notes, ended,
         np.zeros(states * LANES), np.zeros(states * LANES), _space(states, kernel.factors, everything), 0, count,
     )  # fmt: skip
     return Ends(ended.status, ended.reached, ended.steps)

@@ -250,8 +250,8 @@ class _Run:
         if method.t_old is not None and not method.t > method.t_old:
             raise _Stop(Status.STEP_TOO_SMALL, f"no progress on day {method.t:g}")
 
-    def _crossing(self, method: OdeSolver, before: Floats) -> tuple[float, Floats, int] | None:
-        """The first moment of the last step at which a compartment falls through one cell: (day, state, index)."""
+    def _crossing(self, method: OdeSolver, before: Floats) -> tuple[float, Floats, list[int]] | None:
+        """The first moment of the last step at which compartments fall through one cell: (day, state, their indices)."""
         near = self.cells[np.minimum(before, method.y)[self.cells] < 3 * ONE_CELL]
         near = near[np.maximum(before, method.y)[near] >= ONE_CELL]
         if len(near) == 0 or method.t_old is None:
@@ -270,7 +270,11 @@ class _Run:
             day = self._root(lambda t, i=index: float(dense(t)[i]) - ONE_CELL, low, high)
             if first is None or day < first[0]:
                 first = (day, dense(day), int(index))
-        return first
+        if first is None:
+            return None
+        # others may have crossed at the same moment
+        state, index = first[1], first[2]
+        return first[0], state, [int(other) for other in near if other == index or state[other] < ONE_CELL <= before[other]]
 
     def _root(self, level: Any, low: float, high: float) -> float:
         try:
@@ -278,13 +282,14 @@ class _Run:
         except (ValueError, RuntimeError) as error:
             raise _Stop(Status.EVENT_ROOT_FAILED, f"extinction near day {low:g}: {error}") from None
 
-    def _die(self, day: float, state: Floats, index: int) -> None:
-        """One compartment reaches one cell: recorded just before, then zero."""
+    def _die(self, day: float, state: Floats, dead: list[int]) -> None:
+        """Compartments reach one cell: recorded just before, then zero."""
         self.state = np.array(state)
         before = math.nextafter(day, -math.inf)
         if before > self.out.times[-1]:
             self.out.note(before, self._shown(day))
-        self._clear(index)
+        for index in dead:
+            self._clear(index)
         self.out.note(day, self._shown(day))
 
     def _shown(self, day: float) -> Floats:

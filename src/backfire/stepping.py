@@ -1,0 +1,157 @@
+"""The control of steps: one attempt of every lane, the error, the next step, and which lanes need a closer look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backfire.compiling import GAMMA, LANES, compiled
+from backfire.lane_arrays import ACCEPTED, ALERT, CALM, DAY, DUE, EDGE, FACTOR, FROM, LAST, LOW, SPAN, STATES, STEP, TRIED, WAITS
+from backfire.rosenbrock import STRIDE, errors, gather_2, gather_3, gather_4, gather_5, gather_6, gather_7, gather_8
+from backfire.trajectory import Status
+
+_ONE_CELL = 1.0
+_SAFETY = 0.9
+_SMALLEST, _LARGEST = 0.2, 6.0
+MOMENT = 1e-9
+"""The step, in days, that shows the rates at the start of a piece."""
+_SHORTEST = 1e-14
+"""Steps below this share of the day (at least of one day) end a run."""
+_TINY: Any = np.float32(1e-12)
+_ONE: Any = np.float32(1.0)
+_NEGATIVE = 10.0
+"""So many tolerances below zero are more than rounding."""
+_MAX_STEPS, _TOO_SMALL = int(Status.MAX_STEPS), int(Status.STEP_TOO_SMALL)
+_NONFINITE, _NEGATIVE_STATE = int(Status.NONFINITE), int(Status.NEGATIVE_STATE)
+
+
+@compiled()
+def first_step(lane, states, relative, absolute, state, slopes, span):  # type: ignore[no-untyped-def]
+    """A step in which no state moves by more than a few percent of itself; NaN if a rate is not finite.
+
+    The first slope of a step of next to no length is that length times γ times the rate.
+    """
+    fastest = 0.0
+    for j in range(states):
+        at = j * LANES + lane
+        rate = slopes[j * STRIDE + lane] / (MOMENT * GAMMA)
+        moving = abs(rate) / (abs(state[at]) + absolute[j] / relative)
+        if not moving < np.inf:
+            return np.nan
+        fastest = max(fastest, moving)
+    return min(span, 0.05 / fastest) if fastest * span > 0.05 else span
+
+
+@compiled()
+def control(relative, states, absolute, amounts, cells, state, inner, error, lanes):  # type: ignore[no-untyped-def]
+    """Which lanes accept, the factor of their next step, and which need a closer look; all in vectors."""
+    for lane in range(LANES):
+        safe = error[lane] if error[lane] > _TINY else _TINY
+        quarter = np.sqrt(np.sqrt(safe))
+        eighth = np.sqrt(quarter)
+        # error^(1/8 + 1/16 + 1/64): close enough to 1/5, and square roots are vector instructions
+        root = np.sqrt(eighth)
+        factor = _SAFETY / np.float64(eighth * root * np.sqrt(np.sqrt(root)))
+        lanes[FACTOR * LANES + lane] = min(_LARGEST, max(_SMALLEST, factor))
+        lanes[ACCEPTED * LANES + lane] = 1.0 if error[lane] <= _ONE else 0.0
+        lanes[LOW * LANES + lane] = 0.0
+    for j in range(states):
+        at = j * LANES
+        if amounts[j]:
+            floor = -_NEGATIVE * (absolute[j] + relative)
+            for lane in range(LANES):
+                low = lanes[LOW * LANES + lane]
+                lanes[LOW * LANES + lane] = 2.0 if inner[at + lane] < floor else low
+        if cells[j]:
+            for lane in range(LANES):
+                old, new = state[at + lane], inner[at + lane]
+                less, more = (old, new) if old < new else (new, old)
+                low = lanes[LOW * LANES + lane]
+                near = 1.0 if less < 3.0 and more >= _ONE_CELL else 0.0
+                lanes[LOW * LANES + lane] = low if low > near else near
+
+
+@compiled()
+def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
+    """Move the day and aim the next step of every lane whose step was plain; the others are marked for a closer look.
+
+    Above zero if any lane needs the dense output.
+    """
+    curved = 0.0
+    for lane in range(LANES):
+        day, step, edge = lanes[DAY * LANES + lane], lanes[STEP * LANES + lane], lanes[EDGE * LANES + lane]
+        until = day + step
+        tried = lanes[TRIED * LANES + lane] + 1.0
+        lanes[TRIED * LANES + lane] = tried
+        alert = 1.0 - lanes[ACCEPTED * LANES + lane] + lanes[LAST * LANES + lane] + lanes[LOW * LANES + lane]
+        alert = alert + (1.0 if tried >= most_steps else 0.0)
+        due = lanes[ACCEPTED * LANES + lane] if lanes[DUE * LANES + lane] < until else 0.0
+        curved = curved + due + lanes[LOW * LANES + lane]
+        lanes[WAITS * LANES + lane] = due
+        lanes[FROM * LANES + lane] = day
+        lanes[SPAN * LANES + lane] = step
+        lanes[ALERT * LANES + lane] = alert
+        factor = lanes[FACTOR * LANES + lane]
+        most = 1.0 if lanes[CALM * LANES + lane] > 0.0 else _LARGEST
+        longer = step * (factor if factor < most else most)
+        rest = edge - until
+        half = longer if 2.0 * longer <= rest else 0.5 * rest
+        last = 1.01 * longer >= rest
+        plain = alert == 0.0
+        lanes[DAY * LANES + lane] = until if plain else day
+        lanes[STEP * LANES + lane] = (rest if last else half) if plain else step
+        lanes[LAST * LANES + lane] = (1.0 if last else 0.0) if plain else lanes[LAST * LANES + lane]
+        lanes[CALM * LANES + lane] = 0.0 if plain else lanes[CALM * LANES + lane]
+    return curved
+
+
+@compiled()
+def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
+    """Set the next step so that it ends on the edge, halfway to it, or well before it."""
+    rest = lanes[EDGE * LANES + lane] - day
+    last = 0.0
+    if 1.01 * step >= rest:
+        step, last = rest, 1.0
+    elif 2.0 * step > rest:
+        step = 0.5 * rest
+    lanes[STEP * LANES + lane] = step
+    lanes[LAST * LANES + lane] = last
+
+
+@compiled()
+def reject(lane, negative, most_steps, error, lanes):  # type: ignore[no-untyped-def]
+    """Shorten the step; the status if the run must end, else -1."""
+    day, step = lanes[DAY * LANES + lane], lanes[STEP * LANES + lane]
+    factor = lanes[FACTOR * LANES + lane]
+    undefined = not error < np.inf
+    shorter = step * (0.25 if negative or undefined else min(factor, 0.9))
+    lanes[CALM * LANES + lane] = 1.0
+    lanes[STEP * LANES + lane] = shorter
+    lanes[LAST * LANES + lane] = 0.0
+    if shorter < _SHORTEST * max(1.0, day):
+        return _NEGATIVE_STATE if negative else _NONFINITE if undefined else _TOO_SMALL
+    return _MAX_STEPS if lanes[TRIED * LANES + lane] >= most_steps else -1
+
+
+@compiled()
+def attempt(first, stage, task, state, inner, space):  # type: ignore[no-untyped-def]
+    """One attempt of every lane."""
+    states, constant, factors, slopes = task.sizes[STATES], space.constant, space.factors, space.slopes
+    steps = space.lanes[STEP * LANES : (STEP + 1) * LANES]
+    first(state, constant, steps, factors, slopes)
+    gather_2(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[LANES:])
+    gather_3(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[2 * LANES :])
+    gather_4(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[3 * LANES :])
+    gather_5(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[4 * LANES :])
+    gather_6(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[5 * LANES :])
+    gather_7(states, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[6 * LANES :])
+    gather_8(states, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[7 * LANES :])
+    errors(states, task.relative, task.absolute, state, slopes, inner, space.error)

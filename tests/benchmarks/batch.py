@@ -1,0 +1,263 @@
+"""The batch solver against other simulators, in one interleaved run: ``python tests/benchmarks/batch.py [rounds]``.
+
+Prints simulations per second and core with the largest error beside them, how time grows with members, cores and
+stiffness, where the time of a step goes, and the speed of a shipped scenario with its outcomes. Writes
+``work-precision.png`` beside the table. Medians of at least five rounds; peers: ``pip install numbalsoda libroadrunner
+copasi-basico antimony`` (numbalsoda compiles from source and needs a Fortran compiler). A peer that is missing is named.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import peers
+import problem
+from scipy.integrate import solve_ivp
+
+from backfire import compiling, kernels, rosenbrock
+from backfire.cohort import run_members
+from backfire.scenario import load
+from backfire.solvers import batch
+
+NETWORK = problem.network()
+COMPARED = 16
+BATCH = 2048
+PORTION = 512
+DAYS = np.arange(201.0)
+STIFF = {"dw", "dx", "dl"}
+"""What is ten times faster in the stiff problem."""
+
+
+def members(count: int, stiffness: float = 1.0, seed: int = 1) -> batch.Members:
+    """``count`` members as the batch solver takes them, in the order of the network."""
+    values, factors = problem.samples(count, seed)
+    names, states = NETWORK.constant_names, NETWORK.state_names
+    constants = np.column_stack([values[name] * (stiffness if name in STIFF else 1.0) for name in names])
+    starts = np.tile([problem.START.get(name, 0.0) for name in states], (count, 1))
+    given = [states.index(name) for name in problem.AMOUNTS]
+    amounts = factors[:, None, :] * np.array([*problem.AMOUNTS.values()])
+    doses, width = len(problem.DOSES), len(states)
+    events = (
+        np.tile(np.repeat(problem.DOSES, 2), count), np.tile(given, doses * count).astype(np.int64),
+        np.ones(2 * doses * count), np.repeat(amounts, doses, axis=1).ravel(),
+    )  # fmt: skip
+    rows = np.arange(count)[:, None] * 2 * doses + np.array([0, 2 * doses])
+    no = np.zeros(width, dtype=bool)
+    days = np.tile([0.0, problem.DAYS], (count, 1))
+    return batch.Members(starts, constants, days, events, rows, no, no, np.zeros((width, width), dtype=bool))
+
+
+def reference(count: int, stiffness: float = 1.0) -> np.ndarray:
+    """SciPy's Radau at 1e-11 and 1e-13, dose to dose, from the equations written by hand."""
+    values, factors = problem.samples(count)
+    out = np.empty((count, 201, 11))
+    for member in range(count):
+        k = np.array([values[name][member] * (stiffness if name in STIFF else 1.0) for name in peers.NAMES])
+
+        def rates(t: float, u: np.ndarray, k: np.ndarray = k) -> np.ndarray:
+            du = np.empty(11)
+            peers.right_hand_side(t, u, du, k)
+            return du
+
+        u = peers.start()
+        for piece in range(7):
+            if piece:
+                u[0], u[2] = u[0] + 5.0 * factors[member, 0], u[2] + factors[member, 1]
+            first, last = int(peers.EDGES[piece]), int(peers.EDGES[piece + 1])
+            found = solve_ivp(rates, (first, last), u, method="Radau", rtol=1e-11, atol=1e-13, t_eval=DAYS[first : last + 1])
+            out[member, first : last + 1] = found.y.T
+            u = found.y[:, -1].copy()
+        out[member, -1] = u
+    return out
+
+
+def largest_errors(states: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """(largest error of all states, largest of tumour and metastases), |y - ref| / (1e-6 + |ref|), dose days apart.
+
+    Peers report the day of a dose before or after it; it says nothing about accuracy and is left out.
+    """
+    error = np.abs(states - truth) / (1e-6 + np.abs(truth))
+    error[:, [int(day) for day in problem.DOSES]] = 0.0
+    tumour = [problem.STATES.index(name) for name in ("p", "d", "z")]
+    return float(error.max()), float(error[:, :, tumour].max())
+
+
+def ours(kernel: kernels.Kernel, relative: float) -> peers.Run:
+    """Our solver at a tolerance, as a peer."""
+    settings = batch.BatchSettings(relative=relative, absolute=relative * 1e-3)
+    order = [NETWORK.state_names.index(name) for name in problem.STATES]
+
+    def run(values: dict[str, np.ndarray], _: np.ndarray) -> np.ndarray:
+        states, ends = batch.record(kernel, members(len(values["ke"])), DAYS, settings)
+        assert (ends.status == 0).all()
+        return states[:, :, order]
+
+    return run
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def compare(kernel: kernels.Kernel, rounds: int, truth: np.ndarray) -> list[tuple[str, float, float, float]]:
+    """(name, simulations per second, largest error, that of the tumour) of ours at several tolerances and of the peers."""
+    runs: dict[str, tuple[peers.Run, int]] = {
+        f"backfire batch, rtol {relative:g}": (ours(kernel, relative), BATCH) for relative in (1e-4, 1e-5, 1e-6, 1e-7)
+    }
+    sizes = {"numbalsoda LSODA": 256, "COPASI LSODA": 64, "libRoadRunner CVODE": 48, "SciPy solve_ivp LSODA": 8}
+    for name, prepare in peers.PEERS.items():
+        try:
+            runs[name] = (prepare(), sizes[name])
+        except (ImportError, OSError) as error:
+            print(f"{name} is left out: {error}")
+    timed: dict[str, list[float]] = {name: [] for name in runs}
+    inputs = {name: problem.samples(size) for name, (_, size) in runs.items()}
+    for name, (run, _) in runs.items():  # compiles, loads, warms up
+        values, factors = inputs[name]
+        run({key: column[:2] for key, column in values.items()}, factors[:2])
+    for _ in range(rounds):
+        for name, (run, size) in runs.items():
+            timed[name].append(size / seconds(lambda run=run, name=name: run(*inputs[name])))
+    rows = []
+    for name, (run, size) in runs.items():
+        count = min(COMPARED, size)
+        values, factors = problem.samples(COMPARED)
+        chosen = {key: column[:count] for key, column in values.items()}
+        rows.append((name, statistics.median(timed[name]), *largest_errors(run(chosen, factors[:count])[:count], truth[:count])))
+    return rows
+
+
+def scaling(kernel: kernels.Kernel, rounds: int) -> None:
+    """How time grows with members, cores and stiffness, as ratios within one run."""
+    sizes = {count: members(count) for count in (1_000, 10_000, 100_000)}
+    stiff = members(BATCH, 10.0)
+    usual = members(BATCH)
+
+    def portions(given: batch.Members, threads: int) -> None:
+        parts = [given[at : at + PORTION] for at in range(0, len(given), PORTION)]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda part: batch.record(kernel, part, DAYS), parts))
+
+    per: dict[str, list[float]] = {name: [] for name in ("1,000", "10,000", "100,000", "two cores", "stiff")}
+    for _ in range(rounds):
+        times = {count: seconds(lambda count=count: portions(sizes[count], 1)) / count for count in sizes}
+        per["1,000"].append(1.0)
+        per["10,000"].append(times[10_000] / times[1_000])
+        per["100,000"].append(times[100_000] / times[1_000])
+        one = seconds(lambda: portions(sizes[10_000], 1))
+        per["two cores"].append(one / seconds(lambda: portions(sizes[10_000], 2)))
+        plain = seconds(lambda: batch.record(kernel, usual, DAYS))
+        per["stiff"].append(seconds(lambda: batch.record(kernel, stiff, DAYS)) / plain)
+    print("\nHow time grows (ratios within one round, medians)")
+    for name in ("10,000", "100,000"):
+        print(f"  time per member, {name} against 1,000 members: {statistics.median(per[name]):.2f}")
+    print(f"  two threads against one: {statistics.median(per['two cores']):.2f} x as fast")
+    print(f"  host factors ten times stiffer: {statistics.median(per['stiff']):.2f} x the time")
+
+
+def shares(kernel: kernels.Kernel) -> None:
+    """Where the time of one attempted step goes, in nanoseconds per lane."""
+    from numba import njit
+
+    lanes, width = compiling.LANES, kernel.states
+    state, inner = np.full(width * lanes, 0.3), np.zeros(width * lanes)
+    constant = np.ones((kernel.constants + kernel.fixed) * lanes)
+    steps, factors = np.full(lanes, 0.1), np.zeros(kernel.factors * lanes)
+    slopes, error, absolute = np.zeros(width * rosenbrock.STRIDE), np.zeros(lanes, np.float32), np.full(width, 1e-9)
+
+    def timed(function: object, *arguments: object) -> float:
+        names = ", ".join(f"a{place}" for place in range(len(arguments)))
+        space: dict[str, Callable[..., None]] = {}
+        exec(f"def loop(n, f, {names}):\n    for _ in range(n):\n        f({names})", space)
+        loop = njit(space["loop"])
+        loop(1, function, *arguments)
+        return min(seconds(lambda: loop(2000, function, *arguments)) for _ in range(7)) / 2000 / lanes * 1e9
+
+    first = timed(kernel.module.first, state, constant, steps, factors, slopes)
+    stage = timed(kernel.module.stage, state, constant, steps, factors, slopes)
+    gather = sum(
+        timed(function, width, state, slopes, inner)
+        for function in (
+            rosenbrock.gather_2, rosenbrock.gather_3, rosenbrock.gather_4, rosenbrock.gather_5, rosenbrock.gather_6,
+        )
+    )  # fmt: skip
+    gather += timed(rosenbrock.gather_7, width, slopes, inner) + timed(rosenbrock.gather_8, width, slopes, inner)
+    last = timed(rosenbrock.errors, width, 1e-6, absolute, state, slopes, inner, error)
+    many = members(BATCH)
+    spent = min(seconds(lambda: batch.record(kernel, many, DAYS)) for _ in range(5))
+    whole = spent / float(batch.record(kernel, many, DAYS)[1].steps.sum()) * 1e9
+    print(f"\nOne attempted step takes {whole:.0f} ns per lane:")
+    parts = {
+        "first stage: rates, Jacobian, LU, solve": first,
+        "seven further stages: rates and solve": 7 * stage,
+        "sums of stages": gather,
+        "new state and error": last,
+    }
+    parts["control, events, daily output, memory"] = whole - sum(parts.values())
+    for name, took in parts.items():
+        print(f"  {name}: {took:.0f} ns, {took / whole:.0%}")
+
+
+def shipped(rounds: int) -> None:
+    """Members of a shipped scenario, all arms and outcomes, per second and core."""
+    scenario = load("wnt16b-stroma")
+    draw = np.random.default_rng(1).standard_normal((BATCH, 2))
+    fields = ["growth_rate", "mitoxantrone_kill_rate"]
+    samples = np.exp(0.1 * draw) * [scenario.values[name] for name in fields]
+    run_members(scenario, fields, samples[:64])
+    took = statistics.median(seconds(lambda: run_members(scenario, fields, samples)) for _ in range(rounds))
+    print(f"\nwnt16b-stroma, {len(scenario.arms)} arms with all outcomes: {BATCH / took:.0f} members per second and core")
+
+
+def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
+    """Work against precision: speed over the largest error."""
+    from backfire.style import look, new_figure, png
+
+    with look():
+        figure = new_figure(8, 5.2, "The same tumours simulated: speed against accuracy", {}, title_size=14)
+        axes = figure.add_axes((0.1, 0.15, 0.86, 0.68))
+        mine = [row for row in rows if row[0].startswith("backfire")]
+        axes.plot([row[2] for row in mine], [row[1] for row in mine], "o-", color="#0072B2", linewidth=2.4)
+        for name, speed, error, _ in mine:
+            axes.annotate(name.partition(", ")[2], (error, speed), (0, 9), textcoords="offset points", ha="center", fontsize=9)
+        for (name, speed, error, _), mark in zip([row for row in rows if row not in mine], "sD^vP", strict=False):
+            axes.plot(error, speed, mark, color="#D55E00", markersize=8)
+            axes.annotate(name, (error, speed), (0, -16), textcoords="offset points", ha="center", fontsize=9)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("largest error of any state on any day, |y − reference| / (1e-6 + |reference|)")
+        axes.set_ylabel("simulations per second, one core")
+        axes.grid(True)
+        axes.margins(0.12, 0.12)
+    path.write_bytes(png(figure))
+
+
+def main(rounds: int, out: Path) -> None:
+    """Everything, in the order of the table."""
+    kernel = kernels.kernel(NETWORK)
+    truth = reference(COMPARED)
+    rows = compare(kernel, rounds, truth)
+    print(f"{'simulator':28} {'per second, one core':>21} {'largest error':>14} {'tumour':>9}   ours at rtol 1e-6 / 1e-5 / 1e-4")
+    mine = {row[0]: row[1] for row in rows if row[0].startswith("backfire")}
+    for name, speed, error, tumour in rows:
+        ratios = (
+            "" if name in mine else " / ".join(f"{mine[f'backfire batch, rtol {r:g}'] / speed:.0f} x" for r in (1e-6, 1e-5, 1e-4))
+        )
+        print(f"{name:28} {speed:21.0f} {error:14.1e} {tumour:9.1e}   {ratios}")
+    scaling(kernel, rounds)
+    shares(kernel)
+    shipped(rounds)
+    draw(rows, out)
+    print(f"\nwritten: {out}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5, Path(sys.argv[2] if len(sys.argv) > 2 else "work-precision.png"))

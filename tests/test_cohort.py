@@ -1,0 +1,295 @@
+"""Cohorts of shipped scenarios: outcomes as the reference gives them, bad members, and the same bits in every arrangement."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import backfire
+from backfire import cohort
+from backfire.cohort import Cohort, run_members, trajectories
+from backfire.errors import UserError
+from backfire.scenario import Scenario, load
+from backfire.solvers.batch import BatchSettings
+from backfire.solvers.reference import Settings
+from backfire.trajectory import Floats, Status
+from systems import alone
+
+SCENARIOS = next(
+    place / "configs" / "scenarios"
+    for place in Path(backfire.__file__).resolve().parents
+    if (place / "configs" / "scenarios").is_dir()
+)
+SHIPPED = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
+QUICK = ["wnt16b-stroma", "control-no-stroma", "exosome-metastasis"]
+STROMA = QUICK[0]
+DEFAULT = np.zeros((1, 0))
+FINER = 12
+"""The reference reads outcomes off a grid; on the half days of the scenarios a peak after a daily dose is off by 3e-4."""
+TIGHT = BatchSettings(relative=1e-10, absolute=1e-12)
+
+
+@lru_cache(maxsize=8)
+def scenario(name: str) -> Scenario:
+    return load(SCENARIOS / f"{name}.toml")
+
+
+def cohort_of(name: str, fields: tuple[str, ...] = (), samples: Floats = DEFAULT, **how: object) -> Cohort:
+    with alone():
+        return run_members(scenario(name), fields, samples, **how)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=8)
+def exactly(name: str) -> Cohort:
+    """The reference solver, read off a grid that is fine enough."""
+    study = scenario(name)
+    return run_members(study.changed({"record_every": study.record_every / FINER}), (), DEFAULT, settings=Settings())
+
+
+def differences(found: Cohort, wanted: Cohort) -> dict[tuple[str, str], float]:
+    """(arm, outcome) → relative difference, for days the difference in days; what is undefined must be so in both."""
+    off = {}
+    for arm in wanted.arms:
+        assert found.values[arm].keys() == wanted.values[arm].keys()
+        for name, (right,) in wanted.values[arm].items():
+            (here,) = found.values[arm][name]
+            assert found.observed[arm][name][0] == wanted.observed[arm][name][0], (arm, name)
+            assert math.isnan(here) == math.isnan(right), (arm, name)
+            if not math.isnan(right):
+                off[arm, name] = abs(here - right) / (1.0 if name.endswith("_day") else max(abs(right), 1e-100))
+    return off
+
+
+# Outcomes.
+
+
+def check(name: str) -> None:
+    """First with many small steps, where seven digits must be right, then with default settings to ten tolerances.
+
+    Days of peaks are known to the root of what peaks are known to.
+    """
+    for settings, value, day in ((TIGHT, 1e-7, 1e-5), (BatchSettings(), 1e-5, 1e-3)):
+        found = cohort_of(name, settings=settings)
+        assert (found.status == Status.OK).all()
+        far = {
+            key: off
+            for key, off in differences(found, exactly(name)).items()
+            if off > (day if key[1].endswith("_day") else value)
+        }
+        assert not far, (name, settings, far)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_outcomes_are_those_of_the_reference(name: str) -> None:
+    check(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(SHIPPED) - set(QUICK)))
+def test_outcomes_of_the_other_scenarios_are_those_of_the_reference(name: str) -> None:
+    check(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arm", ["untreated", "monotherapy", "combination"])
+def test_states_over_time(arm: str) -> None:
+    """Every state on every recorded day, the days of doses included, as the reference has it."""
+    study = scenario(STROMA)
+    result = backfire.simulate(study, [arm], Settings()).trajectories[arm]
+    days = np.arange(0, study.days + 1)
+    with alone():
+        out, status = trajectories(study, (), DEFAULT, arm, days)
+    wanted = result.values[np.searchsorted(result.times, days)][:, : out.shape[2]]
+    assert status.tolist() == [Status.OK]
+    assert (np.abs(out[0] - wanted) <= 1e-5 * np.abs(wanted).max(axis=0) + 1e-8).all()
+
+
+def test_summaries_are_those_of_the_reference() -> None:
+    names = ["peak(burden)", "mean(wnt16b)", "lowest(active)", "final(burden)", "area(active)", "peak(wnt16b)"]
+    arms = ["untreated", "combination"]
+    found = cohort_of(STROMA, outcomes=names, arms=arms)
+    study = scenario(STROMA).changed({"record_every": scenario(STROMA).record_every / FINER})
+    wanted = run_members(study, (), DEFAULT, arms=arms, outcomes=names, settings=Settings())
+    for arm in arms:
+        assert list(found.values[arm]) == names
+        for name in names:
+            assert found.values[arm][name] == pytest.approx(wanted.values[arm][name], rel=1e-5), (arm, name)
+
+
+# Members.
+
+
+def test_changed_members_are_those_of_the_reference() -> None:
+    """Parameters, a switch, and every number of a schedule, changed together."""
+    fields = ("growth_rate", "blockade.neutralises", "mitoxantrone.amount", "mitoxantrone.count", "mitoxantrone.every")
+    samples = np.array([[0.05, 0.5, 3.0, 2, 20.0], [0.15, 1.0, 12.0, 3, 7.0], [0.1, 0.0, 0.5, 1, 0.0]])
+    found = cohort_of(STROMA, fields, samples)
+    study = scenario(STROMA).changed({"record_every": scenario(STROMA).record_every / 4})
+    wanted = run_members(study, fields, samples, settings=Settings())
+    assert (found.status == wanted.status).all()
+    for arm in wanted.arms:
+        for name, values in wanted.values[arm].items():
+            near = 1e-3 if name.endswith("_day") else 2e-5
+            assert found.values[arm][name] == pytest.approx(values, rel=near, abs=1e-9, nan_ok=True), (arm, name)
+            assert (found.observed[arm][name] == wanted.observed[arm][name]).all(), (arm, name)
+
+
+BAD = {
+    "growth_rate": [-1.0, math.nan, math.inf],
+    "blockade.neutralises": [2.0, -0.5, math.nan],
+    "mitoxantrone.amount": [-1.0, math.nan, 1e13],
+    "mitoxantrone.start": [500.0, math.inf, -1.0],
+    "mitoxantrone.count": [2.5, 0.0, 1e9],
+    "mitoxantrone.duration": [0.5],
+}
+"""What no member can have; mitoxantrone is not infused here."""
+
+
+def test_bad_members_are_not_run_and_disturb_nobody() -> None:
+    study = scenario(STROMA)
+    fields = tuple(BAD)
+    good = np.array([study.values["growth_rate"], 1.0, 6.0, 14.0, 4.0, 0.0])
+    rows, bad = [good], []
+    for column, values in enumerate(BAD.values()):
+        for value in values:
+            rows += [good.copy(), good * np.array([1.1, 1, 1.1, 1, 1, 1])]
+            rows[-2][column] = value
+            bad.append(len(rows) - 2)
+    fine = [place for place in range(len(rows)) if place not in bad]
+    found = cohort_of(STROMA, fields, np.array(rows))
+    alone_found = cohort_of(STROMA, fields, np.array(rows)[fine])
+    for arm in found.arms:
+        for name, values in found.values[arm].items():
+            assert values[fine].tobytes() == alone_found.values[arm][name].tobytes(), (arm, name)
+            assert np.isnan(values[bad]).all(), (arm, name)
+            assert not found.observed[arm][name][bad].any()
+    assert (found.status[fine] == Status.OK).all()
+    assert (found.status[bad] == Status.NOT_RUN).all()
+    for place in bad:
+        assert all(len(found.reasons[place, arm]) > 10 for arm in found.arms), rows[place]
+    assert found.reasons.keys() == {(place, arm) for place in bad for arm in found.arms}
+
+
+def test_a_dose_that_cannot_be_given_is_no_missing_dose() -> None:
+    """A member whose drug cannot be infused must not run as if it were untreated, whatever arm comes first."""
+    found = cohort_of(STROMA, ("mitoxantrone.duration",), np.array([[0.5]]), arms=["monotherapy"])
+    assert found.status.tolist() == [[Status.NOT_RUN]]
+    assert "infused" in found.reasons[0, "monotherapy"]
+    assert np.isnan(found.values["monotherapy"]["final_burden"]).all()
+
+
+def test_an_amount_of_zero_is_the_arm_without_it() -> None:
+    found = cohort_of(STROMA, ("mitoxantrone.amount",), np.array([[0.0]]))
+    for one, other in (("monotherapy", "untreated"), ("combination", "blockade")):
+        for name in ("final_burden", "nadir", "time_to_progression", "burden_area", "peak_wnt16b"):
+            assert found.values[one][name].tobytes() == found.values[other][name].tobytes(), name
+    assert found.values["monotherapy"]["courses"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "how", "message"),
+    [
+        (("growth_rat",), {}, "did you mean `growth_rate`"),
+        (("mitoxantrone.amont",), {}, "did you mean `mitoxantrone.amount`"),
+        (("growth_rate", "growth_rate"), {}, "twice"),
+        ((), {"arms": ["monotherpy"]}, "did you mean `monotherapy`"),
+        ((), {"outcomes": ["nadirr"]}, "did you mean `nadir`"),
+        ((), {"outcomes": ["peak(burdn)"]}, "did you mean `burden`"),
+    ],
+)
+def test_unknown_names_are_refused_before_anything_runs(fields: tuple[str, ...], how: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        cohort_of(STROMA, fields, np.ones((1, len(fields))), **how)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2), (1, 0)])
+def test_samples_must_fit_the_fields(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="shape"):
+        cohort_of(STROMA, ("growth_rate",), np.ones(shape))
+
+
+def test_nobody_is_a_cohort_too() -> None:
+    found = cohort_of(STROMA, ("growth_rate",), np.ones((0, 1)))
+    assert found.status.shape == (0, 4)
+    assert found.values["untreated"]["nadir"].shape == (0,)
+
+
+# Budgets.
+
+
+def test_a_budget_of_steps_ends_a_run_or_changes_no_bit() -> None:
+    """With a hundred daily doses rows are more than steps: a budget that is just enough must not cut any of them off."""
+    fields = ("anti_wnt16b.every", "anti_wnt16b.count", "anti_wnt16b.start")
+    sample = np.array([[1.0, 100.0, 10.0]])
+    free = cohort_of(STROMA, fields, sample, arms=["combination"])
+    steps = int(free.steps[0, 0])
+    for budget in (steps - 1, steps, steps + 1, steps + 20, steps + 60, steps + 200):
+        found = cohort_of(STROMA, fields, sample, arms=["combination"], settings=BatchSettings(most_steps=budget))
+        if budget < steps:
+            assert found.status.tolist() == [[Status.MAX_STEPS]]
+            continue
+        assert found.status.tolist() == [[Status.OK]], budget
+        for name, values in free.values["combination"].items():
+            assert found.values["combination"][name].tobytes() == values.tobytes(), (budget, name)
+
+
+# The same bits in every arrangement.
+
+
+def many(count: int) -> Floats:
+    """Members around the shipped values; every eleventh cannot be built, every thirteenth cannot be solved."""
+    rng = np.random.default_rng(5)
+    growth = scenario(STROMA).values["growth_rate"] * np.exp(0.3 * rng.standard_normal(count))
+    growth[::13] = 1e300
+    growth[::11] = -1.0
+    return np.column_stack([growth, 6.0 * np.exp(0.3 * rng.standard_normal(count))])
+
+
+FIELDS = ("growth_rate", "mitoxantrone.amount")
+
+
+def table(found: Cohort) -> dict[tuple[str, str], Floats]:
+    return {(arm, name): values for arm in found.arms for name, values in found.values[arm].items()}
+
+
+def test_threads_portions_order_and_company_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = many(200)
+    whole = cohort_of(STROMA, FIELDS, samples, arms=["combination"])
+    assert {Status.OK, Status.NOT_RUN} < {Status(int(code)) for code in whole.status[:, 0]}
+    order = np.random.default_rng(6).permutation(200)
+    shuffled = cohort_of(STROMA, FIELDS, samples[order], arms=["combination"])
+    monkeypatch.setattr(cohort, "PORTION", 37)
+    pieces = cohort_of(STROMA, FIELDS, samples, arms=["combination"])
+    threads = cohort_of(STROMA, FIELDS, samples, arms=["combination"], threads=2)
+    for key, values in table(whole).items():
+        assert table(shuffled)[key].tobytes() == values[order].tobytes(), key
+        assert table(pieces)[key].tobytes() == values.tobytes(), key
+        assert table(threads)[key].tobytes() == values.tobytes(), key
+    for other in (pieces, threads):
+        assert other.status.tobytes() == whole.status.tobytes()
+        assert other.steps.tobytes() == whole.steps.tobytes()
+        assert other.reasons == whole.reasons
+    for place in (0, 1, 31, 32, 33, 199):
+        single = cohort_of(STROMA, FIELDS, samples[place : place + 1], arms=["combination"])
+        for key, values in table(whole).items():
+            assert table(single)[key].tobytes() == values[place : place + 1].tobytes(), (place, key)
+
+
+def test_one_bad_member_in_ten_thousand() -> None:
+    """Everybody else has the numbers they would have without it."""
+    samples = np.tile(many(2)[1], (10_000, 1))
+    samples[:, 0] *= np.linspace(0.9, 1.1, 10_000)
+    with_it = samples.copy()
+    with_it[4321, 0] = math.nan
+    arms, outcomes = ["untreated"], ["final_burden", "peak_wnt16b"]
+    clean = cohort_of(STROMA, FIELDS, samples, arms=arms, outcomes=outcomes)
+    dirty = cohort_of(STROMA, FIELDS, with_it, arms=arms, outcomes=outcomes)
+    others = np.arange(10_000) != 4321
+    for name in outcomes:
+        assert dirty.values["untreated"][name][others].tobytes() == clean.values["untreated"][name][others].tobytes()
+    assert dirty.status[~others].tolist() == [[Status.NOT_RUN]]
+    assert len(dirty.reasons) == 1

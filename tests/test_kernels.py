@@ -1,0 +1,357 @@
+"""Generated kernels: solve, Jacobian and constants against numpy, random compositions against the reference, and the cache."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import backfire
+from backfire import codegen, compiling, kernels
+from backfire.codegen import write_source
+from backfire.compiling import GAMMA, LANES, STAGES
+from backfire.kernels import Kernel, is_compiled, write_kernel
+from backfire.mechanisms import shipped
+from backfire.network import Network
+from backfire.parts import Process, State
+from backfire.schedule import Regimen, event_table
+from backfire.simulation import feeds
+from backfire.solvers.batch import BatchSettings, record
+from backfire.solvers.reference import Problem, Settings, Solution, solve
+from backfire.trajectory import Floats, Status
+from networks import built, completed, ivp, parameter, start_of, values_of
+from systems import Case, closed, lanes, members
+
+STRIDE = STAGES * LANES
+
+
+@lru_cache(maxsize=1)
+def zoo() -> Network:
+    """Every function a formula may have, on a ring with chords, so that the factorisation fills in."""
+    return ivp(
+        {
+            "a": "exp(-b) - a * f", "b": "log(1 + c ** 2) - b ** 1.5", "c": "sqrt(d) - c * a", "d": "abs(e - 1) - d ** 3 / 7",
+            "e": "min(f, 2 * a) - e * b", "f": "max(g, 0.3) - f * spare * spare", "g": "positive(a - 0.4) - g ** spare",
+            "h": "hill(a, 0.7, 2.5) + hill(g, spare, spare) - h / (1 + e)",
+        },
+        [1.0] * 8,
+        {"unused": "a * b"},
+    )  # fmt: skip
+
+
+def networks() -> list[Network]:
+    return [zoo(), closed()]
+
+
+class Lanes:
+    """Calls the stages of a kernel on random members, one per lane."""
+
+    def __init__(self, network: Network, seed: int = 1) -> None:
+        self.kernel: Kernel = lanes(network)
+        self.code = codegen.generate(network)
+        self.count = len(network.states)
+        rng = np.random.default_rng(seed)
+        self.states = rng.uniform(0.5, 1.5, (LANES, self.count))
+        values = np.array([values_of(network)[name] for name in network.constant_names])
+        self.constants = rng.uniform(0.5, 1.5, (LANES, len(values))) * np.where(values == 0, 1.0, values)
+        self.steps = 10.0 ** rng.uniform(-3, 0.5, LANES)
+        everything = np.zeros((LANES, self.kernel.constants + self.kernel.fixed))
+        everything[:, : self.kernel.constants] = self.constants
+        for row in everything:
+            self.kernel.module.prepare(row)
+        self.all = np.ascontiguousarray(everything.T).ravel()
+        self.factors = np.zeros(self.kernel.factors * LANES)
+
+    def rates(self, state: Floats, lane: int) -> Floats:
+        return np.array(self.code.rates(state.tolist(), self.constants[lane].tolist()))
+
+    def jacobian(self, lane: int) -> Floats:
+        """By central differences of the reference solver's code."""
+        columns = []
+        for place in range(self.count):
+            nudge = np.zeros(self.count)
+            nudge[place] = 1e-6
+            up, down = self.rates(self.states[lane] + nudge, lane), self.rates(self.states[lane] - nudge, lane)
+            columns.append((up - down) / 2e-6)
+        return np.array(columns).T
+
+    def call(self, which: str, gathered: Floats | None = None) -> Floats:
+        """Slopes (lanes, states) of ``first`` or ``stage``."""
+        slope = np.zeros(self.count * STRIDE)
+        for place in range(self.count):
+            slope[place * STRIDE : place * STRIDE + LANES] = 0.0 if gathered is None else gathered[:, place]
+        state = np.ascontiguousarray(self.states.T).ravel()
+        getattr(self.kernel.module, which)(state, self.all, self.steps, self.factors, slope)
+        return np.array([slope[place * STRIDE : place * STRIDE + LANES] for place in range(self.count)]).T
+
+
+@pytest.mark.parametrize("network", networks(), ids=["zoo", "closed"])
+def test_stages_solve_what_they_should(network: Network) -> None:
+    """W·k = h·f for the first stage, W·k = g + h·f for the others, with f and J of the reference solver's code."""
+    here = Lanes(network)
+    first = here.call("first")
+    gathered = np.random.default_rng(2).standard_normal(first.shape)
+    later = here.call("stage", gathered)
+    for lane in range(LANES):
+        jacobian = np.array(here.code.jacobian(here.states[lane].tolist(), here.constants[lane].tolist()))
+        matrix = np.eye(here.count) / GAMMA - here.steps[lane] * jacobian
+        pushed = here.steps[lane] * here.rates(here.states[lane], lane)
+        assert first[lane] == pytest.approx(np.linalg.solve(matrix, pushed), rel=1e-8, abs=1e-10)
+        assert later[lane] == pytest.approx(np.linalg.solve(matrix, gathered[lane] + pushed), rel=1e-8, abs=1e-10)
+
+
+@pytest.mark.parametrize("network", networks(), ids=["zoo", "closed"])
+def test_the_jacobian_inside_is_the_slope_of_the_rates(network: Network) -> None:
+    """Columns of W⁻¹ by solving for unit vectors; from W follows J, which central differences must give as well."""
+    here = Lanes(network, seed=3)
+    here.steps = np.full(LANES, 0.1)
+    here.call("first")
+    still = here.call("stage", np.zeros((LANES, here.count)))
+    inverse = np.zeros((LANES, here.count, here.count))
+    for place in range(here.count):
+        unit = np.zeros((LANES, here.count))
+        unit[:, place] = 1.0
+        inverse[:, :, place] = here.call("stage", unit) - still
+    for lane in range(LANES):
+        found = (np.eye(here.count) / GAMMA - np.linalg.inv(inverse[lane])) / 0.1
+        wanted = here.jacobian(lane)
+        assert np.abs(found - wanted).max() <= 1e-6 * max(1.0, np.abs(wanted).max())
+
+
+def test_the_factorisation_fills_in() -> None:
+    """The ring with chords is no tree: factors hold more entries than W, fewer than a full matrix."""
+    here = Lanes(zoo())
+    pattern = np.any([here.jacobian(lane) != 0 for lane in range(LANES)], axis=0) | np.eye(here.count, dtype=bool)
+    assert pattern.sum() < here.kernel.factors < here.count**2
+
+
+@pytest.mark.parametrize("rate", ["hill(absent, 1, exponent)", "absent ** exponent"])
+@pytest.mark.parametrize("exponent", [2.0, 1.0, 0.5, 0.01])
+def test_what_is_not_there_does_nothing(rate: str, exponent: float) -> None:
+    """A drug that was never given does nothing whatever the exponent, as for the reference solver."""
+    network = built(
+        parameter("exponent", 2.0), State("absent", "1", "for a test", 0.0), State("driven", "1", "for a test", 0.0),
+        Process("vanishing", "flow", "absent / day", "for a test", leaves="absent"),
+        Process("driving", "flow", f"{rate} / day", "for a test", enters="driven"),
+    )  # fmt: skip
+    case, days = Case({"exponent": exponent}, days=(0.0, 10.0)), np.array([0.0, 10.0])
+    out, ends = record(lanes(network), members(network, [case]), days)
+    if exponent >= 1:  # below, the slope of a power at zero is infinite, for the reference too
+        wanted = by_reference(network, case, days)
+        assert (wanted.status, wanted.states[-1].tolist()) == (Status.OK, [0, 0])
+    if exponent >= 1 or rate.startswith("hill"):
+        assert ends.status[0] == Status.OK
+        assert out[0, -1] == pytest.approx(0, abs=1e-9)
+    else:
+        assert ends.status[0] in (Status.OK, Status.NONFINITE, Status.STEP_TOO_SMALL)
+
+
+def test_the_text_speaks_of_the_biology() -> None:
+    text = write_kernel(closed())
+    assert text.startswith('"""One model of backfire')
+    for name in ("sensitive", "gompertz_n", "clearance", "death_one", "hunter"):
+        assert f"    {name} = " in text, name
+    assert "unused" not in write_kernel(zoo())
+    assert write_kernel(closed()) == lanes(closed()).source
+    assert is_compiled(closed())
+
+
+def test_functions_look_alike() -> None:
+    module = lanes(closed()).module
+    assert list(inspect.signature(module.first.py_func).parameters) == list(inspect.signature(module.stage.py_func).parameters)
+
+
+# Random compositions against the reference solver.
+
+LABELS = sorted(set(shipped()) - {"growth", "pharmacology", "surgery"})
+
+
+def composition(rng: np.random.Generator) -> Network:
+    """Growth by any law, kill, and one or two more shipped mechanisms, with whatever these need."""
+    growth = type(shipped()["growth"].example())(law=rng.choice(["exponential", "logistic", "gompertz"]).item())
+    chosen = rng.choice(LABELS, size=rng.integers(1, 3), replace=False).tolist()
+    examples = {label: shipped()[label].example() for label in ("kill", *chosen)}
+    return completed({"growth": growth, **examples})
+
+
+def scene(network: Network, days: float, rng: np.random.Generator) -> Case:
+    """Parameters within their plausible ranges, switches anywhere, and a few doses of most agents."""
+    changes = {}
+    for name, item in network.parameters.items():
+        low, high = max(item.range[0], 1e-3 * item.range[1]), item.range[1]
+        changes[name] = float(item.value if high == 0 else low * (high / low) ** rng.uniform())
+    changes |= {switch.code: float(rng.choice([0.0, 1.0, rng.uniform()])) for switch in network.switches.values()}
+    regimens = [
+        Regimen(agent, agent, start=rng.uniform(0, 20), amount=10 ** rng.uniform(-1, 1.3), every=rng.uniform(0.5, 10),
+                count=int(rng.integers(1, 5)))
+        for agent, item in sorted(network.interventions.items()) if item.amount_unit and rng.uniform() < 0.8
+    ]  # fmt: skip
+    return Case(changes, {}, (0.0, days), event_table(regimens, network.interventions, values_of(network, changes), days))
+
+
+def by_reference(network: Network, case: Case, days: Floats) -> Solution:
+    values = values_of(network, case.changes)
+    return solve(
+        Problem(
+            code=codegen.generate(network), state_names=network.state_names, start=np.array(start_of(network, values)),
+            constants=np.array([values[name] for name in network.constant_names]), events=case.events, record=days,
+            cells=[state.is_cells for state in network.states], amounts=[state.unit != "1" for state in network.states],
+            feeds=feeds(network),
+        ),
+        Settings(),
+    )  # fmt: skip
+
+
+def agree(network: Network, cases: list[Case], days: Floats) -> tuple[int, float]:
+    """(members compared, largest difference in units of what is allowed: ten tolerances); statuses must be the same."""
+    out, ends = record(lanes(network), members(network, cases), days, BatchSettings())
+    worst = 0.0
+    for row, case in enumerate(cases):
+        exactly = by_reference(network, case, days)
+        assert int(ends.status[row]) == exactly.status, (exactly.message, case)
+        wanted = np.array([exactly.states[exactly.times.index(day)] for day in days])
+        allowed = 1e-5 * np.abs(wanted).max(axis=0) + np.array([_floor(state) for state in network.states])
+        wrong = np.abs(np.maximum(out[row], 0.0) - wanted) / allowed
+        assert wrong.max() <= 1, (
+            wrong.max(),
+            network.state_names[int(wrong.max(axis=0).argmax())],
+            sorted(network.mechanisms),
+            case,
+        )
+        worst = max(worst, float(wrong.max()))
+    return len(cases), worst
+
+
+def _floor(state: State) -> float:
+    return 1e-5 if state.is_cells else 1e-8
+
+
+DAYS = np.arange(0.0, 62.0, 2.0)
+
+
+def compare(seed: int, count: int) -> None:
+    """One composition, ``count`` members; Hypothesis draws the seed, because its simplest draws are all the same."""
+    rng = np.random.default_rng(seed)
+    network = composition(rng)
+    cases = [scene(network, 60.0, rng) for _ in range(count)]
+    assert len({repr(case) for case in cases}) == count
+    assert sum(bool(case.events) for case in cases) > count / 3
+    compared, worst = agree(network, cases, DAYS)
+    print(f"{compared} members of {sorted(network.mechanisms)}: {worst:.2g} of what is allowed")
+    assert compared == count
+
+
+@settings(max_examples=1, phases=[Phase.generate])
+@given(st.integers(0, 2**32 - 1))
+def test_random_scenarios_agree_with_the_reference(seed: int) -> None:
+    compare(seed, 10)
+
+
+@pytest.mark.slow
+@settings(max_examples=14, phases=[Phase.generate])
+@given(st.integers(0, 2**32 - 1))
+def test_five_hundred_random_scenarios_agree_with_the_reference(seed: int) -> None:
+    compare(seed, 36)
+
+
+# The cache.
+
+
+def test_an_edited_generator_writes_another_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text of the generators is part of the key, and so is the text of everything that is melted into machine code."""
+    monkeypatch.setenv("BACKFIRE_CACHE", str(tmp_path))
+    network = ivp({"x": "-x"}, [1.0])
+    write_kernel(network)
+    write_kernel(network)
+    assert len(list(tmp_path.glob("lanes-*.txt"))) == 1
+    monkeypatch.setattr(kernels, "_generator_text", lambda: "an edited generator")
+    write_kernel(network)
+    assert len(list(tmp_path.glob("lanes-*.txt"))) == 2
+
+
+def test_a_damaged_kernel_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKFIRE_CACHE", str(tmp_path))
+    network = ivp({"x": "-x"}, [1.0])
+    text = write_kernel(network)
+    (path,) = tmp_path.glob("lanes-*.txt")
+    for damage in (path.read_text().replace("- ", "+ "), "", "# 0 1\n", path.read_text()[:-40]):
+        path.write_text(damage)
+        assert write_kernel(network) == text
+
+
+def test_without_a_home_the_machine_code_goes_to_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.delenv("BACKFIRE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert compiling.machine_folder().parent.parent == tmp_path
+    assert "x0" in write_kernel(ivp({"x": "-x"}, [1.0]))
+
+
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from networks import ivp
+from backfire.kernels import kernel
+made = kernel(ivp({"x": "-exp(spare) * x"}, [1.0]))
+row = np.zeros(made.constants + made.fixed)
+row[:made.constants] = 1.0
+made.module.prepare(row)
+print(repr(abs(float(row[-1]))))
+"""
+
+
+def child(folder: Path, **variables: str) -> subprocess.Popen[str]:
+    """A process of its own that compiles a kernel and prints e, computed by it."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("BACKFIRE_CACHE", "XDG_CACHE_HOME", "PYTHONPATH")}
+    command = [sys.executable, "-c", CHILD, str(Path(__file__).parent)]
+    return subprocess.Popen(
+        command, env={**kept, **variables}, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def said(process: subprocess.Popen[str]) -> float:
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return float(out)
+
+
+@pytest.mark.slow
+def test_four_processes_start_at_once_on_an_empty_cache(tmp_path: Path) -> None:
+    started = [child(tmp_path, BACKFIRE_CACHE=str(tmp_path / "cache")) for _ in range(4)]
+    assert [said(process) for process in started] == pytest.approx([math.e] * 4, rel=1e-15)
+
+
+@pytest.mark.slow
+def test_an_edited_series_is_compiled_anew_and_home_may_be_missing(tmp_path: Path) -> None:
+    """A copy of the package, run twice with one cache; in between somebody edits a file that only other files call."""
+    package = shutil.copytree(Path(backfire.__file__).parent, tmp_path / "copy" / "backfire")
+    (tmp_path / "file").write_text("in the way")
+    where = {"PYTHONPATH": str(package.parent), "HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path)}
+    assert said(child(tmp_path, **where)) == pytest.approx(math.e, rel=1e-15)
+    series = package / "series.py"
+    series.write_text(series.read_text().replace("p = p * r + 0.5\n", "p = p * r + 0.25\n"))
+    wrong = said(child(tmp_path, **where))
+    assert abs(wrong - math.e) > 1e-3
+    assert any(tmp_path.glob("backfire-*"))
+
+
+def test_sources_differ_from_those_of_the_reference() -> None:
+    """Two generators, so that the comparison of both solvers means something."""
+    text: Any = write_source(zoo())
+    assert "def rates" in text
+    assert "def rates" not in write_kernel(zoo())
