@@ -140,7 +140,7 @@ def test_other_solvers_come_to_the_same_verdict() -> None:
         assert found["M4.4"][0].margin == pytest.approx(usual.margin, rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", load_seeds(), ids=lambda seed: seed.name)
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_no_claim_hangs_on_the_solver(solver: str, seed: Seed) -> None:

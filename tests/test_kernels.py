@@ -259,7 +259,7 @@ def test_random_scenarios_agree_with_the_reference(seed: int) -> None:
     compare(seed, 10)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @settings(max_examples=14, phases=[Phase.generate])
 @given(st.integers(0, 2**32 - 1))
 def test_five_hundred_random_scenarios_agree_with_the_reference(seed: int) -> None:

@@ -348,7 +348,7 @@ def _invented(seeds: Sequence[Seed], design: Design | None, only: Sequence[str])
 # The five articles.
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", load_seeds(), ids=lambda seed: seed.name)
 def test_every_parameter_at_either_end_gives_a_verdict(seed: Seed) -> None:
     for name in dict.fromkeys(seed.scenario_of(identifier) for identifier in seed.claims):
@@ -361,7 +361,7 @@ def test_every_parameter_at_either_end_gives_a_verdict(seed: Seed) -> None:
             assert len(item.codes) == len(moved)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", load_seeds(), ids=lambda seed: seed.name)
 def test_a_must_have_that_holds_in_less_than_half_of_the_box_says_why(seed: Seed) -> None:
     for identifier, item in robustness([seed], Design(1024)).items():

@@ -243,7 +243,7 @@ def test_kill_the_parent_and_resume(tmp_path: Path, undisturbed: str) -> None:
     assert any(0 < count < COUNT for count in stored)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_kill_the_parent_fifty_times_and_resume(tmp_path: Path, undisturbed: str) -> None:
     stored = [kill_and_resume(tmp_path / str(seed), seed, undisturbed) for seed in range(100, 150)]
     assert sum(0 < count < COUNT for count in stored) > 25

@@ -9,6 +9,7 @@ for counted cells, and a thousandth of the unit for all else, so that a state th
 from __future__ import annotations
 
 import io
+import locale
 import logging
 import sys
 import tempfile
@@ -27,6 +28,7 @@ import backfire
 from backfire.scenario import Scenario
 from backfire.trajectory import Floats, Trajectory
 
+LOCALE = locale.setlocale(locale.LC_ALL)
 with warnings.catch_warnings():
     # SWIG's types have no __module__, and newer Pythons say so on import
     warnings.simplefilter("ignore")
@@ -35,6 +37,8 @@ with warnings.catch_warnings():
     import COPASI
     import libsbml
     import roadrunner
+# COPASI sets the locale of the whole process to C
+locale.setlocale(locale.LC_ALL, LOCALE)
 
 roadrunner.Logger.setLevel(roadrunner.Logger.LOG_CRITICAL)
 logging.getLogger("basico").setLevel(logging.CRITICAL)

@@ -249,7 +249,7 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         "1",
         "nadir as a share of the burden at the start of treatment",
     )
-    fall = math.log10(first / level) if first > 0 and math.isfinite(nadir) else math.nan
+    fall = _decades(first, level) if first > 0 and math.isfinite(nadir) else math.nan
     yield Outcome("deepest_fall", fall, "1", "log10 of the burden at the start of treatment over the nadir, at least one cell")
     responded = float(nadir <= rules.response * first) if math.isfinite(nadir) else math.nan
     yield Outcome("responded", responded, "1", "1 if the nadir counts as a response")
@@ -267,6 +267,12 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
     total = trajectory["burden"][-1] + (trajectory["metastatic_burden"][-1] if "metastatic_burden" in trajectory else 0.0)
     gone = float(total < ONE_CELL) if math.isfinite(total) else math.nan
     yield Outcome("eradicated", gone, "1", "1 if not one tumour cell is left anywhere on the last day")
+
+
+def _decades(before: float, low: float) -> float:
+    """log10 of the fall from ``before`` to ``low``; what is rounding is none."""
+    fall = math.log10(before / low)
+    return 0.0 if abs(fall) < 1e-14 else fall
 
 
 def course_starts(watch: Watch) -> list[float]:
@@ -289,7 +295,7 @@ def _courses(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         end = min(starts[index + 1], last) if index + 1 < len(starts) else last
         low = max(course.minimum(start, end)[1], ONE_CELL)
         before = course.at(start)
-        kills.append(math.log10(before / low) if before > 0 else math.nan)
+        kills.append(_decades(before, low) if before > 0 else math.nan)
     yield Outcome("courses", float(len(starts)), "1", "courses given")
     for number, kill in enumerate(kills, start=1):
         yield Outcome(f"log_kill_{number}", kill, "1", f"log10 fall of the burden in course {number}")
