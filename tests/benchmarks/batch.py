@@ -222,7 +222,9 @@ def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
     from backfire.style import look, new_figure, png
 
     with look():
-        figure = new_figure(8, 5.2, "The same tumours simulated: speed against accuracy", {}, title_size=14)
+        figure = new_figure(
+            8, 5.2, "The same tumours simulated: speed against accuracy", {"benchmark": NETWORK.fingerprint()}, 14
+        )
         axes = figure.add_axes((0.1, 0.15, 0.86, 0.68))
         mine = [row for row in rows if row[0].startswith("backfire")]
         axes.plot([row[2] for row in mine], [row[1] for row in mine], "o-", color="#0072B2", linewidth=2.4)
@@ -230,13 +232,16 @@ def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
             axes.annotate(name.partition(", ")[2], (error, speed), (0, 9), textcoords="offset points", ha="center", fontsize=9)
         for (name, speed, error, _), mark in zip([row for row in rows if row not in mine], "sD^vP", strict=False):
             axes.plot(error, speed, mark, color="#D55E00", markersize=8)
-            axes.annotate(name, (error, speed), (0, -16), textcoords="offset points", ha="center", fontsize=9)
+            axes.annotate(name, (error, speed), (9, 0), textcoords="offset points", va="center", fontsize=9)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("largest error of any state on any day, |y − reference| / (1e-6 + |reference|)")
         axes.set_ylabel("simulations per second, one core")
         axes.grid(True)
         axes.margins(0.12, 0.12)
+        axes.set_xlim(right=8 * max(row[2] for row in rows))
     path.write_bytes(png(figure))
 
 
