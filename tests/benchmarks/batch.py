@@ -257,7 +257,7 @@ def main(rounds: int, out: Path) -> None:
             "" if name in mine else " / ".join(f"{mine[f'backfire batch, rtol {r:g}'] / speed:.0f} x" for r in (1e-6, 1e-5, 1e-4))
         )
         print(f"{name:28} {speed:21.0f} {error:14.1e} {tumour:9.1e}   {ratios}")
-    scaling(kernel, rounds)
+    scaling(kernel, max(1, rounds // 2))  # half a minute a round
     shares(kernel)
     shipped(rounds)
     draw(rows, out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -139,14 +140,17 @@ def sbml() -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """CVODE warns at every dose, from C, past every setting; close the channel meanwhile."""
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    """CVODE warns at every dose, from C, past every setting; close the channels meanwhile."""
+    sys.stdout.flush()
+    kept, nothing = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
     os.dup2(nothing, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for channel, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, channel)
+            os.close(copy)
         os.close(nothing)
 
 
