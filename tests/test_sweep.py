@@ -356,3 +356,15 @@ def test_the_public_name_is_a_function() -> None:
     assert callable(backfire.sweep)
     assert json.dumps(sweeps.code_identity())
     assert os.path.basename(sweeps.__file__) == "sweeps.py"
+
+
+def test_every_number_of_a_regimen_can_be_described() -> None:
+    from backfire.members import REGIMEN_FIELDS
+    from backfire.scenario import load
+    from backfire.sweeps import describe_field, field_value
+
+    scenario = load("wnt16b-stroma")
+    for word in REGIMEN_FIELDS:
+        about = describe_field(scenario, f"mitoxantrone.{word}")
+        assert "mitoxantrone" in about["meaning"]
+        assert field_value(scenario, f"mitoxantrone.{word}") == getattr(scenario.regimens["mitoxantrone"], word)

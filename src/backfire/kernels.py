@@ -41,8 +41,8 @@ class Kernel:
     """The compiled functions of one network, and the sizes of what they work on.
 
     ``prepare(constants)`` fills the last ``fixed`` places of a member's constants; ``first`` and ``stage`` are the two
-    kinds of stages of a step, over lanes; ``look`` computes what outcomes read
-    along the rows of one member. ``watched`` names the columns of ``look``.
+    kinds of stages of a step, over lanes; ``look`` computes what outcomes read along the rows of one member, in columns
+    named by ``watched``.
     """
 
     source: str
@@ -61,7 +61,7 @@ def kernel(network: Network, watched: Sequence[str] = ()) -> Kernel:
 
 
 def write_kernel(network: Network, watched: Sequence[str] = ()) -> str:
-    """The text of a kernel, as ``backfire explain --code`` shows it."""
+    """The text of a kernel, without compiling it."""
     return _source(network, tuple(watched))[0]
 
 

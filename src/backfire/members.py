@@ -30,6 +30,7 @@ REGIMEN_FIELDS: Final = ("amount", "start", "every", "count", "duration", "cycle
 """Numbers of a regimen that members may differ in."""
 _WHOLE: Final = ("count", "cycles")
 Found = TypeVar("Found")
+_NOTHING: Final = np.empty(0)
 
 
 def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
@@ -156,7 +157,7 @@ class Table:
         """(events, reason why there are none) of a member in an arm; equal schedules share them."""
         schedule = self.schedules[member]
         read = self._read_by_doses
-        values = self.constants[member, [place for _, place in read]]
+        values = self.constants[member, [place for _, place in read]] if read else _NOTHING
         key = (id(schedule), arm, values.tobytes())
         if key not in self._events:
             known = {**self.scenario.values, **{name: float(value) for (name, _), value in zip(read, values, strict=True)}}

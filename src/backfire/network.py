@@ -95,6 +95,16 @@ class Network:
             units[process.name] = str(by_name[state] / base_unit("day"))
         return units | {name: "1" for name, switch in self.switches.items() if switch.targets}
 
+    @property
+    def feeds(self) -> dict[str, frozenset[str]]:
+        """State → the states that what is in it can become, directly or on the way."""
+        flows = [(process.leaves, process.enters) for process in self.processes if process.leaves and process.enters]
+        reached: dict[str, set[str]] = {name: {end for start, end in flows if start == name} for name in self.state_names}
+        for _ in reached:
+            for ends in reached.values():
+                ends |= {end for start, end in flows if start in ends}
+        return {name: frozenset(ends) for name, ends in reached.items()}
+
     def meaning(self, name: str) -> str:
         """The meaning of any state, definition, process or parameter."""
         for part in self.named():

@@ -175,17 +175,9 @@ def observed(network: Network, code: codegen.Code, constants: list[float], arm: 
 
 
 def feeds(network: Network) -> dict[int, frozenset[int]]:
-    """For every state, the states that its cells can become, directly or on the way."""
+    """``Network.feeds`` by the numbers of the states, as solvers want it."""
     index = {name: number for number, name in enumerate(network.state_names)}
-    direct: dict[int, set[int]] = {number: set() for number in index.values()}
-    for process in network.processes:
-        if process.leaves is not None and process.enters is not None:
-            direct[index[process.leaves]].add(index[process.enters])
-    reached = {number: set(ends) for number, ends in direct.items()}
-    for _ in direct:
-        for ends in reached.values():
-            ends |= {far for near in ends for far in direct[near]}
-    return {number: frozenset(ends) for number, ends in reached.items()}
+    return {index[name]: frozenset(index[end] for end in ends) for name, ends in network.feeds.items()}
 
 
 def course_agents(scenario: Scenario) -> frozenset[str]:

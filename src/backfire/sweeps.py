@@ -249,6 +249,8 @@ def describe_field(scenario: Scenario, name: str) -> dict[str, str]:
         "every": ("day", f"days from one dose of {agent} to the next"),
         "count": ("1", f"number of doses of {agent}"),
         "duration": ("day", f"days over which each dose of {agent} is infused"),
+        "cycles": ("1", f"number of cycles of {agent}"),
+        "cycle_length": ("day", f"days from one cycle of {agent} to the next"),
     }
     unit, meaning = meanings[word]
     return {"unit": unit, "meaning": meaning}

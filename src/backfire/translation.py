@@ -275,8 +275,9 @@ class _Translation:
     def _extinctions(self) -> Iterator[Happening]:
         cells = [state.name for state in self.network.states if state.is_cells]
         nobody = f"0 {self._unit(base_unit('cell'))}"
+        feeds = self.network.feeds
         for rank, name in enumerate(cells):
-            fed = [other for other in cells if other in _fed(self.network, name) - {name}]
+            fed = [other for other in cells if other in feeds[name] - {name}]
             rules = [Rule(name, nobody), *(Rule(f, f"piecewise({f}, {f} >= {ONE_CELL}, {nobody})") for f in fed)]
             yield Happening(
                 f"extinction__{name}", f"{name} falls below one cell and is gone", f"{name} < {ONE_CELL}", False,
@@ -313,17 +314,6 @@ def _dimensions(network: Network) -> dict[str, Unit]:
     for process in network.processes:
         units[process.name] = units[process.enters or process.leaves or ""] / base_unit("day")
     return units
-
-
-def _fed(network: Network, start: str) -> set[str]:
-    """The states that what leaves ``start`` can reach, directly or on the way."""
-    reached: set[str] = set()
-    waiting = {start}
-    while waiting:
-        nearby = {item.enters for item in network.processes if item.leaves in waiting and item.enters is not None}
-        waiting = nearby - reached
-        reached |= nearby
-    return reached
 
 
 def _species_read(names: Iterable[str], lines: Mapping[str, Expression], species: set[str]) -> set[str]:
