@@ -13,8 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from llvmlite import binding
 from numba import njit, types
 from numba.core import config as numba_config
+from numba.extending import intrinsic
+from numba.np import arrayobj
 
 from backfire.codegen import cache_folder
 
@@ -59,7 +62,7 @@ def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., A
 
     def decorate(function: Callable[..., Any]) -> Any:
         if inline:
-            return jit(forceinline=True, error_model="numpy")(function)
+            return jit(forceinline=True, **{**_OPTIONS, "cache": False})(function)
         before = config.CACHE_DIR
         config.CACHE_DIR = str(machine_folder())
         try:
@@ -70,3 +73,40 @@ def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., A
             config.CACHE_DIR = before
 
     return decorate
+
+
+@lru_cache(maxsize=1)
+def long_loops() -> None:
+    """Let the compiler vectorise loops that read more than a hundred rows, as those of large networks do.
+
+    It compares all of them for overlaps before it starts, and gives up beyond a hundred comparisons unless told otherwise.
+    """
+    binding.set_option("", "--memory-check-merge-threshold=2000")
+
+
+def _wide(context: Any) -> Any:  # noqa: ARG001
+    def generate(_: Any, builder: Any, __: Any, ___: Any) -> Any:
+        # an attribute that the library does not list, but the compiler knows
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+
+    return types.void(), generate
+
+
+wide: Any = intrinsic(_wide)
+"""``wide()``: vectors as long as the machine has, in the function that says so.
+
+The compiler's own choice is half of that on many machines, for the sake of short bursts; here vectors never stop.
+"""
+
+
+def _peek(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        row: Any = arrayobj
+        place = row.make_array(signature.args[0])(context, builder, given[0])
+        return builder.load(builder.gep(place.data, [given[1]]))
+
+    return array.dtype(array, types.int64), generate
+
+
+peek: Any = intrinsic(_peek)
+"""``peek(array, index)``: ``array[index]`` of a row, for an index that is never negative: no question is asked of it."""

@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from backfire.codegen import cache_folder, keep, read_own
-from backfire.compiling import GAMMA, LANES, STAGES, machine_folder
+from backfire.compiling import GAMMA, LANES, STAGES, long_loops, machine_folder
 from backfire.network import Network
 from backfire.spelling import spell, written
 
@@ -41,7 +41,7 @@ class Kernel:
     """The compiled functions of one network, and the sizes of what they work on.
 
     ``prepare(constants)`` fills the last ``fixed`` places of a member's constants; ``first`` and ``stage`` are the two
-    kinds of stages of a step, over lanes; ``look`` computes what outcomes read along the rows of one member, in columns
+    kinds of stages of a step, over lanes; ``look`` computes what outcomes read in as many rows of one member, in columns
     named by ``watched``.
     """
 
@@ -114,6 +114,7 @@ def _load(source: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    long_loops()
     # numba finds the file of a cached function through sys.modules
     sys.modules[path.stem] = module
     try:
@@ -277,12 +278,12 @@ class _Writer:
         outputs = {}
         for place, name in enumerate(self.watched):
             source = effects.get(name, name)
-            outputs[f"values[{place} * capacity + lane]"] = self._named(source)
-            outputs[f"slopes[{place} * capacity + lane]"] = tangents.get(source, sympy.Integer(0))
+            outputs[f"values[{place} * LANES + lane]"] = self._named(source)
+            outputs[f"slopes[{place} * LANES + lane]"] = tangents.get(source, sympy.Integer(0))
         if not outputs:
             return _LOOK + "    return"
         body = self._body(lines, outputs, "rows")
-        return _LOOK + "\n".join(["    for lane in range(rows):", *(f"        {line}" for line in body)])
+        return _LOOK + "\n".join(["    wide()", _OVER_LANES, *(f"        {line}" for line in body)])
 
     def _body(
         self, lines: Mapping[str, sympy.Expr], outputs: Mapping[str, sympy.Expr], over: str, keep_names: Sequence[str] = ()
@@ -291,16 +292,18 @@ class _Writer:
         import sympy
 
         needed = _needed(lines, [*outputs.values(), *(lines[name] for name in keep_names)]) | set(keep_names)
-        folded = {name: self._fold(expression) for name, expression in lines.items() if name in needed}
-        targets = {place: self._fold(expression) for place, expression in outputs.items()}
-        powers = [spell(expression) for expression in [*folded.values(), *targets.values()]]
-        common, reduced = sympy.cse(powers, symbols=sympy.numbered_symbols("common_", real=True), order="none")
+        # spelt first: a Hill function holds the logarithm of its half-value, which is one number for a member
+        folded = {name: self._fold(spell(expression)) for name, expression in lines.items() if name in needed}
+        targets = {place: self._fold(spell(expression)) for place, expression in outputs.items()}
+        common, reduced = sympy.cse(
+            [*folded.values(), *targets.values()], symbols=sympy.numbered_symbols("common_", real=True), order="none"
+        )
         every = {symbol.name: expression for symbol, expression in common}
         every |= dict(zip(folded, reduced, strict=False))
         graph = {name: sorted(_names(expression) & every.keys()) for name, expression in every.items()}
         ordered = list(TopologicalSorter(graph).static_order())
         used = set[str]().union(*(_names(expression) for expression in [*every.values(), *reduced]))
-        body = [f"{name} = state[{self._at(name, over)}]" for name in self.order if name in used]
+        body = [f"{name} = state[{place} * LANES + lane]" for place, name in enumerate(self.order) if name in used]
         places = {name: place for place, name in enumerate([*self.network.constant_names, *self.fixed.values()])}
         where = "{place} * LANES + lane" if over == "lanes" else "{place}"
         body += [f"{name} = constant[{where.format(place=place)}]" for name, place in places.items() if name in used]
@@ -308,10 +311,6 @@ class _Writer:
         return body + [
             f"{place} = {written(expression)}" for place, expression in zip(targets, reduced[len(folded) :], strict=True)
         ]
-
-    def _at(self, name: str, over: str) -> str:
-        place = self.order.index(name)
-        return f"{place} * LANES + lane" if over == "lanes" else f"{place} * capacity + lane"
 
     def _fold(self, expression: sympy.Expr) -> sympy.Expr:
         """Replace what depends on constants alone by a name computed once per member."""
@@ -345,7 +344,7 @@ class _Writer:
         used = set[str]().union(*(_names(expression) for expression in self.fixed), set())
         body = [f"    {name} = constant[{place}]" for place, name in enumerate(self.network.constant_names) if name in used]
         for place, (expression, name) in enumerate(self.fixed.items()):
-            body += [f"    {name} = {written(spell(expression))}", f"    constant[{start + place}] = {name}"]
+            body += [f"    {name} = {written(expression)}", f"    constant[{start + place}] = {name}"]
         return "\n".join([_PREPARE, *(body or ["    return"])])
 
 
@@ -353,22 +352,25 @@ _HEAD = '''"""One model of backfire, compiled for many members at a time. Genera
 
 from numba import types
 
-from backfire.compiling import ROW, compiled
+from backfire.compiling import ROW, compiled, wide
 from backfire.series import exponential, floored, logarithm, positive, power, square_root, step_of
 
 LANES = {lanes}
 STRIDE = {stride}'''
 _PREPARE = """@compiled(types.void(ROW))
 def prepare(constant):"""
-_LOOK = """@compiled(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW))
-def look(rows, capacity, state, constant, values, slopes):
+_OVER_LANES = "    for lane in range(LANES):"
+_LOOK = """@compiled(types.void(ROW, ROW, ROW, ROW))
+def look(state, constant, values, slopes):
 """
 
 
 def _function(name: str, arguments: str, body: Iterable[str]) -> str:
     signature = ", ".join("ROW" for _ in arguments.split(","))
     head = f"@compiled(types.void({signature}))"
-    return "\n".join([head, f"def {name}({arguments}):", "    for lane in range(LANES):", *(f"        {line}" for line in body)])
+    return "\n".join(
+        [head, f"def {name}({arguments}):", "    wide()", _OVER_LANES, *(f"        {line}" for line in body)]
+    )
 
 
 def _fill(pattern: set[tuple[int, int]], left: set[int], at: int) -> int:

@@ -16,7 +16,7 @@ _WHOLE = types.int64[::1]
 _TRUTH = types.boolean[::1]
 STAGE = types.FunctionType(types.void(ROW, ROW, ROW, ROW, ROW))
 PREPARE = types.FunctionType(types.void(ROW))
-LOOK = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW))
+LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
 READ = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW))
 
 # places in the table of lanes, one row of LANES numbers each
@@ -100,6 +100,9 @@ class Space(NamedTuple):
     own: Any
     spare: Any
     moment: Any
+    block: Any
+    seen: Any
+    rates: Any
     lanes: Any
     wholes: Any
 
@@ -113,4 +116,4 @@ EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE)
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
-SPACE = _tuple(Space, ROW, ROW, types.float32[::1], ROW, ROW, ROW, ROW, ROW, ROW, _WHOLE)
+SPACE = _tuple(Space, ROW, ROW, types.float32[::1], ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW, _WHOLE)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from backfire.compiling import LANES, ROW, compiled
+from backfire.compiling import LANES, ROW, compiled, peek, wide
 from backfire.lane_arrays import (
     ACCEPTED,
     ALERT,
@@ -50,6 +50,7 @@ from backfire.lane_arrays import (
     TASK,
     TRIED,
     WAITS,
+    WATCHED,
 )
 from backfire.rosenbrock import bend, dense
 from backfire.stepping import MOMENT, advance, aim, attempt, control, first_step, reject
@@ -73,7 +74,7 @@ def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-unt
         return False
     notes.day[base + rows] = day
     for j in range(states):
-        notes.state[(lane * states + j) * room + rows] = inner[j * LANES + lane]
+        notes.state[(base + rows) * states + j] = peek(inner, j * LANES + lane)
     wholes[ROWS * LANES + lane] = rows + 1
     return True
 
@@ -90,7 +91,7 @@ def _note_middle(lane, states, room, state, inner, notes, space):  # type: ignor
     if rows > 0 and notes.day[base] <= notes.day[base - 1]:
         return True
     for j in range(states):
-        notes.state[(lane * states + j) * room + rows] = dense(0.5, j, lane, state, inner, space.bends)
+        notes.state[base * states + j] = dense(0.5, j, lane, state, inner, space.bends)
     space.wholes[ROWS * LANES + lane] = rows + 1
     return True
 
@@ -152,21 +153,31 @@ def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-
     return share, found
 
 
-@compiled()
-def _record(lane, until, last, states, state, inner, bends, record_day, out, lanes, wholes):  # type: ignore[no-untyped-def]
+@compiled(inline=True)
+def _record(lane, until, last, states, state, inner, records, space):  # type: ignore[no-untyped-def]
     """Write the asked-for days of the last step before ``until`` from the dense output."""
+    lanes, wholes, spare = space.lanes, space.wholes, space.spare
     record, shift = wholes[RECORD * LANES + lane], wholes[OUT * LANES + lane]
-    day, step = lanes[FROM * LANES + lane], lanes[SPAN * LANES + lane]
-    while record < last and record_day[record] < until:
-        share = (record_day[record] - day) / step
+    if record < last and records.day[record] < until:
+        # side by side, so that every row is a short run through memory
         for j in range(states):
-            out[record + shift, j] = dense(share, j, lane, state, inner, bends)
+            at, b = j * LANES + lane, 3 * j * LANES + lane
+            spare[j], spare[states + j] = peek(state, at), peek(inner, at)
+            for part in range(3):
+                spare[(2 + part) * states + j] = peek(space.bends, b + part * LANES)
+    day, step = lanes[FROM * LANES + lane], lanes[SPAN * LANES + lane]
+    while record < last and records.day[record] < until:
+        share = (records.day[record] - day) / step
+        rest, row = 1.0 - share, record + shift
+        for j in range(states):
+            curve = spare[2 * states + j] + share * (spare[3 * states + j] + share * spare[4 * states + j])
+            records.out[row, j] = rest * spare[j] + share * (spare[states + j] + rest * curve)
         record += 1
     wholes[RECORD * LANES + lane] = record
-    lanes[DUE * LANES + lane] = record_day[record] if record < last else np.inf
+    lanes[DUE * LANES + lane] = records.day[record] if record < last else np.inf
 
 
-@compiled()
+@compiled(inline=True)
 def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type: ignore[no-untyped-def]
     """Write an asked-for day that is now."""
     record = wholes[RECORD * LANES + lane]
@@ -178,7 +189,7 @@ def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type:
     lanes[DUE * LANES + lane] = records.day[record] if record < last else np.inf
 
 
-@compiled()
+@compiled(inline=True)
 def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped-def]
     """Set the day at which the steps of a lane must end next: its next event, or its last day."""
     event, end = wholes[EVENT * LANES + lane], task.end[member]
@@ -218,7 +229,7 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     return True
 
 
-@compiled()
+@compiled(inline=True)
 def _move(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
@@ -232,7 +243,7 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
     until = edge if arrived else day + min(share, 1.0) * step
     given = arrived and event < events.last[member] and events.day[event] == edge
     if not by_step:
-        _record(lane, until, records.last[member], states, state, inner, space.bends, records.day, records.out, lanes, wholes)
+        _record(lane, until, records.last[member], states, state, inner, records, space)
     if gone >= 0:
         for j in range(states):
             space.spare[j] = dense(share, j, lane, state, inner, space.bends)
@@ -268,7 +279,7 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
     return -1
 
 
-@compiled()
+@compiled(inline=True)
 def _look_closer(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """The step of a lane that was not plain: rejected, or accepted with something to do; the status, or -1 to go on."""
     lanes = space.lanes
@@ -280,23 +291,52 @@ def _look_closer(lane, task, events, records, notes, state, inner, space):  # ty
 
 
 @compiled()
-def _close(lane, how, look, read, task, notes, ended, space):  # type: ignore[no-untyped-def]
+def _leave(record, shift, last, states, records):  # type: ignore[no-untyped-def]
+    """The asked-for days that a member did not reach are NaN."""
+    while record < last:
+        for j in range(states):
+            records.out[record + shift, j] = np.nan
+        record += 1
+
+
+@compiled(inline=True)
+def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-def]
+    """Everything watched along the rows of a lane, some rows at a time: steps through memory then are known beforehand."""
+    states, room = sizes[STATES], sizes[ROOM]
+    for k in range(sizes[ALL]):
+        space.own[k] = peek(space.constant, k * LANES + lane)
+    for begin in range(0, rows, LANES):
+        count = min(LANES, rows - begin)
+        for row in range(count):
+            base = (lane * room + begin + row) * states
+            for j in range(states):
+                space.block[j * LANES + row] = peek(notes.state, base + j)
+        look(space.block, space.own, space.seen, space.rates)
+        for column in range(sizes[WATCHED]):
+            base = column * room + begin
+            for row in range(count):
+                notes.values[base + row] = peek(space.seen, column * LANES + row)
+                notes.slopes[base + row] = peek(space.rates, column * LANES + row)
+
+
+@compiled(inline=True)
+def _close(lane, how, look, read, task, records, notes, ended, space):  # type: ignore[no-untyped-def]
     """A member is done: its status, and what is read of its rows."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
     member, states, room = wholes[MEMBER * LANES + lane], sizes[STATES], sizes[ROOM]
     ended.status[member], ended.reached[member] = how, lanes[DAY * LANES + lane]
     ended.steps[member] = np.int64(lanes[TRIED * LANES + lane])
     wholes[MEMBER * LANES + lane], wholes[FRESH * LANES + lane] = -1, 0
-    if how == _OK and sizes[BY_STEP]:
-        for k in range(sizes[ALL]):
-            space.own[k] = space.constant[k * LANES + lane]
-        rows, held = wholes[ROWS * LANES + lane], notes.state[lane * states * room : (lane + 1) * states * room]
-        look(rows, room, held, space.own, notes.values, notes.slopes)
+    if not sizes[BY_STEP]:
+        _leave(wholes[RECORD * LANES + lane], wholes[OUT * LANES + lane], records.last[member], states, records)
+    elif how == _OK:
+        rows = wholes[ROWS * LANES + lane]
+        _observe(lane, rows, look, sizes, notes, space)
         days = notes.day[lane * room : (lane + 1) * room]
         read(rows, room, days, notes.values, notes.slopes, notes.watch[member], notes.result[member])
 
 
-@compiled()
+@compiled(inline=True)
 def _restart(first, task, state, space):  # type: ignore[no-untyped-def]
     """Choose the first step of every lane that begins a piece."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
@@ -322,6 +362,8 @@ def _refill(upcoming, last_member, prepare, task, events, records, notes, ended,
             member, upcoming = upcoming, upcoming + 1
             if not _load(lane, member, prepare, task, events, records, notes, state, inner, space):
                 ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
+                first = records.first[member]
+                _leave(first, records.place[member] - first, records.last[member], task.sizes[STATES], records)
         running += wholes[MEMBER * LANES + lane] >= 0
         fresh |= wholes[FRESH * LANES + lane] > 0
     return upcoming, running, fresh
@@ -339,6 +381,7 @@ def _integrate(  # type: ignore[no-untyped-def]
     first, stage, prepare, look, read, task, events, records, notes, ended, state, inner, space, upcoming, last_member
 ):
     """Integrate members ``upcoming`` to ``last_member``: the functions of a kernel, then what the tuples above say."""
+    wide()
     states, room, by_step = task.sizes[STATES], task.sizes[ROOM], task.sizes[BY_STEP] > 0
     lanes, wholes = space.lanes, space.wholes
     for lane in range(LANES):
@@ -361,14 +404,14 @@ def _integrate(  # type: ignore[no-untyped-def]
             if lanes[ALERT * LANES + lane] > 0.0:
                 how = _look_closer(lane, task, events, records, notes, state, inner, space)
                 if how >= 0:
-                    _close(lane, how, look, read, task, notes, ended, space)
+                    _close(lane, how, look, read, task, records, notes, ended, space)
             elif lanes[WAITS * LANES + lane] > 0.0:
                 last, day = records.last[wholes[MEMBER * LANES + lane]], lanes[DAY * LANES + lane]
-                _record(lane, day, last, states, state, inner, space.bends, records.day, records.out, lanes, wholes)
+                _record(lane, day, last, states, state, inner, records, space)
             elif by_step:
                 noted = _note_middle(lane, states, room, state, inner, notes, space)
                 if not (noted and _note(lane, lanes[DAY * LANES + lane], states, room, inner, notes, wholes)):
-                    _close(lane, _MAX_STEPS, look, read, task, notes, ended, space)
+                    _close(lane, _MAX_STEPS, look, read, task, records, notes, ended, space)
         # most lanes accept: the two arrays change places, and rejected lanes are copied back
         state, inner = inner, state
         for lane in range(LANES):

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numba import types
 
-from backfire.compiling import ROW, compiled
+from backfire.compiling import ROW, compiled, peek
 from backfire.trajectory import Floats
 
 KINDS: Final = ("peak", "lowest", "final", "mean", "area")
@@ -158,6 +158,14 @@ def _between(row, sign, base, days, values, slopes, start, end, counts, log):  #
     return where, least
 
 
+@compiled(inline=True)
+def _gentle(step, low, low_slope, high, high_slope):  # type: ignore[no-untyped-def]
+    """Whether the cubic of a positive course and that of its logarithm have the same integral, to 1e-6 and better."""
+    first, last = step * low_slope, step * high_slope
+    calm = low > 0.0 and high > 0.0 and abs(first) < 0.1 * low and abs(last) < 0.1 * high
+    return calm and abs(first * high - last * low) < 0.01 * low * high
+
+
 @compiled()
 def _jumps(row, rows, days):  # type: ignore[no-untyped-def]
     """True if an event lies between this row and the next, which then are neighbouring doubles."""
@@ -165,33 +173,66 @@ def _jumps(row, rows, days):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def _window(rows, days, start, end):  # type: ignore[no-untyped-def]
+    """(first row at or after ``start``, last row at or before ``end``); the first is larger if there is none between."""
+    first, above = 0, rows
+    while first < above:
+        middle = (first + above) // 2
+        if days[middle] >= start:
+            above = middle
+        else:
+            first = middle + 1
+    last, above = first - 1, rows
+    while above - last > 1:
+        middle = (last + above) // 2
+        if days[middle] <= end:
+            last = middle
+        else:
+            above = middle
+    return first, last
+
+
+@compiled(inline=True)
+def _turns(row, sign, base, slopes):  # type: ignore[no-untyped-def]
+    """True if ``sign`` · value falls at a row and rises at the next."""
+    return sign * peek(slopes, base + row) < 0.0 < sign * peek(slopes, base + row + 1)
+
+
+@compiled()
 def _least(sign, column, rows, room, days, values, slopes, start, end, counts, log):  # type: ignore[no-untyped-def]
     """(day, value) of the smallest ``sign`` · value in [start, end]; of pieces that agree within 1e-5 the first counts."""
     base, best = column * room, math.inf
-    for row in range(rows):
-        if days[row] > end:
-            break
-        if _jumps(row, rows, days):
-            if start <= days[row] <= end:
-                best = min(best, sign * _counted(values[base + row], counts))
-        elif days[row + 1] >= start:
+    first, last = _window(rows, days, start, end)
+    if not start <= end:
+        return math.nan, math.nan
+    # both ends of the search may lie between rows, even between the same two
+    cut_first, cut_last = first > 0 and not _jumps(first - 1, rows, days), last >= 0 and not _jumps(last, rows, days)
+    if cut_first:
+        best = min(best, _between(first - 1, sign, base, days, values, slopes, start, end, counts, log)[1])
+    if cut_last:
+        best = min(best, _between(last, sign, base, days, values, slopes, start, end, counts, log)[1])
+    for row in range(first, last + 1):
+        level = sign * _counted(peek(values, base + row), counts)
+        best = level if level < best else best
+        if row < last and _turns(row, sign, base, slopes) and not _jumps(row, rows, days):
             best = min(best, _between(row, sign, base, days, values, slopes, start, end, counts, log)[1])
     if not best < math.inf:
         return math.nan, math.nan
     where, least, reach = math.nan, math.inf, best + _NEARLY * abs(best)
-    for row in range(rows):
-        if days[row] > end:
-            break
-        if _jumps(row, rows, days):
-            here, level = days[row], sign * _counted(values[base + row], counts) if start <= days[row] <= end else math.inf
-        elif days[row + 1] >= start:
-            here, level = _between(row, sign, base, days, values, slopes, start, end, counts, log)
-        else:
-            continue
+    if cut_first:
+        where, least = _between(first - 1, sign, base, days, values, slopes, start, end, counts, log)
+    for row in range(first, last + 1):
+        level = sign * _counted(peek(values, base + row), counts)
         if level < least:
-            where, least = here, level
-        if _jumps(row, rows, days) and least <= reach:
-            break
+            where, least = days[row], level
+        if least <= reach and _jumps(row, rows, days):
+            return where, sign * least
+        if row == last or (_turns(row, sign, base, slopes) and not _jumps(row, rows, days)):
+            if row == last and not cut_last:
+                continue
+            here, level = _between(row, sign, base, days, values, slopes, start, end, counts, log)
+            if level < least:
+                where, least = here, level
     return where, sign * least
 
 
@@ -214,7 +255,8 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, counts):
         step = days[row + 1] - days[row]
         high, low_slope, high_slope = values[base + row + 1], slopes[base + row], slopes[base + row + 1]
         first = max(0.0, (start - days[row]) / step)
-        if _value(first, step, low, low_slope, high, high_slope, counts, True) >= level * (1.0 - 1e-13):
+        here = low if first == 0.0 else _value(first, step, low, low_slope, high, high_slope, counts, True)
+        if here >= level * (1.0 - 1e-13):
             return days[row] + first * step
         if _counted(high, counts) >= level:
             left, right = first, 1.0
@@ -255,7 +297,9 @@ def _integral(column, rows, room, days, values, slopes, start, end, counts, log)
         step = days[row + 1] - days[row]
         low, high, low_slope, high_slope = values[base + row], values[base + row + 1], slopes[base + row], slopes[base + row + 1]
         first, last = max(0.0, (start - days[row]) / step), min(1.0, (end - days[row]) / step)
-        if not log and first == 0.0 and last == 1.0:
+        whole = first == 0.0 and last == 1.0
+        even = not counts or (low >= _ONE_CELL and high >= _ONE_CELL)
+        if whole and (not log or (even and _gentle(step, low, low_slope, high, high_slope))):
             total += step * (0.5 * (low + high) + step * (low_slope - high_slope) / 12.0)
         else:
             total += step * (last - first) * _mean(first, last, step, low, low_slope, high, high_slope, counts, log)

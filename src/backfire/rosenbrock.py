@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from backfire.compiling import LANES, STAGES, compiled
+from backfire.compiling import LANES, STAGES, compiled, peek, wide
 
 STRIDE: Final = STAGES * LANES
 
@@ -26,6 +26,7 @@ _ZERO = np.float32(0.0)
 @compiled()
 def gather_2(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """State of the stage into ``inner``, and Σ C·k into the slot of its slope."""
+    wide()
     for j in range(states):
         at, k = j * LANES, j * STRIDE
         for lane in range(LANES):
@@ -37,6 +38,7 @@ def gather_2(states, state, slopes, inner):  # type: ignore[no-untyped-def]
 @compiled()
 def gather_3(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 3."""
+    wide()
     for j in range(states):
         at, k = j * LANES, j * STRIDE
         for lane in range(LANES):
@@ -49,6 +51,7 @@ def gather_3(states, state, slopes, inner):  # type: ignore[no-untyped-def]
 @compiled()
 def gather_4(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 4."""
+    wide()
     for j in range(states):
         at, k = j * LANES, j * STRIDE
         for lane in range(LANES):
@@ -62,6 +65,7 @@ def gather_4(states, state, slopes, inner):  # type: ignore[no-untyped-def]
 @compiled()
 def gather_5(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 5."""
+    wide()
     for j in range(states):
         at, k = j * LANES, j * STRIDE
         for lane in range(LANES):
@@ -80,6 +84,7 @@ def gather_5(states, state, slopes, inner):  # type: ignore[no-untyped-def]
 @compiled()
 def gather_6(states, state, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 6."""
+    wide()
     for j in range(states):
         at, k = j * LANES, j * STRIDE
         for lane in range(LANES):
@@ -107,6 +112,7 @@ def gather_6(states, state, slopes, inner):  # type: ignore[no-untyped-def]
 @compiled()
 def gather_7(states, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 7."""
+    wide()
     for j in range(states):
         at, k = j * LANES, j * STRIDE
         for lane in range(LANES):
@@ -130,6 +136,7 @@ def gather_7(states, slopes, inner):  # type: ignore[no-untyped-def]
 @compiled()
 def gather_8(states, slopes, inner):  # type: ignore[no-untyped-def]
     """As ``gather_2``, for stage 8."""
+    wide()
     for j in range(states):
         at, k = j * LANES, j * STRIDE
         for lane in range(LANES):
@@ -155,6 +162,7 @@ def gather_8(states, slopes, inner):  # type: ignore[no-untyped-def]
 @compiled()
 def bend(states, slopes, bends):  # type: ignore[no-untyped-def]
     """The three coefficients of the dense output of every state, at ``(3 * j + i) * LANES + l``."""
+    wide()
     for j in range(states):
         k, b = j * STRIDE, 3 * j * LANES
         for lane in range(LANES):
@@ -202,8 +210,8 @@ def bend(states, slopes, bends):  # type: ignore[no-untyped-def]
 def dense(share, j, lane, state, after, bends):  # type: ignore[no-untyped-def]
     """State ``j`` at ``share`` of the last step: (1-θ)·y + θ·(y_new + (1-θ)·(b1 + θ·(b2 + θ·b3)))."""
     rest, at, b = 1.0 - share, j * LANES + lane, 3 * j * LANES + lane
-    curve = bends[b] + share * (bends[b + LANES] + share * bends[b + 2 * LANES])
-    return rest * state[at] + share * (after[at] + rest * curve)
+    curve = peek(bends, b) + share * (peek(bends, b + LANES) + share * peek(bends, b + 2 * LANES))
+    return rest * peek(state, at) + share * (peek(after, at) + rest * curve)
 
 
 @compiled()
@@ -212,6 +220,7 @@ def errors(states, relative, absolute, state, slopes, inner, error):  # type: ig
 
     Errors are divided in single precision: three digits are plenty, and it halves the time.
     """
+    wide()
     for lane in range(LANES):
         error[lane] = _ZERO
     for j in range(states):

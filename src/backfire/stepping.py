@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from backfire.compiling import GAMMA, LANES, compiled
+from backfire.compiling import GAMMA, LANES, compiled, wide
 from backfire.lane_arrays import ACCEPTED, ALERT, CALM, DAY, DUE, EDGE, FACTOR, FROM, LAST, LOW, SPAN, STATES, STEP, TRIED, WAITS
 from backfire.rosenbrock import STRIDE, errors, gather_2, gather_3, gather_4, gather_5, gather_6, gather_7, gather_8
 from backfire.trajectory import Status
 
 _ONE_CELL = 1.0
 _SAFETY = 0.9
-_SMALLEST, _LARGEST = 0.2, 6.0
+_SMALLEST, _LARGEST = 0.2, 8.0
 MOMENT = 1e-9
 """The step, in days, that shows the rates at the start of a piece."""
 _SHORTEST = 1e-14
@@ -40,12 +40,13 @@ def first_step(lane, states, relative, absolute, state, slopes, span):  # type: 
         if not moving < np.inf:
             return np.nan
         fastest = max(fastest, moving)
-    return min(span, 0.05 / fastest) if fastest * span > 0.05 else span
+    return min(span, 0.1 / fastest) if fastest * span > 0.1 else span
 
 
 @compiled()
 def control(relative, states, absolute, amounts, cells, state, inner, error, lanes):  # type: ignore[no-untyped-def]
     """Which lanes accept, the factor of their next step, and which need a closer look; all in vectors."""
+    wide()
     for lane in range(LANES):
         safe = error[lane] if error[lane] > _TINY else _TINY
         quarter = np.sqrt(np.sqrt(safe))
@@ -78,6 +79,7 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
 
     Above zero if any lane needs the dense output.
     """
+    wide()
     curved = 0.0
     for lane in range(LANES):
         day, step, edge = lanes[DAY * LANES + lane], lanes[STEP * LANES + lane], lanes[EDGE * LANES + lane]
@@ -137,6 +139,7 @@ def reject(lane, negative, most_steps, error, lanes):  # type: ignore[no-untyped
 @compiled()
 def attempt(first, stage, task, state, inner, space):  # type: ignore[no-untyped-def]
     """One attempt of every lane."""
+    wide()
     states, constant, factors, slopes = task.sizes[STATES], space.constant, space.factors, space.slopes
     steps = space.lanes[STEP * LANES : (STEP + 1) * LANES]
     first(state, constant, steps, factors, slopes)

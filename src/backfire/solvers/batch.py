@@ -11,6 +11,7 @@ load of the machine.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ from backfire.readings import reader
 from backfire.trajectory import Floats, Status
 
 Wholes = NDArray[np.int64]
+ROOM: Final = 2_048
+"""Rows that every lane has room for; members with more are run once more, with room for all their steps."""
+LINE: Final = 8
+"""Numbers in a line of the cache."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Members:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __getitem__(self, part: slice) -> Members:
+    def __getitem__(self, part: slice | NDArray[np.int64]) -> Members:
         """Some of the members; the table of events stays whole."""
         return replace(
             self, starts=self.starts[part], constants=self.constants[part], days=self.days[part], event_rows=self.event_rows[part]
@@ -90,7 +95,7 @@ def record(kernel: Kernel, members: Members, days: Floats, settings: BatchSettin
     Rows after a failure are NaN; tiny negative amounts are rounding and shown as they are.
     """
     count, width = len(members), len(days)
-    out = np.full((count * width, kernel.states), np.nan)
+    out = np.empty((count * width, kernel.states))
     first, last = np.zeros(count, dtype=np.int64), np.full(count, width, dtype=np.int64)
     records = Records(np.ascontiguousarray(days, dtype=float), first, last, np.arange(count) * width, out)
     ends = _run(kernel, members, settings or BatchSettings(), records, None)
@@ -101,18 +106,36 @@ def read(
     kernel: Kernel, members: Members, watch: Floats, width: int, settings: BatchSettings | None = None
 ) -> tuple[Floats, Ends]:
     """What ``readings.read`` finds in the accepted steps of every member: result rows (m, ``width``), NaN after a failure."""
+    settings = settings or BatchSettings()
     result = np.full((len(members), width), np.nan)
-    ends = _run(kernel, members, settings or BatchSettings(), None, (watch, result))
+    full = _rows_at_most(members, kernel.states, settings)
+    ends = _run(kernel, members, settings, None, (watch, result), min(ROOM, full))
+    again = np.flatnonzero(ends.status == Status.MAX_STEPS)
+    if len(again) and full > ROOM:
+        # rows for the worst case would fill a hundred megabytes: only members that need them get them
+        longer = result[again]
+        late = _run(kernel, members[again], settings, None, (watch[again], longer), full)
+        result[again] = longer
+        ends.status[again], ends.reached[again], ends.steps[again] = late.status, late.reached, late.steps
     return result, ends
 
 
-def _run(
-    kernel: Kernel, members: Members, settings: BatchSettings, records: Records | None, read: tuple[Floats, Floats] | None
-) -> Ends:
-    count, states = len(members), kernel.states
-    # two rows a step, two an event, and some for compartments that die out
+def _rows_at_most(members: Members, states: int, settings: BatchSettings) -> int:
+    """Two rows a step, two an event, and some for compartments that die out."""
     events = int(np.diff(members.event_rows, axis=1).max(initial=0))
-    room = 2 * (settings.most_steps + events + states) + 7 if records is None else 0
+    return 2 * (settings.most_steps + events + states) + 7
+
+
+def _run(
+    kernel: Kernel,
+    members: Members,
+    settings: BatchSettings,
+    records: Records | None,
+    read: tuple[Floats, Floats] | None,
+    room: int = 0,
+) -> Ends:
+    """Either with days to ``records``, or with ``room`` for the rows of a lane, from which ``read`` = (watch, result) is read."""
+    count, states = len(members), kernel.states
     everything = kernel.constants + kernel.fixed
     sizes = np.array(
         [states, kernel.constants, everything, kernel.factors, settings.most_steps, records is None, room, len(kernel.watched)],
@@ -131,25 +154,35 @@ def _run(
     seen = room * len(kernel.watched)
     notes = Notes(np.empty(room * LANES), np.empty(room * LANES * states), np.empty(seen), np.empty(seen), watch, result)
     ended = Ended(np.full(count, Status.NOT_RUN, dtype=np.int8), np.zeros(count), np.zeros(count, dtype=np.int64))
-    module = kernel.module
+    module, space = kernel.module, _space(states, kernel.factors, everything, len(kernel.watched))
     integrator()(
         module.first, module.stage, module.prepare, module.look, reader(), task, given, records, notes, ended,
-        np.zeros(states * LANES), np.zeros(states * LANES), _space(states, kernel.factors, everything), 0, count,
+        _aligned(states * LANES), _aligned(states * LANES), space, 0, count,
     )  # fmt: skip
     return Ends(ended.status, ended.reached, ended.steps)
 
 
-def _space(states: int, factors: int, constants: int) -> Space:
+def _space(states: int, factors: int, constants: int, watched: int) -> Space:
     """Working arrays for one call: a few ten kilobytes."""
     return Space(
-        slopes=np.zeros(states * STAGES * LANES),
-        bends=np.zeros(states * 3 * LANES),
+        slopes=_aligned(states * STAGES * LANES),
+        bends=_aligned(states * 3 * LANES),
         error=np.zeros(LANES, dtype=np.float32),
-        factors=np.zeros(factors * LANES),
-        constant=np.ones(constants * LANES),
+        factors=_aligned(factors * LANES),
+        constant=_aligned(constants * LANES, 1.0),
         own=np.ones(constants),
-        spare=np.zeros(states),
-        moment=np.zeros(LANES),
-        lanes=np.zeros(LANE_NUMBERS * LANES),
+        spare=np.zeros(5 * states),
+        moment=_aligned(LANES),
+        block=_aligned(states * LANES),
+        seen=_aligned(watched * LANES),
+        rates=_aligned(watched * LANES),
+        lanes=_aligned(LANE_NUMBERS * LANES),
         wholes=np.zeros(LANE_WHOLES * LANES, dtype=np.int64),
     )
+
+
+def _aligned(count: int, value: float = 0.0) -> Floats:
+    """A row that begins where a line of the cache begins: vectors then never lie across two lines."""
+    row = np.full(count + LINE, value)
+    skipped = -row.ctypes.data % (8 * LINE) // 8
+    return row[skipped : skipped + count]
