@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire import cli, cli_claims
+from backfire import claim_forms, cli, cli_claims
 from backfire.claim_language import Change, Reading, parse_claim
 from backfire.claim_readings import Renamed, measure, renamed
 from backfire.claim_seeds import ClaimEntry, Seed, SeedFile, Story, load_seeds
@@ -310,8 +310,9 @@ def test_the_command_writes_shares_forms_and_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        cli_claims, "_measured", lambda seeds, scenarios, design, forms, only, advance: _invented(seeds, design, only)
+        cli_claims, "_measured", lambda seeds, scenarios, design, trials, only, advance: _invented(seeds, design, only)
     )
+    monkeypatch.setattr(claim_forms, "Trial", lambda *given, **named: None)
     arguments = ["claims", "wnt16b-stroma", "exosome-metastasis", "--robustness", "64", "--seed", "7", "--out", str(tmp_path)]
     assert cli.main([*arguments, "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

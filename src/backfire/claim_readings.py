@@ -7,7 +7,6 @@ arm of a scenario is run once, for all claims, all changes and all members toget
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from backfire.claim_language import Change, Claim, Reading
-from backfire.cohort import Cohort, run_members
+from backfire.cohort import Cohort, needs_compiling, run_members
+from backfire.cores import usable_cores
 from backfire.errors import UserError, unknown
 from backfire.scenario import Scenario
 from backfire.solvers.reference import Settings
@@ -58,6 +58,11 @@ def watched_by(claims: Iterable[Claim], scenario: Scenario) -> list[str]:
     """The recorded values of a scenario that claims read, sorted."""
     recorded = {*scenario.network.state_names, *scenario.network.observables}
     return sorted({reading.of for claim in claims for reading in claim.readings() if reading.of} & recorded)
+
+
+def has_to_compile(claims: Iterable[Claim], scenario: Scenario) -> bool:
+    """True if the first members of a scenario will wait for the compiler; ``claims`` are all that its kernel serves."""
+    return needs_compiling(scenario, [f"final({name})" for name in watched_by(claims, scenario)])
 
 
 def check_reading(scenario: Scenario, reading: Reading) -> None:
@@ -127,7 +132,7 @@ def _measure_arm(
     start = np.hstack([samples, np.tile(usual, (len(samples), 1))])
     stacked = np.vstack([_with(start, columns, changes) for changes in sets])
     names = [*dict.fromkeys(reading.outcome for reading in readings if not reading.of), *summaries]
-    cohort = run(scenario, columns, stacked, [arm], names, settings, threads=os.cpu_count() or 1)
+    cohort = run(scenario, columns, stacked, [arm], names, settings, threads=usable_cores())
     solved = np.isin(cohort.status[:, 0], GOOD)
     missing = [name for name in names if name not in cohort.values[arm]]
     if missing:
