@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,13 @@ def test_a_worker_that_dies_is_told_and_nobody_waits_for_it() -> None:
         other_forms([small()], chosen=CHOSEN, loaded=LOADED, run=die, executor=executor)
 
 
+def test_an_executor_that_was_shut_down_is_told() -> None:
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(BackendLostError, match="takes no more work"):
+        tried(executor)
+
+
 def test_what_cannot_travel_is_told_before_anything_starts() -> None:
     with pytest.raises(UserError, match="functions and classes of a module"), crew(1) as executor:
         Trial([small()], chosen=CHOSEN, loaded=LOADED, run=lambda *_: die(), executor=executor)
@@ -170,5 +177,5 @@ def test_a_script_that_its_own_workers_import_is_told_what_it_needs(tmp_path: Pa
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
-    assert "BackendLostError: the worker processes that try other forms of the equations are gone" in done.stderr
+    assert "BackendLostError: a worker process ended abruptly" in done.stderr
     assert 'if __name__ == "__main__":' in done.stderr

@@ -317,7 +317,7 @@ class Trial:
                 try:
                     self.begun[name, form] = executor.submit(_under, self.scenarios[name], pairs, form, self.run)
                 except RuntimeError as error:  # shut down, or broken: BrokenExecutor is one
-                    raise _lost(echo(error)) from None
+                    raise _lost(error, f"{name}: {form.label}") from None
 
     def found(self, progress: Callable[[str], None] | None = None) -> dict[str, list[Formed]]:
         """What the claims came to, by id, forms in their order; ``progress`` is called with each form."""
@@ -349,13 +349,16 @@ def _answer(future: Future[dict[str, Formed]], what: str) -> dict[str, Formed]:
     try:
         return future.result()
     except (BrokenExecutor, CancelledError) as error:
-        raise _lost(f"{what}: {echo(error) if str(error) else type(error).__name__}") from None
+        raise _lost(error, what) from None
 
 
-def _lost(why: str) -> BackendLostError:
+def _lost(error: BaseException, what: str) -> BackendLostError:
+    """How a task was lost, in words that help."""
+    if not isinstance(error, BrokenExecutor):
+        return BackendLostError(f"the executor takes no more work or dropped it ({what}): {echo(error)}")
     return BackendLostError(
-        f"the worker processes that try other forms of the equations are gone ({why}). Were they killed, or out of memory? A "
-        'script of yours needs `if __name__ == "__main__":`; --workers 0 does without them'
+        f"a worker process ended abruptly, and with it other forms of the equations ({what}). Was it killed, or out of memory? "
+        'A script of yours needs `if __name__ == "__main__":`; --workers 0 does without worker processes'
     )
 
 
