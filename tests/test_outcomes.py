@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfire.errors import UserError
-from backfire.outcomes import Outcome, Rules, Watch, course_starts, outcomes
+from backfire.outcomes import Course, Outcome, Rules, Watch, course_starts, outcomes
+from backfire.scenario import load
 from backfire.schedule import Dose
+from backfire.simulation import simulate, watch
 from backfire.trajectory import Floats, Status, Trajectory
 
 INTERPOLATED = 1e-8
@@ -312,3 +314,41 @@ def test_the_nearest_column_is_named() -> None:
     for ask in (lambda: trajectory["burdne"], lambda: trajectory.unit("burdne")):
         with pytest.raises(UserError, match="did you mean `burden`"):
             ask()
+
+
+def test_asking_for_one_outcome_gives_the_same_number_as_asking_for_all() -> None:
+    scenario = load("exosome-metastasis")
+    result = simulate(scenario, ["combination", "surgery_only"])
+    compared = 0
+    for arm, trajectory in result.trajectories.items():
+        every = outcomes(trajectory, watch(scenario, arm))
+        for name, item in every.items():
+            (alone,) = [found for found in outcomes(trajectory, watch(scenario, arm), [name]).values() if found.name == name]
+            assert repr(alone) == repr(item)
+            assert repr(result.outcome(arm, name)) == repr(item)
+            compared += 1
+        assert outcomes(trajectory, watch(scenario, arm), ["nothing"]) == {}
+    assert compared > 30
+    assert result.outcome("combination", "nothing") is None
+
+
+@given(st.lists(st.floats(0, 100), min_size=3, max_size=12), st.integers(0, 12), st.integers(1, 12), st.booleans())
+def test_pieces_that_are_not_searched_could_not_have_held_the_minimum(
+    levels: list[float], first: int, width: int, logarithmic: bool
+) -> None:
+    # many pieces as under many doses, each a wave on its own level; some levels equal, so that the first one counts
+    times, values = [], []
+    for index, level in enumerate([*levels, levels[0]]):
+        own = np.linspace(index, math.nextafter(index + 1, 0), 9)
+        times.append(own)
+        values.append(1 + level + np.sin(7 * own + level))
+    joined = np.concatenate(times)
+    course = Course(recorded(joined, burden=np.concatenate(values)), np.concatenate(values), logarithmic)
+    start, end = float(first), float(first + width) - 0.3
+    every = [item for index in range(len(course.pieces)) if (item := course._lowest(index, start, end)) is not None]
+    found = course.minimum(start, end)
+    if not every:
+        assert math.isnan(found[1])
+        return
+    least = min(value for _, value in every)
+    assert found == next(item for item in every if item[1] <= least + 1e-5 * abs(least))

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire import cli, cli_claims
+from backfire import claim_forms, claim_readings, cli, cli_claims, cohort
 from backfire.claim_language import Change, Reading, parse_claim
 from backfire.claim_readings import Renamed, measure, renamed
 from backfire.claim_seeds import ClaimEntry, Seed, SeedFile, Story, load_seeds
@@ -284,6 +284,39 @@ def test_each_arm_runs_once_for_all_claims_and_changes(small: Scenario) -> None:
     assert [found[reading].value.tolist() for reading in readings] == [[0.1, 0.3], [0.2, 0.6], [0.1, 0.3], [0.2, 0.2]]
 
 
+def test_what_is_said_to_be_compiled_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (seed,) = load_seeds(["wnt16b-stroma"])
+    scenario = load("wnt16b-stroma")
+    ran: set[tuple[str, ...]] = set()
+    asked: list[tuple[str, ...]] = []
+
+    def run(*given: Any, threads: int) -> Cohort:
+        ran.add(cohort._plan(given[0], given[4]).watched)
+        return fake(lambda fields, arm, name: np.ones(1))(*given, threads=threads)
+
+    def needs(scenario: Scenario, outcomes: Sequence[str]) -> bool:
+        asked.append(cohort._plan(scenario, outcomes).watched)
+        return scenario.name == "wnt16b-stroma"
+
+    monkeypatch.setattr(claim_readings, "needs_compiling", needs)
+    wanted = [name for name in seed.claims if seed.scenario_of(name) == "wnt16b-stroma"]
+    robustness([seed], Design(2), wanted, {"wnt16b-stroma": scenario}, run)
+    assert claim_readings.has_to_compile([claim for each in load_seeds() for _, claim in each.claims.values()], scenario)
+    assert ran == {*asked}
+
+
+def test_only_what_will_be_compiled_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    scenarios = {name: load(name) for name in ("wnt16b-stroma", "control-no-stroma", "hibernation-rigi")}
+    waiting = {"wnt16b-stroma", "hibernation-rigi"}
+    monkeypatch.setattr(claim_readings, "needs_compiling", lambda scenario, _: scenario.name in waiting)
+    cli_claims._say_what_compiles(scenarios)
+    said = capsys.readouterr().err
+    assert "compiling wnt16b-stroma, hibernation-rigi for this machine, once" in said
+    waiting.clear()
+    cli_claims._say_what_compiles(scenarios)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("reading", "hint"),
     [
@@ -310,8 +343,9 @@ def test_the_command_writes_shares_forms_and_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        cli_claims, "_measured", lambda seeds, scenarios, design, forms, only, advance: _invented(seeds, design, only)
+        cli_claims, "_measured", lambda seeds, scenarios, design, trials, only, advance: _invented(seeds, design, only)
     )
+    monkeypatch.setattr(claim_forms, "Trial", lambda *given, **named: None)
     arguments = ["claims", "wnt16b-stroma", "exosome-metastasis", "--robustness", "64", "--seed", "7", "--out", str(tmp_path)]
     assert cli.main([*arguments, "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -369,3 +403,19 @@ def test_a_must_have_that_holds_in_less_than_half_of_the_box_says_why(seed: Seed
         if identifier.startswith("M"):
             reason = seed.claims[identifier][0].fragile
             assert bool(reason) == (item.share < 0.5), (identifier, item.share, reason)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", load_seeds(), ids=lambda seed: seed.name)
+def test_a_part_of_a_claim_that_is_said_to_hold_alone_does(seed: Seed) -> None:
+    parts = {}
+    for identifier, (entry, _) in seed.claims.items():
+        if "judged alone, holds in every sample" in entry.fragile:
+            for letter, check in zip("xyz", entry.check.split(" and "), strict=False):
+                part = entry.model_copy(update={"id": f"{identifier}{letter}", "check": check})
+                parts[part.id] = (part, parse_claim(check))
+    found = robustness([Seed(seed.name, seed.file, parts)], Design(1024))
+    for identifier in {part[:-1] for part in parts}:
+        shares = [item.share for name, item in found.items() if name[:-1] == identifier]
+        assert len(shares) == 2
+        assert min(shares) < 0.5 < max(shares) == 1.0, (identifier, shares)

@@ -18,18 +18,21 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 import numpy as np
 
+from backfire.claim_language import Claim
 from backfire.claim_readings import Renamed, Runner, check_reading, measure, renamed, watched_by
 from backfire.claim_seeds import Seed, load_seeds
 from backfire.claims import Board
 from backfire.cohort import run_members
 from backfire.documents import Document
-from backfire.errors import UserError
+from backfire.errors import BackendLostError, UserError, echo
 from backfire.expressions import parse
 from backfire.parts import Mechanism
 from backfire.responses import STEEPNESS, ResponseForm
@@ -201,11 +204,11 @@ def _response(scenario: Scenario, choice: str) -> Scenario:
     for half in halves if choice == "linear" else ():
         dose = _first_amount(scenario, half.removesuffix("_half"))
         if dose > 0:
-            values[half] = dose / _answer(scenario, half, dose)
+            values[half] = dose / _response_to(scenario, half, dose)
     return _edited(scenario, changed, "response", choice, values, gone)
 
 
-def _answer(scenario: Scenario, half: str, dose: float) -> float:
+def _response_to(scenario: Scenario, half: str, dose: float) -> float:
     """The host's answer to an exposure, between 0 and 1, in the form that the scenario has."""
     exponent = scenario.values.get(half.replace("_half", "_hill"), float(STEEPNESS))
     return float(dose**exponent / (scenario.values[half] ** exponent + dose**exponent))
@@ -263,31 +266,106 @@ def other_forms(
     loaded: Mapping[str, Scenario] | None = None,
     run: Runner = run_members,
     progress: Callable[[str], None] | None = None,
+    executor: Executor | None = None,
 ) -> dict[str, list[Formed]]:
     """Every claim (or those in ``only``) at default parameters under every form, by id.
 
     ``loaded`` gives scenarios by name in place of the shipped ones. A form whose equations cannot be solved gives the
-    verdict *error*.
+    verdict *error*. ``executor`` is any executor of ``concurrent.futures`` for what the slow reference solver does; the
+    numbers do not depend on it. Raises BackendLostError when it loses what it was given.
     """
-    wanted = set(only) if only is not None else {identifier for seed in seeds for identifier in seed.claims}
-    by_scenario: dict[str, list[tuple[Seed, str]]] = {}
-    for seed in seeds:
-        for identifier in seed.claims:
-            if identifier in wanted:
-                by_scenario.setdefault(seed.scenario_of(identifier), []).append((seed, identifier))
-    found: dict[str, list[Formed]] = {identifier: [] for pairs in by_scenario.values() for _, identifier in pairs}
-    for name, pairs in by_scenario.items():
-        scenario = (loaded or {}).get(name) or load(name)
-        for form in chosen:
+    return Trial(seeds, only, chosen, loaded, run, executor).found(progress)
+
+
+class Trial:
+    """Claims under other forms, under way: an executor starts at once, what is left is done by ``found``.
+
+    Arguments as for ``other_forms``.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[Seed],
+        only: Iterable[str] | None = None,
+        chosen: Sequence[Form] = FORMS,
+        loaded: Mapping[str, Scenario] | None = None,
+        run: Runner = run_members,
+        executor: Executor | None = None,
+    ) -> None:
+        wanted = set(only) if only is not None else {identifier for seed in seeds for identifier in seed.claims}
+        self.pairs: dict[str, list[tuple[Seed, str]]] = {}
+        for seed in seeds:
+            for identifier in (name for name in seed.claims if name in wanted):
+                self.pairs.setdefault(seed.scenario_of(identifier), []).append((seed, identifier))
+        self.scenarios = {name: (loaded or {}).get(name) or load(name) for name in self.pairs}
+        self.chosen, self.run = chosen, run
+        self.begun: dict[tuple[str, Form], Future[dict[str, Formed]]] = {}
+        if executor is not None:
+            self._begin(executor)
+
+    def _begin(self, executor: Executor) -> None:
+        """Submit what takes long. What is compiled is left to this process, which has the machine code at hand."""
+        if isinstance(executor, ProcessPoolExecutor):
+            try:
+                pickle.dumps((list(self.scenarios.values()), self.run))
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise UserError(
+                    f"cannot be sent to worker processes: {echo(error)}; use functions and classes of a module"
+                ) from None
+        for name, pairs in self.pairs.items():
+            for form in (form for form in self.chosen if by_reference(form)):
+                try:
+                    self.begun[name, form] = executor.submit(_under, self.scenarios[name], pairs, form, self.run)
+                except RuntimeError as error:  # shut down, or broken: BrokenExecutor is one
+                    raise _lost(error, f"{name}: {form.label}") from None
+
+    def found(self, progress: Callable[[str], None] | None = None) -> dict[str, list[Formed]]:
+        """What the claims came to, by id, forms in their order; ``progress`` is called with each form."""
+        found: dict[str, list[Formed]] = {identifier: [] for pairs in self.pairs.values() for _, identifier in pairs}
+        here = [(name, form) for name in self.pairs for form in self.chosen if (name, form) not in self.begun]
+        every = [claim for seed in load_seeds() for _, claim in seed.claims.values()]
+        made: dict[tuple[str, Form], dict[str, Formed]] = {}
+        for name, form in [*here, *self.begun]:
             if progress is not None:
                 progress(f"{name}: {form.label}")
-            for identifier, item in _under(scenario, pairs, form, run).items():
-                found[identifier].append(item)
-    return found
+            if (name, form) in self.begun:
+                made[name, form] = _answer(self.begun[name, form], f"{name}: {form.label}")
+            else:
+                made[name, form] = _under(self.scenarios[name], self.pairs[name], form, self.run, every)
+        for name in self.pairs:
+            for form in self.chosen:
+                for identifier, item in made[name, form].items():
+                    found[identifier].append(item)
+        return found
 
 
-def _under(scenario: Scenario, pairs: Sequence[tuple[Seed, str]], form: Form, run: Runner) -> dict[str, Formed]:
-    """The claims of one scenario under one form."""
+def by_reference(form: Form) -> bool:
+    """True if a form goes to the reference solver: to compile its equations for one member would not pay."""
+    return form.kind in ("growth", "response", "kill") or form.choice in SOLVERS
+
+
+def _answer(future: Future[dict[str, Formed]], what: str) -> dict[str, Formed]:
+    """What an executor found; raises BackendLostError if it is gone."""
+    try:
+        return future.result()
+    except (BrokenExecutor, CancelledError) as error:
+        raise _lost(error, what) from None
+
+
+def _lost(error: BaseException, what: str) -> BackendLostError:
+    """How a task was lost, in words that help."""
+    if not isinstance(error, BrokenExecutor):
+        return BackendLostError(f"the executor takes no more work or dropped it ({what}): {echo(error)}")
+    return BackendLostError(
+        f"a worker process ended abruptly, and with it other forms of the equations ({what}). Was it killed, or out of memory? "
+        'A script of yours needs `if __name__ == "__main__":`; --workers 0 does without worker processes'
+    )
+
+
+def _under(
+    scenario: Scenario, pairs: Sequence[tuple[Seed, str]], form: Form, run: Runner, every: Iterable[Claim] = ()
+) -> dict[str, Formed]:
+    """The claims of one scenario under one form; ``every`` are the claims that a kernel serves, if one is used."""
     if form.choice in SOLVERS:
         board = Board(settings=SOLVERS[form.choice], loaded={scenario.name: scenario}, resolved=SAMPLED)
         findings = {identifier: board.finding(seed, identifier) for seed, identifier in pairs}
@@ -311,10 +389,8 @@ def _under(scenario: Scenario, pairs: Sequence[tuple[Seed, str]], form: Form, ru
         else:
             asked[identifier] = (claim, words)
     readings = [reading for _, words in asked.values() for reading in words.values()]
-    # a law that is not the scenario's own makes other equations: to compile them for one member would not pay
-    settings = LAWFUL if form.kind in ("growth", "response", "kill") else None
-    watched = watched_by((claim for seed in load_seeds() for _, claim in seed.claims.values()), other)
-    measured = measure(other, readings, [], np.empty((1, 0)), settings, run, watched=watched if settings is None else ())
+    settings = LAWFUL if by_reference(form) else None
+    measured = measure(other, readings, [], np.empty((1, 0)), settings, run, watched=watched_by(every, other))
     for identifier, (claim, words) in asked.items():
         judged = judge(claim, {reading: measured[word] for reading, word in words.items()}, SAMPLED)
         made[identifier] = Formed(form, judged.verdict(), float(judged.margins[0]))

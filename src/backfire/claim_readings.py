@@ -7,7 +7,6 @@ arm of a scenario is run once, for all claims, all changes and all members toget
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from backfire.claim_language import Change, Claim, Reading
-from backfire.cohort import Cohort, run_members
+from backfire.cohort import Cohort, needs_compiling, run_members
+from backfire.cores import usable_cores
 from backfire.errors import UserError, unknown
 from backfire.scenario import Scenario
 from backfire.solvers.reference import Settings
@@ -60,6 +60,11 @@ def watched_by(claims: Iterable[Claim], scenario: Scenario) -> list[str]:
     return sorted({reading.of for claim in claims for reading in claim.readings() if reading.of} & recorded)
 
 
+def has_to_compile(claims: Iterable[Claim], scenario: Scenario) -> bool:
+    """True if the first members of a scenario will wait for the compiler; ``claims`` are all that its kernel serves."""
+    return needs_compiling(scenario, [f"final({name})" for name in watched_by(claims, scenario)])
+
+
 def check_reading(scenario: Scenario, reading: Reading) -> None:
     """Raise UserError, naming the nearest, for a name that the scenario does not have."""
     if reading.arm not in scenario.arms:
@@ -67,8 +72,7 @@ def check_reading(scenario: Scenario, reading: Reading) -> None:
     for change in reading.changes:
         if change.name not in scenario.values and (change.how == "*" or change.name not in scenario.switches):
             raise UserError(unknown("parameter or influence", change.name, [*scenario.values, *scenario.switches]))
-    recorded = [*scenario.network.state_names, *scenario.network.observables]
-    if reading.of and reading.of not in recorded:
+    if reading.of and reading.of not in (recorded := [*scenario.network.state_names, *scenario.network.observables]):
         raise UserError(unknown("recorded value", reading.of, recorded))
 
 
@@ -99,7 +103,14 @@ def measure(
         if progress is not None:
             progress(f"{scenario.name}: {arm}")
         of_arm = [reading for reading in wanted if reading.arm == arm]
-        found |= _measure_arm(scenario, arm, of_arm, listed, fields, samples, settings, run)
+        if settings is None:
+            found |= _measure_arm(scenario, arm, of_arm, listed, fields, samples, None, run)
+            continue
+        # the reference solver runs member by member and takes as long to read as to solve: each is read for its own sake
+        for changes in dict.fromkeys(reading.changes for reading in of_arm):
+            own = [reading for reading in of_arm if reading.changes == changes]
+            asked = [f"{reading.outcome}({reading.of})" for reading in own if reading.of]
+            found |= _measure_arm(scenario, arm, own, [*dict.fromkeys(asked)], fields, samples, settings, run)
     return found
 
 
@@ -121,7 +132,7 @@ def _measure_arm(
     start = np.hstack([samples, np.tile(usual, (len(samples), 1))])
     stacked = np.vstack([_with(start, columns, changes) for changes in sets])
     names = [*dict.fromkeys(reading.outcome for reading in readings if not reading.of), *summaries]
-    cohort = run(scenario, columns, stacked, [arm], names, settings, threads=os.cpu_count() or 1)
+    cohort = run(scenario, columns, stacked, [arm], names, settings, threads=usable_cores())
     solved = np.isin(cohort.status[:, 0], GOOD)
     missing = [name for name in names if name not in cohort.values[arm]]
     if missing:

@@ -93,10 +93,9 @@ class Board:
         if reading.of:
             values, start = trajectory[reading.of], watch(result.scenario, reading.arm).start
             return _Read(math.nan if problem else summary(trajectory, values, start, reading.outcome), True, problem)
-        found = result.outcomes[reading.arm]
-        if reading.outcome not in found:
-            raise UserError(unknown("outcome", reading.outcome, [*found, *SUMMARIES]))
-        item = found[reading.outcome]
+        item = result.outcome(reading.arm, reading.outcome)
+        if item is None:
+            raise UserError(unknown("outcome", reading.outcome, [*result.outcomes[reading.arm], *SUMMARIES]))
         return _Read(item.value, item.observed, problem)
 
     def result(self, name: str, arm: str, changes: tuple[Change, ...] = ()) -> Result:

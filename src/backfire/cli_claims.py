@@ -13,10 +13,12 @@ from backfire.terminal import print_table, progress, say, write_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from backfire.claim_board import Report
-    from backfire.claim_forms import Formed
+    from backfire.claim_forms import Formed, Trial
     from backfire.claim_seeds import Seed
+    from backfire.claims import Finding
     from backfire.robustness import Design, Robustness
     from backfire.scenario import Scenario
 
@@ -48,6 +50,9 @@ def claims(
     forms: Annotated[
         bool | None, typer.Option("--forms/--no-forms", help="also other forms of the equations (as --robustness does)")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="worker processes for other forms; all cores if left out, 0 for none", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for claims.csv, claims.json and claims.png")] = None,
     form: Annotated[
         BoardFormat, typer.Option("--format", help="how to print; markdown: the table of the articles")
@@ -66,9 +71,9 @@ def claims(
     if explain_id is not None:
         find_claim(seeds, explain_id)
         plan = design or Design(EXPLAINED, seed, Box(box))
-        write_line(boards.explain_claim(_board(seeds, plan, forms is not False, [explain_id]), explain_id))
+        write_line(boards.explain_claim(_board(seeds, plan, forms is not False, workers, [explain_id]), explain_id))
         return
-    known = _board(seeds, design, (design is not None) if forms is None else forms)
+    known = _board(seeds, design, (design is not None) if forms is None else forms, workers)
     _print(known, form)
     if out is not None:
         _write(known, out)
@@ -76,49 +81,86 @@ def claims(
         raise typer.Exit(1)
 
 
-def _board(seeds: Sequence[Seed], design: Design | None, forms: bool, only: Sequence[str] | None = None) -> Report:
+def _board(
+    seeds: Sequence[Seed], design: Design | None, forms: bool, workers: int | None = None, only: Sequence[str] | None = None
+) -> Report:
     """The board with as much of its firmness as asked for; claims that cannot be evaluated are not sampled."""
     from backfire.claim_board import Report
+    from backfire.claim_crew import crew
     from backfire.claim_forms import FORMS
-    from backfire.claims import Board
     from backfire.scenario import load
+
+    wanted = {seed.name: [name for name in seed.claims if only is None or name in only] for seed in seeds}
+    asked = list(dict.fromkeys(seed.scenario_of(name) for seed in seeds for name in wanted[seed.name]))
+    scenarios = {name: load(name) for name in asked}
+    if design is not None or forms:
+        _say_what_compiles(scenarios)
+    arms = sum(len(scenario.arms) for scenario in scenarios.values())
+    claims = sum(len(names) for names in wanted.values())
+    steps = claims + (arms if design else 0) + (len(FORMS) * len(scenarios) if forms else 0)
+    with progress(steps) as advance, crew(workers if forms else 0) as executor:
+        findings, trials = _tried(seeds, wanted, scenarios, forms, executor, advance)
+        firm, other = _measured(seeds, scenarios, design, trials, _possible(findings), advance)
+    return Report(seeds, findings, design, firm, other, {name: scenario.hash for name, scenario in scenarios.items()})
+
+
+def _say_what_compiles(scenarios: Mapping[str, Scenario]) -> None:
+    """Name the scenarios that make this machine wait for the compiler."""
+    from backfire.claim_readings import has_to_compile
+    from backfire.claim_seeds import load_seeds
+
+    every = [claim for seed in load_seeds() for _, claim in seed.claims.values()]
+    if names := [name for name, scenario in scenarios.items() if has_to_compile(every, scenario)]:
+        say(f"compiling {', '.join(names)} for this machine, once: some ten seconds each")
+
+
+def _tried(
+    seeds: Sequence[Seed],
+    wanted: Mapping[str, Sequence[str]],
+    scenarios: Mapping[str, Scenario],
+    forms: bool,
+    executor: Executor | None,
+    advance: Callable[[str], None] | None,
+) -> tuple[list[Finding], list[Trial]]:
+    """The findings at default parameters, and other forms under way: those of an article begin when its claims are known."""
+    from backfire.claim_forms import Trial
+    from backfire.claims import Board
+
+    evaluation = Board(loaded=scenarios)
+    findings: list[Finding] = []
+    trials = []
+    for seed in seeds:
+        own = []
+        for name in wanted[seed.name]:
+            own.append(evaluation.finding(seed, name))
+            if advance is not None:
+                advance(name)
+        findings += own
+        if forms:
+            trials.append(Trial([seed], _possible(own), loaded=scenarios, executor=executor))
+    return findings, trials
+
+
+def _possible(findings: Sequence[Finding]) -> list[str]:
+    """The claims that can be evaluated at all."""
     from backfire.verdicts import Verdict
 
-    wanted = [name for seed in seeds for name in seed.claims if only is None or name in only]
-    if design is not None:
-        say("models that this machine has not seen are compiled once, some seconds each")
-    scenarios = {
-        name: load(name) for name in dict.fromkeys(s.scenario_of(claim) for s in seeds for claim in s.claims if claim in wanted)
-    }
-    arms = sum(len(scenario.arms) for scenario in scenarios.values())
-    steps = len(wanted) + (arms if design else 0) + (len(FORMS) * len(scenarios) if forms else 0)
-    evaluation = Board(loaded=scenarios)
-    findings = []
-    with progress(steps) as advance:
-        for seed in seeds:
-            for name in (name for name in seed.claims if name in wanted):
-                findings.append(evaluation.finding(seed, name))
-                if advance is not None:
-                    advance(name)
-        possible = [item.claim.id for item in findings if item.verdict is not Verdict.ERROR]
-        firm, other = _measured(seeds, scenarios, design, forms, possible, advance)
-    return Report(seeds, findings, design, firm, other, {name: scenario.hash for name, scenario in scenarios.items()})
+    return [item.claim.id for item in findings if item.verdict is not Verdict.ERROR]
 
 
 def _measured(
     seeds: Sequence[Seed],
     scenarios: Mapping[str, Scenario],
     design: Design | None,
-    forms: bool,
+    trials: Sequence[Trial],
     only: Sequence[str],
     advance: Callable[[str], None] | None,
 ) -> tuple[dict[str, Robustness], dict[str, list[Formed]]]:
     """Shares of the box and verdicts under other forms, by id, as far as asked for."""
-    from backfire.claim_forms import FORMS, other_forms
     from backfire.robustness import robustness
 
     firm = robustness(seeds, design, only, scenarios, progress=advance) if design else {}
-    return firm, other_forms(seeds, only, FORMS, scenarios, progress=advance) if forms else {}
+    return firm, {name: formed for trial in trials for name, formed in trial.found(advance).items()}
 
 
 def _print(known: Report, form: BoardFormat) -> None:

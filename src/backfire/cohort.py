@@ -364,5 +364,5 @@ def _read(result: Result, arm: str, name: str) -> tuple[float, bool]:
     if match:
         trajectory = result.trajectories[arm]
         return summary(trajectory, trajectory[match[2]], watch(result.scenario, arm).start, match[1]), True
-    item = result.outcomes[arm].get(name)
+    item = result.outcome(arm, name)
     return (math.nan, False) if item is None else (item.value, item.observed)

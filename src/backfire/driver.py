@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from backfire import store
 from backfire.chunks import SCHEMA, Layout, Receipt, write_chunk, write_whole
+from backfire.cores import usable_cores
 from backfire.designs import Design
 from backfire.errors import BackendLostError, RefusedError, StorageError, UserError, echo
 from backfire.executors import Borrowed, Crew, Failed, Here, Job, Piece, Processes, Runner, WorkerDied
@@ -346,7 +347,7 @@ def interruptible() -> Iterator[None]:
 
 def crew_for(workers: int | None, executor: Executor | None, members: int) -> Callable[[Job], Crew]:
     """The crew asked for: an executor of the caller's, this process (0 workers), or so many processes of our own."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     count = cores if workers is None else workers
     if count < 0:
         raise UserError(f"--workers is 0 for this process, else a number of processes; got {count}")

@@ -8,9 +8,10 @@ extrema and crossings are its exact roots, never grid look-ups.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from backfire.trajectory import Floats, Trajectory
 ONE_CELL = 1.0
 NEARLY = 1e-5
 """Peaks and troughs that agree within this share count as equal; the first one gives the day."""
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,22 @@ class Course:
     def __init__(self, trajectory: Trajectory, values: Floats, logarithmic: bool, counted: bool = False) -> None:
         self.counted = counted
         self.pieces: list[tuple[Floats, Floats, bool]] = []
+        self._made: dict[int, BSpline | None] = {}
         for piece in trajectory.pieces:
             times, part = trajectory.times[piece], values[piece]
             log = logarithmic and bool((part > 0).all())
             self.pieces.append((times, np.log(part) if log else part, log))
 
-    @cached_property
-    def splines(self) -> list[BSpline | None]:
-        """One spline per piece; None where a piece is a single row or not finite."""
-        made: list[BSpline | None] = []
-        for times, values, _ in self.pieces:
+    def _spline(self, index: int) -> BSpline | None:
+        """The spline of a piece, made on first use; None where the piece is a single row or not finite."""
+        if index not in self._made:
+            times, values, _ = self.pieces[index]
             if len(times) < 2 or not np.isfinite(values).all():
-                made.append(None)
-                continue
-            degree = 1 if self.counted and (values == 0).any() else 5 if len(times) > 5 else 3 if len(times) > 3 else 1
-            made.append(make_interp_spline(times, values, k=degree))
-        return made
+                self._made[index] = None
+            else:
+                degree = 1 if self.counted and (values == 0).any() else 5 if len(times) > 5 else 3 if len(times) > 3 else 1
+                self._made[index] = make_interp_spline(times, values, k=degree)
+        return self._made[index]
 
     def minimum(self, start: float, end: float) -> tuple[float, float]:
         """(day, value) of the smallest value in [start, end]; NaN if there is no row there.
@@ -112,16 +114,42 @@ class Course:
         """
         if start > end:
             return math.nan, math.nan
-        found = [self._lowest(index, start, end) for index in range(len(self.pieces))]
+        found = [self._lowest(index, start, end) for index in self._candidates(start, end)]
         finite = [candidate for candidate in found if candidate is not None and math.isfinite(candidate[1])]
         if not finite:
             return math.nan, math.nan
         best = min(value for _, value in finite)
         return next(item for item in finite if item[1] <= best + NEARLY * abs(best))
 
+    def _candidates(self, start: float, end: float) -> list[int]:
+        """The pieces that can hold the smallest value of [start, end], or one that counts as equal to it.
+
+        A spline stays above the smallest of its coefficients, so a piece whose coefficients all lie above the lowest row
+        of another need not be searched: arms with a hundred doses have a hundred pieces.
+        """
+        inside = [index for index, (times, _, _) in enumerate(self.pieces) if times[-1] >= start and times[0] <= end]
+        rows = []
+        for index in inside:
+            times, values, log = self.pieces[index]
+            levels = values[(times >= start) & (times <= end)]
+            levels = levels[np.isfinite(levels)]
+            rows += [math.exp(levels.min()) if log else float(levels.min())] if len(levels) else []
+        if not rows:
+            return inside
+        enough = min(rows) + NEARLY * abs(min(rows))
+        return [index for index in inside if not self._floor(index) > enough]
+
+    def _floor(self, index: int) -> float:
+        """No value of a piece lies below this; NaN where a piece has no spline."""
+        spline, log = self._spline(index), self.pieces[index][2]
+        if spline is None:
+            return math.nan
+        low = float(spline.c.min()) - 1e-12 * float(np.abs(spline.c).max())  # rounding, of the spline and of exp
+        return math.exp(low) if log else low
+
     def _lowest(self, index: int, start: float, end: float) -> tuple[float, float] | None:
         """The smallest value of one piece within [start, end]."""
-        (times, values, log), spline = self.pieces[index], self.splines[index]
+        (times, values, log), spline = self.pieces[index], self._spline(index)
         inside = (times >= start) & (times <= end)
         days, levels = [float(day) for day in times[inside]], [float(level) for level in values[inside]]
         if spline is not None:
@@ -136,9 +164,10 @@ class Course:
 
     def rises_to(self, level: float, start: float, end: float) -> float:
         """First day in [start, end] with a value ≥ ``level``; NaN if it never comes."""
-        for (times, values, log), spline in zip(self.pieces, self.splines, strict=True):
+        for index, (times, values, log) in enumerate(self.pieces):
             if times[-1] < start or times[0] > end:
                 continue
+            spline = self._spline(index)
             target = math.log(level) if log else level
             first = max(start, float(times[0]))
             here = float(spline(first)) if spline is not None else float(values[0])
@@ -155,8 +184,9 @@ class Course:
 
     def at(self, day: float) -> float:
         """The value at ``day``; at the day of an event, the value after it."""
-        for (times, values, log), spline in zip(reversed(self.pieces), reversed(self.splines), strict=True):
+        for index, (times, values, log) in reversed([*enumerate(self.pieces)]):
             if times[0] <= day:
+                spline = self._spline(index)
                 level = float(values[0]) if len(times) == 1 else math.nan if spline is None else float(spline(day))
                 return math.exp(level) if log else level
         return math.nan
@@ -164,10 +194,11 @@ class Course:
     def area(self, start: float, end: float) -> float:
         """Integral over [start, end]; exact for the spline of a plain course, six-point Gauss-Legendre for logarithms."""
         total = 0.0
-        for (times, _, log), spline in zip(self.pieces, self.splines, strict=True):
+        for index, (times, _, log) in enumerate(self.pieces):
             low, high = max(start, float(times[0])), min(end, float(times[-1]))
             if low >= high:
                 continue
+            spline = self._spline(index)
             if spline is None:
                 return math.nan
             total += _gauss(spline, times, low, high) if log else float(spline.integrate(low, high))
@@ -178,9 +209,8 @@ def _gauss(spline: BSpline, times: Floats, low: float, high: float) -> float:
     """Integral of exp(spline) over [low, high], row interval by row interval."""
     edges = np.array([low, *times[(times > low) & (times < high)], high])
     half = np.diff(edges)[:, None] / 2
-    nodes, weights = np.polynomial.legendre.leggauss(6)
-    days = edges[:-1, None] + half * (1 + nodes)
-    return float(np.sum(half * weights * np.exp(spline(days))))
+    days = edges[:-1, None] + half * (1 + _NODES)
+    return float(np.sum(half * _WEIGHTS * np.exp(spline(days))))
 
 
 def _flat(spline: BSpline, values: Floats, times: Floats, inside: NDArray[np.bool_]) -> list[float]:
@@ -219,11 +249,15 @@ def summary(trajectory: Trajectory, values: Floats, start: float, kind: str) -> 
     raise UserError(f"`{kind}` is not one of peak, lowest, final, mean, area")
 
 
-def outcomes(trajectory: Trajectory, watch: Watch) -> dict[str, Outcome]:
-    """All outcomes of one arm by name. An arm that did not end well gives NaN for every number."""
-    found = [*_burden(trajectory, watch), *_courses(trajectory, watch), *_rates(trajectory, watch)]
-    found += [*_metastases(trajectory, watch), *_survival(trajectory, watch)]
-    found += [*_factors(trajectory, watch), *_doses(watch)]
+def outcomes(trajectory: Trajectory, watch: Watch, wanted: Collection[str] | None = None) -> dict[str, Outcome]:
+    """All outcomes of one arm by name. An arm that did not end well gives NaN for every number.
+
+    With ``wanted`` those of these names that there are, and others that are computed together with them.
+    """
+    found: list[Outcome] = []
+    for read, names in _READ_BY:
+        if wanted is None or any(names.fullmatch(name) for name in wanted):
+            found += read(trajectory, watch)
     if not trajectory.status.good:
         found = [Outcome(item.name, math.nan, item.unit, item.meaning, observed=False) for item in found]
     return {item.name: item for item in found}
@@ -363,10 +397,23 @@ def _factors(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         yield Outcome(f"peak_{name}_day", since, "day", f"time of the peak of {name} after the start of treatment")
 
 
-def _doses(watch: Watch) -> Iterable[Outcome]:
+def _doses(_: Trajectory, watch: Watch) -> Iterable[Outcome]:
     for agent in sorted({dose.agent for dose in watch.doses if dose.amount > 0}):
         total = math.fsum(dose.amount for dose in watch.doses if dose.agent == agent)
         yield Outcome(f"given_{agent}", total, watch.units.get(agent, "EC50"), f"{agent} given in total")
+
+
+_BURDEN = "nadir|nadir_day|smallest_share|deepest_fall|responded|time_to_progression|regrowth_rate|final_burden|burden_area"
+_READ_BY: Final = (
+    (_burden, re.compile(f"{_BURDEN}|eradicated")),
+    (_courses, re.compile("courses|log_kill_.+")),
+    (_rates, re.compile("mean_growth_rate|mean_kill_rate|seeding_per_cell")),
+    (_metastases, re.compile("metastatic_burden|seeded")),
+    (_survival, re.compile("survival_time")),
+    (_factors, re.compile("peak_.+")),
+    (_doses, re.compile("given_.+")),
+)
+"""What computes outcomes, and the names of those it computes."""
 
 
 def number(value: float) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 
@@ -102,8 +103,18 @@ class ScenarioFile(_Strict):
     outcomes: RulesEntry = Field(RulesEntry(), description="thresholds behind the outcomes")  # type: ignore[valid-type]
 
 
+_MODELS: Final[WeakKeyDictionary[type[Mechanism], type[BaseModel]]] = WeakKeyDictionary()
+"""What ``options_model`` has made: a scenario is built anew for every change of its values."""
+
+
 def options_model(mechanism: type[Mechanism]) -> type[BaseModel]:
-    """The pydantic model of a mechanism's options, made from its dataclass fields."""
+    """The pydantic model of a mechanism's options, made once from its dataclass fields."""
+    if mechanism not in _MODELS:
+        _MODELS[mechanism] = _options_model(mechanism)
+    return _MODELS[mechanism]
+
+
+def _options_model(mechanism: type[Mechanism]) -> type[BaseModel]:
     hints = typing.get_type_hints(mechanism)
     fields: dict[str, Any] = {"mechanism": (str | None, Field(None, description="kind, if the label is another name"))}
     for item in dataclasses.fields(mechanism):  # type: ignore[arg-type]

@@ -36,6 +36,7 @@ class Result:
     scenario: Scenario
     trajectories: Mapping[str, Trajectory]
     settings: Settings = field(default_factory=Settings)
+    _read: dict[str, dict[str, Outcome]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -46,6 +47,13 @@ class Result:
     def outcomes(self) -> dict[str, dict[str, Outcome]]:
         """Arm → name → outcome, computed from the recorded rows."""
         return {arm: outcomes(trajectory, watch(self.scenario, arm)) for arm, trajectory in self.trajectories.items()}
+
+    def outcome(self, arm: str, name: str) -> Outcome | None:
+        """One outcome of an arm, without computing those that are not asked for; None if the arm has none of this name."""
+        known = self._read.setdefault(arm, {})
+        if name not in known:
+            known |= outcomes(self.trajectories[arm], watch(self.scenario, arm), [name])
+        return known.get(name)
 
     def outcome_rows(self) -> list[dict[str, object]]:
         """One row per arm and outcome: value, unit, observed, and the change against untreated and reference.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from backfire.errors import UnitError, echo, unknown
 
@@ -83,11 +84,13 @@ def _power(name: str, power: Fraction) -> str:
 ONE = Unit()
 
 
+@lru_cache(maxsize=64)
 def base_unit(name: str) -> Unit:
     """The unit with the given base name, scale 1."""
     return Unit(tuple(Fraction(int(name == base)) for base in BASE))
 
 
+@lru_cache(maxsize=1024)
 def parse_unit(text: str) -> Unit:
     """Read a unit such as ``1/day``, ``cell/day``, ``fold/(cell*hour)`` or ``1`` (a plain number).
 

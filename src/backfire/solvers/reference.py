@@ -123,6 +123,8 @@ class _Run:
         self.tolerance = np.where(problem.cells, settings.cells, settings.absolute)
         self.cells = np.flatnonzero(problem.cells)
         self.amounts = np.asarray(problem.amounts, dtype=bool)
+        self.rounding = -10 * self.tolerance - 10 * settings.relative
+        """Amounts below this are more negative than rounding makes them."""
 
     def solution(self) -> Solution:
         record = self.problem.record
@@ -177,11 +179,12 @@ class _Run:
         if self.out.evaluations % 256 == 0 and time.monotonic() > self.deadline:
             raise _Stop(Status.MAX_TIME, f"more than {self.settings.most_seconds:g} seconds")
         try:
-            rates = np.array(self.problem.code.rates(state.tolist(), self.constants), dtype=float)
+            found = self.problem.code.rates(state.tolist(), self.constants)
+            finite, rates = all(map(math.isfinite, found)), np.array(found, dtype=float)
         except (ArithmeticError, ValueError, TypeError):  # TypeError: a power of something negative turned complex
-            rates = np.full(len(state), np.nan)
+            finite, rates = False, np.full(len(state), np.nan)
         # a method that halves its step for ever must not do so on something that is no number
-        self.undefined = 0 if np.isfinite(rates).all() else self.undefined + 1
+        self.undefined = 0 if finite else self.undefined + 1
         if self.undefined > MOST_UNDEFINED:
             raise _Stop(Status.NONFINITE, f"{MOST_UNDEFINED} evaluations in a row are not finite")
         return rates
@@ -224,7 +227,7 @@ class _Run:
                 message = method.step()
             except (ValueError, np.linalg.LinAlgError) as error:
                 raise _Stop(Status.NONFINITE, f"day {method.t:g}: {error}") from None
-            if not np.isfinite(method.y).all():
+            if not all(map(math.isfinite, method.y.tolist())):  # of few numbers faster than numpy
                 raise _Stop(Status.NONFINITE, f"a state is not finite after day {method.t_old or start:g}")
             if method.status == "failed":
                 raise _Stop(Status.STEP_TOO_SMALL, f"day {method.t:g}: {message or 'no step is small enough'}")
@@ -296,7 +299,7 @@ class _Run:
         """The state as recorded: rounding below zero is shown as 0, more than that is a failure."""
         if not np.isfinite(self.state).all():
             raise _Stop(Status.NONFINITE, f"a state is not finite on day {day:g}")
-        low = self.amounts & (self.state < -10 * self.tolerance - 10 * self.settings.relative)
+        low = self.amounts & (self.state < self.rounding)
         if low.any():
             name = self.problem.state_names[int(np.flatnonzero(low)[0])]
             raise _Stop(Status.NEGATIVE_STATE, f"`{name}` is negative on day {day:g}")
