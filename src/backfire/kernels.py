@@ -368,9 +368,7 @@ def look(state, constant, values, slopes):
 def _function(name: str, arguments: str, body: Iterable[str]) -> str:
     signature = ", ".join("ROW" for _ in arguments.split(","))
     head = f"@compiled(types.void({signature}))"
-    return "\n".join(
-        [head, f"def {name}({arguments}):", "    wide()", _OVER_LANES, *(f"        {line}" for line in body)]
-    )
+    return "\n".join([head, f"def {name}({arguments}):", "    wide()", _OVER_LANES, *(f"        {line}" for line in body)])
 
 
 def _fill(pattern: set[tuple[int, int]], left: set[int], at: int) -> int:
