@@ -19,11 +19,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from backfire.compiling import aside
 from backfire.errors import DocumentError, UserError, unknown
 from backfire.kernels import Kernel, is_compiled, kernel
 from backfire.members import Table, check_fields
 from backfire.outcomes import summary
-from backfire.readings import FOUND, Plan, plan
+from backfire.readings import FOUND, Plan, plan, reader
 from backfire.scenario import Scenario
 from backfire.simulation import Result, simulate, watch
 from backfire.solvers import batch
@@ -89,7 +90,7 @@ def run_members(
         return _by_reference(scenario, fields, samples, chosen, names, settings)
     table = Table(scenario, fields, samples)
     read = _plan(scenario, outcomes)
-    compiled = kernel(scenario.network, read.watched)
+    compiled = _kernel(scenario, read.watched)
     table.check_events(chosen)
     status = np.full((len(table), len(chosen)), Status.NOT_RUN, dtype=np.int8)
     steps = np.zeros((len(table), len(chosen)), dtype=np.int64)
@@ -128,6 +129,14 @@ def _plan(scenario: Scenario, outcomes: Sequence[str] | None) -> Plan:
     units = {state.name: state.unit for state in network.states} | network.observables
     summaries = [(match[1], match[2]) for name in outcomes or () if (match := SUMMARY.fullmatch(name))]
     return plan(units, summaries)
+
+
+def _kernel(scenario: Scenario, watched: Sequence[str]) -> Kernel:
+    """The kernel of a scenario; where nothing is compiled yet, the integrator, the longest part, is compiled beside it."""
+    with aside("backfire.lanes", "_integrate", "integrator"):
+        found = kernel(scenario.network, watched)
+        reader()
+    return found
 
 
 def needs_compiling(scenario: Scenario, outcomes: Sequence[str] | None = None) -> bool:
@@ -319,7 +328,7 @@ def trajectories(
     out = np.full((len(table), len(days), len(scenario.network.states)), math.nan)
     status = np.full(len(table), Status.NOT_RUN, dtype=np.int8)
     members = table.numbers(arm, sound)
-    out[sound], ends = batch.record(kernel(scenario.network), members, np.asarray(days, dtype=float), settings)
+    out[sound], ends = batch.record(_kernel(scenario, ()), members, np.asarray(days, dtype=float), settings)
     status[sound] = ends.status
     return out, status
 

@@ -6,9 +6,12 @@ equations would be served. Here machine code lives in a folder whose name is a h
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +23,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from backfire.codegen import cache_folder
+from backfire.cores import usable_cores
 
 TEXTS: Final = ("compiling.py", "series.py", "rosenbrock.py", "readings.py", "lane_arrays.py", "stepping.py", "lanes.py")
 """The files whose text can end up in machine code."""
@@ -49,6 +53,38 @@ def compiled_texts() -> str:
 def machine_folder() -> Path:
     """The folder of machine code."""
     return cache_folder() / f"machine-{compiled_texts()}"
+
+
+_ASIDE: Final = """
+import os, sys, threading
+# its input ends when its caller does, and then nobody waits for it any more
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+from {module} import {maker}
+{maker}()
+os._exit(0)
+"""
+
+
+@contextlib.contextmanager
+def aside(module: str, function: str, maker: str) -> Iterator[None]:
+    """Compile ``module.function`` in a process of its own while the block compiles something else, on machines with cores
+    for both; nothing if this machine has it. ``maker`` is what compiles it when called. Ends when both are done.
+
+    What goes wrong in there is left out: whoever needs the function then compiles it itself.
+    """
+    known = any(machine_folder().glob(f"*/{module.rpartition('.')[2]}.{function}-*.nbi"))
+    if known or usable_cores() < 2 or not sys.executable:
+        yield
+        return
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    script = _ASIDE.format(module=module, maker=maker)
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, **quiet) as process:  # type: ignore[call-overload]
+        try:
+            yield
+            process.wait()
+        except BaseException:
+            process.kill()
+            raise
 
 
 def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:

@@ -1,6 +1,6 @@
 """The arrays of the batch solver: what stands where in the tables of lanes, and the groups that functions are given.
 
-A table of lanes has one row of ``LANES`` numbers for each of its places: number P of lane l is ``table[P * LANES + l]``.
+A table of lanes has one row of ``LANES`` numbers for each of its places: what begins at P is, for lane l, ``table[P + l]``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from numba import types
 
-from backfire.compiling import ROW
+from backfire.compiling import LANES, ROW
 
 _TABLE = types.float64[:, ::1]
 _WHOLE = types.int64[::1]
@@ -19,14 +19,14 @@ PREPARE = types.FunctionType(types.void(ROW))
 LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
 READ = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW))
 
-# places in the table of lanes, one row of LANES numbers each
-DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS = range(14)
-# places in the table of whole numbers of lanes
-MEMBER, EVENT, RECORD, OUT, ROWS, FRESH = range(6)
-# places in the sizes of a problem
-STATES, CONSTANTS, ALL, FACTORS, MOST_STEPS, BY_STEP, ROOM, WATCHED = range(8)
 LANE_NUMBERS: Final = 14
 LANE_WHOLES: Final = 6
+# where the rows of the table of lanes begin
+DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS = range(0, LANE_NUMBERS * LANES, LANES)
+# and those of the table of whole numbers of lanes
+MEMBER, EVENT, RECORD, OUT, ROWS, FRESH = range(0, LANE_WHOLES * LANES, LANES)
+# places in the sizes of a problem
+STATES, CONSTANTS, ALL, FACTORS, MOST_STEPS, BY_STEP, ROOM, WATCHED = range(8)
 
 
 class Task(NamedTuple):

@@ -66,7 +66,7 @@ _MAX_STEPS, _NONFINITE = int(Status.MAX_STEPS), int(Status.NONFINITE)
 @compiled()
 def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-untyped-def]
     """Append a row to the rows of a lane; a second row for the same day replaces the first. False if there is no room."""
-    rows = wholes[ROWS * LANES + lane]
+    rows = wholes[ROWS + lane]
     base = lane * room
     if rows > 0 and notes.day[base + rows - 1] == day:
         rows -= 1
@@ -75,7 +75,7 @@ def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-unt
     notes.day[base + rows] = day
     for j in range(states):
         notes.state[(base + rows) * states + j] = peek(inner, j * LANES + lane)
-    wholes[ROWS * LANES + lane] = rows + 1
+    wholes[ROWS + lane] = rows + 1
     return True
 
 
@@ -83,16 +83,16 @@ def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-unt
 def _note_middle(lane, states, room, state, inner, notes, space):  # type: ignore[no-untyped-def]
     """Append the row in the middle of the last step, from the dense output: steps are long where courses are smooth, and
     the cubic between rows then is an order better."""
-    rows = space.wholes[ROWS * LANES + lane]
+    rows = space.wholes[ROWS + lane]
     if rows >= room:
         return False
     base = lane * room + rows
-    notes.day[base] = space.lanes[FROM * LANES + lane] + 0.5 * space.lanes[SPAN * LANES + lane]
+    notes.day[base] = space.lanes[FROM + lane] + 0.5 * space.lanes[SPAN + lane]
     if rows > 0 and notes.day[base] <= notes.day[base - 1]:
         return True
     for j in range(states):
         notes.state[base * states + j] = dense(0.5, j, lane, state, inner, space.bends)
-    space.wholes[ROWS * LANES + lane] = rows + 1
+    space.wholes[ROWS + lane] = rows + 1
     return True
 
 
@@ -109,7 +109,7 @@ def _clear(lane, index, states, inner, cells, feeds):  # type: ignore[no-untyped
 def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-untyped-def]
     """Apply all events of ``day``; what they leave of less than a cell is gone."""
     states = task.sizes[STATES]
-    event = wholes[EVENT * LANES + lane]
+    event = wholes[EVENT + lane]
     first = event
     while event < last and events.day[event] == day:
         index = events.state[event]
@@ -122,7 +122,7 @@ def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-unty
     for given in range(first, event):
         if task.cells[events.state[given]] and inner[events.state[given] * LANES + lane] == _DEAD:
             _clear(lane, events.state[given], states, inner, task.cells, task.feeds)
-    wholes[EVENT * LANES + lane] = event
+    wholes[EVENT + lane] = event
 
 
 @compiled()
@@ -157,7 +157,7 @@ def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-
 def _record(lane, until, last, states, state, inner, records, space):  # type: ignore[no-untyped-def]
     """Write the asked-for days of the last step before ``until`` from the dense output."""
     lanes, wholes, spare = space.lanes, space.wholes, space.spare
-    record, shift = wholes[RECORD * LANES + lane], wholes[OUT * LANES + lane]
+    record, shift = wholes[RECORD + lane], wholes[OUT + lane]
     if record < last and records.day[record] < until:
         # side by side, so that every row is a short run through memory
         for j in range(states):
@@ -165,7 +165,7 @@ def _record(lane, until, last, states, state, inner, records, space):  # type: i
             spare[j], spare[states + j] = peek(state, at), peek(inner, at)
             for part in range(3):
                 spare[(2 + part) * states + j] = peek(space.bends, b + part * LANES)
-    day, step = lanes[FROM * LANES + lane], lanes[SPAN * LANES + lane]
+    day, step = lanes[FROM + lane], lanes[SPAN + lane]
     while record < last and records.day[record] < until:
         share = (records.day[record] - day) / step
         rest, row = 1.0 - share, record + shift
@@ -173,27 +173,27 @@ def _record(lane, until, last, states, state, inner, records, space):  # type: i
             curve = spare[2 * states + j] + share * (spare[3 * states + j] + share * spare[4 * states + j])
             records.out[row, j] = rest * spare[j] + share * (spare[states + j] + rest * curve)
         record += 1
-    wholes[RECORD * LANES + lane] = record
-    lanes[DUE * LANES + lane] = records.day[record] if record < last else np.inf
+    wholes[RECORD + lane] = record
+    lanes[DUE + lane] = records.day[record] if record < last else np.inf
 
 
 @compiled(inline=True)
 def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type: ignore[no-untyped-def]
     """Write an asked-for day that is now."""
-    record = wholes[RECORD * LANES + lane]
+    record = wholes[RECORD + lane]
     if record < last and records.day[record] <= day:
         for j in range(states):
-            records.out[record + wholes[OUT * LANES + lane], j] = inner[j * LANES + lane]
+            records.out[record + wholes[OUT + lane], j] = inner[j * LANES + lane]
         record += 1
-        wholes[RECORD * LANES + lane] = record
-    lanes[DUE * LANES + lane] = records.day[record] if record < last else np.inf
+        wholes[RECORD + lane] = record
+    lanes[DUE + lane] = records.day[record] if record < last else np.inf
 
 
 @compiled(inline=True)
 def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped-def]
     """Set the day at which the steps of a lane must end next: its next event, or its last day."""
-    event, end = wholes[EVENT * LANES + lane], task.end[member]
-    lanes[EDGE * LANES + lane] = min(events.day[event], end) if event < events.last[member] else end
+    event, end = wholes[EVENT + lane], task.end[member]
+    lanes[EDGE + lane] = min(events.day[event], end) if event < events.last[member] else end
 
 
 @compiled()
@@ -213,11 +213,11 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     prepare(space.own)
     for k in range(sizes[ALL]):
         space.constant[k * LANES + lane] = space.own[k]
-    wholes[MEMBER * LANES + lane], wholes[ROWS * LANES + lane], wholes[FRESH * LANES + lane] = member, 0, 1
-    wholes[EVENT * LANES + lane], wholes[RECORD * LANES + lane] = events.first[member], records.first[member]
-    wholes[OUT * LANES + lane] = records.place[member] - records.first[member]
-    lanes[DAY * LANES + lane], lanes[TRIED * LANES + lane], lanes[CALM * LANES + lane] = day, 0.0, 0.0
-    lanes[DUE * LANES + lane] = np.inf
+    wholes[MEMBER + lane], wholes[ROWS + lane], wholes[FRESH + lane] = member, 0, 1
+    wholes[EVENT + lane], wholes[RECORD + lane] = events.first[member], records.first[member]
+    wholes[OUT + lane] = records.place[member] - records.first[member]
+    lanes[DAY + lane], lanes[TRIED + lane], lanes[CALM + lane] = day, 0.0, 0.0
+    lanes[DUE + lane] = np.inf
     _give(lane, day, events.last[member], task, events, inner, wholes)
     if sizes[BY_STEP]:
         _note(lane, day, states, sizes[ROOM], inner, notes, wholes)
@@ -234,12 +234,12 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
     states, room, by_step = sizes[STATES], sizes[ROOM], sizes[BY_STEP] > 0
-    member, event = wholes[MEMBER * LANES + lane], wholes[EVENT * LANES + lane]
-    day, step, edge = lanes[DAY * LANES + lane], lanes[STEP * LANES + lane], lanes[EDGE * LANES + lane]
+    member, event = wholes[MEMBER + lane], wholes[EVENT + lane]
+    day, step, edge = lanes[DAY + lane], lanes[STEP + lane], lanes[EDGE + lane]
     share, gone = (2.0, -1)
-    if lanes[LOW * LANES + lane] > 0.0:
+    if lanes[LOW + lane] > 0.0:
         share, gone = _died(lane, states, state, inner, space.bends, task.cells)
-    arrived = lanes[LAST * LANES + lane] > 0.0 and share >= 1.0
+    arrived = lanes[LAST + lane] > 0.0 and share >= 1.0
     until = edge if arrived else day + min(share, 1.0) * step
     given = arrived and event < events.last[member] and events.day[event] == edge
     if not by_step:
@@ -260,21 +260,21 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
                 _clear(lane, j, states, inner, task.cells, task.feeds)
     if given:
         _give(lane, edge, events.last[member], task, events, inner, wholes)
-        wholes[FRESH * LANES + lane] = 1
+        wholes[FRESH + lane] = 1
     if by_step:
         room_left &= _note(lane, until, states, room, inner, notes, wholes)
     else:
         _record_at(lane, until, records.last[member], states, inner, records, lanes, wholes)
-    lanes[DAY * LANES + lane] = until
+    lanes[DAY + lane] = until
     if room_left and until >= task.end[member]:
         return _OK
-    if not room_left or lanes[TRIED * LANES + lane] >= sizes[MOST_STEPS]:
+    if not room_left or lanes[TRIED + lane] >= sizes[MOST_STEPS]:
         return _MAX_STEPS
     if arrived:
         _edge(lane, member, task, events, lanes, wholes)
-    factor = lanes[FACTOR * LANES + lane]
-    longer = step * (min(factor, 1.0) if lanes[CALM * LANES + lane] > 0.0 else factor)
-    lanes[CALM * LANES + lane] = 0.0
+    factor = lanes[FACTOR + lane]
+    longer = step * (min(factor, 1.0) if lanes[CALM + lane] > 0.0 else factor)
+    lanes[CALM + lane] = 0.0
     aim(lane, until, longer, lanes)
     return -1
 
@@ -283,9 +283,9 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
 def _look_closer(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """The step of a lane that was not plain: rejected, or accepted with something to do; the status, or -1 to go on."""
     lanes = space.lanes
-    negative = lanes[LOW * LANES + lane] == 2.0 and lanes[ACCEPTED * LANES + lane] > 0.0
-    if negative or lanes[ACCEPTED * LANES + lane] == 0.0:
-        lanes[ACCEPTED * LANES + lane] = 0.0
+    negative = lanes[LOW + lane] == 2.0 and lanes[ACCEPTED + lane] > 0.0
+    if negative or lanes[ACCEPTED + lane] == 0.0:
+        lanes[ACCEPTED + lane] = 0.0
         return reject(lane, negative, task.sizes[MOST_STEPS], space.error[lane], lanes)
     return _move(lane, task, events, records, notes, state, inner, space)
 
@@ -323,14 +323,14 @@ def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-
 def _close(lane, how, look, read, task, records, notes, ended, space):  # type: ignore[no-untyped-def]
     """A member is done: its status, and what is read of its rows."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    member, states, room = wholes[MEMBER * LANES + lane], sizes[STATES], sizes[ROOM]
-    ended.status[member], ended.reached[member] = how, lanes[DAY * LANES + lane]
-    ended.steps[member] = np.int64(lanes[TRIED * LANES + lane])
-    wholes[MEMBER * LANES + lane], wholes[FRESH * LANES + lane] = -1, 0
+    member, states, room = wholes[MEMBER + lane], sizes[STATES], sizes[ROOM]
+    ended.status[member], ended.reached[member] = how, lanes[DAY + lane]
+    ended.steps[member] = np.int64(lanes[TRIED + lane])
+    wholes[MEMBER + lane], wholes[FRESH + lane] = -1, 0
     if not sizes[BY_STEP]:
-        _leave(wholes[RECORD * LANES + lane], wholes[OUT * LANES + lane], records.last[member], states, records)
+        _leave(wholes[RECORD + lane], wholes[OUT + lane], records.last[member], states, records)
     elif how == _OK:
-        rows = wholes[ROWS * LANES + lane]
+        rows = wholes[ROWS + lane]
         _observe(lane, rows, look, sizes, notes, space)
         days = notes.day[lane * room : (lane + 1) * room]
         read(rows, room, days, notes.values, notes.slopes, notes.watch[member], notes.result[member])
@@ -344,10 +344,10 @@ def _restart(first, task, state, space):  # type: ignore[no-untyped-def]
         space.moment[lane] = MOMENT
     first(state, space.constant, space.moment, space.factors, space.slopes)
     for lane in range(LANES):
-        if wholes[FRESH * LANES + lane] > 0:
-            wholes[FRESH * LANES + lane] = 0
-            day = lanes[DAY * LANES + lane]
-            span = lanes[EDGE * LANES + lane] - day
+        if wholes[FRESH + lane] > 0:
+            wholes[FRESH + lane] = 0
+            day = lanes[DAY + lane]
+            span = lanes[EDGE + lane] - day
             step = first_step(lane, sizes[STATES], task.relative, task.absolute, state, space.slopes, span)
             # without a finite rate there is no step, and the attempt to take none ends the run
             aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
@@ -358,14 +358,14 @@ def _refill(upcoming, last_member, prepare, task, events, records, notes, ended,
     """Give empty lanes the next members; (next member, lanes that run, whether one of them begins a piece)."""
     wholes, running, fresh = space.wholes, 0, False
     for lane in range(LANES):
-        while wholes[MEMBER * LANES + lane] < 0 and upcoming < last_member:
+        while wholes[MEMBER + lane] < 0 and upcoming < last_member:
             member, upcoming = upcoming, upcoming + 1
             if not _load(lane, member, prepare, task, events, records, notes, state, inner, space):
                 ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
                 first = records.first[member]
                 _leave(first, records.place[member] - first, records.last[member], task.sizes[STATES], records)
-        running += wholes[MEMBER * LANES + lane] >= 0
-        fresh |= wholes[FRESH * LANES + lane] > 0
+        running += wholes[MEMBER + lane] >= 0
+        fresh |= wholes[FRESH + lane] > 0
     return upcoming, running, fresh
 
 
@@ -385,7 +385,7 @@ def _integrate(  # type: ignore[no-untyped-def]
     states, room, by_step = task.sizes[STATES], task.sizes[ROOM], task.sizes[BY_STEP] > 0
     lanes, wholes = space.lanes, space.wholes
     for lane in range(LANES):
-        wholes[MEMBER * LANES + lane] = -1
+        wholes[MEMBER + lane] = -1
     while True:
         upcoming, running, fresh = _refill(
             upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space
@@ -399,22 +399,22 @@ def _integrate(  # type: ignore[no-untyped-def]
         if advance(task.sizes[MOST_STEPS], lanes) > 0.0 or by_step:
             bend(states, space.slopes, space.bends)
         for lane in range(LANES):
-            if wholes[MEMBER * LANES + lane] < 0:
+            if wholes[MEMBER + lane] < 0:
                 continue
-            if lanes[ALERT * LANES + lane] > 0.0:
+            if lanes[ALERT + lane] > 0.0:
                 how = _look_closer(lane, task, events, records, notes, state, inner, space)
                 if how >= 0:
                     _close(lane, how, look, read, task, records, notes, ended, space)
-            elif lanes[WAITS * LANES + lane] > 0.0:
-                last, day = records.last[wholes[MEMBER * LANES + lane]], lanes[DAY * LANES + lane]
+            elif lanes[WAITS + lane] > 0.0:
+                last, day = records.last[wholes[MEMBER + lane]], lanes[DAY + lane]
                 _record(lane, day, last, states, state, inner, records, space)
             elif by_step:
                 noted = _note_middle(lane, states, room, state, inner, notes, space)
-                if not (noted and _note(lane, lanes[DAY * LANES + lane], states, room, inner, notes, wholes)):
+                if not (noted and _note(lane, lanes[DAY + lane], states, room, inner, notes, wholes)):
                     _close(lane, _MAX_STEPS, look, read, task, records, notes, ended, space)
         # most lanes accept: the two arrays change places, and rejected lanes are copied back
         state, inner = inner, state
         for lane in range(LANES):
-            if lanes[ACCEPTED * LANES + lane] == 0.0:
+            if lanes[ACCEPTED + lane] == 0.0:
                 for j in range(states):
                     state[j * LANES + lane] = inner[j * LANES + lane]

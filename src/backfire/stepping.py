@@ -54,23 +54,23 @@ def control(relative, states, absolute, amounts, cells, state, inner, error, lan
         # error^(1/8 + 1/16 + 1/64): close enough to 1/5, and square roots are vector instructions
         root = np.sqrt(eighth)
         factor = _SAFETY / np.float64(eighth * root * np.sqrt(np.sqrt(root)))
-        lanes[FACTOR * LANES + lane] = min(_LARGEST, max(_SMALLEST, factor))
-        lanes[ACCEPTED * LANES + lane] = 1.0 if error[lane] <= _ONE else 0.0
-        lanes[LOW * LANES + lane] = 0.0
+        lanes[FACTOR + lane] = min(_LARGEST, max(_SMALLEST, factor))
+        lanes[ACCEPTED + lane] = 1.0 if error[lane] <= _ONE else 0.0
+        lanes[LOW + lane] = 0.0
     for j in range(states):
         at = j * LANES
         if amounts[j]:
             floor = -_NEGATIVE * (absolute[j] + relative)
             for lane in range(LANES):
-                low = lanes[LOW * LANES + lane]
-                lanes[LOW * LANES + lane] = 2.0 if inner[at + lane] < floor else low
+                low = lanes[LOW + lane]
+                lanes[LOW + lane] = 2.0 if inner[at + lane] < floor else low
         if cells[j]:
             for lane in range(LANES):
                 old, new = state[at + lane], inner[at + lane]
                 less, more = (old, new) if old < new else (new, old)
-                low = lanes[LOW * LANES + lane]
+                low = lanes[LOW + lane]
                 near = 1.0 if less < 3.0 and more >= _ONE_CELL else 0.0
-                lanes[LOW * LANES + lane] = low if low > near else near
+                lanes[LOW + lane] = low if low > near else near
 
 
 @compiled()
@@ -82,58 +82,58 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
     wide()
     curved = 0.0
     for lane in range(LANES):
-        day, step, edge = lanes[DAY * LANES + lane], lanes[STEP * LANES + lane], lanes[EDGE * LANES + lane]
+        day, step, edge = lanes[DAY + lane], lanes[STEP + lane], lanes[EDGE + lane]
         until = day + step
-        tried = lanes[TRIED * LANES + lane] + 1.0
-        lanes[TRIED * LANES + lane] = tried
-        alert = 1.0 - lanes[ACCEPTED * LANES + lane] + lanes[LAST * LANES + lane] + lanes[LOW * LANES + lane]
+        tried = lanes[TRIED + lane] + 1.0
+        lanes[TRIED + lane] = tried
+        alert = 1.0 - lanes[ACCEPTED + lane] + lanes[LAST + lane] + lanes[LOW + lane]
         alert = alert + (1.0 if tried >= most_steps else 0.0)
-        due = lanes[ACCEPTED * LANES + lane] if lanes[DUE * LANES + lane] < until else 0.0
-        curved = curved + due + lanes[LOW * LANES + lane]
-        lanes[WAITS * LANES + lane] = due
-        lanes[FROM * LANES + lane] = day
-        lanes[SPAN * LANES + lane] = step
-        lanes[ALERT * LANES + lane] = alert
-        factor = lanes[FACTOR * LANES + lane]
-        most = 1.0 if lanes[CALM * LANES + lane] > 0.0 else _LARGEST
+        due = lanes[ACCEPTED + lane] if lanes[DUE + lane] < until else 0.0
+        curved = curved + due + lanes[LOW + lane]
+        lanes[WAITS + lane] = due
+        lanes[FROM + lane] = day
+        lanes[SPAN + lane] = step
+        lanes[ALERT + lane] = alert
+        factor = lanes[FACTOR + lane]
+        most = 1.0 if lanes[CALM + lane] > 0.0 else _LARGEST
         longer = step * (factor if factor < most else most)
         rest = edge - until
         half = longer if 2.0 * longer <= rest else 0.5 * rest
         last = 1.01 * longer >= rest
         plain = alert == 0.0
-        lanes[DAY * LANES + lane] = until if plain else day
-        lanes[STEP * LANES + lane] = (rest if last else half) if plain else step
-        lanes[LAST * LANES + lane] = (1.0 if last else 0.0) if plain else lanes[LAST * LANES + lane]
-        lanes[CALM * LANES + lane] = 0.0 if plain else lanes[CALM * LANES + lane]
+        lanes[DAY + lane] = until if plain else day
+        lanes[STEP + lane] = (rest if last else half) if plain else step
+        lanes[LAST + lane] = (1.0 if last else 0.0) if plain else lanes[LAST + lane]
+        lanes[CALM + lane] = 0.0 if plain else lanes[CALM + lane]
     return curved
 
 
 @compiled()
 def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
     """Set the next step so that it ends on the edge, halfway to it, or well before it."""
-    rest = lanes[EDGE * LANES + lane] - day
+    rest = lanes[EDGE + lane] - day
     last = 0.0
     if 1.01 * step >= rest:
         step, last = rest, 1.0
     elif 2.0 * step > rest:
         step = 0.5 * rest
-    lanes[STEP * LANES + lane] = step
-    lanes[LAST * LANES + lane] = last
+    lanes[STEP + lane] = step
+    lanes[LAST + lane] = last
 
 
 @compiled()
 def reject(lane, negative, most_steps, error, lanes):  # type: ignore[no-untyped-def]
     """Shorten the step; the status if the run must end, else -1."""
-    day, step = lanes[DAY * LANES + lane], lanes[STEP * LANES + lane]
-    factor = lanes[FACTOR * LANES + lane]
+    day, step = lanes[DAY + lane], lanes[STEP + lane]
+    factor = lanes[FACTOR + lane]
     undefined = not error < np.inf
     shorter = step * (0.25 if negative or undefined else min(factor, 0.9))
-    lanes[CALM * LANES + lane] = 1.0
-    lanes[STEP * LANES + lane] = shorter
-    lanes[LAST * LANES + lane] = 0.0
+    lanes[CALM + lane] = 1.0
+    lanes[STEP + lane] = shorter
+    lanes[LAST + lane] = 0.0
     if shorter < _SHORTEST * max(1.0, day):
         return _NEGATIVE_STATE if negative else _NONFINITE if undefined else _TOO_SMALL
-    return _MAX_STEPS if lanes[TRIED * LANES + lane] >= most_steps else -1
+    return _MAX_STEPS if lanes[TRIED + lane] >= most_steps else -1
 
 
 @compiled()
@@ -141,7 +141,7 @@ def attempt(first, stage, task, state, inner, space):  # type: ignore[no-untyped
     """One attempt of every lane."""
     wide()
     states, constant, factors, slopes = task.sizes[STATES], space.constant, space.factors, space.slopes
-    steps = space.lanes[STEP * LANES : (STEP + 1) * LANES]
+    steps = space.lanes[STEP : STEP + LANES]
     first(state, constant, steps, factors, slopes)
     gather_2(states, state, slopes, inner)
     stage(inner, constant, steps, factors, slopes[LANES:])
