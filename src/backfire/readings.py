@@ -117,17 +117,11 @@ def _value(share, step, low, low_slope, high, high_slope, counts, log):  # type:
 @compiled()
 def _turn(step, low, low_slope, high, high_slope):  # type: ignore[no-untyped-def]
     """Share of the interval at which the cubic turns from falling to rising; slopes have opposite signs."""
-    left, right = 0.0, 1.0
     secant = (high - low) / step
-    for _ in range(50):
-        middle = 0.5 * (left + right)
-        slope = 6.0 * middle * (1.0 - middle) * secant
-        slope += (1.0 - middle) * (1.0 - 3.0 * middle) * low_slope + middle * (3.0 * middle - 2.0) * high_slope
-        if slope < 0.0:
-            left = middle
-        else:
-            right = middle
-    return 0.5 * (left + right)
+    # its slope is square · share² + straight · share + low_slope, and the root where that rises is looked for
+    square, straight = 3.0 * (low_slope + high_slope - 2.0 * secant), 6.0 * secant - 4.0 * low_slope - 2.0 * high_slope
+    root = math.sqrt(max(0.0, straight * straight - 4.0 * square * low_slope))
+    return -2.0 * low_slope / (straight + root) if straight >= 0.0 else (root - straight) / (2.0 * square)
 
 
 @compiled()
@@ -274,17 +268,14 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, counts):
 @compiled()
 def _at(day, column, rows, room, days, values, slopes, counts):  # type: ignore[no-untyped-def]
     """The value at ``day``, after the events of that day."""
-    base = column * room
-    for row in range(rows - 1, -1, -1):
-        if days[row] <= day:
-            if days[row] == day or _jumps(row, rows, days):
-                return _counted(values[base + row], counts)
-            step = days[row + 1] - days[row]
-            return _value(
-                (day - days[row]) / step, step, values[base + row], slopes[base + row], values[base + row + 1],
-                slopes[base + row + 1], counts, True,
-            )  # fmt: skip
-    return math.nan
+    base, row = column * room, _window(rows, days, day, day)[1]
+    if row < 0:
+        return math.nan
+    if days[row] == day or _jumps(row, rows, days):
+        return _counted(values[base + row], counts)
+    step = days[row + 1] - days[row]
+    low, high, low_slope, high_slope = values[base + row], values[base + row + 1], slopes[base + row], slopes[base + row + 1]
+    return _value((day - days[row]) / step, step, low, low_slope, high, high_slope, counts, True)
 
 
 @compiled()
