@@ -22,6 +22,7 @@ import backfire
 from backfire import codegen, compiling, kernels
 from backfire.codegen import write_source
 from backfire.compiling import GAMMA, LANES, STAGES
+from backfire.errors import UserError
 from backfire.kernels import Kernel, is_compiled, write_kernel
 from backfire.mechanisms import shipped
 from backfire.network import Network
@@ -355,3 +356,24 @@ def test_sources_differ_from_those_of_the_reference() -> None:
     text: Any = write_source(zoo())
     assert "def rates" in text
     assert "def rates" not in write_kernel(zoo())
+
+
+def test_a_kernel_that_cannot_be_kept_says_where_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "keep", lambda *_: None)  # as on a full disk
+    with pytest.raises(UserError, match=r"cannot be kept in .*BACKFIRE_CACHE"):
+        kernels.kernel(ivp({"kept_nowhere": "-kept_nowhere / 3"}, [1.0]))
+
+
+def test_what_is_compiled_aside_is_there_afterwards_and_its_failure_is_left_out(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "elsewhere.py").write_text(f"def make():\n    open({str(mark)!r}, 'w').close()\n\ndef fail():\n    raise OSError")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        patch.setattr(compiling, "usable_cores", lambda: 2)
+        with compiling.aside("elsewhere", "nothing", "make"):
+            pass
+        assert mark.exists()
+        with compiling.aside("elsewhere", "nothing", "fail"):
+            pass
+        with pytest.raises(ZeroDivisionError), compiling.aside("elsewhere", "nothing", "make"):
+            raise ZeroDivisionError

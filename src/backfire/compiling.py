@@ -24,6 +24,7 @@ from numba.np import arrayobj
 
 from backfire.codegen import cache_folder
 from backfire.cores import usable_cores
+from backfire.errors import UserError, echo
 
 TEXTS: Final = ("compiling.py", "series.py", "rosenbrock.py", "readings.py", "lane_arrays.py", "stepping.py", "lanes.py")
 """The files whose text can end up in machine code."""
@@ -53,6 +54,12 @@ def compiled_texts() -> str:
 def machine_folder() -> Path:
     """The folder of machine code."""
     return cache_folder() / f"machine-{compiled_texts()}"
+
+
+def unkept(error: OSError) -> UserError:
+    """What to say when machine code cannot be written."""
+    advice = "free some space there, or set BACKFIRE_CACHE to another folder"
+    return UserError(f"compiled models cannot be kept in {echo(cache_folder())} ({error.strerror or error}): {advice}")
 
 
 _ASIDE: Final = """
@@ -105,6 +112,8 @@ def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., A
             # what only compiled code calls needs no way in from Python
             inner: dict[str, Any] = {} if signature else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
             return jit(*signature, **_OPTIONS, **inner)(function)
+        except OSError as error:
+            raise unkept(error) from None
         finally:
             config.CACHE_DIR = before
 

@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from backfire.codegen import cache_folder, keep, read_own
-from backfire.compiling import GAMMA, LANES, STAGES, long_loops, machine_folder
+from backfire.compiling import GAMMA, LANES, STAGES, long_loops, machine_folder, unkept
 from backfire.network import Network
 from backfire.spelling import spell, written
 
@@ -119,8 +119,10 @@ def _load(source: str) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[path.stem]
+        if isinstance(error, OSError):
+            raise unkept(error) from None
         raise
     return module
 
