@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from llvmlite import binding
 from numba import njit, types
@@ -94,8 +94,11 @@ def aside(module: str, function: str, maker: str) -> Iterator[None]:
             raise
 
 
-def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def compiled(*signature: Any, inline: Literal["", "text", "code"] = "") -> Callable[[Callable[..., Any]], Any]:
     """Compile a function for lanes, keeping its machine code in our folder; ``inline`` melts it into its callers.
+
+    As "text" before types are known, which saves compiling it by itself where only one caller wants it; as "code" for
+    small functions that many call.
 
     With a signature it is compiled at once; without, when other compiled code first calls it.
     """
@@ -105,7 +108,8 @@ def compiled(*signature: Any, inline: bool = False) -> Callable[[Callable[..., A
 
     def decorate(function: Callable[..., Any]) -> Any:
         if inline:
-            return jit(forceinline=True, **{**_OPTIONS, "cache": False})(function)
+            how = {"inline": "always"} if inline == "text" else {"forceinline": True}
+            return jit(**how, **{**_OPTIONS, "cache": False})(function)
         before = config.CACHE_DIR
         config.CACHE_DIR = str(machine_folder())
         try:

@@ -153,7 +153,7 @@ def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-
     return share, found
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def _record(lane, until, last, states, state, inner, records, space):  # type: ignore[no-untyped-def]
     """Write the asked-for days of the last step before ``until`` from the dense output."""
     lanes, wholes, spare = space.lanes, space.wholes, space.spare
@@ -177,7 +177,7 @@ def _record(lane, until, last, states, state, inner, records, space):  # type: i
     lanes[DUE + lane] = records.day[record] if record < last else np.inf
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type: ignore[no-untyped-def]
     """Write an asked-for day that is now."""
     record = wholes[RECORD + lane]
@@ -189,14 +189,14 @@ def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type:
     lanes[DUE + lane] = records.day[record] if record < last else np.inf
 
 
-@compiled(inline=True)
+@compiled(inline="text")
 def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped-def]
     """Set the day at which the steps of a lane must end next: its next event, or its last day."""
     event, end = wholes[EVENT + lane], task.end[member]
     lanes[EDGE + lane] = min(events.day[event], end) if event < events.last[member] else end
 
 
-@compiled()
+@compiled(inline="text")
 def _load(lane, member, prepare, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """Put a member into a lane, with the events and the row of its first day; False if a number is not finite."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
@@ -229,7 +229,7 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     return True
 
 
-@compiled(inline=True)
+@compiled(inline="text")
 def _move(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
@@ -279,7 +279,7 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
     return -1
 
 
-@compiled(inline=True)
+@compiled(inline="text")
 def _look_closer(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """The step of a lane that was not plain: rejected, or accepted with something to do; the status, or -1 to go on."""
     lanes = space.lanes
@@ -299,7 +299,7 @@ def _leave(record, shift, last, states, records):  # type: ignore[no-untyped-def
         record += 1
 
 
-@compiled(inline=True)
+@compiled(inline="text")
 def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-def]
     """Everything watched along the rows of a lane, some rows at a time: steps through memory then are known beforehand."""
     states, room = sizes[STATES], sizes[ROOM]
@@ -319,7 +319,7 @@ def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-
                 notes.slopes[base + row] = peek(space.rates, column * LANES + row)
 
 
-@compiled(inline=True)
+@compiled(inline="text")
 def _close(lane, how, look, read, task, records, notes, ended, space):  # type: ignore[no-untyped-def]
     """A member is done: its status, and what is read of its rows."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
@@ -336,7 +336,7 @@ def _close(lane, how, look, read, task, records, notes, ended, space):  # type: 
         read(rows, room, days, notes.values, notes.slopes, notes.watch[member], notes.result[member])
 
 
-@compiled(inline=True)
+@compiled(inline="text")
 def _restart(first, task, state, space):  # type: ignore[no-untyped-def]
     """Choose the first step of every lane that begins a piece."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
@@ -353,7 +353,7 @@ def _restart(first, task, state, space):  # type: ignore[no-untyped-def]
             aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
 
 
-@compiled()
+@compiled(inline="text")
 def _refill(upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space):  # type: ignore[no-untyped-def]
     """Give empty lanes the next members; (next member, lanes that run, whether one of them begins a piece)."""
     wholes, running, fresh = space.wholes, 0, False

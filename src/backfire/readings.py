@@ -152,7 +152,7 @@ def _between(row, sign, base, days, values, slopes, start, end, counts, log):  #
     return where, least
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def _gentle(step, low, low_slope, high, high_slope):  # type: ignore[no-untyped-def]
     """Whether the cubic of a positive course and that of its logarithm have the same integral, to 1e-6 and better."""
     first, last = step * low_slope, step * high_slope
@@ -186,7 +186,7 @@ def _window(rows, days, start, end):  # type: ignore[no-untyped-def]
     return first, last
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def _turns(row, sign, base, slopes):  # type: ignore[no-untyped-def]
     """True if ``sign`` · value falls at a row and rises at the next."""
     return sign * peek(slopes, base + row) < 0.0 < sign * peek(slopes, base + row + 1)

@@ -71,7 +71,7 @@ _mantissa = _of_bits(
 """m for m · 2^k with m in [√2/2, √2)."""
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def exponential(x: float) -> float:
     """e^x; 0 below -708 (where doubles lose digits), infinite above 709.78, NaN for NaN."""
     held = min(max(x, -708.0), _LARGEST)
@@ -99,7 +99,7 @@ def exponential(x: float) -> float:
     return x if x != x else y
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def logarithm(x: float) -> float:
     """ln x; -infinite at 0 (and below the smallest normal number), NaN for x < 0."""
     k = _exponent(x) - (_TWO_52 + 1023.0)
@@ -119,32 +119,32 @@ def logarithm(x: float) -> float:
     return x if x != x else y
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def power(x: float, n: float) -> float:
     """x^n for x ≥ 0, NaN below; 1 for n = 0, whatever x."""
     y = exponential(n * logarithm(x))
     return 1.0 if n == 0.0 else y
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def square_root(x: float) -> float:
     """√x, NaN below 0."""
     return np.sqrt(x)  # type: ignore[no-any-return]
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def positive(x: float) -> float:
     """x where x > 0, else 0."""
     return x if x > 0.0 or x != x else 0.0
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def step_of(x: float) -> float:
     """1 where x > 0, else 0."""
     return 1.0 if x > 0.0 else 0.0
 
 
-@compiled(inline=True)
+@compiled(inline="code")
 def floored(x: float) -> float:
     """x, but at least 1e-300."""
     return x if x > 1e-300 or x != x else 1e-300
