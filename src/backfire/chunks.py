@@ -183,13 +183,21 @@ def read_chunk(path: Path, layout: Layout) -> tuple[pyarrow.Table, Receipt]:
     return table, Receipt(first, last, sha256, _counts(table))
 
 
-def check_trajectories(folder: Path, layout: Layout, receipt: Receipt) -> None:
-    """See that the trajectories of a chunk stand beside it, if they were asked for; raises DamagedChunkError if not."""
+def read_beside(folder: Path, layout: Layout, receipt: Receipt) -> pyarrow.Table | None:
+    """The trajectories of the members of a chunk, with everything checked; None if nobody asked for any.
+
+    Raises DamagedChunkError with the reason.
+    """
     if layout.recording is None:
-        return
-    _, seal, _ = read_trajectories(chunk_path(folder, receipt.first, "trajectories"), layout.run, layout.recording)
-    if (seal.first, seal.last) != (receipt.first, receipt.last):
-        raise DamagedChunkError("has other members than the chunk beside it")
+        return None
+    path = chunk_path(folder, receipt.first, "trajectories")
+    try:
+        table, seal = read_trajectories(path, layout.run, layout.recording)
+        if seal.last != receipt.last:
+            raise DamagedChunkError("has other members")
+    except DamagedChunkError as reason:
+        raise DamagedChunkError(f"has no sound trajectories beside it: {path.name} {reason}") from None
+    return table
 
 
 def _counts(table: pyarrow.Table) -> dict[str, int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from backfire.chunks import Receipt, check_trajectories, chunk_path, read_chunk
+from backfire.chunks import Receipt, chunk_path, read_beside, read_chunk
 from backfire.errors import BackendLostError, BackfireError, RefusedError, StorageError, UserError, echo
 from backfire.executors import Answer, Job, Piece, WorkerDied, compute
 from backfire.sealed_files import DamagedChunkError
@@ -102,7 +102,7 @@ class DaskCrew:
         for attempt in range(20):
             try:
                 _, receipt = read_chunk(path, self.job.layout)
-                check_trajectories(Path(self.job.folder), self.job.layout, receipt)
+                read_beside(Path(self.job.folder), self.job.layout, receipt)
                 return receipt
             except DamagedChunkError as reason:
                 if attempt == 19:

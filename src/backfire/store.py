@@ -20,22 +20,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from backfire.chunks import Floats, Layout, Receipt, add_rows, check_trajectories, chunk_path, finished_hash, read_chunk
+from backfire.chunks import Floats, Layout, Receipt, add_rows, chunk_path, finished_hash, read_beside, read_chunk
 from backfire.errors import RefusedError, StorageError, UserError, echo
-from backfire.sealed_files import DamagedChunkError, RowHash, Seal, write_whole
+from backfire.sealed_files import DamagedChunkError, RowHash, write_whole
 from backfire.trajectory import Status
 from backfire.trajectory_files import KEYS, Recording, add_trajectories, recording_of
-from backfire.trajectory_files import read_trajectories as read_file
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-Found = TypeVar("Found", Receipt, Seal)
 _NAMES: Final = {kind: re.compile(rf"{kind}-(\d{{8,}})\.parquet") for kind in ("members", "trajectories")}
 """Names of chunk files by kind; the number is the first member."""
 
@@ -67,16 +65,12 @@ def survey(folder: Path, layout: Layout, members: int) -> Survey:
     for path in chunk_files(folder):
         try:
             _, receipt = read_chunk(path, layout)
+            read_beside(folder, layout, receipt)
         except DamagedChunkError as reason:
             damaged.append((path, str(reason)))
             continue
         if receipt.first < end or receipt.last > members:
             damaged.append((path, "has members that another chunk has too" if receipt.first < end else "has too many members"))
-            continue
-        try:
-            check_trajectories(folder, layout, receipt)
-        except DamagedChunkError as reason:
-            damaged.append((path, f"has no sound trajectories beside it (their file {reason})"))
             continue
         sound.append(receipt)
         end = receipt.last
@@ -167,18 +161,20 @@ def chunks(folder: Path) -> Iterator[tuple[pyarrow.Table, Receipt]]:
     yield from _sound(chunk_files(folder), lambda path: read_chunk(path, layout))
 
 
-def _sound(paths: Iterable[Path], read: Callable[[Path], tuple[pyarrow.Table, Found]]) -> Iterator[tuple[pyarrow.Table, Found]]:
+def _sound(
+    paths: Iterable[Path], read: Callable[[Path], tuple[pyarrow.Table, Receipt]]
+) -> Iterator[tuple[pyarrow.Table, Receipt]]:
     """Files read one after the other, none damaged, no member twice."""
     end = 0
     for path in paths:
         try:
-            table, found = read(path)
+            table, receipt = read(path)
         except DamagedChunkError as reason:
             raise StorageError(f"{path}: {reason}; `--resume` computes its members again") from None
-        if found.first < end:
+        if receipt.first < end:
             raise StorageError(f"{path}: has members that another chunk has too; `--resume` sorts it out")
-        end = found.last
-        yield table, found
+        end = receipt.last
+        yield table, receipt
 
 
 def table_hash(folder: Path | str) -> str:
@@ -206,20 +202,23 @@ def read_table(folder: Path | str) -> tuple[pandas.DataFrame, dict[str, Any]]:
     return frame, {**manifest, "stored": len(frame) // len(layout.arms)}
 
 
-def trajectories(folder: Path, first: int = 0, last: int | None = None) -> Iterator[tuple[pyarrow.Table, Seal]]:
-    """The stored trajectories chunk by chunk, with the members ``first`` up to ``last`` of each file as its seal has them.
+def trajectories(folder: Path, first: int = 0, last: int | None = None) -> Iterator[tuple[pyarrow.Table, Receipt]]:
+    """The stored trajectories chunk by chunk; only the chunks that have a member from ``first`` up to ``last``.
 
-    Files that have no member from ``first`` on and below ``last`` are skipped. Raises UserError where no trajectories
-    were asked for, StorageError at the first damaged file.
+    Raises UserError where no trajectories were asked for, StorageError at the first damaged file.
     """
     layout, _ = read_layout(folder)
-    recording = _recording(folder, layout)
+    _recording(folder, layout)
     paths = chunk_files(folder)
-    ends = [*map(_first, paths[1:]), first + 1]
+    ends = [*map(_first, paths[1:]), math.inf]
     wanted = [path for path, end in zip(paths, ends, strict=False) if end > first and (last is None or _first(path) < last)]
-    # only where the rows are: a file that was written before its worker died is no part of the store
-    beside = [chunk_path(folder, _first(path), "trajectories") for path in wanted]
-    yield from _sound(beside, lambda path: read_file(path, layout.run, recording)[:2])
+
+    # by the rows: a file whose worker ended before it had written those is no part of the store
+    def beside(path: Path) -> tuple[pyarrow.Table, Receipt]:
+        _, receipt = read_chunk(path, layout)
+        return read_beside(folder, layout, receipt), receipt
+
+    yield from _sound(wanted, beside)
 
 
 def _recording(folder: Path, layout: Layout) -> Recording:

@@ -163,11 +163,11 @@ def add_trajectories(table: pyarrow.Table, recording: Recording, into: RowHash |
     return made
 
 
-def read_trajectories(path: Path, run: str, recording: Recording) -> tuple[pyarrow.Table, Seal, str]:
-    """A file of trajectories with everything checked, as ``read_sealed`` gives it; raises DamagedChunkError with the reason."""
+def read_trajectories(path: Path, run: str, recording: Recording) -> tuple[pyarrow.Table, Seal]:
+    """A file of trajectories, with everything checked, and its seal; raises DamagedChunkError with the reason."""
     import pyarrow
 
-    table, seal, sha256 = read_sealed(path, run)
+    table, seal, _ = read_sealed(path, run)
     members = seal.last - seal.first
     if tuple(table.column_names) != (*KEYS, *recording.states) or table.num_rows != members * math.prod(recording.shape[:2]):
         raise DamagedChunkError("has other rows or columns than it says")
@@ -179,4 +179,4 @@ def read_trajectories(path: Path, run: str, recording: Recording) -> tuple[pyarr
         raise DamagedChunkError(f"has columns that cannot be read ({echo(error)})") from None
     if not right:
         raise DamagedChunkError("has rows that were changed")
-    return table, seal, sha256
+    return table, seal
