@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 import arithmetic
-from backfire import chunks, store
+from backfire import chunks, sealed_files, store
 from backfire.driver import run_plan
 from backfire.errors import RefusedError, StorageError, UserError
 from backfire.executors import Here
@@ -184,7 +184,7 @@ def test_every_flipped_byte_is_found_or_changes_nothing(tmp_path: Path) -> None:
         path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
         try:
             again, _ = chunks.read_chunk(path, LAYOUT)
-        except chunks.DamagedChunkError:
+        except sealed_files.DamagedChunkError:
             found += 1
         else:
             # NaN are equal to NaN in arrow's equals, and there are none here
@@ -330,7 +330,7 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(tmp_path: Path, monkeyp
     (tmp_path / "old").write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="No space"):
-        chunks.write_whole(tmp_path / "old", b"new")
+        sealed_files.write_whole(tmp_path / "old", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
     assert (tmp_path / "old").read_bytes() == b"old"
 

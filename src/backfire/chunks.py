@@ -7,13 +7,8 @@ completeness is never inferred from a file's name or size.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-import os
-import platform
-import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.errors import StorageError, UserError, echo
+from backfire.errors import UserError, echo
+from backfire.sealed_files import DamagedChunkError, RowHash, Seal, read_sealed, write_sealed
 from backfire.trajectory import Status
+from backfire.trajectory_files import Recording, read_trajectories
 
 if TYPE_CHECKING:
     import pyarrow
 
 Floats = NDArray[np.float64]
 
-SCHEMA: Final = "1"
-"""Changes when the meaning of a column does; a store of another schema is not read."""
-NAME: Final = re.compile(r"members-(\d{8,})\.parquet")
-"""Names of chunk files; the number is the first member."""
 _OWN: Final = ("member", "arm", "status", "reason", "steps")
 
 
@@ -65,8 +58,8 @@ class Rows(Protocol):
 class Layout:
     """The columns of a store and whose it is: ``run`` is the hash of all that can change a number.
 
-    ``times`` are the outcomes that may be censored: each has a column ``<outcome>_observed``.
-    Raises UserError for two columns of one name.
+    ``times`` are the outcomes that may be censored: each has a column ``<outcome>_observed``. ``recording`` says which
+    trajectories stand beside each chunk, None if nobody asked for them. Raises UserError for two columns of one name.
     """
 
     run: str
@@ -74,6 +67,7 @@ class Layout:
     arms: tuple[str, ...]
     outcomes: tuple[str, ...]
     times: tuple[str, ...] = ()
+    recording: Recording | None = None
 
     def __post_init__(self) -> None:
         names = self.columns
@@ -103,13 +97,9 @@ class Receipt:
         return sum(count for word, count in self.counts.items() if not Status[word.upper()].good)
 
 
-class DamagedChunkError(Exception):
-    """A chunk file that must not be believed; the text says why."""
-
-
-def chunk_path(folder: Path, first: int) -> Path:
-    """Where the chunk that begins with member ``first`` stands."""
-    return folder / "chunks" / f"members-{first:08d}.parquet"
+def chunk_path(folder: Path, first: int, kind: str = "members") -> Path:
+    """Where the chunk that begins with member ``first`` stands; its trajectories are the file of that ``kind``."""
+    return folder / "chunks" / f"{kind}-{first:08d}.parquet"
 
 
 def write_chunk(folder: Path, layout: Layout, first: int, samples: Floats, rows: Rows) -> Receipt:
@@ -117,32 +107,11 @@ def write_chunk(folder: Path, layout: Layout, first: int, samples: Floats, rows:
 
     Raises StorageError if the disk does not take it; nothing half-written is left.
     """
-    import pyarrow
-    import pyarrow.parquet
-
     table = _as_table(layout, first, samples, rows)
     last = first + len(samples)
-    about = {
-        "schema": SCHEMA,
-        "run": layout.run,
-        "first": str(first),
-        "last": str(last),
-        "rows_sha256": add_rows(table, layout).hexdigest(),
-    }
-    # no `pandas` metadata, no clock, no host: the same members give the same bytes
-    sink = pyarrow.BufferOutputStream()
-    words = ["arm", "status", "reason"]
-    pyarrow.parquet.write_table(
-        table.replace_schema_metadata({f"backfire.{key}": value for key, value in about.items()}),
-        sink,
-        compression="zstd",
-        use_dictionary=words,
-        write_page_checksum=True,
-        write_statistics=False,  # other readers would trust them, and no checksum covers them
-    )
-    content = sink.getvalue().to_pybytes()
-    write_whole(chunk_path(folder, first), content)
-    return Receipt(first, last, hashlib.sha256(content).hexdigest(), _counts(table))
+    seal = Seal(layout.run, first, last, add_rows(table, layout).hexdigest())
+    sha256 = write_sealed(chunk_path(folder, first), table, seal, ["arm", "status", "reason"])
+    return Receipt(first, last, sha256, _counts(table))
 
 
 def _as_table(layout: Layout, first: int, samples: Floats, rows: Rows) -> pyarrow.Table:
@@ -173,17 +142,6 @@ def _as_table(layout: Layout, first: int, samples: Floats, rows: Rows) -> pyarro
     return pyarrow.table({name: columns[name] for name in layout.columns})
 
 
-class RowHash:
-    """A hash of rows that does not depend on how they are cut into chunks."""
-
-    def __init__(self) -> None:
-        self.numbers, self.words = hashlib.sha256(), hashlib.sha256()
-
-    def hexdigest(self) -> str:
-        """The hash of all rows added so far."""
-        return hashlib.sha256(self.numbers.digest() + self.words.digest()).hexdigest()
-
-
 def add_rows(table: pyarrow.Table, layout: Layout, into: RowHash | None = None) -> RowHash:
     """Add rows to a hash, bit for bit; all NaN count as one."""
     made = into or RowHash()
@@ -211,38 +169,35 @@ def read_chunk(path: Path, layout: Layout) -> tuple[pyarrow.Table, Receipt]:
     Raises DamagedChunkError with the reason.
     """
     import pyarrow
-    import pyarrow.parquet
 
-    try:
-        content = path.read_bytes()
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content), page_checksum_verification=True)
-        table = file.read()
-    except OSError as error:
-        raise DamagedChunkError(
-            f"cannot be read ({echo(str(error).splitlines()[0] if str(error) else 'no reason given')})"
-        ) from None
-    except (pyarrow.ArrowException, ValueError, MemoryError) as error:
-        raise DamagedChunkError(f"is no whole Parquet file ({echo(error)})") from None
-    about = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items()}
-    told = {word: about.get(f"backfire.{word}", "") for word in ("schema", "run", "first", "last", "rows_sha256")}
-    if told["schema"] != SCHEMA:
-        raise DamagedChunkError(f"has schema {echo(told['schema']) or 'none'}, not {SCHEMA}")
-    if told["run"] != layout.run:
-        raise DamagedChunkError("belongs to another study")
-    if not (told["first"].isdecimal() and told["last"].isdecimal()):
-        raise DamagedChunkError("does not say which members it has")
-    first, last = int(told["first"]), int(told["last"])
-    if path.name != chunk_path(path.parent.parent, first).name:
-        raise DamagedChunkError(f"has the members of {chunk_path(path.parent.parent, first).name}")
+    table, seal, sha256 = read_sealed(path, layout.run)
+    first, last = seal.first, seal.last
     if tuple(table.column_names) != layout.columns or table.num_rows != (last - first) * len(layout.arms):
         raise DamagedChunkError("has other rows or columns than it says")
     try:
-        damaged = add_rows(table, layout).hexdigest() != told["rows_sha256"]
+        damaged = add_rows(table, layout).hexdigest() != seal.rows_sha256
     except (ValueError, TypeError, pyarrow.ArrowException) as error:
         raise DamagedChunkError(f"has columns that cannot be read ({echo(error)})") from None
     if damaged or not _is_in_order(table, layout, first, last):
         raise DamagedChunkError("has rows that were changed")
-    return table, Receipt(first, last, hashlib.sha256(content).hexdigest(), _counts(table))
+    return table, Receipt(first, last, sha256, _counts(table))
+
+
+def read_beside(folder: Path, layout: Layout, receipt: Receipt) -> pyarrow.Table | None:
+    """The trajectories of the members of a chunk, with everything checked; None if nobody asked for any.
+
+    Raises DamagedChunkError with the reason.
+    """
+    if layout.recording is None:
+        return None
+    path = chunk_path(folder, receipt.first, "trajectories")
+    try:
+        table, seal = read_trajectories(path, layout.run, layout.recording)
+        if seal.last != receipt.last:
+            raise DamagedChunkError("has other members")
+    except DamagedChunkError as reason:
+        raise DamagedChunkError(f"has no sound trajectories beside it: {path.name} {reason}") from None
+    return table
 
 
 def _counts(table: pyarrow.Table) -> dict[str, int]:
@@ -261,31 +216,3 @@ def _is_in_order(table: pyarrow.Table, layout: Layout, first: int, last: int) ->
         and table["arm"].to_pylist() == arms
         and set(table["status"].to_pylist()) <= known
     )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or absent, even after power loss; raises StorageError if the disk refuses."""
-    temporary = path.parent / f".{path.name}.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        with os.fdopen(os.open(temporary, flags, 0o644), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); what is stored stays") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename itself durable; systems that cannot do it for folders say so, and that is all right."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -24,12 +24,15 @@ def sweep(
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with what is stored")] = False,
     chunk: Annotated[int | None, typer.Option(help="members per file; changes no number", show_default=False)] = None,
+    trajectories: Annotated[
+        float | None, typer.Option(metavar="DAYS", help="store states over time too, a row every so many days")
+    ] = None,
     show: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="summarise stored sweeps instead of running one")] = None,
 ) -> None:
     """Simulate many members of a scenario, store one row per member and arm, and summarise them."""
     if show:
-        if study is not None or resume or dask:
-            raise UserError("--show reads what is stored; leave out the study, --resume and --dask")
+        if study is not None or resume or dask or trajectories is not None:
+            raise UserError("--show reads what is stored; leave out the study, --resume, --dask and --trajectories")
         failed = [show_sweep(folder) for folder in show]
         raise typer.Exit(FAILED_MEMBERS if any(failed) else 0)
     if study is None:
@@ -44,12 +47,14 @@ def sweep(
     again = shlex.join(
         ["backfire", "sweep", study, "--out", str(out), *(["--workers", str(workers)] if workers is not None else [])]
         + (["--dask", dask] if dask else [])
+        + (["--trajectories", str(trajectories)] if trajectories is not None else [])
     )
     client = dask_client(dask) if dask else None
     with _resumable(f"{again} --resume"), watched(loaded.design.members) as advance:
         result = sweeps.sweep(
-            loaded, out, workers=workers, executor=client, resume=resume, chunk=chunk, progress=advance, notify=say
-        )
+            loaded, out, workers=workers, executor=client, resume=resume, chunk=chunk, trajectories=trajectories,
+            progress=advance, notify=say,
+        )  # fmt: skip
     show_sweep(result.folder)
     say(f"written: {result.folder}")
     if not result.ok:
@@ -59,6 +64,7 @@ def sweep(
 def show_sweep(folder: Path) -> bool:
     """Print what stands in a store, without simulating; True if members failed. Figures of a sweep are drawn here."""
     from backfire import store
+    from backfire.trajectory_files import bytes_in_words
 
     summary = store.summarise(folder)
     _, manifest = store.read_layout(folder)
@@ -73,6 +79,9 @@ def show_sweep(folder: Path) -> bool:
     write_line(
         f"{summary['stored']} of {summary['members']} members stored, {summary['rows']} rows, table {summary['table_hash']}"
     )
+    if about := manifest.get("trajectories"):
+        size, place = bytes_in_words(store.size_on_disk(folder, "trajectories")), folder / "chunks" / "trajectories-*.parquet"
+        write_line(f"trajectories of {', '.join(about['arms'])} every {about['every']:g} days: {place}, {size}")
     write_line(f"{manifest.get('caution', '')} · scenario {manifest['scenario']['name']} {manifest['scenario']['hash']}\n")
     if summary["failed_rows"]:
         say(f"{summary['failed_members']} members failed ({summary['failed_rows']} rows); `reason` in the table says why")

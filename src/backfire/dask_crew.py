@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from backfire.chunks import DamagedChunkError, Receipt, chunk_path, read_chunk
+from backfire.chunks import Receipt, chunk_path, read_beside, read_chunk
 from backfire.errors import BackendLostError, BackfireError, RefusedError, StorageError, UserError, echo
 from backfire.executors import Answer, Job, Piece, WorkerDied, compute
+from backfire.sealed_files import DamagedChunkError
 
 PATIENCE: Final = 30
 """Seconds to wait for the first worker."""
@@ -100,7 +101,9 @@ class DaskCrew:
         path = chunk_path(Path(self.job.folder), piece.first)
         for attempt in range(20):
             try:
-                return read_chunk(path, self.job.layout)[1]
+                _, receipt = read_chunk(path, self.job.layout)
+                read_beside(Path(self.job.folder), self.job.layout, receipt)
+                return receipt
             except DamagedChunkError as reason:
                 if attempt == 19:
                     raise StorageError(f"{path}: a Dask worker wrote it, but here it {reason}") from None

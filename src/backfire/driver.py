@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from backfire import store
-from backfire.chunks import SCHEMA, Layout, Receipt, write_chunk, write_whole
+from backfire.chunks import Layout, Receipt
 from backfire.cores import usable_cores
 from backfire.designs import Design
 from backfire.errors import BackendLostError, RefusedError, StorageError, UserError, echo
-from backfire.executors import Borrowed, Crew, Failed, Here, Job, Piece, Processes, Runner, WorkerDied
+from backfire.executors import Borrowed, Crew, Here, Job, Piece, Processes, Recorder, Runner, WorkerDied, write_failure
+from backfire.sealed_files import SCHEMA, write_whole
 from backfire.trajectory import Status
+from backfire.trajectory_files import bytes_in_words
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +48,7 @@ class Plan:
 
     ``identity`` is plain data with all that can change a number; its hash names the run. ``fields`` and ``outcomes``
     map names to ``unit`` and ``meaning``, outcomes also to ``time`` (True if they may be censored). ``about`` goes to
-    the manifest, ``files`` (name → text) beside it.
+    the manifest, ``files`` (name → text) beside it. ``recorder`` computes the trajectories to be stored, if any are.
     """
 
     design: Design
@@ -57,16 +59,18 @@ class Plan:
     runner: Runner
     about: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    recorder: Recorder | None = None
 
     def layout(self) -> Layout:
         """The columns, and whose they are."""
         times = tuple(name for name, about in self.outcomes.items() if about["time"])
-        return Layout(run_hash(self.identity), self.design.fields, self.arms, tuple(self.outcomes), times)
+        recording = self.recorder.recording if self.recorder else None
+        return Layout(run_hash(self.identity), self.design.fields, self.arms, tuple(self.outcomes), times, recording)
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A finished sweep: its ``folder``, and the ``summary`` of what stands there (counts, extremes, table hash)."""
+    """A finished sweep: its ``folder``, and the ``summary`` of what stands there (counts, extremes, hashes)."""
 
     folder: Path
     summary: Mapping[str, Any]
@@ -95,6 +99,10 @@ class Sweep:
         """All rows, sorted by member and arm."""
         return store.read_table(self.folder)[0]
 
+    def trajectories(self, first: int = 0, last: int | None = None) -> pandas.DataFrame:
+        """The stored trajectories, as ``store.read_trajectories`` gives them; raises UserError if none were asked for."""
+        return store.read_trajectories(self.folder, first, last)[0]
+
 
 def run_hash(identity: Mapping[str, Any]) -> str:
     """The hash of all that can change a number: sha256 of its canonical JSON."""
@@ -115,9 +123,10 @@ def run_plan(
 ) -> Sweep:
     """Run a plan into ``folder``, which must exist and be ours to write; everything below holds its lock.
 
-    ``chunk`` members make a file. ``progress`` is told how many members have just been stored, those found on resuming
-    included; ``notify`` gets sentences worth reading. Raises RefusedError for a folder with another study or, without
-    ``resume``, with any; StorageError if the disk refuses; BackendLostError if nobody is left to compute.
+    ``chunk`` members make a file, fewer if their trajectories would make it large. ``progress`` is told how many members
+    have just been stored, those found on resuming included; ``notify`` gets sentences worth reading. Raises RefusedError
+    for a folder with another study or, without ``resume``, with any; StorageError if the disk refuses; BackendLostError
+    if nobody is left to compute.
     """
     if chunk < 1:
         raise UserError(f"a chunk has at least 1 member, got {chunk}")
@@ -133,11 +142,12 @@ def run_plan(
         advance(stored)
         if stored:
             say(f"resumed: {stored} of {members} members are stored")
-        _warn_of_space(plan, folder, members - stored, say)
         if stored < members:
-            job = Job(str(folder.resolve()), layout, plan.design, plan.runner)
-            _compute(job, crew_of, _pieces(found.gaps(members), chunk), folder, advance, say)
-        return _finish(folder, members)
+            _tell_space(plan, folder, members - stored, say)
+            job = Job(str(folder.resolve()), layout, plan.design, plan.runner, plan.recorder)
+            size = min(chunk, layout.recording.most_members) if layout.recording else chunk
+            _compute(job, crew_of, _pieces(found.gaps(members), size), folder, advance, say)
+        return _finish(folder, layout, members)
 
 
 def _silent(_: object) -> None:
@@ -186,6 +196,7 @@ def _manifest(plan: Plan, layout: Layout) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": platform.processor(),
         "arguments": sys.argv,
+        **({"trajectories": layout.recording.describe()} if layout.recording else {}),
         **{key: value for key, value in plan.about.items() if key != "document"},
         **{key: value for key, value in plan.identity.items() if key in ("versions", "code", "solver")},
     }
@@ -215,12 +226,16 @@ def _flat(data: object, at: str = "") -> Iterator[tuple[str, Any]]:
         yield at, list(data) if isinstance(data, tuple) else data
 
 
-def _warn_of_space(plan: Plan, folder: Path, members: int, say: Callable[[str], None]) -> None:
-    """Say so if the disk will hardly do; what compresses is not known beforehand, so this is no refusal."""
+def _tell_space(plan: Plan, folder: Path, members: int, say: Callable[[str], None]) -> None:
+    """Say what trajectories take, and if the disk will hardly do; what compresses is not known, so this is no refusal."""
     likely = members * len(plan.arms) * 8 * (len(plan.fields) + len(plan.outcomes)) // 2
+    if plan.recorder:
+        recording = plan.recorder.recording
+        likely += recording.size(members)
+        say(f"trajectories: about {bytes_in_words(recording.size(members))} will be written ({recording.words(members)})")
     free = shutil.disk_usage(folder).free
     if likely > free:
-        say(f"warning: about {likely / 1e9:.3g} GB will be written, and {free / 1e9:.3g} GB are free")
+        say(f"warning: about {bytes_in_words(likely)} will be written, and {bytes_in_words(free)} are free")
 
 
 def _pieces(gaps: Iterator[tuple[int, int]], size: int) -> Iterator[Piece]:
@@ -291,9 +306,7 @@ class _Round:
         deaths = piece.deaths + 1
         if piece.size == 1 and deaths >= DEATHS_ALONE:
             reason = f"the worker process died {deaths} times on this member alone ({how})"
-            rows = Failed(1, self.job.layout.arms, Status.WORKER_DIED, reason)
-            samples = self.job.design.samples(piece.first, piece.last)
-            write_chunk(Path(self.job.folder), self.job.layout, piece.first, samples, rows)
+            write_failure(self.job, piece.first, Status.WORKER_DIED, reason)
             self.say(f"member {piece.first}: {reason}")
             self.advance(1)
         elif piece.size == 1 or deaths == 1:
@@ -305,13 +318,16 @@ class _Round:
             self.suspects.extendleft(Piece(a, b, 1 if b - a > 1 else 0) for a, b in reversed(halves))
 
 
-def _finish(folder: Path, members: int) -> Sweep:
+def _finish(folder: Path, layout: Layout, members: int) -> Sweep:
     """Read everything back, and only then say that it is complete."""
     summary = store.summarise(folder)
     if summary["stored"] != members:
         raise StorageError(f"{folder}: {members - summary['stored']} members are missing after all; go on with --resume")
+    complete = {"run": summary["run"], "members": members, "table_hash": summary["table_hash"]}
+    if layout.recording:
+        summary["trajectories_hash"] = complete["trajectories_hash"] = store.trajectories_hash(folder)
     store.write_json(folder / "SUMMARY.json", summary)
-    store.write_json(folder / "COMPLETE", {"run": summary["run"], "members": members, "table_hash": summary["table_hash"]})
+    store.write_json(folder / "COMPLETE", complete)
     return Sweep(folder, summary)
 
 

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from backfire.chunks import Floats, Layout, Receipt, Rows, write_chunk
+from backfire.chunks import Floats, Layout, Receipt, Rows, chunk_path, write_chunk
 from backfire.designs import Design
 from backfire.errors import BackendLostError, BackfireError, UserError, echo
 from backfire.trajectory import Status
+from backfire.trajectory_files import Recording, write_trajectories
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -37,6 +38,17 @@ if TYPE_CHECKING:
 MOST_FAILED_STARTS: Final = 3
 Runner = Callable[[Floats], Rows]
 """What computes members: samples (members, fields) → rows. Must survive pickling for other processes."""
+
+
+class Recorder(Protocol):
+    """What computes trajectories. Must survive pickling for other processes."""
+
+    @property
+    def recording(self) -> Recording:
+        """Which arms, days and states."""
+
+    def __call__(self, samples: Floats) -> Floats:
+        """Samples (members, fields) → states (members, arms, days, states), NaN after a failure."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,7 @@ class Job:
     layout: Layout
     design: Design
     runner: Runner
+    recorder: Recorder | None = None
 
 
 class WorkerDied(Exception):  # noqa: N818  it is an event, not a fault of ours
@@ -109,25 +122,53 @@ def compute(job: Job, first: int, last: int) -> Receipt:
     """
     samples = job.design.samples(first, last)
     pieces = _rows(job, samples)
-    rows = pieces[0][1] if len(pieces) == 1 else _Joined(job.layout, pieces)
+    rows = pieces[0][1] if len(pieces) == 1 else _Joined(job.layout, [(count, rows) for count, rows, _ in pieces])
+    return _write(job, first, samples, rows, [states for _, _, states in pieces])
+
+
+def write_failure(job: Job, member: int, ended: Status, reason: str) -> Receipt:
+    """Write the chunk of a single member that has no numbers."""
+    samples = job.design.samples(member, member + 1)
+    return _write(job, member, samples, Failed(1, job.layout.arms, ended, reason), [_no_states(job, 1)])
+
+
+def _write(job: Job, first: int, samples: Floats, rows: Rows, states: list[Floats]) -> Receipt:
+    """Trajectories before the rows: a chunk of rows says that all of its members is there."""
+    if job.recorder is not None:
+        path = chunk_path(Path(job.folder), first, "trajectories")
+        write_trajectories(path, job.layout.run, job.recorder.recording, first, np.concatenate(states))
     return write_chunk(Path(job.folder), job.layout, first, samples, rows)
 
 
-def _rows(job: Job, samples: Floats) -> list[tuple[int, Rows]]:
-    """Pairs (members, rows) that together are the samples; halved around a member on which the runner raises."""
+def _rows(job: Job, samples: Floats) -> list[tuple[int, Rows, Floats]]:
+    """(members, rows, states) that together are the samples; halved around a member on which the runner raises."""
     count = len(samples)
     try:
         rows = job.runner(samples)
         if rows.status.shape != (count, len(job.layout.arms)):
             raise UserError(f"the runner gave statuses of shape {rows.status.shape} for {count} members")
-        return [(count, rows)]
+        return [(count, rows, _states(job, samples, rows))]
     except BackfireError:
         raise
     except Exception as error:
         if count == 1:
             reason = f"{type(error).__name__}: {error}"
-            return [(1, Failed(1, job.layout.arms, Status.NOT_RUN, reason))]
+            return [(1, Failed(1, job.layout.arms, Status.NOT_RUN, reason), _no_states(job, 1))]
         return _rows(job, samples[: count // 2]) + _rows(job, samples[count // 2 :])
+
+
+def _states(job: Job, samples: Floats, rows: Rows) -> Floats:
+    """The states to store; a member that has not run in an arm has none there, even if its trajectory could be had."""
+    if job.recorder is None:
+        return _no_states(job, len(samples))
+    arms = [job.layout.arms.index(arm) for arm in job.recorder.recording.arms]
+    states = job.recorder(samples)
+    states[rows.status[:, arms] == Status.NOT_RUN] = math.nan
+    return states
+
+
+def _no_states(job: Job, members: int) -> Floats:
+    return np.zeros((members, 0)) if job.recorder is None else job.recorder.recording.nothing(members)
 
 
 class _Joined:

@@ -1,44 +1,41 @@
 """The store of a sweep: a folder of chunks that survives a kill, is resumed by content, and has one writer.
 
 It holds ``study.toml`` (as written), ``resolved.json`` (all that can change a number), ``manifest.json`` (what the
-columns mean, versions, machine), ``lock``, ``chunks/``, and at the end ``SUMMARY.json`` and ``COMPLETE``. Chunks that
-turned out wrong go to ``quarantine/``. Every file is written under a temporary name, flushed to the disk and renamed,
-so it is whole or absent.
+columns mean, versions, machine), ``lock``, ``chunks/`` (with trajectories, if they were asked for), and at the end
+``SUMMARY.json`` and ``COMPLETE``. Chunks that turned out wrong go to ``quarantine/``. Every file is written under a
+temporary name, flushed to the disk and renamed, so it is whole or absent.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import math
 import os
 import platform
+import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from backfire.chunks import (
-    NAME,
-    DamagedChunkError,
-    Floats,
-    Layout,
-    Receipt,
-    RowHash,
-    add_rows,
-    finished_hash,
-    read_chunk,
-    write_whole,
-)
+from backfire.chunks import Floats, Layout, Receipt, add_rows, chunk_path, finished_hash, read_beside, read_chunk
 from backfire.errors import RefusedError, StorageError, UserError, echo
+from backfire.sealed_files import DamagedChunkError, RowHash, write_whole
 from backfire.trajectory import Status
+from backfire.trajectory_files import KEYS, Recording, add_trajectories, recording_of
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+
+_NAMES: Final = {kind: re.compile(rf"{kind}-(\d{{8,}})\.parquet") for kind in ("members", "trajectories")}
+"""Names of chunk files by kind; the number is the first member."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,15 @@ class Survey:
 
 
 def survey(folder: Path, layout: Layout, members: int) -> Survey:
-    """Read every chunk of a store and say which are sound; the memory of one chunk is all it takes."""
+    """Read every chunk of a store and say which are sound; the memory of one chunk is all it takes.
+
+    Where trajectories are stored, a chunk without sound ones beside it is not, and neither are they without it.
+    """
     sound, damaged, end = [], [], 0
     for path in chunk_files(folder):
         try:
             _, receipt = read_chunk(path, layout)
+            read_beside(folder, layout, receipt)
         except DamagedChunkError as reason:
             damaged.append((path, str(reason)))
             continue
@@ -73,19 +74,28 @@ def survey(folder: Path, layout: Layout, members: int) -> Survey:
             continue
         sound.append(receipt)
         end = receipt.last
+    if layout.recording:
+        kept = {chunk_path(folder, receipt.first, "trajectories") for receipt in sound}
+        alone = [path for path in chunk_files(folder, "trajectories") if path not in kept]
+        damaged += [(path, "has no sound chunk of its members beside it") for path in alone]
     return Survey(tuple(sound), tuple(damaged))
 
 
-def chunk_files(folder: Path) -> list[Path]:
-    """The files that call themselves chunks, in order of their members."""
+def chunk_files(folder: Path, kind: str = "members") -> list[Path]:
+    """The files that call themselves chunks, or the ``trajectories`` beside them, in order of their members."""
     try:
         names = [entry.name for entry in os.scandir(folder / "chunks")]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise StorageError(f"{folder}: cannot be read ({error.strerror or error})") from None
-    found = [(int(match[1]), name) for name in names if (match := NAME.fullmatch(name))]
+    found = [(int(match[1]), name) for name in names if (match := _NAMES[kind].fullmatch(name))]
     return [folder / "chunks" / name for _, name in sorted(found)]
+
+
+def _first(path: Path) -> int:
+    """The first member of a chunk file, as its name says."""
+    return int(path.stem.rpartition("-")[2])
 
 
 def quarantine(folder: Path, path: Path) -> Path:
@@ -136,10 +146,11 @@ def read_layout(folder: Path) -> tuple[Layout, dict[str, Any]]:
             tuple(manifest["arms"]),
             tuple(manifest["outcomes"]),
             tuple(name for name, about in manifest["outcomes"].items() if about["time"]),
+            recording_of(manifest.get("trajectories")),
         )
         if not isinstance(manifest["members"], int) or not isinstance(layout.run, str):
             raise TypeError("members")
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, UserError):
         raise StorageError(f"{folder / 'manifest.json'}: is damaged, or of something else than a sweep") from None
     return layout, manifest
 
@@ -147,10 +158,17 @@ def read_layout(folder: Path) -> tuple[Layout, dict[str, Any]]:
 def chunks(folder: Path) -> Iterator[tuple[pyarrow.Table, Receipt]]:
     """The chunks of a store in order of their members, one at a time; raises StorageError at the first damaged one."""
     layout, _ = read_layout(folder)
+    yield from _sound(chunk_files(folder), lambda path: read_chunk(path, layout))
+
+
+def _sound(
+    paths: Iterable[Path], read: Callable[[Path], tuple[pyarrow.Table, Receipt]]
+) -> Iterator[tuple[pyarrow.Table, Receipt]]:
+    """Files read one after the other, none damaged, no member twice."""
     end = 0
-    for path in chunk_files(folder):
+    for path in paths:
         try:
-            table, receipt = read_chunk(path, layout)
+            table, receipt = read(path)
         except DamagedChunkError as reason:
             raise StorageError(f"{path}: {reason}; `--resume` computes its members again") from None
         if receipt.first < end:
@@ -184,10 +202,70 @@ def read_table(folder: Path | str) -> tuple[pandas.DataFrame, dict[str, Any]]:
     return frame, {**manifest, "stored": len(frame) // len(layout.arms)}
 
 
+def trajectories(folder: Path, first: int = 0, last: int | None = None) -> Iterator[tuple[pyarrow.Table, Receipt]]:
+    """The stored trajectories chunk by chunk; only the chunks that have a member from ``first`` up to ``last``.
+
+    Raises UserError where no trajectories were asked for, StorageError at the first damaged file.
+    """
+    layout, _ = read_layout(folder)
+    _recording(folder, layout)
+    paths = chunk_files(folder)
+    ends = [*map(_first, paths[1:]), math.inf]
+    wanted = [path for path, end in zip(paths, ends, strict=False) if end > first and (last is None or _first(path) < last)]
+
+    # by the rows: a file whose worker ended before it had written those is no part of the store
+    def beside(path: Path) -> tuple[pyarrow.Table, Receipt]:
+        _, receipt = read_chunk(path, layout)
+        return read_beside(folder, layout, receipt), receipt
+
+    yield from _sound(wanted, beside)
+
+
+def _recording(folder: Path, layout: Layout) -> Recording:
+    if layout.recording is None:
+        raise UserError(f"{folder}: has no trajectories; sweep with --trajectories DAYS, or [trajectories] in the study")
+    return layout.recording
+
+
+def trajectories_hash(folder: Path | str) -> str:
+    """A hash of all trajectories sorted by member, arm and day: equal for equal numbers, however they were cut.
+
+    Raises UserError where there are none, StorageError for a damaged file.
+    """
+    place = Path(folder)
+    layout, _ = read_layout(place)
+    recording, made = _recording(place, layout), RowHash()
+    for table, _ in trajectories(place):
+        add_trajectories(table, recording, made)
+    about = json.dumps([recording.describe(), made.hexdigest()])
+    return hashlib.sha256(about.encode()).hexdigest()
+
+
+def read_trajectories(folder: Path | str, first: int = 0, last: int | None = None) -> tuple[pandas.DataFrame, dict[str, Any]]:
+    """The stored trajectories of members ``first`` up to ``last`` (all if None), and the manifest of the store.
+
+    One row per member, arm and day, sorted so: columns ``member``, ``arm``, ``day`` (days), then every state in the unit
+    that ``manifest["trajectories"]["states"]`` names. A column is therefore a block (members, arms, days), for example
+    ``frame["active"].to_numpy().reshape(-1, arms, days)``. On the day of a dose stand the values after it. Rows after
+    a failure are NaN, all rows of a member that could not be run; its status is in ``read_table``.
+
+    Raises UserError where no trajectories were asked for, StorageError for a damaged file.
+    """
+    import pandas
+
+    place = Path(folder)
+    layout, manifest = read_layout(place)
+    empty = pandas.DataFrame({name: [] for name in (*KEYS, *_recording(place, layout).states)})
+    pieces = [table.to_pandas() for table, _ in trajectories(place, first, last)]
+    frame = pandas.concat(pieces, ignore_index=True) if pieces else empty
+    inside = (frame["member"] >= first) & (frame["member"] < (math.inf if last is None else last))
+    return frame[inside].reset_index(drop=True), manifest
+
+
 def read_member(folder: Path, member: int) -> tuple[pyarrow.Table, dict[str, Any]]:
     """The rows of one member, one per arm, and the manifest; raises UserError if the store does not have it."""
     layout, manifest = read_layout(folder)
-    before = [path for path in chunk_files(folder) if int(NAME.fullmatch(path.name)[1]) <= member]  # type: ignore[index]
+    before = [path for path in chunk_files(folder) if _first(path) <= member]
     if before:
         try:
             table, receipt = read_chunk(before[-1], layout)
@@ -201,9 +279,9 @@ def read_member(folder: Path, member: int) -> tuple[pyarrow.Table, dict[str, Any
     raise UserError(f"member {member} {here}")
 
 
-def size_on_disk(folder: Path) -> int:
-    """Bytes of all chunks."""
-    return sum(path.stat().st_size for path in chunk_files(folder))
+def size_on_disk(folder: Path, kind: str = "members") -> int:
+    """Bytes of all chunks, or of the ``trajectories`` beside them."""
+    return sum(path.stat().st_size for path in chunk_files(folder, kind))
 
 
 def summarise(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ All problems of a file are collected and raised together, each with line, key an
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ from backfire.documents import Document, parse_document, read_document
 from backfire.errors import DocumentError, Problem, UserError, echo, unknown
 from backfire.scenario import Scenario, check_folder_name, configs_folder, load
 from backfire.schema import Number, problems_of
+from backfire.trajectory_files import Recording
 
 if TYPE_CHECKING:
     from backfire.parts import Mechanism
@@ -69,6 +71,13 @@ class DesignEntry(_Strict):
     file: str | None = Field(None, description="table: a CSV file with a column for every field, beside the study file")
 
 
+class TrajectoriesEntry(_Strict):
+    """Store states over time too, not only outcomes."""
+
+    every: Number = Field(description="days between stored rows")
+    arms: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="of these arms; of all if left out")
+
+
 class SweepFile(_Strict):
     """A backfire sweep: one scenario, many members. Illustrative, not clinically calibrated."""
 
@@ -78,6 +87,7 @@ class SweepFile(_Strict):
     arms: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="arms to run; all if left out")
     outcomes: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="outcomes to keep; all if left out")
     design: DesignEntry = Field(description="how members are chosen")
+    trajectories: TrajectoriesEntry | None = Field(None, description="store states over time too")
     set: dict[str, Any] = Field({}, description="values of the scenario changed for every member, `days` too")
     vary: dict[str, Any] = Field({}, description="the fields that vary: parameters, switches, numbers of regimens")
 
@@ -96,7 +106,8 @@ _MAY = {"grid": (), "sobol": ("seed",), "latin-hypercube": ("seed",), "morris": 
 class SweepStudy:
     """A study that can be swept. Made by ``load_sweep`` or ``parse_sweep``, or built in Python.
 
-    ``outcomes`` of None are all outcomes that the arms have. ``text`` is the file it came from, ``table`` the CSV.
+    ``outcomes`` of None are all outcomes that the arms have. ``recording`` says which trajectories are stored, if any.
+    ``text`` is the file it came from, ``table`` the CSV.
     """
 
     name: str
@@ -108,6 +119,7 @@ class SweepStudy:
     note: str = ""
     text: str = ""
     table: str = ""
+    recording: Recording | None = None
 
     def __post_init__(self) -> None:
         check_folder_name(self.name)
@@ -115,6 +127,23 @@ class SweepStudy:
             if arm not in self.scenario.arms:
                 raise UserError(unknown("arm", arm, self.scenario.arms))
         check_fields(self.scenario, self.design.fields)
+
+    def recorded(self, every: float, arms: Sequence[str] | None = None) -> SweepStudy:
+        """The study with trajectories stored every so many days, of all its arms or some; raises UserError if it cannot."""
+        chosen = arms or (self.recording.arms if self.recording else self.arms)
+        return dataclasses.replace(self, recording=_recording(self.scenario, self.arms, self.design.members, every, chosen))
+
+
+def _recording(scenario: Scenario, known: Sequence[str], members: int, every: float, arms: Sequence[str]) -> Recording:
+    for arm in arms:
+        if arm not in known:
+            raise UserError(unknown("arm of this study", arm, known))
+    states = scenario.network.states
+    names, units = tuple(state.name for state in states), tuple(state.unit for state in states)
+    made = Recording(float(every), float(scenario.days), tuple(arm for arm in known if arm in arms), names, units)
+    if problem := made.size_problem(members):
+        raise UserError(problem)
+    return made
 
 
 def shipped_sweeps() -> dict[str, Path]:
@@ -180,7 +209,8 @@ class _Reader:
         self._outcomes(file, scenario, arms)
         self.stop_if_wrong()
         outcomes = None if file.outcomes is None else tuple(file.outcomes)
-        return SweepStudy(self.name, file.title, scenario, design, arms, outcomes, file.note, text, self.table)
+        study = SweepStudy(self.name, file.title, scenario, design, arms, outcomes, file.note, text, self.table)
+        return self._recorded(study, file.trajectories) if file.trajectories else study
 
     def _entries(self, file: SweepFile) -> Iterator[tuple[str, AxisEntry]]:
         """Field → how it varies, as far as the shape is right."""
@@ -360,6 +390,16 @@ class _Reader:
                 self.add(("outcomes",), f"{name}: {unknown('recorded value', match[2], recorded)}")
             if not match and name not in known:
                 self.add(("outcomes",), unknown("outcome", name, known))
+
+    def _recorded(self, study: SweepStudy, entry: TrajectoriesEntry) -> SweepStudy:
+        for arm in entry.arms or ():
+            if arm not in study.arms:
+                self.add(("trajectories", "arms"), unknown("arm of this study", arm, study.arms))
+        self.stop_if_wrong()
+        try:
+            return study.recorded(entry.every, entry.arms)
+        except UserError as error:
+            raise self.document_error(("trajectories", "every"), str(error)) from None
 
 
 def _leaves(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -23,20 +23,23 @@ from typing import Any, Final
 import numpy as np
 
 from backfire import cohort, store
-from backfire.chunks import SCHEMA, Floats
+from backfire.chunks import Floats
 from backfire.cohort import SUMMARY, Cohort
 from backfire.driver import Plan, Sweep, chunk_size, crew_for, run_plan
 from backfire.errors import StorageError, UserError, unknown
 from backfire.executors import Crew, Job
+from backfire.kernels import is_compiled
 from backfire.parts import Mechanism
 from backfire.references import CAUTION, version
 from backfire.runs import prepare_folder
 from backfire.scenario import Scenario, parse_data
+from backfire.sealed_files import SCHEMA
 from backfire.simulation import simulate
 from backfire.solvers.batch import BatchSettings
 from backfire.solvers.reference import Settings
 from backfire.sweep_files import SweepStudy, load_sweep
 from backfire.trajectory import Status
+from backfire.trajectory_files import Recording
 
 AnySettings = BatchSettings | Settings
 """Settings of the batch solver, which sweeps use, or of the reference solver, far slower."""
@@ -74,6 +77,7 @@ def sweep(
     executor: Any = None,
     resume: bool = False,
     chunk: int | None = None,
+    trajectories: float | None = None,
     settings: AnySettings | None = None,
     mechanisms: Iterable[type[Mechanism]] = (),
     progress: Callable[[int], None] | None = None,
@@ -84,14 +88,20 @@ def sweep(
     ``study`` is one from ``load_sweep``, a path, or a shipped name. Members are computed by ``workers`` processes, by
     default one per core; 0 computes in this process, which a member that crashes takes along. ``executor`` is any
     ``concurrent.futures.Executor`` instead, or a ``distributed.Client``. Neither they nor ``chunk``, the members per
-    file, change a number. ``resume`` goes on with a folder of the same study. ``progress`` is told how many members
-    have just been stored, ``notify`` gets sentences worth reading.
+    file, change a number. ``resume`` goes on with a folder of the same study. ``trajectories`` stores all states over
+    time too, so many days apart; ``store.read_trajectories`` reads them. ``progress`` is told how many members have
+    just been stored, ``notify`` gets sentences worth reading.
 
     Members that fail have their status and reason in the table; nothing is raised for them. Raises UserError for what
     cannot be asked, RefusedError for a folder with another study, StorageError if the disk refuses, BackendLostError
     if those who compute are gone. With worker processes a script needs ``if __name__ == "__main__":``.
     """
     loaded = study if isinstance(study, SweepStudy) else load_sweep(study, mechanisms)
+    if trajectories is not None:
+        try:
+            loaded = loaded.recorded(trajectories)
+        except UserError as error:
+            raise UserError(f"trajectories: {error}") from None
     plan = plan_of(loaded, settings)
     members = plan.design.members
     made = _crew(plan, workers, executor)
@@ -107,11 +117,17 @@ def sweep(
 
 def _compile(study: SweepStudy, plan: Plan, notify: Callable[[str], None] | None) -> None:
     """Compile once here, not once in every worker at the same time."""
-    outcomes = tuple(plan.outcomes)
-    if plan.identity["solver"]["name"] == "batch" and cohort.needs_compiling(study.scenario, outcomes):
-        if notify is not None:
-            notify(f"compiling {study.scenario.name} for this machine, once")
-        cohort.run_members(study.scenario, (), np.zeros((1, 0)), study.arms, outcomes)
+    if plan.identity["solver"]["name"] != "batch":
+        return
+    scenario, outcomes, one = study.scenario, tuple(plan.outcomes), np.zeros((1, 0))
+    rows = cohort.needs_compiling(scenario, outcomes)
+    states = plan.recorder is not None and not is_compiled(scenario.network)
+    if (rows or states) and notify is not None:
+        notify(f"compiling {scenario.name} for this machine, once")
+    if rows:
+        cohort.run_members(scenario, (), one, study.arms, outcomes)
+    if states:
+        cohort.trajectories(scenario, (), one, study.arms[0], np.zeros(1))
 
 
 def _crew(plan: Plan, workers: int | None, executor: Any) -> Callable[[Job], Crew]:
@@ -138,6 +154,9 @@ def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
         used,
     )
     files = {"study.toml": study.text, "table.csv": study.table}
+    recorder, asked = _recorder(study, runner), {}
+    if recorder:
+        asked = {"trajectories": {"every": recorder.recording.every, "arms": list(recorder.recording.arms)}}
     return Plan(
         design=study.design,
         arms=study.arms,
@@ -150,9 +169,11 @@ def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
             "outcomes": list(outcomes),
             "design": study.design.describe(),
             "solver": {"name": _SOLVERS[type(used)], **dataclasses.asdict(used)},
+            **asked,
             **code_identity(),
         },
         runner=runner,
+        recorder=recorder,
         about={
             "name": study.name,
             "title": study.title,
@@ -226,6 +247,31 @@ class ScenarioRunner:
         """Members (members, fields) as rows."""
         scenario = _scenario(self.data, self.name, self.mechanisms)
         return cohort.run_members(scenario, self.fields, samples, self.arms, self.outcomes, self.settings)
+
+
+@dataclass(frozen=True)
+class ScenarioRecorder:
+    """Computes the trajectories of the members that ``runner`` computes the rows of."""
+
+    runner: ScenarioRunner
+    settings: BatchSettings
+    recording: Recording
+
+    def __call__(self, samples: Floats) -> Floats:
+        """Members (members, fields) → states (members, arms, days, states)."""
+        runner, states = self.runner, self.recording.nothing(len(samples))
+        scenario = _scenario(runner.data, runner.name, runner.mechanisms)
+        for place, arm in enumerate(self.recording.arms):
+            states[:, place], _ = cohort.trajectories(scenario, runner.fields, samples, arm, self.recording.days, self.settings)
+        return states
+
+
+def _recorder(study: SweepStudy, runner: ScenarioRunner) -> ScenarioRecorder | None:
+    if study.recording is None:
+        return None
+    if not isinstance(runner.settings, BatchSettings):
+        raise UserError("trajectories of a sweep are those of the batch solver; leave out `settings`, or give BatchSettings")
+    return ScenarioRecorder(runner, runner.settings, study.recording)
 
 
 @functools.lru_cache(maxsize=4)
