@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+AGREE: Final = 1e-6
+"""Values of two members that differ by no more of themselves are equal but for rounding."""
 _NAMES: Final = {kind: re.compile(rf"{kind}-(\d{{8,}})\.parquet") for kind in ("members", "trajectories")}
 """Names of chunk files by kind; the number is the first member."""
 
@@ -318,15 +320,18 @@ def summarise(folder: Path) -> dict[str, Any]:
 
 
 def _extend(extreme: dict[str, Any], values: Floats, first: int) -> None:
-    """Keep the lowest and the highest finite value and its member; of equal ones the first."""
-    finite = np.flatnonzero(np.isfinite(values))
-    if len(finite) == 0:
-        return
-    low, high = finite[np.argmin(values[finite])], finite[np.argmax(values[finite])]
-    if not extreme or values[low] < extreme["lowest"]:
-        extreme |= {"lowest": float(values[low]), "lowest_member": first + int(low)}
-    if "highest" not in extreme or values[high] > extreme["highest"]:
-        extreme |= {"highest": float(values[high]), "highest_member": first + int(high)}
+    """Keep the lowest and the highest finite value and its member; of those that agree within rounding the first.
+
+    Member after member, so that it does not matter where chunks end.
+    """
+    for word, sign in (("lowest", -1.0), ("highest", 1.0)):
+        level = sign * extreme.get(word, -sign * math.inf)
+        signed = np.where(np.isfinite(values), sign * values, -math.inf)
+        before = np.maximum.accumulate(np.concatenate([[level], signed]))[:-1]
+        for place in np.flatnonzero(signed > before):
+            if signed[place] - level > AGREE * abs(signed[place]):
+                level = float(signed[place])
+                extreme |= {word: sign * level, f"{word}_member": first + int(place)}
 
 
 @contextlib.contextmanager

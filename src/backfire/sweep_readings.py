@@ -177,7 +177,7 @@ def scale_of(name: str, about: Mapping[str, Any], values: Floats) -> Scale:
 
 
 def optimum(scale: Scale, values: Floats) -> int | None:
-    """The place of the best value: lowest or highest, of equal ones the first.
+    """The place of the best value: lowest or highest, of those that agree within rounding the first.
 
     None where neither is better, or where all values agree within a thousandth.
     """
@@ -187,7 +187,8 @@ def optimum(scale: Scale, values: Floats) -> int | None:
     low, high = float(values[finite].min()), float(values[finite].max())
     if not high / 2 - low / 2 > FLAT * max(abs(low), abs(high)) / 2:
         return None
-    return int(finite[np.argmin(values[finite]) if scale.better == "low" else np.argmax(values[finite])])
+    best = low if scale.better == "low" else high
+    return int(finite[np.flatnonzero(np.abs(values[finite] - best) <= store.AGREE * abs(best))[0]])
 
 
 @dataclass(frozen=True)
