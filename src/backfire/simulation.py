@@ -30,8 +30,8 @@ SETTLING: Final = (
 )
 """Days after every event, until the next one, at which values are recorded too (1/53 to 2.5): answers to a dose are fast.
 
-Steps grow by a third until a quarter of a day and by a quarter from there on, so that the splines through the rows bend
-as the courses do, for host factors that turn over up to a hundred times a day.
+The time since the event grows by a third from row to row, from a quarter of a day on by a quarter, then by a quarter of
+a day, so that the splines through the rows bend as the courses do, even of factors that turn over a hundred times a day.
 """
 CLOSEST: Final = 1e-9
 """Recorded days are at least this far apart, events aside."""
@@ -148,7 +148,7 @@ def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
     """The days to record: a grid of step ``every``, both ends, and moments after and just before every event.
 
     Outcomes are read from splines from event to event. A spline is least certain at its end, where no row beyond holds
-    it, so the last step before every event is halved: without, peaks under daily doses are off by 3e-4.
+    it, so the last step before every event is halved: where it was not, peaks under daily doses were off by 3e-4.
     """
     grid = np.minimum(every * np.arange(math.floor(days / every + 1e-9) + 1), days)
     doses = np.unique([event.time for event in events]).astype(float)
