@@ -741,7 +741,7 @@ def test_outcomes_do_not_depend_on_the_grid(name: str) -> None:
             for word, item in found.items():
                 if word in STEADY or (word.startswith("peak_") and not word.endswith("_day")):
                     compared += 1
-                    wanted = pytest.approx(item.value, rel=1e-4, nan_ok=True)
+                    wanted = pytest.approx(item.value, rel=1e-5, nan_ok=True)
                     assert coarse[arm][word].value == wanted, (every, arm, word)
                     assert coarse[arm][word].observed == item.observed
     assert compared >= 2 * len(arms) * len(STEADY)
