@@ -156,22 +156,13 @@ def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-
 @compiled(inline="code")
 def _record(lane, until, last, states, state, inner, records, space):  # type: ignore[no-untyped-def]
     """Write the asked-for days of the last step before ``until`` from the dense output."""
-    lanes, wholes, spare = space.lanes, space.wholes, space.spare
+    lanes, wholes = space.lanes, space.wholes
     record, shift = wholes[RECORD + lane], wholes[OUT + lane]
-    if record < last and records.day[record] < until:
-        # side by side, so that every row is a short run through memory
-        for j in range(states):
-            at, b = j * LANES + lane, 3 * j * LANES + lane
-            spare[j], spare[states + j] = peek(state, at), peek(inner, at)
-            for part in range(3):
-                spare[(2 + part) * states + j] = peek(space.bends, b + part * LANES)
     day, step = lanes[FROM + lane], lanes[SPAN + lane]
-    while record < last and records.day[record] < until:
-        share = (records.day[record] - day) / step
-        rest, row = 1.0 - share, record + shift
+    while record < last and peek(records.day, record) < until:
+        share = (peek(records.day, record) - day) / step
         for j in range(states):
-            curve = spare[2 * states + j] + share * (spare[3 * states + j] + share * spare[4 * states + j])
-            records.out[row, j] = rest * spare[j] + share * (spare[states + j] + rest * curve)
+            records.out[record + shift, j] = dense(share, j, lane, state, inner, space.bends)
         record += 1
     wholes[RECORD + lane] = record
     lanes[DUE + lane] = records.day[record] if record < last else np.inf

@@ -171,7 +171,7 @@ def _space(states: int, factors: int, constants: int, watched: int) -> Space:
         factors=_aligned(factors * LANES),
         constant=_aligned(constants * LANES, 1.0),
         own=np.ones(constants),
-        spare=np.zeros(5 * states),
+        spare=np.zeros(states),
         moment=_aligned(LANES),
         block=_aligned(states * LANES),
         seen=_aligned(watched * LANES),
