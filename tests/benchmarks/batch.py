@@ -31,7 +31,7 @@ from backfire.solvers import batch
 NETWORK = problem.network()
 COMPARED = 32
 """Members whose errors are compared with the reference."""
-TOLERANCES = ((3e-4, 6e-8), (1e-4, 1e-8), (1e-5, 1e-9), (1e-6, 1e-9), (1e-7, 1e-10))
+TOLERANCES = ((3e-4, 6e-8), (1e-4, 1e-8), (1e-5, 3e-9), (1e-6, 1e-9), (1e-7, 1e-10))
 """(relative, absolute) of ours. The first is no less accurate than LSODA at the problem's 1e-6 and 1e-9, to which it is
 compared; the fourth are those of the problem."""
 BATCH = 2048
@@ -301,8 +301,9 @@ def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
         axes = figure.add_axes((0.1, 0.15, 0.86, 0.68))
         mine = [row for row in rows if row[0].startswith("backfire")]
         axes.plot([row[2] for row in mine], [row[1] for row in mine], "o-", color="#0072B2", linewidth=2.4)
-        for name, speed, error, _ in mine:
-            axes.annotate(name.partition(", ")[2], (error, speed), (0, 9), textcoords="offset points", ha="center", fontsize=9)
+        for place, (name, speed, error, _) in enumerate(mine):
+            above = (0, 9 if place % 2 else -16)
+            axes.annotate(name.partition(", ")[2], (error, speed), above, textcoords="offset points", ha="center", fontsize=9)
         for (name, speed, error, _), mark in zip([row for row in rows if row not in mine], "sD^vP", strict=False):
             axes.plot(error, speed, mark, color="#D55E00", markersize=8)
             axes.annotate(name, (error, speed), (9, 0), textcoords="offset points", va="center", fontsize=9)
@@ -313,8 +314,8 @@ def draw(rows: list[tuple[str, float, float, float]], path: Path) -> None:
         axes.set_xlabel("largest error of any state on any day, |y − reference| / (1e-6 + |reference|)")
         axes.set_ylabel("simulations per second, one core")
         axes.grid(True)
-        axes.margins(0.12, 0.12)
-        axes.set_xlim(right=8 * max(row[2] for row in rows))
+        axes.margins(0.12, 0.2)
+        axes.set_xlim(right=30 * max(row[2] for row in rows))
     path.write_bytes(png(figure))
 
 
