@@ -166,6 +166,7 @@ def _alive(worker: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_script_that_its_own_workers_import_is_told_what_it_needs(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text(

@@ -305,6 +305,7 @@ print(json.dumps({"whole": whole, "cut": cut, "last": look(run(rates[0]))}), fil
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
 def test_a_run_killed_at_any_moment_leaves_no_lie_and_runs_again(small: Path, tmp_path: Path) -> None:
     """Runs with two growth rates in turn in one folder, killed before and after each rename and at random moments."""

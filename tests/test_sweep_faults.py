@@ -238,6 +238,7 @@ def kill_and_resume(folder: Path, seed: int, undisturbed: str) -> int:
     return int(stored)
 
 
+@pytest.mark.slow
 def test_kill_the_parent_and_resume(tmp_path: Path, undisturbed: str) -> None:
     stored = [kill_and_resume(tmp_path / str(seed), seed, undisturbed) for seed in range(4)]
     assert any(0 < count < COUNT for count in stored)
@@ -304,6 +305,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path, undisturbed: str) -
     assert finish(first)[:2] == (0, undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_full_disk_leaves_whole_files_and_can_be_resumed(tmp_path: Path, workers: int) -> None:
     full, free = tmp_path / "full", tmp_path / "free"

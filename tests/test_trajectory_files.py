@@ -119,6 +119,7 @@ def test_a_member_that_fails_on_the_way_has_numbers_until_then(study: Path, tmp_
     assert (np.diff(lost.astype(int), axis=1) >= 0).all()
 
 
+@pytest.mark.slow
 def test_the_hash_does_not_know_who_computed_or_how_it_was_cut(
     study: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

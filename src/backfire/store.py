@@ -329,7 +329,7 @@ def _extend(extreme: dict[str, Any], values: Floats, first: int) -> None:
         signed = np.where(np.isfinite(values), sign * values, -math.inf)
         before = np.maximum.accumulate(np.concatenate([[level], signed]))[:-1]
         for place in np.flatnonzero(signed > before):
-            if signed[place] - level > AGREE * abs(signed[place]):
+            if signed[place] / 2 - level / 2 > AGREE * abs(signed[place]) / 2:  # halves: no overflow
                 level = float(signed[place])
                 extreme |= {word: sign * level, f"{word}_member": first + int(place)}
 

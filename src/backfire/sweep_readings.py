@@ -188,7 +188,7 @@ def optimum(scale: Scale, values: Floats) -> int | None:
     if not high / 2 - low / 2 > FLAT * max(abs(low), abs(high)) / 2:
         return None
     best = low if scale.better == "low" else high
-    return int(finite[np.flatnonzero(np.abs(values[finite] - best) <= store.AGREE * abs(best))[0]])
+    return int(finite[np.flatnonzero(np.abs(values[finite] / 2 - best / 2) <= store.AGREE * abs(best) / 2)[0]])
 
 
 @dataclass(frozen=True)
