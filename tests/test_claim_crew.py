@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backfire import claim_crew
+from backfire import claim_crew, cli
 from backfire.claim_crew import crew
 from backfire.claim_forms import FORMS, Formed, Trial, by_reference, other_forms
 from backfire.claim_language import parse_claim
@@ -180,3 +180,8 @@ def test_a_script_that_its_own_workers_import_is_told_what_it_needs(tmp_path: Pa
     assert done.returncode == 1
     assert "BackendLostError: a worker process ended abruptly" in done.stderr
     assert 'if __name__ == "__main__":' in done.stderr
+
+
+def test_a_negative_number_of_workers_is_refused_even_where_none_are_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["claims", "wnt16b-stroma", "--workers", "-1"]) == 2
+    assert "--workers" in capsys.readouterr().err

@@ -51,7 +51,8 @@ def claims(
         bool | None, typer.Option("--forms/--no-forms", help="also other forms of the equations (as --robustness does)")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="worker processes for other forms; all cores if left out, 0 for none", show_default=False)
+        int | None,
+        typer.Option(min=0, help="worker processes for other forms; all cores if left out, 0 for none", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for claims.csv, claims.json and claims.png")] = None,
     form: Annotated[
