@@ -28,8 +28,8 @@ from backfire.errors import UserError, echo
 
 TEXTS: Final = ("compiling.py", "series.py", "rosenbrock.py", "readings.py", "lane_arrays.py", "stepping.py", "lanes.py")
 """The files whose text can end up in machine code."""
-LANES: Final = 32
-"""Members side by side. Fewer are unrolled instead of vectorised, more do not fit the first-level cache."""
+LANES: Final = 16
+"""Members side by side: two of the longest vectors. More do not fit the first-level cache."""
 STAGES: Final = 8
 """Stages of the method, Rodas5P."""
 GAMMA: Final = 0.21193756319429014
@@ -125,11 +125,13 @@ def compiled(*signature: Any, inline: Literal["", "text", "code"] = "") -> Calla
 
 
 @lru_cache(maxsize=1)
-def long_loops() -> None:
-    """Let the compiler vectorise loops that read more than a hundred rows, as those of large networks do.
+def compile_loops() -> None:
+    """Tell the compiler, before it first compiles, to make vectors of every loop over lanes.
 
-    It compares all of them for overlaps before it starts, and gives up beyond a hundred comparisons unless told otherwise.
+    It would spell short loops out before it looks for vectors. And it compares all rows that a loop reads for overlaps,
+    and gives up beyond a hundred comparisons, which large networks need.
     """
+    binding.set_option("", "--unroll-full-max-count=4")
     binding.set_option("", "--memory-check-merge-threshold=2000")
 
 

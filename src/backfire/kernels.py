@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from backfire.codegen import cache_folder, keep, read_own
-from backfire.compiling import GAMMA, LANES, STAGES, long_loops, machine_folder, unkept
+from backfire.compiling import GAMMA, LANES, STAGES, compile_loops, machine_folder, unkept
 from backfire.network import Network
 from backfire.spelling import spell, written
 
@@ -114,7 +114,7 @@ def _load(source: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    long_loops()
+    compile_loops()
     # numba finds the file of a cached function through sys.modules
     sys.modules[path.stem] = module
     try:

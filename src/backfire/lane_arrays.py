@@ -19,12 +19,14 @@ PREPARE = types.FunctionType(types.void(ROW))
 LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
 READ = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW))
 
-LANE_NUMBERS: Final = 14
-LANE_WHOLES: Final = 6
+LANE_NUMBERS: Final = 15
+LANE_WHOLES: Final = 5
 # where the rows of the table of lanes begin
-DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS = range(0, LANE_NUMBERS * LANES, LANES)
+DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH = range(
+    0, LANE_NUMBERS * LANES, LANES
+)
 # and those of the table of whole numbers of lanes
-MEMBER, EVENT, RECORD, OUT, ROWS, FRESH = range(0, LANE_WHOLES * LANES, LANES)
+MEMBER, EVENT, RECORD, OUT, ROWS = range(0, LANE_WHOLES * LANES, LANES)
 # places in the sizes of a problem
 STATES, CONSTANTS, ALL, FACTORS, MOST_STEPS, BY_STEP, ROOM, WATCHED = range(8)
 
@@ -99,7 +101,7 @@ class Space(NamedTuple):
     constant: Any
     own: Any
     spare: Any
-    moment: Any
+    middle: Any
     block: Any
     seen: Any
     rates: Any
@@ -116,4 +118,4 @@ EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE)
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
-SPACE = _tuple(Space, ROW, ROW, types.float32[::1], ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW, _WHOLE)
+SPACE = _tuple(Space, ROW, ROW, types.float32[::1], *[ROW] * 9, _WHOLE)

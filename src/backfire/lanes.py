@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from backfire.compiling import LANES, ROW, compiled, peek, wide
+from backfire.compiling import LANES, ROW, compile_loops, compiled, peek, wide
 from backfire.lane_arrays import (
     ACCEPTED,
     ALERT,
@@ -52,8 +52,8 @@ from backfire.lane_arrays import (
     WAITS,
     WATCHED,
 )
-from backfire.rosenbrock import bend, dense
-from backfire.stepping import MOMENT, advance, aim, attempt, control, first_step, reject
+from backfire.rosenbrock import bend, dense, middle
+from backfire.stepping import advance, aim, attempt, control, first_step, reject
 from backfire.trajectory import Status
 
 _ONE_CELL = 1.0
@@ -80,20 +80,13 @@ def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-unt
 
 
 @compiled()
-def _note_middle(lane, states, room, state, inner, notes, space):  # type: ignore[no-untyped-def]
+def _note_middle(lane, states, room, notes, space):  # type: ignore[no-untyped-def]
     """Append the row in the middle of the last step, from the dense output: steps are long where courses are smooth, and
     the cubic between rows then is an order better."""
-    rows = space.wholes[ROWS + lane]
-    if rows >= room:
-        return False
-    base = lane * room + rows
-    notes.day[base] = space.lanes[FROM + lane] + 0.5 * space.lanes[SPAN + lane]
-    if rows > 0 and notes.day[base] <= notes.day[base - 1]:
+    rows, day = space.wholes[ROWS + lane], space.lanes[FROM + lane] + 0.5 * space.lanes[SPAN + lane]
+    if 0 < rows < room and day <= notes.day[lane * room + rows - 1]:
         return True
-    for j in range(states):
-        notes.state[base * states + j] = dense(0.5, j, lane, state, inner, space.bends)
-    space.wholes[ROWS + lane] = rows + 1
-    return True
+    return _note(lane, day, states, room, space.middle, notes, space.wholes)
 
 
 @compiled()
@@ -204,7 +197,7 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     prepare(space.own)
     for k in range(sizes[ALL]):
         space.constant[k * LANES + lane] = space.own[k]
-    wholes[MEMBER + lane], wholes[ROWS + lane], wholes[FRESH + lane] = member, 0, 1
+    wholes[MEMBER + lane], wholes[ROWS + lane] = member, 0
     wholes[EVENT + lane], wholes[RECORD + lane] = events.first[member], records.first[member]
     wholes[OUT + lane] = records.place[member] - records.first[member]
     lanes[DAY + lane], lanes[TRIED + lane], lanes[CALM + lane] = day, 0.0, 0.0
@@ -215,6 +208,8 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     else:
         _record_at(lane, day, records.last[member], states, inner, records, lanes, wholes)
     _edge(lane, member, task, events, lanes, wholes)
+    lanes[FRESH + lane] = 1.0
+    aim(lane, day, 0.0, lanes)
     for j in range(states):
         state[j * LANES + lane] = inner[j * LANES + lane]
     return True
@@ -240,7 +235,7 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
             space.spare[j] = dense(share, j, lane, state, inner, space.bends)
         for j in range(states):
             inner[j * LANES + lane] = space.spare[j]
-    room_left = not by_step or gone >= 0 or _note_middle(lane, states, room, state, inner, notes, space)
+    room_left = not by_step or gone >= 0 or _note_middle(lane, states, room, notes, space)
     if by_step and (given or gone >= 0) and np.nextafter(until, -np.inf) > day:
         room_left &= _note(lane, np.nextafter(until, -np.inf), states, room, inner, notes, wholes)
     if gone >= 0:
@@ -251,7 +246,7 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
                 _clear(lane, j, states, inner, task.cells, task.feeds)
     if given:
         _give(lane, edge, events.last[member], task, events, inner, wholes)
-        wholes[FRESH + lane] = 1
+        lanes[FRESH + lane] = 1.0
     if by_step:
         room_left &= _note(lane, until, states, room, inner, notes, wholes)
     else:
@@ -272,8 +267,17 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
 
 @compiled(inline="text")
 def _look_closer(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
-    """The step of a lane that was not plain: rejected, or accepted with something to do; the status, or -1 to go on."""
+    """The step of a lane that was not plain: the look at the rates where a piece begins, rejected, or accepted with
+    something to do; the status, or -1 to go on."""
     lanes = space.lanes
+    if lanes[FRESH + lane] > 0.0:
+        lanes[FRESH + lane], lanes[ACCEPTED + lane] = 0.0, 0.0
+        day, sizes = lanes[DAY + lane], task.sizes
+        span = lanes[EDGE + lane] - day
+        step = first_step(lane, sizes[STATES], task.relative, task.absolute, state, space.slopes, span)
+        # without a finite rate there is no step, and the attempt to take none ends the run
+        aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
+        return -1
     negative = lanes[LOW + lane] == 2.0 and lanes[ACCEPTED + lane] > 0.0
     if negative or lanes[ACCEPTED + lane] == 0.0:
         lanes[ACCEPTED + lane] = 0.0
@@ -317,7 +321,7 @@ def _close(lane, how, look, read, task, records, notes, ended, space):  # type: 
     member, states, room = wholes[MEMBER + lane], sizes[STATES], sizes[ROOM]
     ended.status[member], ended.reached[member] = how, lanes[DAY + lane]
     ended.steps[member] = np.int64(lanes[TRIED + lane])
-    wholes[MEMBER + lane], wholes[FRESH + lane] = -1, 0
+    wholes[MEMBER + lane] = -1
     if not sizes[BY_STEP]:
         _leave(wholes[RECORD + lane], wholes[OUT + lane], records.last[member], states, records)
     elif how == _OK:
@@ -328,26 +332,9 @@ def _close(lane, how, look, read, task, records, notes, ended, space):  # type: 
 
 
 @compiled(inline="text")
-def _restart(first, task, state, space):  # type: ignore[no-untyped-def]
-    """Choose the first step of every lane that begins a piece."""
-    sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    for lane in range(LANES):
-        space.moment[lane] = MOMENT
-    first(state, space.constant, space.moment, space.factors, space.slopes)
-    for lane in range(LANES):
-        if wholes[FRESH + lane] > 0:
-            wholes[FRESH + lane] = 0
-            day = lanes[DAY + lane]
-            span = lanes[EDGE + lane] - day
-            step = first_step(lane, sizes[STATES], task.relative, task.absolute, state, space.slopes, span)
-            # without a finite rate there is no step, and the attempt to take none ends the run
-            aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
-
-
-@compiled(inline="text")
 def _refill(upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space):  # type: ignore[no-untyped-def]
-    """Give empty lanes the next members; (next member, lanes that run, whether one of them begins a piece)."""
-    wholes, running, fresh = space.wholes, 0, False
+    """Give empty lanes the next members; (next member, lanes that stay empty)."""
+    wholes, empty = space.wholes, 0
     for lane in range(LANES):
         while wholes[MEMBER + lane] < 0 and upcoming < last_member:
             member, upcoming = upcoming, upcoming + 1
@@ -355,14 +342,14 @@ def _refill(upcoming, last_member, prepare, task, events, records, notes, ended,
                 ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
                 first = records.first[member]
                 _leave(first, records.place[member] - first, records.last[member], task.sizes[STATES], records)
-        running += wholes[MEMBER + lane] >= 0
-        fresh |= wholes[FRESH + lane] > 0
-    return upcoming, running, fresh
+        empty += wholes[MEMBER + lane] < 0
+    return upcoming, empty
 
 
 @lru_cache(maxsize=1)
 def integrator() -> Any:
     """``_integrate`` as compiled code; seconds the first time on a machine."""
+    compile_loops()
     functions = (STAGE, STAGE, PREPARE, LOOK, READ)
     arrays = (TASK, EVENTS, RECORDS, NOTES, ENDED, ROW, ROW, SPACE)
     return compiled(types.void(*functions, *arrays, types.int64, types.int64))(_integrate)
@@ -377,35 +364,36 @@ def _integrate(  # type: ignore[no-untyped-def]
     lanes, wholes = space.lanes, space.wholes
     for lane in range(LANES):
         wholes[MEMBER + lane] = -1
+    empty = LANES
     while True:
-        upcoming, running, fresh = _refill(
-            upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space
-        )
-        if running == 0:
-            return
-        if fresh:
-            _restart(first, task, state, space)
+        if empty > 0:
+            upcoming, empty = _refill(upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space)
+            if empty == LANES:
+                return
         attempt(first, stage, task, state, inner, space)
         control(task.relative, states, task.absolute, task.amounts, task.cells, state, inner, space.error, lanes)
-        if advance(task.sizes[MOST_STEPS], lanes) > 0.0 or by_step:
+        if advance(task.sizes[MOST_STEPS], lanes) > 0 or by_step:
             bend(states, space.slopes, space.bends)
+        if by_step:
+            middle(states, state, inner, space.bends, space.middle)
         for lane in range(LANES):
             if wholes[MEMBER + lane] < 0:
                 continue
+            how = -1
             if lanes[ALERT + lane] > 0.0:
                 how = _look_closer(lane, task, events, records, notes, state, inner, space)
-                if how >= 0:
-                    _close(lane, how, look, read, task, records, notes, ended, space)
+                if lanes[ACCEPTED + lane] == 0.0:
+                    for j in range(states):
+                        inner[j * LANES + lane] = state[j * LANES + lane]
             elif lanes[WAITS + lane] > 0.0:
                 last, day = records.last[wholes[MEMBER + lane]], lanes[DAY + lane]
                 _record(lane, day, last, states, state, inner, records, space)
             elif by_step:
-                noted = _note_middle(lane, states, room, state, inner, notes, space)
+                noted = _note_middle(lane, states, room, notes, space)
                 if not (noted and _note(lane, lanes[DAY + lane], states, room, inner, notes, wholes)):
-                    _close(lane, _MAX_STEPS, look, read, task, records, notes, ended, space)
-        # most lanes accept: the two arrays change places, and rejected lanes are copied back
+                    how = _MAX_STEPS
+            if how >= 0:
+                _close(lane, how, look, read, task, records, notes, ended, space)
+                empty += 1
+        # a rejected lane has its old states in both arrays
         state, inner = inner, state
-        for lane in range(LANES):
-            if lanes[ACCEPTED + lane] == 0.0:
-                for j in range(states):
-                    state[j * LANES + lane] = inner[j * LANES + lane]

@@ -206,12 +206,29 @@ def bend(states, slopes, bends):  # type: ignore[no-untyped-def]
             )
 
 
+@compiled(inline="code")
+def blend(share, before, after, b1, b2, b3):  # type: ignore[no-untyped-def]
+    """A state at ``share`` of a step: (1-θ)·y + θ·(y_new + (1-θ)·(b1 + θ·(b2 + θ·b3)))."""
+    rest = 1.0 - share
+    return rest * before + share * (after + rest * (b1 + share * (b2 + share * b3)))
+
+
 @compiled()
 def dense(share, j, lane, state, after, bends):  # type: ignore[no-untyped-def]
-    """State ``j`` at ``share`` of the last step: (1-θ)·y + θ·(y_new + (1-θ)·(b1 + θ·(b2 + θ·b3)))."""
-    rest, at, b = 1.0 - share, j * LANES + lane, 3 * j * LANES + lane
-    curve = peek(bends, b) + share * (peek(bends, b + LANES) + share * peek(bends, b + 2 * LANES))
-    return rest * peek(state, at) + share * (peek(after, at) + rest * curve)
+    """State ``j`` at ``share`` of the last step."""
+    at, b = j * LANES + lane, 3 * j * LANES + lane
+    return blend(share, peek(state, at), peek(after, at), peek(bends, b), peek(bends, b + LANES), peek(bends, b + 2 * LANES))
+
+
+@compiled()
+def middle(states, state, after, bends, found):  # type: ignore[no-untyped-def]
+    """``dense`` in the middle of the last step, for all states and lanes at once."""
+    wide()
+    for j in range(states):
+        at, b = j * LANES, 3 * j * LANES
+        for lane in range(LANES):
+            b1, b2, b3 = bends[b + lane], bends[b + LANES + lane], bends[b + 2 * LANES + lane]
+            found[at + lane] = blend(0.5, state[at + lane], after[at + lane], b1, b2, b3)
 
 
 @compiled()

@@ -7,7 +7,24 @@ from typing import Any
 import numpy as np
 
 from backfire.compiling import GAMMA, LANES, compiled, wide
-from backfire.lane_arrays import ACCEPTED, ALERT, CALM, DAY, DUE, EDGE, FACTOR, FROM, LAST, LOW, SPAN, STATES, STEP, TRIED, WAITS
+from backfire.lane_arrays import (
+    ACCEPTED,
+    ALERT,
+    CALM,
+    DAY,
+    DUE,
+    EDGE,
+    FACTOR,
+    FRESH,
+    FROM,
+    LAST,
+    LOW,
+    SPAN,
+    STATES,
+    STEP,
+    TRIED,
+    WAITS,
+)
 from backfire.rosenbrock import STRIDE, errors, gather_2, gather_3, gather_4, gather_5, gather_6, gather_7, gather_8
 from backfire.trajectory import Status
 
@@ -77,20 +94,19 @@ def control(relative, states, absolute, amounts, cells, state, inner, error, lan
 def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
     """Move the day and aim the next step of every lane whose step was plain; the others are marked for a closer look.
 
-    Above zero if any lane needs the dense output.
+    Returns how many lanes need the dense output.
     """
     wide()
-    curved = 0.0
+    curved = 0
     for lane in range(LANES):
         day, step, edge = lanes[DAY + lane], lanes[STEP + lane], lanes[EDGE + lane]
         until = day + step
-        tried = lanes[TRIED + lane] + 1.0
+        tried = lanes[TRIED + lane] + 1.0 - lanes[FRESH + lane]
         lanes[TRIED + lane] = tried
-        alert = 1.0 - lanes[ACCEPTED + lane] + lanes[LAST + lane] + lanes[LOW + lane]
+        alert = 1.0 - lanes[ACCEPTED + lane] + lanes[LAST + lane] + lanes[LOW + lane] + lanes[FRESH + lane]
         alert = alert + (1.0 if tried >= most_steps else 0.0)
         due = lanes[ACCEPTED + lane] if lanes[DUE + lane] < until else 0.0
-        curved = curved + due + lanes[LOW + lane]
-        lanes[WAITS + lane] = due
+        curved += 1 if due + lanes[LOW + lane] > 0.0 else 0  # whole numbers, whose sums may be vectors
         lanes[FROM + lane] = day
         lanes[SPAN + lane] = step
         lanes[ALERT + lane] = alert
@@ -101,6 +117,7 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
         half = longer if 2.0 * longer <= rest else 0.5 * rest
         last = 1.01 * longer >= rest
         plain = alert == 0.0
+        lanes[WAITS + lane] = due if plain else 0.0
         lanes[DAY + lane] = until if plain else day
         lanes[STEP + lane] = (rest if last else half) if plain else step
         lanes[LAST + lane] = (1.0 if last else 0.0) if plain else lanes[LAST + lane]
@@ -110,13 +127,18 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
 
 @compiled()
 def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
-    """Set the next step so that it ends on the edge, halfway to it, or well before it."""
+    """Set the next step so that it ends on the edge, halfway to it, or well before it.
+
+    The first attempt of a piece has next to no length and only shows the rates.
+    """
     rest = lanes[EDGE + lane] - day
     last = 0.0
     if 1.01 * step >= rest:
         step, last = rest, 1.0
     elif 2.0 * step > rest:
         step = 0.5 * rest
+    if lanes[FRESH + lane] > 0.0:
+        step, last = MOMENT, 0.0
     lanes[STEP + lane] = step
     lanes[LAST + lane] = last
 

@@ -172,7 +172,7 @@ def _space(states: int, factors: int, constants: int, watched: int) -> Space:
         constant=_aligned(constants * LANES, 1.0),
         own=np.ones(constants),
         spare=np.zeros(states),
-        moment=_aligned(LANES),
+        middle=_aligned(states * LANES),
         block=_aligned(states * LANES),
         seen=_aligned(watched * LANES),
         rates=_aligned(watched * LANES),
