@@ -240,6 +240,20 @@ def test_a_budget_of_steps_ends_a_run_or_changes_no_bit() -> None:
             assert found.values["combination"][name].tobytes() == values.tobytes(), (budget, name)
 
 
+def test_members_of_many_steps_are_run_again_with_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = scenario(STROMA).values["growth_rate"] * np.geomspace(0.5, 2.0, 40)[:, None]
+    free = cohort_of(STROMA, ("growth_rate",), sample)
+    steps = free.steps[:, free.arms.index("combination")]
+    assert steps.min() < steps.max()
+    monkeypatch.setattr("backfire.solvers.batch.FEW", int(np.median(steps)))
+    found = cohort_of(STROMA, ("growth_rate",), sample)
+    assert found.status.tobytes() == free.status.tobytes()
+    assert found.steps.tobytes() == free.steps.tobytes()
+    assert {key: values.tobytes() for key, values in table(found).items()} == {
+        key: values.tobytes() for key, values in table(free).items()
+    }
+
+
 # The same bits in every arrangement.
 
 

@@ -73,7 +73,11 @@ class Records(NamedTuple):
 
 
 class Notes(NamedTuple):
-    """Rows of every accepted step, per lane (``day``, ``state``), and what is read of them: ``watch`` (m, …) → ``result``."""
+    """Rows of every accepted step, and what is read of them: ``watch`` (m, …) → ``result``.
+
+    ``day`` stands lane by lane. So does ``state``, in blocks of as many rows as there are lanes, in which the rows of a
+    state stand side by side. ``values`` and ``slopes`` are columns of what is watched in the lane that is read.
+    """
 
     day: Any
     state: Any
@@ -102,7 +106,6 @@ class Space(NamedTuple):
     own: Any
     spare: Any
     middle: Any
-    block: Any
     seen: Any
     rates: Any
     lanes: Any
@@ -118,4 +121,4 @@ EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE)
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
-SPACE = _tuple(Space, ROW, ROW, types.float32[::1], *[ROW] * 9, _WHOLE)
+SPACE = _tuple(Space, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE)

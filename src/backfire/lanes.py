@@ -63,30 +63,29 @@ _OK = int(Status.OK)
 _MAX_STEPS, _NONFINITE = int(Status.MAX_STEPS), int(Status.NONFINITE)
 
 
-@compiled()
-def _note(lane, day, states, room, inner, notes, wholes):  # type: ignore[no-untyped-def]
-    """Append a row to the rows of a lane; a second row for the same day replaces the first. False if there is no room."""
+@compiled(inline="code")
+def _note(lane, day, states, room, source, notes, wholes):  # type: ignore[no-untyped-def]
+    """Append a row to the rows of a lane; a second row for the same day replaces the first. There is room for all that
+    the most steps can leave."""
     rows = wholes[ROWS + lane]
-    base = lane * room
-    if rows > 0 and notes.day[base + rows - 1] == day:
-        rows -= 1
-    if rows >= room:
-        return False
-    notes.day[base + rows] = day
+    last = lane * room + rows - 1
+    if rows > 0 and notes.day[last] == day:
+        rows, last = rows - 1, last - 1
+    notes.day[last + 1] = day
+    within = rows & (LANES - 1)
+    base = (last + 1 - within) * states + within
     for j in range(states):
-        notes.state[(base + rows) * states + j] = peek(inner, j * LANES + lane)
+        notes.state[base + j * LANES] = peek(source, j * LANES + lane)
     wholes[ROWS + lane] = rows + 1
-    return True
 
 
-@compiled()
+@compiled(inline="code")
 def _note_middle(lane, states, room, notes, space):  # type: ignore[no-untyped-def]
     """Append the row in the middle of the last step, from the dense output: steps are long where courses are smooth, and
     the cubic between rows then is an order better."""
     rows, day = space.wholes[ROWS + lane], space.lanes[FROM + lane] + 0.5 * space.lanes[SPAN + lane]
-    if 0 < rows < room and day <= notes.day[lane * room + rows - 1]:
-        return True
-    return _note(lane, day, states, room, space.middle, notes, space.wholes)
+    if rows == 0 or day > notes.day[lane * room + rows - 1]:
+        _note(lane, day, states, room, space.middle, notes, space.wholes)
 
 
 @compiled()
@@ -235,9 +234,10 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
             space.spare[j] = dense(share, j, lane, state, inner, space.bends)
         for j in range(states):
             inner[j * LANES + lane] = space.spare[j]
-    room_left = not by_step or gone >= 0 or _note_middle(lane, states, room, notes, space)
+    if by_step and gone < 0:
+        _note_middle(lane, states, room, notes, space)
     if by_step and (given or gone >= 0) and np.nextafter(until, -np.inf) > day:
-        room_left &= _note(lane, np.nextafter(until, -np.inf), states, room, inner, notes, wholes)
+        _note(lane, np.nextafter(until, -np.inf), states, room, inner, notes, wholes)
     if gone >= 0:
         # others may have crossed at the same moment
         for j in range(states):
@@ -248,13 +248,13 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
         _give(lane, edge, events.last[member], task, events, inner, wholes)
         lanes[FRESH + lane] = 1.0
     if by_step:
-        room_left &= _note(lane, until, states, room, inner, notes, wholes)
+        _note(lane, until, states, room, inner, notes, wholes)
     else:
         _record_at(lane, until, records.last[member], states, inner, records, lanes, wholes)
     lanes[DAY + lane] = until
-    if room_left and until >= task.end[member]:
+    if until >= task.end[member]:
         return _OK
-    if not room_left or lanes[TRIED + lane] >= sizes[MOST_STEPS]:
+    if lanes[TRIED + lane] >= sizes[MOST_STEPS]:
         return _MAX_STEPS
     if arrived:
         _edge(lane, member, task, events, lanes, wholes)
@@ -294,24 +294,26 @@ def _leave(record, shift, last, states, records):  # type: ignore[no-untyped-def
         record += 1
 
 
+@compiled(inline="code")
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    for row in range(LANES):
+        target[row] = source[row]
+
+
 @compiled(inline="text")
 def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-def]
-    """Everything watched along the rows of a lane, some rows at a time: steps through memory then are known beforehand."""
+    """Everything watched along the rows of a lane, as many rows at a time as there are lanes; those behind the last row
+    are whatever was there before, and nobody reads them."""
     states, room = sizes[STATES], sizes[ROOM]
     for k in range(sizes[ALL]):
         space.own[k] = peek(space.constant, k * LANES + lane)
     for begin in range(0, rows, LANES):
-        count = min(LANES, rows - begin)
-        for row in range(count):
-            base = (lane * room + begin + row) * states
-            for j in range(states):
-                space.block[j * LANES + row] = peek(notes.state, base + j)
-        look(space.block, space.own, space.seen, space.rates)
+        base = (lane * room + begin) * states
+        look(notes.state[base : base + states * LANES], space.own, space.seen, space.rates)
         for column in range(sizes[WATCHED]):
-            base = column * room + begin
-            for row in range(count):
-                notes.values[base + row] = peek(space.seen, column * LANES + row)
-                notes.slopes[base + row] = peek(space.rates, column * LANES + row)
+            to, seen = column * room + begin, column * LANES
+            _copy(space.seen[seen : seen + LANES], notes.values[to : to + LANES])
+            _copy(space.rates[seen : seen + LANES], notes.slopes[to : to + LANES])
 
 
 @compiled(inline="text")
@@ -389,9 +391,8 @@ def _integrate(  # type: ignore[no-untyped-def]
                 last, day = records.last[wholes[MEMBER + lane]], lanes[DAY + lane]
                 _record(lane, day, last, states, state, inner, records, space)
             elif by_step:
-                noted = _note_middle(lane, states, room, notes, space)
-                if not (noted and _note(lane, lanes[DAY + lane], states, room, inner, notes, wholes)):
-                    how = _MAX_STEPS
+                _note_middle(lane, states, room, notes, space)
+                _note(lane, lanes[DAY + lane], states, room, inner, notes, wholes)
             if how >= 0:
                 _close(lane, how, look, read, task, records, notes, ended, space)
                 empty += 1

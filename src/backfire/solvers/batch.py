@@ -25,8 +25,8 @@ from backfire.readings import reader
 from backfire.trajectory import Floats, Status
 
 Wholes = NDArray[np.int64]
-ROOM: Final = 2_048
-"""Rows that every lane has room for; members with more are run once more, with room for all their steps."""
+FEW: Final = 4_000
+"""Steps that lanes have room for at first; members that need more are run once more, with room for all their steps."""
 LINE: Final = 8
 """Numbers in a line of the cache."""
 
@@ -108,22 +108,22 @@ def read(
     """What ``readings.read`` finds in the accepted steps of every member: result rows (m, ``width``), NaN after a failure."""
     settings = settings or BatchSettings()
     result = np.full((len(members), width), np.nan)
-    full = _rows_at_most(members, kernel.states, settings)
-    ends = _run(kernel, members, settings, None, (watch, result), min(ROOM, full))
+    first = replace(settings, most_steps=min(FEW, settings.most_steps))
+    ends = _run(kernel, members, first, None, (watch, result))
     again = np.flatnonzero(ends.status == Status.MAX_STEPS)
-    if len(again) and full > ROOM:
+    if len(again) and settings.most_steps > FEW:
         # rows for the worst case would fill a hundred megabytes: only members that need them get them
         longer = result[again]
-        late = _run(kernel, members[again], settings, None, (watch[again], longer), full)
+        late = _run(kernel, members[again], settings, None, (watch[again], longer))
         result[again] = longer
         ends.status[again], ends.reached[again], ends.steps[again] = late.status, late.reached, late.steps
     return result, ends
 
 
-def _rows_at_most(members: Members, states: int, settings: BatchSettings) -> int:
-    """Two rows a step, two an event, and some for compartments that die out."""
+def _rows_at_most(members: Members, most_steps: int) -> int:
+    """The first day, two rows a step and one before every event; whole blocks of them."""
     events = int(np.diff(members.event_rows, axis=1).max(initial=0))
-    return 2 * (settings.most_steps + events + states) + 7
+    return -(-(1 + 2 * most_steps + events) // LANES) * LANES
 
 
 def _run(
@@ -132,10 +132,10 @@ def _run(
     settings: BatchSettings,
     records: Records | None,
     read: tuple[Floats, Floats] | None,
-    room: int = 0,
 ) -> Ends:
-    """Either with days to ``records``, or with ``room`` for the rows of a lane, from which ``read`` = (watch, result) is read."""
+    """Either with days to ``records``, or with rows of every step, from which ``read`` = (watch, result) is read."""
     count, states = len(members), kernel.states
+    room = 0 if read is None else _rows_at_most(members, settings.most_steps)
     everything = kernel.constants + kernel.fixed
     sizes = np.array(
         [states, kernel.constants, everything, kernel.factors, settings.most_steps, records is None, room, len(kernel.watched)],
@@ -152,7 +152,8 @@ def _run(
     rows = members.event_rows
     given = Events(*members.events, np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
     seen = room * len(kernel.watched)
-    notes = Notes(np.empty(room * LANES), np.empty(room * LANES * states), np.empty(seen), np.empty(seen), watch, result)
+    noted = (_aligned(size, None) for size in (room * LANES, room * LANES * states, seen, seen))
+    notes = Notes(*noted, watch, result)
     ended = Ended(np.full(count, Status.NOT_RUN, dtype=np.int8), np.zeros(count), np.zeros(count, dtype=np.int64))
     module, space = kernel.module, _space(states, kernel.factors, everything, len(kernel.watched))
     integrator()(
@@ -173,7 +174,6 @@ def _space(states: int, factors: int, constants: int, watched: int) -> Space:
         own=np.ones(constants),
         spare=np.zeros(states),
         middle=_aligned(states * LANES),
-        block=_aligned(states * LANES),
         seen=_aligned(watched * LANES),
         rates=_aligned(watched * LANES),
         lanes=_aligned(LANE_NUMBERS * LANES),
@@ -181,8 +181,8 @@ def _space(states: int, factors: int, constants: int, watched: int) -> Space:
     )
 
 
-def _aligned(count: int, value: float = 0.0) -> Floats:
+def _aligned(count: int, value: float | None = 0.0) -> Floats:
     """A row that begins where a line of the cache begins: vectors then never lie across two lines."""
-    row = np.full(count + LINE, value)
+    row = np.empty(count + LINE) if value is None else np.full(count + LINE, value)
     skipped = -row.ctypes.data % (8 * LINE) // 8
     return row[skipped : skipped + count]
