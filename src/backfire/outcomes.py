@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline, PPoly, make_interp_spline
 
 from backfire.errors import UserError
 from backfire.schedule import Dose
@@ -90,13 +90,13 @@ class Course:
     def __init__(self, trajectory: Trajectory, values: Floats, logarithmic: bool, counted: bool = False) -> None:
         self.counted = counted
         self.pieces: list[tuple[Floats, Floats, bool]] = []
-        self._made: dict[int, BSpline | None] = {}
+        self._made: dict[int, scipy.interpolate.BSpline | None] = {}
         for piece in trajectory.pieces:
             times, part = trajectory.times[piece], values[piece]
             log = logarithmic and bool((part > 0).all())
             self.pieces.append((times, np.log(part) if log else part, log))
 
-    def _spline(self, index: int) -> BSpline | None:
+    def _spline(self, index: int) -> scipy.interpolate.BSpline | None:
         """The spline of a piece, made on first use; None where the piece is a single row or not finite."""
         if index not in self._made:
             times, values, _ = self.pieces[index]
@@ -104,7 +104,7 @@ class Course:
                 self._made[index] = None
             else:
                 degree = 1 if self.counted and (values == 0).any() else 5 if len(times) > 5 else 3 if len(times) > 3 else 1
-                self._made[index] = make_interp_spline(times, values, k=degree)
+                self._made[index] = scipy.interpolate.make_interp_spline(times, values, k=degree)
         return self._made[index]
 
     def minimum(self, start: float, end: float) -> tuple[float, float]:
@@ -176,7 +176,7 @@ class Course:
                 return first
             if spline is None or not (values >= target).any():
                 continue
-            roots = PPoly.from_spline(spline).solve(target, extrapolate=False)
+            roots = scipy.interpolate.PPoly.from_spline(spline).solve(target, extrapolate=False)
             later = sorted(float(root) for root in np.atleast_1d(roots) if first < root <= min(end, times[-1]))
             if later:
                 return later[0]
@@ -205,7 +205,7 @@ class Course:
         return total
 
 
-def _gauss(spline: BSpline, times: Floats, low: float, high: float) -> float:
+def _gauss(spline: scipy.interpolate.BSpline, times: Floats, low: float, high: float) -> float:
     """Integral of exp(spline) over [low, high], row interval by row interval."""
     edges = np.array([low, *times[(times > low) & (times < high)], high])
     half = np.diff(edges)[:, None] / 2
@@ -213,13 +213,13 @@ def _gauss(spline: BSpline, times: Floats, low: float, high: float) -> float:
     return float(np.sum(half * _WEIGHTS * np.exp(spline(days))))
 
 
-def _flat(spline: BSpline, values: Floats, times: Floats, inside: NDArray[np.bool_]) -> list[float]:
+def _flat(spline: scipy.interpolate.BSpline, values: Floats, times: Floats, inside: NDArray[np.bool_]) -> list[float]:
     """Days beside the lowest row inside at which the slope is zero."""
     if spline.k < 2 or not inside.any():
         return []
     index = int(np.argmin(np.where(inside, values, np.inf)))
     low, high = times[max(index - 1, 0)], times[min(index + 1, len(times) - 1)]
-    roots = np.atleast_1d(PPoly.from_spline(spline.derivative()).roots(extrapolate=False))
+    roots = np.atleast_1d(scipy.interpolate.PPoly.from_spline(spline.derivative()).roots(extrapolate=False))
     return [float(root) for root in roots if low <= root <= high]
 
 

@@ -24,6 +24,11 @@ KINDS: Final = ("peak", "lowest", "final", "mean", "area")
 _NEARLY = 1e-5
 _FLAT = 1e-7
 _ONE_CELL = 1.0
+# Thresholds instead of truths: of every truth that is written into a call the compiler would make a function of its own.
+_CELLS, _ANYTHING = _ONE_CELL, -math.inf
+"""``floor``: below one cell are none, or everything is as it is."""
+_LOGARITHMS, _PLAIN = 0.0, math.inf
+"""``logs``: between values above it the logarithm is the cubic, or the value itself always is."""
 _NODES = (0.1127016653792583, 0.5, 0.8872983346207417)
 _WEIGHTS = (5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0)
 
@@ -99,17 +104,17 @@ def _cubic(share, step, low, low_slope, high, high_slope):  # type: ignore[no-un
 
 
 @compiled()
-def _counted(value, counts):  # type: ignore[no-untyped-def]
-    return 0.0 if counts and value < _ONE_CELL else value
+def _counted(value, floor):  # type: ignore[no-untyped-def]
+    return 0.0 if value < floor else value
 
 
 @compiled()
-def _value(share, step, low, low_slope, high, high_slope, counts, log):  # type: ignore[no-untyped-def]
+def _value(share, step, low, low_slope, high, high_slope, floor, logs):  # type: ignore[no-untyped-def]
     """The value between two rows; straight where cells that are counted are none at one end."""
-    low, high = _counted(low, counts), _counted(high, counts)
-    if log and low > 0.0 and high > 0.0:
+    low, high = _counted(low, floor), _counted(high, floor)
+    if low > logs and high > logs:
         return math.exp(_cubic(share, step, math.log(low), low_slope / low, math.log(high), high_slope / high))
-    if counts and (low == 0.0 or high == 0.0):
+    if floor > 0.0 and (low == 0.0 or high == 0.0):
         return (1.0 - share) * low + share * high
     return _cubic(share, step, low, low_slope, high, high_slope)
 
@@ -125,10 +130,10 @@ def _turn(step, low, low_slope, high, high_slope):  # type: ignore[no-untyped-de
 
 
 @compiled()
-def _between(row, sign, base, days, values, slopes, start, end, counts, log):  # type: ignore[no-untyped-def]
+def _between(row, sign, base, days, values, slopes, start, end, floor, logs):  # type: ignore[no-untyped-def]
     """(day, value) of the smallest ``sign`` · value between rows ``row`` and ``row + 1`` within [start, end]."""
     day, step = days[row], days[row + 1] - days[row]
-    low, high = _counted(values[base + row], counts), _counted(values[base + row + 1], counts)
+    low, high = _counted(values[base + row], floor), _counted(values[base + row + 1], floor)
     low_slope, high_slope = slopes[base + row], slopes[base + row + 1]
     where, least = math.nan, math.inf
     if start <= day <= end:
@@ -137,16 +142,16 @@ def _between(row, sign, base, days, values, slopes, start, end, counts, log):  #
         where, least = days[row + 1], sign * high
     for edge in (start, end):
         if day < edge < days[row + 1]:
-            here = sign * _value((edge - day) / step, step, low, low_slope, high, high_slope, counts, log)
+            here = sign * _value((edge - day) / step, step, low, low_slope, high, high_slope, floor, logs)
             if here < least:
                 where, least = edge, here
-    if sign * low_slope < 0.0 < sign * high_slope and not (counts and (low == 0.0 or high == 0.0)):
-        if log and low > 0.0 and high > 0.0:
+    if sign * low_slope < 0.0 < sign * high_slope and not (floor > 0.0 and (low == 0.0 or high == 0.0)):
+        if low > logs and high > logs:
             share = _turn(step, sign * math.log(low), sign * low_slope / low, sign * math.log(high), sign * high_slope / high)
         else:
             share = _turn(step, sign * low, sign * low_slope, sign * high, sign * high_slope)
         if start <= day + share * step <= end:
-            here = sign * _value(share, step, low, low_slope, high, high_slope, counts, log)
+            here = sign * _value(share, step, low, low_slope, high, high_slope, floor, logs)
             if here < least:
                 where, least = day + share * step, here
     return where, least
@@ -193,7 +198,7 @@ def _turns(row, sign, base, slopes):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _least(sign, column, rows, room, days, values, slopes, start, end, counts, log):  # type: ignore[no-untyped-def]
+def _least(sign, column, rows, room, days, values, slopes, start, end, floor, logs):  # type: ignore[no-untyped-def]
     """(day, value) of the smallest ``sign`` · value in [start, end]; of pieces that agree within 1e-5 the first counts."""
     base, best = column * room, math.inf
     first, last = _window(rows, days, start, end)
@@ -202,21 +207,21 @@ def _least(sign, column, rows, room, days, values, slopes, start, end, counts, l
     # both ends of the search may lie between rows, even between the same two
     cut_first, cut_last = first > 0 and not _jumps(first - 1, rows, days), last >= 0 and not _jumps(last, rows, days)
     if cut_first:
-        best = min(best, _between(first - 1, sign, base, days, values, slopes, start, end, counts, log)[1])
+        best = min(best, _between(first - 1, sign, base, days, values, slopes, start, end, floor, logs)[1])
     if cut_last:
-        best = min(best, _between(last, sign, base, days, values, slopes, start, end, counts, log)[1])
+        best = min(best, _between(last, sign, base, days, values, slopes, start, end, floor, logs)[1])
     for row in range(first, last + 1):
-        level = sign * _counted(peek(values, base + row), counts)
+        level = sign * _counted(peek(values, base + row), floor)
         best = level if level < best else best
         if row < last and _turns(row, sign, base, slopes) and not _jumps(row, rows, days):
-            best = min(best, _between(row, sign, base, days, values, slopes, start, end, counts, log)[1])
+            best = min(best, _between(row, sign, base, days, values, slopes, start, end, floor, logs)[1])
     if not best < math.inf:
         return math.nan, math.nan
     where, least, reach = math.nan, math.inf, best + _NEARLY * abs(best)
     if cut_first:
-        where, least = _between(first - 1, sign, base, days, values, slopes, start, end, counts, log)
+        where, least = _between(first - 1, sign, base, days, values, slopes, start, end, floor, logs)
     for row in range(first, last + 1):
-        level = sign * _counted(peek(values, base + row), counts)
+        level = sign * _counted(peek(values, base + row), floor)
         if level < least:
             where, least = days[row], level
         if least <= reach and _jumps(row, rows, days):
@@ -224,14 +229,14 @@ def _least(sign, column, rows, room, days, values, slopes, start, end, counts, l
         if row == last or (_turns(row, sign, base, slopes) and not _jumps(row, rows, days)):
             if row == last and not cut_last:
                 continue
-            here, level = _between(row, sign, base, days, values, slopes, start, end, counts, log)
+            here, level = _between(row, sign, base, days, values, slopes, start, end, floor, logs)
             if level < least:
                 where, least = here, level
     return where, sign * least
 
 
 @compiled()
-def _rises(level, column, rows, room, days, values, slopes, start, end, counts):  # type: ignore[no-untyped-def]
+def _rises(level, column, rows, room, days, values, slopes, start, end, floor):  # type: ignore[no-untyped-def]
     """First day in [start, end] with a value of at least ``level``; NaN if it never comes."""
     base = column * room
     if not start <= end or math.isnan(level):
@@ -239,7 +244,7 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, counts):
     for row in range(rows):
         if days[row] > end:
             break
-        low = _counted(values[base + row], counts)
+        low = _counted(values[base + row], floor)
         if _jumps(row, rows, days):
             if days[row] >= start and low >= level * (1.0 - 1e-13):
                 return days[row]
@@ -249,14 +254,14 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, counts):
         step = days[row + 1] - days[row]
         high, low_slope, high_slope = values[base + row + 1], slopes[base + row], slopes[base + row + 1]
         first = max(0.0, (start - days[row]) / step)
-        here = low if first == 0.0 else _value(first, step, low, low_slope, high, high_slope, counts, True)
+        here = low if first == 0.0 else _value(first, step, low, low_slope, high, high_slope, floor, _LOGARITHMS)
         if here >= level * (1.0 - 1e-13):
             return days[row] + first * step
-        if _counted(high, counts) >= level:
+        if _counted(high, floor) >= level:
             left, right = first, 1.0
             for _ in range(52):
                 middle = 0.5 * (left + right)
-                if _value(middle, step, low, low_slope, high, high_slope, counts, True) >= level:
+                if _value(middle, step, low, low_slope, high, high_slope, floor, _LOGARITHMS) >= level:
                     right = middle
                 else:
                     left = middle
@@ -266,20 +271,20 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, counts):
 
 
 @compiled()
-def _at(day, column, rows, room, days, values, slopes, counts):  # type: ignore[no-untyped-def]
+def _at(day, column, rows, room, days, values, slopes, floor):  # type: ignore[no-untyped-def]
     """The value at ``day``, after the events of that day."""
     base, row = column * room, _window(rows, days, day, day)[1]
     if row < 0:
         return math.nan
     if days[row] == day or _jumps(row, rows, days):
-        return _counted(values[base + row], counts)
+        return _counted(values[base + row], floor)
     step = days[row + 1] - days[row]
     low, high, low_slope, high_slope = values[base + row], values[base + row + 1], slopes[base + row], slopes[base + row + 1]
-    return _value((day - days[row]) / step, step, low, low_slope, high, high_slope, counts, True)
+    return _value((day - days[row]) / step, step, low, low_slope, high, high_slope, floor, _LOGARITHMS)
 
 
 @compiled()
-def _integral(column, rows, room, days, values, slopes, start, end, counts, log):  # type: ignore[no-untyped-def]
+def _integral(column, rows, room, days, values, slopes, start, end, floor, logs):  # type: ignore[no-untyped-def]
     """Integral over [start, end]: three Gauss points per interval, exact for the cubic itself."""
     base, total = column * room, 0.0
     for row in range(rows - 1):
@@ -289,19 +294,19 @@ def _integral(column, rows, room, days, values, slopes, start, end, counts, log)
         low, high, low_slope, high_slope = values[base + row], values[base + row + 1], slopes[base + row], slopes[base + row + 1]
         first, last = max(0.0, (start - days[row]) / step), min(1.0, (end - days[row]) / step)
         whole = first == 0.0 and last == 1.0
-        even = not counts or (low >= _ONE_CELL and high >= _ONE_CELL)
-        if whole and (not log or (even and _gentle(step, low, low_slope, high, high_slope))):
+        even = low >= floor and high >= floor
+        if whole and (logs == _PLAIN or (even and _gentle(step, low, low_slope, high, high_slope))):
             total += step * (0.5 * (low + high) + step * (low_slope - high_slope) / 12.0)
         else:
-            total += step * (last - first) * _mean(first, last, step, low, low_slope, high, high_slope, counts, log)
+            total += step * (last - first) * _mean(first, last, step, low, low_slope, high, high_slope, floor, logs)
     return total
 
 
 @compiled()
-def _mean(first, last, step, low, low_slope, high, high_slope, counts, log):  # type: ignore[no-untyped-def]
+def _mean(first, last, step, low, low_slope, high, high_slope, floor, logs):  # type: ignore[no-untyped-def]
     """Mean between two shares of an interval by three Gauss points; as ``_value``, with the logarithms taken once."""
-    low, high, total = _counted(low, counts), _counted(high, counts), 0.0
-    positive = log and low > 0.0 and high > 0.0
+    low, high, total = _counted(low, floor), _counted(high, floor), 0.0
+    positive = low > logs and high > logs
     if positive:
         low_slope, high_slope = low_slope / low, high_slope / high
         low, high = math.log(low), math.log(high)
@@ -309,7 +314,7 @@ def _mean(first, last, step, low, low_slope, high, high_slope, counts, log):  # 
         share = first + (last - first) * _NODES[node]
         if positive:
             total += _WEIGHTS[node] * math.exp(_cubic(share, step, low, low_slope, high, high_slope))
-        elif counts and (low == 0.0 or high == 0.0):
+        elif floor > 0.0 and (low == 0.0 or high == 0.0):
             total += _WEIGHTS[node] * ((1.0 - share) * low + share * high)
         else:
             total += _WEIGHTS[node] * _cubic(share, step, low, low_slope, high, high_slope)
@@ -321,37 +326,37 @@ def _burden(column, rows, room, days, values, slopes, watch, result):  # type: i
     """Nadir, progression and regrowth of the burden, and the integral of it."""
     start, last = watch[_START], days[rows - 1]
     end = min(last, np.nextafter(watch[_SURGERY], -np.inf))
-    before = _at(start, column, rows, room, days, values, slopes, True)
+    before = _at(start, column, rows, room, days, values, slopes, _CELLS)
     day, nadir = math.nan, math.nan
     if start <= end:
-        day, nadir = _least(1.0, column, rows, room, days, values, slopes, start, end, True, True)
+        day, nadir = _least(1.0, column, rows, room, days, values, slopes, start, end, _CELLS, _LOGARITHMS)
     level = max(nadir, _ONE_CELL)
     progression = math.nan
     if nadir < before or nadir > 0.0:
-        progression = _rises(watch[_PROGRESSION] * level, column, rows, room, days, values, slopes, day, end, True)
+        progression = _rises(watch[_PROGRESSION] * level, column, rows, room, days, values, slopes, day, end, _CELLS)
     result[0], result[1], result[2], result[3] = nadir, day, before, progression
     result[4] = _rises(
-        watch[_PROGRESSION] * watch[_REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, True
+        watch[_PROGRESSION] * watch[_REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, _CELLS
     )
-    result[5] = _counted(values[column * room + rows - 1], True)
-    result[6] = _integral(column, rows, room, days, values, slopes, start, last, True, True)
+    result[5] = _counted(values[column * room + rows - 1], _CELLS)
+    result[6] = _integral(column, rows, room, days, values, slopes, start, last, _CELLS, _LOGARITHMS)
 
 
 @compiled()
 def _singles(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
     """Everything in ``FOUND`` after the burden."""
     start, last = watch[_START], days[rows - 1]
-    for place, name, log in ((8, _ACTIVE, True), (9, _GROWTH, False), (11, _SEEDING, False)):
+    for place, name, logs in ((8, _ACTIVE, _LOGARITHMS), (9, _GROWTH, _PLAIN), (11, _SEEDING, _PLAIN)):
         if watch[name] >= 0.0:
-            result[place] = _integral(int(watch[name]), rows, room, days, values, slopes, start, last, False, log)
+            result[place] = _integral(int(watch[name]), rows, room, days, values, slopes, start, last, _ANYTHING, logs)
     if watch[_METASTASES] >= 0.0:
         result[7] = values[int(watch[_METASTASES]) * room + rows - 1]
     kills = 0.0
     for kill in range(int(watch[_KILLS])):
-        kills += _integral(int(watch[_HEAD + kill]), rows, room, days, values, slopes, start, last, False, False)
+        kills += _integral(int(watch[_HEAD + kill]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
     result[10] = kills
     if watch[_HOST] >= 0.0:
-        result[12] = _rises(1.0, int(watch[_HOST]), rows, room, days, values, slopes, 0.0, last, False)
+        result[12] = _rises(1.0, int(watch[_HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
 
 
 @compiled()
@@ -359,12 +364,12 @@ def _summary(kind, column, rows, room, days, values, slopes, start):  # type: ig
     """Peak, lowest, final, mean or area of one column from ``start`` on."""
     last = days[rows - 1]
     if kind == 0:
-        return _least(-1.0, column, rows, room, days, values, slopes, start, last, False, False)[1]
+        return _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
     if kind == 1:
-        return _least(1.0, column, rows, room, days, values, slopes, start, last, False, False)[1]
+        return _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
     if kind == 2:
         return values[column * room + rows - 1]
-    area = _integral(column, rows, room, days, values, slopes, start, last, False, False)
+    area = _integral(column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
     if kind == 4:
         return area
     return area / (last - start) if last > start else math.nan
@@ -385,14 +390,14 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
     at, place = _HEAD + int(watch[_KILLS]), 13
     for factor in range(int(watch[_FACTORS])):
         column = int(watch[at + factor])
-        day, high = _least(-1.0, column, rows, room, days, values, slopes, start, last, False, False)
-        low = _least(1.0, column, rows, room, days, values, slopes, start, last, False, False)[1]
+        day, high = _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
+        low = _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
         result[place], result[place + 1] = high, day
         result[place + 2] = 1.0 if not high - low > _FLAT * abs(high) else 0.0
         place += 3
     at += int(watch[_FACTORS])
     for excess in range(int(watch[_EXCESSES])):
-        result[place] = _summary(0, int(watch[at + excess]), rows, room, days, values, slopes, start)
+        result[place] = _least(-1.0, int(watch[at + excess]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
         place += 1
     at += int(watch[_EXCESSES])
     for summary in range(int(watch[_SUMMARIES])):
@@ -408,6 +413,6 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
             following = watch[at + course + 1] if course + 1 < courses else math.nan
             end = final if math.isnan(following) else min(following, final)
             column = int(watch[_BURDEN])
-            result[place] = _at(first, column, rows, room, days, values, slopes, True)
-            result[place + 1] = _least(1.0, column, rows, room, days, values, slopes, first, end, True, True)[1]
+            result[place] = _at(first, column, rows, room, days, values, slopes, _CELLS)
+            result[place + 1] = _least(1.0, column, rows, room, days, values, slopes, first, end, _CELLS, _LOGARITHMS)[1]
         place += 2

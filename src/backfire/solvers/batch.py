@@ -152,8 +152,8 @@ def _run(
     rows = members.event_rows
     given = Events(*members.events, np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
     seen = room * len(kernel.watched)
-    noted = (_aligned(size, None) for size in (room * LANES, room * LANES * states, seen, seen))
-    notes = Notes(*noted, watch, result)
+    day, state = _aligned(room * LANES, None), _aligned(room * LANES * states, None)
+    notes = Notes(day, state, _aligned(seen, None), _aligned(seen, None), watch, result)
     ended = Ended(np.full(count, Status.NOT_RUN, dtype=np.int8), np.zeros(count), np.zeros(count, dtype=np.int64))
     module, space = kernel.module, _space(states, kernel.factors, everything, len(kernel.watched))
     integrator()(

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from scipy.integrate import BDF, DOP853, LSODA, OdeSolver, Radau
-from scipy.optimize import brentq
+import scipy  # its parts are imported where they are first used: sweeps need none of them
 
 from backfire.codegen import Code
 from backfire.errors import UserError, unknown
 from backfire.schedule import Event
 from backfire.trajectory import Floats, Status
 
-METHODS: Final[dict[str, type[OdeSolver]]] = {"LSODA": LSODA, "Radau": Radau, "BDF": BDF, "DOP853": DOP853}
+METHODS: Final = ("LSODA", "Radau", "BDF", "DOP853")
 ONE_CELL: Final = 1.0
 """A compartment of cells that falls below this is gone."""
 MOST_UNDEFINED: Final = 200
@@ -195,14 +194,14 @@ class _Run:
         except (ArithmeticError, ValueError, TypeError):
             return np.full((len(state), len(state)), np.nan)
 
-    def _method(self, start: float, end: float) -> OdeSolver:
+    def _method(self, start: float, end: float) -> scipy.integrate.OdeSolver:
         name = self.settings.method
         options: dict[str, Any] = {"rtol": self.settings.relative, "atol": self.tolerance}
         if name != "DOP853":
             options["jac"] = self._jacobian
         if not np.isfinite(self._rates(start, self.state)).all():
             raise _Stop(Status.NONFINITE, f"the rates are not finite on day {start:g}")
-        return METHODS[name](self._rates, start, self.state, end, **options)
+        return getattr(scipy.integrate, name)(self._rates, start, self.state, end, **options)
 
     def _advance(self, start: float, end: float, record: Floats) -> None:
         """From one event to the next; extinction starts a new leg at the crossing."""
@@ -249,11 +248,11 @@ class _Run:
         self.state = np.array(method.y)
         return end
 
-    def _check_progress(self, method: OdeSolver) -> None:
+    def _check_progress(self, method: scipy.integrate.OdeSolver) -> None:
         if method.t_old is not None and not method.t > method.t_old:
             raise _Stop(Status.STEP_TOO_SMALL, f"no progress on day {method.t:g}")
 
-    def _crossing(self, method: OdeSolver, before: Floats) -> tuple[float, Floats, list[int]] | None:
+    def _crossing(self, method: scipy.integrate.OdeSolver, before: Floats) -> tuple[float, Floats, list[int]] | None:
         """The first moment of the last step at which compartments fall through one cell: (day, state, their indices)."""
         near = self.cells[np.minimum(before, method.y)[self.cells] < 3 * ONE_CELL]
         near = near[np.maximum(before, method.y)[near] >= ONE_CELL]
@@ -281,7 +280,7 @@ class _Run:
 
     def _root(self, level: Any, low: float, high: float) -> float:
         try:
-            return float(brentq(level, low, high, xtol=1e-13 * max(1.0, high), rtol=1e-14))
+            return float(scipy.optimize.brentq(level, low, high, xtol=1e-13 * max(1.0, high), rtol=1e-14))
         except (ValueError, RuntimeError) as error:
             raise _Stop(Status.EVENT_ROOT_FAILED, f"extinction near day {low:g}: {error}") from None
 
