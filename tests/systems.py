@@ -40,6 +40,9 @@ CLOSED: Mapping[str, Mapping[str, tuple[float, str]]] = {
     "pole": {"pole": (1, "pole ** 2")},
     "fall": {"fall": (1, "1e-3 * log(fall) - 1")},
     "wheel": {"cosine": (1, "-turns * sine"), "sine": (0, "turns * cosine")},
+    "root": {"root": (1, "-sqrt(root)")},
+    "basin": {"basin": (1, "1e-4 - sqrt(basin)")},
+    "bowl": {"bowl": (1, "1e-4 - sqrt(positive(bowl))")},
 }
 """System → state → (start, right-hand side), all plain numbers: those with closed forms, and some that must fail."""
 
@@ -105,13 +108,15 @@ def systems(chosen: Mapping[str, Mapping[str, tuple[float, str]]], *more: Part) 
 
 @lru_cache(maxsize=1)
 def closed() -> Network:
-    """The systems with closed forms, and compartments of cells that grow, die, feed each other, and can be cut out."""
+    """The systems with closed forms, and compartments of cells that grow, die, feed each other, can be cut out, and are
+    killed by a drug that raises a factor."""
     cells: list[Part] = [parameter("clearance", 0.1), parameter("turns", 1.0)]
     cells += [parameter(name, 0.0, "1/day") for name in ("death", "growth", "passing", "loss")]
-    cells += [parameter("arrival", 0.0, "cell/day"), parameter("drain", 0.0, "EC50/day")]
+    cells += [parameter("arrival", 0.0, "cell/day"), parameter("drain", 0.0, "EC50/day"), parameter("half", 1.0, "EC50")]
+    cells += [parameter("potency", 0.0, "1/day"), parameter("secretion", 0.0, "fold/(day*EC50)")]
     cells += [State(name, "cell", "for a test", 0.0) for name in ("one", "two", "fed")]
     for name in ("one", "two"):
-        cells.append(Process(f"death_{name}", "death", f"(death + poison) * {name}", "for a test", leaves=name))
+        cells.append(Process(f"death_{name}", "death", f"(death + poison + potency * hill(drug, half, 2)) * {name}", "for a test", leaves=name))
         cells.append(Process(f"growth_{name}", "growth", f"growth * {name}", "for a test", enters=name))
     cells += [
         Process("arriving", "arriving", "arrival", "for a test", enters="one"),
@@ -121,6 +126,9 @@ def closed() -> Network:
         Process("poisoning", "poisoning", "0 * poison / day", "for a test", enters="poison"),
         Process("drug_loss", "loss", "loss * drug", "for a test", leaves="drug"),
         Process("draining", "draining", "drain", "for a test", leaves="drug"),
+        State("factor", "fold", "for a test", 0.0),
+        Process("secreting", "secreting", "secretion * drug", "for a test", enters="factor"),
+        Process("clearing", "clearing", "loss * factor", "for a test", leaves="factor"),
     ]
     return systems(CLOSED, *cells)
 
