@@ -116,7 +116,11 @@ def closed() -> Network:
     cells += [parameter("potency", 0.0, "1/day"), parameter("secretion", 0.0, "fold/(day*EC50)")]
     cells += [State(name, "cell", "for a test", 0.0) for name in ("one", "two", "fed")]
     for name in ("one", "two"):
-        cells.append(Process(f"death_{name}", "death", f"(death + poison + potency * hill(drug, half, 2)) * {name}", "for a test", leaves=name))
+        cells.append(
+            Process(
+                f"death_{name}", "death", f"(death + poison + potency * hill(drug, half, 2)) * {name}", "for a test", leaves=name
+            )
+        )
         cells.append(Process(f"growth_{name}", "growth", f"growth * {name}", "for a test", enters=name))
     cells += [
         Process("arriving", "arriving", "arrival", "for a test", enters="one"),

@@ -557,6 +557,34 @@ def test_rates_that_turn_bad_later(method: str, bad: float) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
+@pytest.mark.parametrize("rest", [0.0, 1e-4])
+def test_rates_that_no_number_below_zero_has(method: str, tolerance: float, rest: float) -> None:
+    """y' = c - √y stays above zero, but stages of longer steps do not: the run recovers, or says that it cannot."""
+    tried = []
+
+    def rates(y: Sequence[float]) -> list[float]:
+        tried.append(y[0])
+        return [rest - (math.sqrt(y[0]) if y[0] >= 0 else math.nan)]
+
+    code = injected(rates, lambda y: [[-0.5 / math.sqrt(y[0])]])
+    settings = Settings(method=method, relative=tolerance, absolute=tolerance, most_evaluations=BOUNDED)
+    solution = solve(problem_of(code, [1], [0, 1.0, 1.9, 2.1], amounts=[True]), settings)
+    exactly = [1, 0.25, 0.0025, 0] if rest == 0 else [1, 0.25006931568, 0.00253000607, 1e-8]
+    found = [float(state[0]) for state in solution.states]
+    assert [value for value in found if not math.isnan(value)] == pytest.approx(
+        [right for right, value in zip(exactly, found, strict=True) if not math.isnan(value)], abs=3 * tolerance
+    )
+    if rest == 0 or tolerance > 1e-4:
+        assert min(tried) < 0
+    if not solution.status.good:
+        assert solution.status in (Status.NONFINITE, Status.STEP_TOO_SMALL)
+        ended(solution, 4)
+    elif rest == 0:
+        assert found[-1] >= 0
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("error", [ZeroDivisionError, OverflowError, ValueError])
 def test_rates_that_raise(method: str, error: type[Exception]) -> None:
     def rates(y: Sequence[float]) -> list[float]:
@@ -609,6 +637,27 @@ def test_work_is_bounded(method: str) -> None:
     solution = solve(problem_of(code, [1, 0], [0, 100]), faulty(method))
     assert solution.status is Status.MAX_STEPS
     ended(solution, 2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stiff_problem_is_solved_or_has_a_status(method: str) -> None:
+    """Robertson's: an explicit method needs a thousand steps a day, for 1e11 days; what it did record is right."""
+    settings = Settings(method=method, relative=1e-6, absolute=1e-14, most_evaluations=BOUNDED)
+    solution = run(robertson(), [0.4, 40, 1e11], settings=settings)
+    wanted = [
+        (1, 0),
+        (0.98517, 3.3864e-05),
+        (0.71582706871941, 9.1855347645578e-06),
+        (2.083340149701255e-8, 8.333360770334713e-14),
+    ]
+    reached = [state[:2].tolist() for state in solution.states if not np.isnan(state).any()]
+    assert np.array(reached) == pytest.approx(np.array(wanted[: len(reached)]), rel=1e-4, abs=0)
+    if method == "DOP853":
+        assert solution.status is Status.MAX_STEPS
+        assert len(reached) == 2
+        ended(solution, 4)
+    else:
+        assert (solution.status, len(reached)) == (Status.OK, 4)
 
 
 def test_time_is_bounded() -> None:
