@@ -11,6 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backfire.compiling import LANES
 from backfire.errors import UserError
@@ -405,6 +407,38 @@ def test_strong_kill_never_shows_negative_cells(death: float) -> None:
     assert status is Status.OK
     assert (found["one"] >= 0).all()
     assert (found["two"] >= 0).all()
+
+
+RATE = st.floats(-3, 4).map(lambda power: 10.0**power)
+"""From a thousandth to ten thousand a day."""
+RATES = ("death", "growth", "passing", "loss", "potency", "secretion")
+DOSE = st.tuples(st.floats(0, 10), st.sampled_from(["drug", "drug", "factor", "poison"]), st.floats(-12, 9))
+HURT = st.tuples(st.fixed_dictionaries(dict.fromkeys(RATES, RATE)), st.lists(DOSE, min_size=1, max_size=4))
+
+
+@settings(max_examples=20)
+@given(st.lists(HURT, min_size=2, max_size=6), st.integers(3, 10), st.integers(3, 9))
+def test_nothing_is_below_zero(
+    hurt: list[tuple[dict[str, float], list[tuple[float, str, float]]]], decade: int, finer: int
+) -> None:
+    """Whatever rates, doses and tolerances: cells never, drugs and factors by ten tolerances at most, with the reference
+    never; and no number without a good status, nor a good status without numbers."""
+    days, relative, absolute = np.linspace(0, 10, 41).tolist(), 10.0**-decade, 10.0 ** -(decade + finer)
+    cases = [
+        Case(rates, {"one": 1e9, "two": 3.0}, (0, 10), [Event(day, name, 1.0, 10.0**power) for day, name, power in doses])
+        for rates, doses in hurt
+    ]
+    found, ends = courses(closed(), cases, days, BatchSettings(relative=relative, absolute=absolute, most_steps=1_000))
+    assert set(ends.status.tolist()) <= {Status.OK, Status.MAX_STEPS, Status.STEP_TOO_SMALL, Status.NEGATIVE_STATE}
+    for state in closed().states:
+        if state.unit != "1":
+            lowest = np.nanmin(found[state.name], axis=1)
+            assert (lowest >= (0 if state.is_cells else -10 * (absolute + relative))).all(), (state.name, lowest)
+        assert (np.isnan(found[state.name][:, -1]) == (ends.status != Status.OK)).all()
+    reference = by_reference(cases[0], days, Settings(relative=relative, absolute=absolute, most_evaluations=1_000))
+    states = np.array(reference.states)[:, [state.unit != "1" for state in closed().states]]
+    assert np.nanmin(states) >= 0
+    assert np.isnan(states[-1]).any() != reference.status.good
 
 
 # Faults: a status, and NaN from there on.

@@ -17,6 +17,7 @@ from backfire.scenario import Scenario, load
 from backfire.solvers.batch import BatchSettings
 from backfire.solvers.reference import Settings
 from backfire.trajectory import Floats, Status
+from backfire.units import BASE, parse_unit
 from systems import alone
 
 SCENARIOS = next(
@@ -122,6 +123,32 @@ def test_summaries_are_those_of_the_reference() -> None:
         assert list(found.values[arm]) == names
         for name in names:
             assert found.values[arm][name] == pytest.approx(wanted.values[arm][name], rel=1e-5), (arm, name)
+
+
+def power(unit: str, base: str) -> float:
+    """The power of a base unit in a unit: of cells in ``cell*day`` 1."""
+    return float(parse_unit(unit).powers[BASE.index(base)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "near"), [(BatchSettings(absolute=1e-18), 1e-5), (Settings(absolute=1e-18), 1e-7)], ids=["batch", "reference"]
+)
+def test_other_units_change_no_outcome(settings: BatchSettings | Settings, near: float) -> None:
+    """A billion times as many cells, or drugs in units a billion times smaller or larger, with every parameter and dose
+    of that unit: outcomes scale with their units. The tolerance suits the smallest."""
+    study, arm = scenario(STROMA), "combination"
+    plain = {name: (item.value, item.unit) for name, item in study.network.parameters.items()}
+    given = study.network.interventions
+    plain |= {f"{name}.amount": (item.amount, given[item.agent].amount_unit) for name, item in study.regimens.items()}
+    units = [("cell", 1.0), ("cell", 1e9), ("EC50", 1e9), ("EC50", 1e-9)]
+    samples = [[value * factor ** power(unit, base) for value, unit in plain.values()] for base, factor in units]
+    found = cohort_of(STROMA, tuple(plain), np.array(samples), arms=[arm], settings=settings)
+    assert (found.status == Status.OK).all()
+    described = backfire.simulate(study, [arm]).outcomes[arm]
+    for name, values in found.values[arm].items():
+        wanted = [values[0] * factor ** power(described[name].unit, base) for base, factor in units]
+        assert values == pytest.approx(wanted, rel=1e-3 if name.endswith("_day") else near, nan_ok=True), name
+        assert len(set(found.observed[arm][name].tolist())) == 1, name
 
 
 # Members.
