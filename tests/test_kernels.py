@@ -21,14 +21,18 @@ from hypothesis import strategies as st
 import backfire
 from backfire import codegen, compiling, kernels
 from backfire.codegen import write_source
+from backfire.cohort import run_members
 from backfire.compiling import GAMMA, LANES, STAGES
 from backfire.errors import UserError
 from backfire.kernels import Kernel, is_compiled, write_kernel
 from backfire.mechanisms import shipped
+from backfire.members import Table
 from backfire.network import Network
+from backfire.outcomes import Outcome
 from backfire.parts import Process, State
-from backfire.schedule import Regimen, event_table
-from backfire.simulation import feeds
+from backfire.readings import plan
+from backfire.scenario import Scenario, parse_data
+from backfire.simulation import Result, feeds, simulate
 from backfire.solvers.batch import BatchSettings, record
 from backfire.solvers.reference import Problem, Settings, Solution, solve
 from backfire.trajectory import Floats, Status
@@ -36,6 +40,19 @@ from networks import built, completed, ivp, parameter, start_of, values_of
 from systems import Case, closed, lanes, members
 
 STRIDE = STAGES * LANES
+
+
+def by_reference(network: Network, case: Case, days: Floats) -> Solution:
+    values = values_of(network, case.changes)
+    return solve(
+        Problem(
+            code=codegen.generate(network), state_names=network.state_names, start=np.array(start_of(network, values)),
+            constants=np.array([values[name] for name in network.constant_names]), events=case.events, record=days,
+            cells=[state.is_cells for state in network.states], amounts=[state.unit != "1" for state in network.states],
+            feeds=feeds(network),
+        ),
+        Settings(),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -187,71 +204,95 @@ def composition(rng: np.random.Generator) -> Network:
     return completed({"growth": growth, **examples})
 
 
-def scene(network: Network, days: float, rng: np.random.Generator) -> Case:
-    """Parameters within their plausible ranges, switches anywhere, and a few doses of most agents."""
-    changes = {}
-    for name, item in network.parameters.items():
-        low, high = max(item.range[0], 1e-3 * item.range[1]), item.range[1]
-        changes[name] = float(item.value if high == 0 else low * (high / low) ** rng.uniform())
-    changes |= {switch.code: float(rng.choice([0.0, 1.0, rng.uniform()])) for switch in network.switches.values()}
-    regimens = [
-        Regimen(agent, agent, start=rng.uniform(0, 20), amount=10 ** rng.uniform(-1, 1.3), every=rng.uniform(0.5, 10),
-                count=int(rng.integers(1, 5)))
-        for agent, item in sorted(network.interventions.items()) if item.amount_unit and rng.uniform() < 0.8
-    ]  # fmt: skip
-    return Case(changes, {}, (0.0, days), event_table(regimens, network.interventions, values_of(network, changes), days))
-
-
-def by_reference(network: Network, case: Case, days: Floats) -> Solution:
-    values = values_of(network, case.changes)
-    return solve(
-        Problem(
-            code=codegen.generate(network), state_names=network.state_names, start=np.array(start_of(network, values)),
-            constants=np.array([values[name] for name in network.constant_names]), events=case.events, record=days,
-            cells=[state.is_cells for state in network.states], amounts=[state.unit != "1" for state in network.states],
-            feeds=feeds(network),
-        ),
-        Settings(),
-    )  # fmt: skip
-
-
-def agree(network: Network, cases: list[Case], days: Floats) -> tuple[int, float]:
-    """(members compared, largest difference in units of what is allowed: ten tolerances); statuses must be the same."""
-    out, ends = record(lanes(network), members(network, cases), days, BatchSettings())
-    worst = 0.0
-    for row, case in enumerate(cases):
-        exactly = by_reference(network, case, days)
-        assert int(ends.status[row]) == exactly.status, (exactly.message, case)
-        wanted = np.array([exactly.states[exactly.times.index(day)] for day in days])
-        allowed = 1e-5 * np.abs(wanted).max(axis=0) + np.array([_floor(state) for state in network.states])
-        wrong = np.abs(np.maximum(out[row], 0.0) - wanted) / allowed
-        assert wrong.max() <= 1, (
-            wrong.max(),
-            network.state_names[int(wrong.max(axis=0).argmax())],
-            sorted(network.mechanisms),
-            case,
-        )
-        worst = max(worst, float(wrong.max()))
-    return len(cases), worst
-
-
-def _floor(state: State) -> float:
-    return 1e-5 if state.is_cells else 1e-8
-
-
 DAYS = np.arange(0.0, 62.0, 2.0)
 
 
+def study(network: Network) -> Scenario:
+    """A scenario around a network, with a regimen of every agent, all given in one arm."""
+    mechanisms = {
+        label: {"mechanism": item.label}
+        | {key: list(value) if isinstance(value, tuple) else value for key, value in vars(item).items()}
+        for label, item in network.mechanisms.items()
+    }
+    agents = [agent for agent, item in sorted(network.interventions.items()) if item.amount_unit]
+    regimens = {agent: {"agent": agent, "start": 1.0, "amount": 1.0, "every": 7.0, "count": 4} for agent in agents}
+    document = {"title": "at random", "article": "ours", "days": 60, "mechanisms": mechanisms, "regimens": regimens}
+    return parse_data(document | {"arms": {"untreated": [], "treated": agents}}, "random")
+
+
+def scenes(scenario: Scenario, count: int, rng: np.random.Generator) -> list[dict[str, float]]:
+    """Members: parameters within their plausible ranges, switches anywhere, and a few doses of most agents, of others
+    next to nothing."""
+    drawn = []
+    for _ in range(count):
+        changes = {}
+        for name, item in scenario.network.parameters.items():
+            low, high = max(item.range[0], 1e-3 * item.range[1]), item.range[1]
+            changes[name] = float(item.value if high == 0 else low * (high / low) ** rng.uniform())
+        changes |= {name: float(rng.choice([0.0, 1.0, rng.uniform()])) for name in scenario.switches}
+        for agent in scenario.regimens:
+            changes[f"{agent}.amount"] = float(10 ** rng.uniform(-1, 1.3) if rng.uniform() < 0.8 else 1e-6)
+            changes[f"{agent}.start"], changes[f"{agent}.every"] = rng.uniform(0, 20), rng.uniform(0.5, 10)
+            changes[f"{agent}.count"] = int(rng.integers(1, 5))
+        drawn.append(changes)
+    return drawn
+
+
+def furthest(network: Network, found: Floats, wanted: Floats) -> tuple[float, str]:
+    """The largest difference of states over time in units of what is allowed, ten tolerances, and the state."""
+    floor = np.array([1e-5 if state.is_cells else 1e-8 for state in network.states])
+    wrong = np.abs(np.maximum(found, 0.0) - wanted) / (1e-5 * np.abs(wanted).max(axis=0) + floor)
+    return float(wrong.max()), network.state_names[int(wrong.max(axis=0).argmax())]
+
+
+def differing(item: Outcome, found: float, result: Result) -> float:
+    """How far an outcome is from that of the reference in units of what is allowed: twenty tolerances, of one decade and
+    of a tenth a day where there is less; of days of extrema, which are flat, and of a peak that is none, hardly any."""
+    if item.name.startswith("peak_") and item.name.endswith("_day"):
+        peak = result.outcome("treated", item.name.removesuffix("_day"))
+        assert peak is not None
+        if abs(peak.value - 1) < 1e-3:
+            return 0.0
+    if math.isnan(found) or math.isnan(item.value):
+        return 0.0 if math.isnan(found) and math.isnan(item.value) else math.inf
+    if item.unit == "day":
+        return abs(found - item.value) / (0.02 if item.name.endswith("_day") else 1e-3)
+    least = 1.0 if "log_kill" in item.name or item.name == "deepest_fall" else 0.1 if item.name.endswith("_rate") else 1e-100
+    return abs(found - item.value) / (2e-5 * max(abs(item.value), least))
+
+
 def compare(seed: int, count: int) -> None:
-    """One composition, ``count`` members; Hypothesis draws the seed, because its simplest draws are all the same."""
+    """One composition, ``count`` members: the same statuses, states over time and outcomes as the reference. Hypothesis
+    draws the seed, because its simplest draws are all the same."""
     rng = np.random.default_rng(seed)
-    network = composition(rng)
-    cases = [scene(network, 60.0, rng) for _ in range(count)]
-    assert len({repr(case) for case in cases}) == count
-    assert sum(bool(case.events) for case in cases) > count / 3
-    compared, worst = agree(network, cases, DAYS)
-    print(f"{compared} members of {sorted(network.mechanisms)}: {worst:.2g} of what is allowed")
-    assert compared == count
+    scenario = study(composition(rng))
+    network, drawn = scenario.network, scenes(scenario, count, rng)
+    assert len({repr(changes) for changes in drawn}) == count
+    fields = tuple(drawn[0])
+    samples = np.array([[float(value) for value in changes.values()] for changes in drawn])
+    table = Table(scenario, fields, samples)
+    table.check_events(["treated"])
+    assert not table.reasons
+    made = lanes(network, plan({state.name: state.unit for state in network.states} | network.observables).watched)
+    out, ends = record(made, table.numbers("treated", np.arange(count)), DAYS, BatchSettings())
+    cohort = run_members(scenario, fields, samples, ["treated"])
+    assert cohort.status[:, 0].tolist() == ends.status.tolist()
+    finer, worst = scenario.changed({"record_every": scenario.record_every / 4}), 0.0
+    for row, changes in enumerate(drawn):
+        result = simulate(finer.changed(changes), ["treated"], Settings())
+        exactly = result.trajectories["treated"]
+        assert int(ends.status[row]) == exactly.status, (exactly.message, changes)
+        wanted = exactly.values[np.searchsorted(exactly.times, DAYS)][:, : len(network.states)]
+        off, name = furthest(network, out[row], wanted)
+        assert off <= 1, (off, name, sorted(network.mechanisms), changes)
+        worst = max(worst, off)
+        for name, values in cohort.values["treated"].items():
+            item = result.outcome("treated", name) or Outcome(name, math.nan, "", "", False)
+            off = differing(item, float(values[row]), result)
+            assert off <= 1, (off, name, values[row], item, sorted(network.mechanisms), changes)
+            assert cohort.observed["treated"][name][row] == item.observed, (name, item, changes)
+            worst = max(worst, off)
+    print(f"{count} members of {sorted(network.mechanisms)}: {worst:.2g} of what is allowed")
 
 
 @settings(max_examples=1, phases=[Phase.generate])
