@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from backfire.compiling import LANES
@@ -416,7 +416,7 @@ DOSE = st.tuples(st.floats(0, 10), st.sampled_from(["drug", "drug", "factor", "p
 HURT = st.tuples(st.fixed_dictionaries(dict.fromkeys(RATES, RATE)), st.lists(DOSE, min_size=1, max_size=4))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, phases=[Phase.generate])
 @given(st.lists(HURT, min_size=2, max_size=6), st.integers(3, 10), st.integers(3, 9))
 def test_nothing_is_below_zero(
     hurt: list[tuple[dict[str, float], list[tuple[float, str, float]]]], decade: int, finer: int
