@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from backfire.compiling import LANES
 from backfire.errors import UserError
+from backfire.lane_arrays import Space
 from backfire.network import Network
 from backfire.schedule import Event
+from backfire.solvers import batch
 from backfire.solvers.batch import BatchSettings, record
 from backfire.solvers.reference import METHODS, Problem, Settings, Solution, solve
 from backfire.trajectory import Floats, Status
@@ -287,7 +289,8 @@ def test_other_units_change_nothing(factor: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"relative": 0}, {"cells": -1}, {"absolute": math.nan}, {"most_steps": 0}, {"relative": math.inf}]
+    "wrong",
+    [{"relative": 0}, {"cells": -1}, {"absolute": math.nan}, {"most_steps": 0}, {"most_steps": 1500.0}, {"relative": math.inf}],
 )
 def test_settings_are_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
@@ -515,6 +518,29 @@ def test_a_member_does_not_know_its_neighbours() -> None:
             assert out[row].tobytes() == alone[place][0][0].tobytes()
             for word in ("status", "reached", "steps"):
                 assert getattr(ends, word)[row] == getattr(alone[place][1], word)[0]
+
+
+def test_what_was_left_in_the_work_arrays_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the last step before a dose ends a rounding error away from the day before it that is asked for."""
+    given, asked = 10.404449334720448, 30.739489402427413
+    drops = [Event(given, "drug", 1.0, 1.0), Event(asked, "drug", 1.0, 1.0)]
+    assert given + (asked - given) < asked
+    days, settings = np.array([0.0, np.nextafter(asked, 0.0), 40.0]), BatchSettings(most_steps=1_500)
+    groups = [[Case({"loss": 1e-4}, {"drug": 3.0}, (0, 40), drops)], crowd(40)]
+    clean = [record(lanes(closed()), members(closed(), cases), days, settings) for cases in groups]
+    space = batch._space
+
+    def used(*sizes: int) -> Space:
+        arrays = space(*sizes)
+        for row in (arrays.slopes, arrays.bends, arrays.factors, arrays.constant, arrays.own, arrays.spare, arrays.middle):
+            row[:] = math.nan
+        return arrays
+
+    monkeypatch.setattr(batch, "_space", used)
+    for cases, (states, ends) in zip(groups, clean, strict=True):
+        found, after = record(lanes(closed()), members(closed(), cases), days, settings)
+        assert found.tobytes() == states.tobytes()
+        assert after.steps.tobytes() == ends.steps.tobytes()
 
 
 def test_a_part_of_the_members_is_solved_as_in_the_whole() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import backfire
-from backfire import cohort
+from backfire import cohort, outcomes, readings
 from backfire.cohort import Cohort, run_members, trajectories
 from backfire.errors import UserError
 from backfire.scenario import Scenario, load
@@ -279,6 +279,10 @@ def test_members_of_many_steps_are_run_again_with_more_room(monkeypatch: pytest.
     assert {key: values.tobytes() for key, values in table(found).items()} == {
         key: values.tobytes() for key, values in table(free).items()
     }
+
+
+def test_runs_and_samples_call_the_same_factors_flat() -> None:
+    assert outcomes.FLAT == readings.FLAT
 
 
 # The same bits in every arrangement.

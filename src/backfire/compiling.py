@@ -29,7 +29,8 @@ from backfire.errors import UserError, echo
 TEXTS: Final = ("compiling.py", "series.py", "rosenbrock.py", "readings.py", "lane_arrays.py", "stepping.py", "lanes.py")
 """The files whose text can end up in machine code."""
 LANES: Final = 16
-"""Members side by side: two of the longest vectors. More do not fit the first-level cache."""
+"""Members side by side: two of the longest vectors, and a power of two, on which the blocks of rows rely. More members do
+not fit the first-level cache."""
 STAGES: Final = 8
 """Stages of the method, Rodas5P."""
 GAMMA: Final = 0.21193756319429014

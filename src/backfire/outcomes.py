@@ -24,6 +24,8 @@ from backfire.trajectory import Floats, Trajectory
 ONE_CELL = 1.0
 NEARLY = 1e-5
 """Peaks and troughs that agree within this share count as equal; the first one gives the day."""
+FLAT = 1e-7
+"""A factor that moves by less than this share has no day of its peak; ``readings`` has the same."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 
@@ -392,7 +394,7 @@ def _factors(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         course = Course(trajectory, -trajectory[name], logarithmic=False)
         day, low = course.minimum(watch.start, float(trajectory.times[-1])) if rows.any() else (math.nan, math.nan)
         yield Outcome(f"peak_{name}", -low, "fold", f"largest {name} over its untreated level")
-        flat = not math.isfinite(low) or float(np.ptp(trajectory[name][rows])) <= 1e-9 * abs(low)
+        flat = not math.isfinite(low) or float(np.ptp(trajectory[name][rows])) <= FLAT * abs(low)
         since = math.nan if flat else day - watch.start
         yield Outcome(f"peak_{name}_day", since, "day", f"time of the peak of {name} after the start of treatment")
 

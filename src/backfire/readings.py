@@ -22,7 +22,7 @@ from backfire.trajectory import Floats
 KINDS: Final = ("peak", "lowest", "final", "mean", "area")
 """Summaries of anything recorded, in the order of their codes."""
 _NEARLY = 1e-5
-_FLAT = 1e-7
+FLAT = 1e-7
 _ONE_CELL = 1.0
 # Thresholds instead of truths: of every truth that is written into a call the compiler would make a function of its own.
 _CELLS, _ANYTHING = _ONE_CELL, -math.inf
@@ -393,7 +393,7 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
         day, high = _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
         low = _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
         result[place], result[place + 1] = high, day
-        result[place + 2] = 1.0 if not high - low > _FLAT * abs(high) else 0.0
+        result[place + 2] = 1.0 if not high - low > FLAT * abs(high) else 0.0
         place += 3
     at += int(watch[_FACTORS])
     for excess in range(int(watch[_EXCESSES])):

@@ -105,7 +105,9 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
         lanes[TRIED + lane] = tried
         alert = 1.0 - lanes[ACCEPTED + lane] + lanes[LAST + lane] + lanes[LOW + lane] + lanes[FRESH + lane]
         alert = alert + (1.0 if tried >= most_steps else 0.0)
-        due = lanes[ACCEPTED + lane] if lanes[DUE + lane] < until else 0.0
+        # the last step of a piece ends on its edge, from which rounding may keep the sum away
+        ends = edge if lanes[LAST + lane] > 0.0 else until
+        due = lanes[ACCEPTED + lane] if lanes[DUE + lane] < ends else 0.0
         curved += 1 if due + lanes[LOW + lane] > 0.0 else 0  # whole numbers, whose sums may be vectors
         lanes[FROM + lane] = day
         lanes[SPAN + lane] = step

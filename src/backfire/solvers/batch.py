@@ -36,7 +36,8 @@ class BatchSettings:
     """How to integrate many members.
 
     ``relative`` tolerance for all states; ``cells`` is the absolute tolerance of states in cells, ``absolute`` that of
-    all others. ``most_steps`` (accepted and rejected) bound the work for one member and arm.
+    all others: whatever is much smaller than absolute over relative may be passed over in one step. ``most_steps``
+    (accepted and rejected) bound the work for one member and arm.
     """
 
     relative: float = 1e-6
@@ -48,6 +49,8 @@ class BatchSettings:
         for word in ("relative", "cells", "absolute", "most_steps"):
             if not 0 < getattr(self, word) < 1e9:
                 raise UserError(f"batch setting `{word}` must be above 0, got {getattr(self, word)}")
+        if not isinstance(self.most_steps, int | np.integer):
+            raise UserError(f"batch setting `most_steps` must be a whole number, got {self.most_steps}")
 
 
 @dataclass(frozen=True)
