@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 
 import arithmetic
-from backfire.designs import Axis, Sobol
 from backfire.driver import crew_for, run_plan
 from backfire.errors import BackfireError
 
@@ -16,15 +14,8 @@ from backfire.errors import BackfireError
 def main() -> int:
     folder, workers, chunk, how = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
     count = how.pop("count", 200)
-    largest = how.pop("largest_file", None)
-    if largest:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     how = {key: frozenset(value) if isinstance(value, list) else value for key, value in how.items()}
-    sobol = how.pop("sobol", False)
     given = arithmetic.plan(count, **how)
-    if sobol:  # values that do not compress
-        design = Sobol((Axis("x", 0, 1), Axis("y", 0, 1)), count, 1)
-        given = arithmetic.replace(given, design=design, identity={"design": design.describe()})
     try:
         result = run_plan(
             given,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import errno
+import itertools
 import json
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -305,21 +308,71 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path, undisturbed: str) -
     assert finish(first)[:2] == (0, undisturbed)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_full_disk_leaves_whole_files_and_can_be_resumed(tmp_path: Path, workers: int) -> None:
-    full, free = tmp_path / "full", tmp_path / "free"
-    for folder in (full, free):
-        folder.mkdir()
-    # the manifest fits, a chunk of 400 members does not
-    how = {"workers": workers, "chunk": 400, "count": 400, "sobol": True}
-    code, _, err = finish(start(full, **how, largest_file=8000))
+def test_a_disk_that_fills_up_leaves_what_was_stored_and_can_be_resumed(tmp_path: Path, workers: int, undisturbed: str) -> None:
+    code, _, err = finish(start(tmp_path, workers, chunk=20, full=125.0))
     assert code == 5, err
-    assert "File too large" in err
-    assert not list(full.rglob("*.tmp"))
-    assert store.chunk_files(full) == []
-    json.loads((full / "manifest.json").read_text(encoding="utf-8"))
-    assert finish(start(full, **how))[:2] == finish(start(free, **how))[:2]
+    assert "members-00000120.parquet: cannot be written (File too large); what is stored stays" in err
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in store.chunk_files(tmp_path)}
+    assert [int(path.stem.rpartition("-")[2]) for path in before] == [*range(0, 120, 20)]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"chunks", "manifest.json", "resolved.json", "study.toml"}
+    assert len([*(tmp_path / "chunks").iterdir()]) == len(before)
+    computed: list[int] = []
+    result = run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True, chunk=20, progress=computed.append)
+    assert computed == [120, 20, 20, 20, 20]
+    assert result.table_hash == undisturbed
+    assert {path: (path.stat().st_ino, path.read_bytes()) for path in before} == before
+
+
+def test_a_disk_that_is_full_at_any_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full at the first write of a sweep, at the second, and so on to the last; each time resumed."""
+    plan = arithmetic.plan(30)
+    whole = run_plan(plan, tmp_path / make(tmp_path, "whole"), Here).table_hash
+    flush, stored = os.fsync, []
+    for number in itertools.count():
+        folder, writes = tmp_path / make(tmp_path, str(number)), itertools.count()
+
+        def refuse(handle: int, number: int = number, writes: Iterator[int] = writes) -> None:
+            if stat.S_ISREG(os.fstat(handle).st_mode) and next(writes) >= number:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            flush(handle)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", refuse)
+            try:
+                result = run_plan(plan, folder, Here, chunk=10)
+                break
+            except StorageError as error:
+                assert error.exit_code == 5
+                assert "No space left" in str(error)
+        assert not list(folder.rglob("*.tmp"))
+        assert not (folder / "COMPLETE").exists()
+        stored.append(len(store.chunk_files(folder)))
+        assert run_plan(plan, folder, Here, resume=True, chunk=10).table_hash == whole
+    assert result.table_hash == whole
+    # lock, study, manifest, resolved, three chunks, summary, mark of completion
+    assert stored == [0, 0, 0, 0, 0, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("chunks", "a file"),
+        ("chunks/members-00000000.parquet", "a chunk"),
+        ("manifest.json", "no JSON"),
+        ("manifest.json", "{}"),
+        ("manifest.json", '{"run": "of another study"}'),
+    ],
+)
+def test_what_is_no_beginning_of_this_sweep_is_not_written_over(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RefusedError, match="something else"):
+        run_plan(arithmetic.plan(10), tmp_path, Here, resume=True)
+    assert path.read_text(encoding="utf-8") == text
+    assert not (tmp_path / "resolved.json").exists()
 
 
 def test_a_place_that_cannot_be_written_is_found_before_computing(tmp_path: Path) -> None:
