@@ -22,6 +22,8 @@ from backfire.designs import Axis, Design, Grid
 from backfire.driver import Plan
 from backfire.trajectory import Status
 
+COUNT = 200
+"""Members of a sweep, where a test does not care."""
 ARMS = ("untreated", "treated")
 OUTCOMES = {
     "burden": {"unit": "cell", "meaning": "cells left", "time": False},
@@ -113,14 +115,6 @@ def plan(count: int = 100, **how: Any) -> Plan:
 def changed(given: Plan, **identity: Any) -> Plan:
     """The plan with another identity."""
     return replace(given, identity={**given.identity, **identity})
-
-
-def alive(pid: int) -> bool:
-    """True for a process that still runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 Process = tuple[int, str]

@@ -184,7 +184,7 @@ def _enter(plan: Plan, layout: Layout, folder: Path, resume: bool) -> None:
 def _is_fresh(folder: Path, layout: Layout) -> bool:
     """True if a sweep can begin here: there is nothing of one, or no more than this one left when it was cut off so early."""
     place, manifest = folder / "chunks", folder / "manifest.json"
-    if place.exists() and not (place.is_dir() and all(entry.name.endswith(".tmp") for entry in os.scandir(place))):
+    if place.exists() and not (place.is_dir() and all(name.endswith(".tmp") for name in os.listdir(place))):
         return False
     try:
         return not manifest.exists() or store.read_json(manifest).get("run") == layout.run
