@@ -79,20 +79,25 @@ def paused(folder: Path) -> subprocess.Popen[str]:
     return start(folder, pause=0.02)
 
 
+def stuck(folder: Path) -> subprocess.Popen[str]:
+    """One of its workers is at a member that takes ten minutes when three chunks are stored."""
+    folder.mkdir(exist_ok=True)
+    return start(folder, pause=0.02, stuck=[15.0])
+
+
 def real(folder: Path) -> subprocess.Popen[str]:
     """A sweep of a shipped study."""
     return start(folder, workers=1, chunk=5, study=SHIPPED)
 
 
-def kill(folder: Path, seconds: float, begin: Begin = paused, chunk: bool = False) -> int:
-    """Kill a sweep so many seconds after its start, or after its first chunk; all that it began must end.
+def kill(folder: Path, seconds: float, begin: Begin = paused, chunks: int = 0) -> int:
+    """Kill a sweep so many seconds after its start, or after so many chunks; all that it began must end.
 
     Gives how many processes those were.
     """
     running = begin(folder)
     try:
-        if chunk:
-            until_a_chunk(folder if begin is paused else folder / SHIPPED, running)
+        until_a_chunk(folder / SHIPPED if begin is real else folder, running, chunks)
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.wait(seconds)
         if running.poll() is None:
@@ -108,7 +113,7 @@ def kill(folder: Path, seconds: float, begin: Begin = paused, chunk: bool = Fals
 
 def test_killed_again_and_again_a_sweep_still_ends(tmp_path: Path, undisturbed: str) -> None:
     folder, draw = tmp_path / "out", random.Random(1)
-    assert kill(folder, draw.uniform(0, 0.3), chunk=True) == 3, "two workers, and Python's own tracker of what they share"
+    assert kill(folder, draw.uniform(0, 0.3), stuck, chunks=3) == 3, "two workers, and Python's own tracker of what they share"
     assert 0 < store.read_table(folder)[1]["stored"] < COUNT
     for _ in range(2):
         kill(folder, draw.uniform(0, LIFE))
@@ -144,7 +149,7 @@ def test_killed_fifty_times_at_any_moment_a_sweep_can_be_resumed(tmp_path: Path,
 def test_a_killed_sweep_of_a_shipped_study_can_be_resumed(tmp_path: Path) -> None:
     whole = sweeps.sweep(SHIPPED, tmp_path / "whole", workers=0).table_hash
     folder, draw = tmp_path / "out", random.Random(4)
-    assert kill(folder, draw.uniform(0, 0.1), real, chunk=True) == 2
+    assert kill(folder, draw.uniform(0, 0.1), real, chunks=1) == 2
     chunks = len(store.chunk_files(folder / SHIPPED))
     assert 0 < chunks < 93
     kill(folder, draw.uniform(0, LIFE), real)
