@@ -5,8 +5,10 @@ What the store and the workers promise does not depend on a solver, so their tes
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import resource
 import signal
 import time
 from collections.abc import Mapping
@@ -20,6 +22,8 @@ from backfire.designs import Axis, Design, Grid
 from backfire.driver import Plan
 from backfire.trajectory import Status
 
+COUNT = 200
+"""Members of a sweep, where a test does not care."""
 ARMS = ("untreated", "treated")
 OUTCOMES = {
     "burden": {"unit": "cell", "meaning": "cells left", "time": False},
@@ -41,13 +45,18 @@ class Arithmetic:
     """burden = x·y², doubled when treated; delay = x, seen below 1000.
 
     Members whose x is in ``broken`` come back with a reason, in ``raising`` raise, in ``deadly`` kill their process;
-    with ``once`` they do so only until that file exists. ``pause`` seconds pass per member, ``pids`` collects who worked.
+    with ``once`` they do so only until that file exists, and ``by`` is the signal. Those in ``stuck`` take ten minutes.
+    From the member ``full`` on, who computes it cannot write: no file may grow. ``pause`` seconds pass per member, ``pids``
+    collects who worked.
     """
 
     broken: frozenset[float] = frozenset()
     raising: frozenset[float] = frozenset()
     deadly: frozenset[float] = frozenset()
     once: str = ""
+    by: int = signal.SIGKILL
+    stuck: frozenset[float] = frozenset()
+    full: float | None = None
     pause: float = 0.0
     pids: str = ""
 
@@ -58,12 +67,17 @@ class Arithmetic:
         for value in x.tolist():
             if self.pause:
                 time.sleep(self.pause)
+            if value in self.stuck:
+                time.sleep(600)
+            if value == self.full:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
             if value in self.raising:
                 raise ZeroDivisionError(f"no answer for x = {value}")
             if value in self.deadly and not (self.once and os.path.exists(self.once)):
                 if self.once:
                     Path(self.once).touch()
-                os.kill(os.getpid(), signal.SIGKILL)
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                os.kill(os.getpid(), self.by)
         bad = np.isin(x, list(self.broken))
         status = np.where(bad[:, None], Status.MAX_STEPS, Status.OK).astype(np.int8) * np.ones((1, 2), dtype=np.int8)
         burden = np.where(bad, math.nan, x * y**2)
@@ -103,12 +117,45 @@ def changed(given: Plan, **identity: Any) -> Plan:
     return replace(given, identity={**given.identity, **identity})
 
 
-def alive(pid: int) -> bool:
-    """True for a process that still runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+Process = tuple[int, str]
+"""A process: its number and when it began, for numbers are given again."""
+
+
+def processes() -> dict[Process, int]:
+    """All processes that run, and the number of the parent of each."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            about = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            if about[0] not in "ZX":
+                found[int(path.parent.name), about[19]] = int(about[1])
+    return found
+
+
+def family(parent: int) -> set[Process]:
+    """The children of a process, their children, and so on."""
+    running, found, new = processes(), set[Process](), {parent}
+    while new:
+        children = {child for child, its_parent in running.items() if its_parent in new} - found
+        found |= children
+        new = {number for number, _ in children}
+    return found
+
+
+def gone(those: set[Process], seconds: float = 15) -> bool:
+    """True once none of the processes runs, False if one still does after so many seconds."""
+    end = time.monotonic() + seconds
+    while those & processes().keys():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def memory(pid: int, word: str = "VmRSS") -> float:
+    """Megabytes a process has now, or ``VmHWM``, the most it ever had."""
+    about = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(about.partition(f"{word}:")[2].split()[0]) / 1024
 
 
 def identity(_: str) -> dict[str, str]:

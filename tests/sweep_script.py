@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import json
-import resource
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import arithmetic
-from backfire.designs import Axis, Sobol
+from backfire import store, sweeps
 from backfire.driver import crew_for, run_plan
 from backfire.errors import BackfireError
+from backfire.terminal import say
+
+SCRIPT = Path(__file__)
+
+
+def start(folder: Path, workers: int = 2, chunk: int = 10, **how: Any) -> subprocess.Popen[str]:
+    """Begin or resume the sweep; with ``threads`` its workers are threads that are not its own, with
+    ``study`` its members are those of a study."""
+    command = [sys.executable, str(SCRIPT), str(folder), str(workers), str(chunk), json.dumps(how)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def finish(running: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, table hash, and what was said."""
+    out, err = running.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return running.returncode, out.strip(), err
+
+
+def until_a_chunk(folder: Path, running: subprocess.Popen[str], chunks: int = 1) -> None:
+    """Wait until so many chunks are stored."""
+    while len(store.chunk_files(folder)) < chunks:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.005)
 
 
 def main() -> int:
+    """Run it."""
     folder, workers, chunk, how = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
-    count = how.pop("count", 200)
-    largest = how.pop("largest_file", None)
-    if largest:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    executor = ThreadPoolExecutor(workers) if how.pop("threads", False) else None
+    study = how.pop("study", None)
     how = {key: frozenset(value) if isinstance(value, list) else value for key, value in how.items()}
-    sobol = how.pop("sobol", False)
-    given = arithmetic.plan(count, **how)
-    if sobol:  # values that do not compress
-        design = Sobol((Axis("x", 0, 1), Axis("y", 0, 1)), count, 1)
-        given = arithmetic.replace(given, design=design, identity={"design": design.describe()})
     try:
-        result = run_plan(
-            given,
-            folder,
-            crew_for(workers, None, count),
-            resume=True,
-            chunk=chunk,
-            notify=lambda text: print(text, file=sys.stderr),
-        )
+        if study:
+            result = sweeps.sweep(study, folder, workers=workers, chunk=chunk, resume=True, notify=say)
+        else:
+            crew = crew_for(workers, executor, arithmetic.COUNT)
+            result = run_plan(arithmetic.plan(arithmetic.COUNT, **how), folder, crew, resume=True, chunk=chunk, notify=say)
     except BackfireError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -161,7 +161,7 @@ def _enter(plan: Plan, layout: Layout, folder: Path, resume: bool) -> None:
         raise RefusedError(f"{folder} holds a sweep already; --resume goes on with it, another --out starts afresh")
     if begun:
         _refuse_changes(store.read_json(folder / "resolved.json").get("identity"), plan.identity, folder)
-    elif (folder / "chunks").exists() or (folder / "manifest.json").exists():
+    elif not _is_fresh(folder, layout):
         raise RefusedError(f"{folder} holds something else than a sweep; give another --out")
     for name in ("chunks", "quarantine"):
         if (folder / name).is_symlink():
@@ -179,6 +179,17 @@ def _enter(plan: Plan, layout: Layout, folder: Path, resume: bool) -> None:
     store.write_json(folder / "manifest.json", _manifest(plan, layout))
     if not begun:  # last: a folder that has it has everything else
         store.write_json(folder / "resolved.json", {"run": layout.run, "identity": plan.identity, **plan.about})
+
+
+def _is_fresh(folder: Path, layout: Layout) -> bool:
+    """True if a sweep can begin here: there is nothing of one, or no more than this one left when it was cut off so early."""
+    place, manifest = folder / "chunks", folder / "manifest.json"
+    if place.exists() and not (place.is_dir() and all(name.endswith(".tmp") for name in os.listdir(place))):
+        return False
+    try:
+        return not manifest.exists() or store.read_json(manifest).get("run") == layout.run
+    except StorageError:
+        return False
 
 
 def _manifest(plan: Plan, layout: Layout) -> dict[str, Any]:
