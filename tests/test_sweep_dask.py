@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 import arithmetic
 import backfire
-from backfire import store, sweeps
+from backfire import cli, store, sweeps
 from backfire.dask_crew import DaskCrew
 from backfire.driver import Sweep, run_plan
 from backfire.errors import BackendLostError, RefusedError
@@ -200,25 +201,36 @@ def test_a_worker_with_other_code_is_refused(study: Path, scheduler: tuple[Any, 
     with (
         started("dask_worker", address, "--no-nanny", "--nthreads", "1", path=package.parent),
         distributed.Client(address) as own,
-        pytest.raises(RefusedError, match=rf"worker on .*\ncode is [0-9a-f]{{64}}, here {sweeps.code_identity()['code']}$"),
+        pytest.raises(RefusedError, match=rf"worker on .*\ncode is .*, here {sweeps.code_identity()['code'][:60]}…"),
     ):
         backfire.sweep(study, study.parent / "out", executor=own)
     assert store.chunk_files(study.parent / "out" / "study") == []
 
 
-def test_a_killed_scheduler_ends_the_command_which_says_how_to_go_on(study: Path, scheduler: tuple[Any, str]) -> None:
+def test_a_killed_scheduler_ends_the_command_which_says_how_to_go_on(
+    study: Path,
+    scheduler: tuple[subprocess.Popen[bytes], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     process, address = scheduler
     out = study.parent / "out"
     alone = backfire.sweep(study, study.parent / "alone", workers=0)
-    command = [sys.executable, "-m", "backfire", "sweep", str(study), "--out", str(out), "--dask", address, "--chunk", "2"]
-    with started("dask_worker", address, "--no-nanny", "--nthreads", "1"):
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a client waits so long for a scheduler that is gone
+    monkeypatch.setattr("backfire.dask_crew.dask_client", lambda address: distributed.Client(address, timeout=2))
+
+    def kill() -> None:
         while len(store.chunk_files(out / "study")) < 2:
-            assert running.poll() is None, running.communicate()
             time.sleep(0.005)
         process.kill()
-        _, err = running.communicate(timeout=120)
-    assert running.returncode == 6, err
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with started("dask_worker", address, "--no-nanny", "--nthreads", "1"):
+        code = cli.main(["sweep", str(study), "--out", str(out), "--dask", address, "--chunk", "2"])
+    assert code == 6
+    killer.join(timeout=5)
+    err = capsys.readouterr().err
     assert "Traceback" not in err
     assert f"--dask {address} --resume" in err
     assert not (out / "study" / "lock").exists()
