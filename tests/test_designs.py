@@ -319,7 +319,7 @@ def test_a_grid_of_a_million_million_points_is_refused_in_little_memory(tmp_path
         "sys.exit(code)\n"
     )
     command = [sys.executable, "-c", code, "sweep", "study.toml", "--out", "out"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
     assert done.returncode == 2
     assert "study.toml:6: design: asks for 1,000,000,000,000 members, more than the 1,000,000,000 allowed" in done.stderr
     assert "core-years" in done.stderr
