@@ -117,7 +117,8 @@ def test_a_client_closed_in_the_middle_ends_the_sweep_resumably(tmp_path: Path, 
         run_plan(plan, tmp_path, lambda job: DaskCrew(job, own, {"code": "1"}, arithmetic.identity), chunk=5, progress=close)
     assert not (tmp_path / "lock").exists()
     assert 0 < store.read_table(tmp_path)[1]["stored"] < COUNT
-    assert run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True).table_hash == plain.table_hash
+    # cut as before: a worker may still be writing the chunk it was at, and writes the same file
+    assert run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True, chunk=5).table_hash == plain.table_hash
 
 
 def test_workers_retired_in_the_middle_cost_nothing(tmp_path: Path, plain: Sweep) -> None:
