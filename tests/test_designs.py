@@ -54,6 +54,27 @@ def test_the_seed_decides_and_nothing_else(design: designs.Design) -> None:
     assert other.describe() != design.describe()
 
 
+def test_every_number_of_a_design_stands_in_its_description() -> None:
+    """What a sweep is resumed by: a number that is left out could change between two halves of one table."""
+    import dataclasses
+
+    axis = Axis("a", 1, 9, 5)
+    changes = {"field": "b", "low": 0.5, "high": 8, "points": 6, "scale": "log", "values": (1, 2), "whole": True}
+    assert set(changes) == {item.name for item in dataclasses.fields(Axis)}
+    told = [Grid((dataclasses.replace(axis, **{word: value}),)).describe() for word, value in changes.items()]  # type: ignore[arg-type]
+    told += [Grid((axis,)).describe(), Grid((axis, Axis("b", 1, 9, 5))).describe()]
+    told += [MADE[0].describe(), Grid(MADE[0].axes[::-1]).describe()]
+    for design in MADE[1:4]:
+        told.append(design.describe())
+        numbers = [item.name for item in dataclasses.fields(design) if item.name != "axes"]
+        assert numbers
+        told += [dataclasses.replace(design, **{word: getattr(design, word) - 2}).describe() for word in numbers]
+    for columns in ({"a": [1, 2]}, {"b": [1, 2]}, {"a": [2, 1]}, {"a": [1, np.nextafter(2, 3)]}, {"a": [1, 2, 2]}):
+        told.append(designs.table(columns).describe())
+    for one, other in itertools.combinations(told, 2):
+        assert one != other
+
+
 def test_samples_are_the_same_in_another_process() -> None:
     code = (
         "from backfire.designs import *\n"
@@ -284,6 +305,26 @@ def test_far_too_large_grids_are_refused_before_anything_is_made(axes: int, poin
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6
+
+
+def test_a_grid_of_a_million_million_points_is_refused_in_little_memory(tmp_path: Path) -> None:
+    """By the command line in a process of its own, whose peak its own memory map tells: a parent's counts in others."""
+    lines = "growth_rate = { low = 1, high = 2, points = 1_000_000 }\ncapacity = { low = 1, high = 2, points = 1_000_000 }\n"
+    (tmp_path / "study.toml").write_text(STUDY[: STUDY.index("mitox")] + lines, encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from backfire.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"
+        "sys.exit(code)\n"
+    )
+    command = [sys.executable, "-c", code, "sweep", "study.toml", "--out", "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    assert done.returncode == 2
+    assert "study.toml:6: design: asks for 1,000,000,000,000 members, more than the 1,000,000,000 allowed" in done.stderr
+    assert "core-years" in done.stderr
+    assert int(done.stdout) < 400_000, "kB"
+    assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
 
 
 def test_sizes_of_any_length_are_shown() -> None:

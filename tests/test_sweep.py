@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import json
+import multiprocessing
 import os
+import random
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 import backfire
@@ -199,6 +204,11 @@ CHANGES = {
     "points": ("points = 3", "points = 4", "design.vary.drug.amount.points: 3 → 4"),
     "scale": (', scale = "log"', "", "design.vary.drug.amount.scale: log → linear"),
     "values": ("[5, 7]", "[5, 6]", "design.vary.drug.every.values"),
+    "order of fields": (
+        'drug.amount = { low = 1, high = 16, points = 3, scale = "log" }\ndrug.every = { values = [5, 7] }',
+        'drug.every = { values = [5, 7] }\ndrug.amount = { low = 1, high = 16, points = 3, scale = "log" }',
+        "design.fields: ['drug.amount', 'drug.every'] → ['drug.every', 'drug.amount']",
+    ),
     "another field": ("drug.every = { values = [5, 7] }", "drug.start = { values = [5, 7] }", "design.vary.drug.start.values: nothing"),
     "outcomes": (', "log_kill_last"', "", "outcomes: "),
     "arms": ("outcomes =", 'arms = ["monotherapy"]\noutcomes =', "arms: "),
@@ -240,10 +250,14 @@ def test_a_changed_study_is_refused_and_the_change_is_named(sound: Path, capsys:
 
 def test_words_workers_and_chunks_may_change(sound: Path) -> None:
     assert sweep(sound) == 0
+    folder = sound.parent / "out" / "study"
+    before = store.table_hash(folder)
     sound.write_text(sound.read_text(encoding="utf-8").replace("How much", "How little"), encoding="utf-8")
     (sound.parent / "small.toml").write_text(SMALL.replace("A small", "A very small"), encoding="utf-8")
-    store.chunk_files(sound.parent / "out" / "study")[0].unlink()
-    assert sweep(sound, "--resume", "--chunk", 1) == 0
+    store.chunk_files(folder)[0].unlink()
+    assert call("sweep", sound, "--out", sound.parent / "out", "--workers", 1, "--resume", "--chunk", 4) == 0
+    assert [path.name for path in store.chunk_files(folder)] == ["members-00000000.parquet", "members-00000004.parquet"]
+    assert store.table_hash(folder) == before
 
 
 def test_changed_settings_code_and_libraries_are_refused(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,6 +286,71 @@ def test_workers_threads_and_this_process_give_the_same_table(study: Path) -> No
     assert sum(ticks) == 9
     assert alone.failed_members == 3
     assert not alone.ok
+
+
+SIZES = (1, 4, 9)
+"""Members in a chunk; there are nine."""
+
+
+@pytest.mark.parametrize(
+    "crews",
+    [
+        pytest.param([(1, 9), (2, 4), (4, 1)], marks=pytest.mark.slow, id="each once"),
+        pytest.param([*itertools.product((1, 2, 4), SIZES)], marks=pytest.mark.thorough, id="all pairs"),
+    ],
+)
+def test_workers_and_chunks_never_change_the_table(study: Path, crews: list[tuple[int, int]]) -> None:
+    """By (workers, members in a chunk), in this process, and by a pool of the caller's; members that fail are among them."""
+    alone = backfire.sweep(study, study.parent / "alone", workers=0)
+    assert alone.failed_members == 3
+    hashes = {}
+    for workers, size in [*crews, *((0, size) for size in SIZES)]:
+        made = backfire.sweep(study, study.parent / f"{workers}-{size}", workers=workers, chunk=size)
+        hashes[workers, size] = made.table_hash
+        assert len(store.chunk_files(made.folder)) == -(-9 // size)
+    with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        for size in SIZES:
+            hashes["pool", size] = backfire.sweep(study, study.parent / f"pool-{size}", executor=pool, chunk=size).table_hash
+    assert hashes == dict.fromkeys(hashes, alone.table_hash)
+
+
+def bits(table: pandas.DataFrame) -> dict[str, list[object]]:
+    """The columns of a table without the numbers of its members; numbers bit for bit, and every NaN is one."""
+    columns = table.drop(columns="member")
+    return {name: [struct.pack("d", value) if isinstance(value, float) else value for value in columns[name]] for name in columns}
+
+
+@pytest.mark.slow
+def test_five_in_a_hundred_broken_members_change_no_bit_of_the_others(study: Path) -> None:
+    """10,000 members listed in a table, half of the broken ones impossible to build, half too much for the solver."""
+    draw = random.Random(5)
+    members = [[draw.uniform(1, 16), draw.uniform(5, 15), draw.uniform(0.05, 0.2)] for _ in range(10_000)]
+    broken = draw.sample(range(10_000), 500)
+    for member in broken[:250]:
+        members[member][1] = 30.0
+    for member in broken[250:]:
+        members[member][2] = 1e300
+    text = STUDY[: STUDY.index("[design]")].replace('"time_to_progression", "log_kill_last", "peak(effect_drug)"', '"nadir"')
+    found = {}
+    for name, listed in (("all", range(10_000)), ("sound", sorted({*range(10_000)} - {*broken}))):
+        (study.parent / f"{name}.toml").write_text(f'{text}[design]\nkind = "table"\nfile = "{name}.csv"\n', encoding="utf-8")
+        lines = ["drug.amount,drug.every,growth_rate", *(",".join(map(repr, members[member])) for member in listed)]
+        (study.parent / f"{name}.csv").write_text("\n".join(lines), encoding="utf-8")
+        chunk, code = (1000, 3) if name == "all" else (777, 0)
+        assert sweep(study.parent / f"{name}.toml", "--chunk", chunk) == code
+        found[name], _ = store.read_table(study.parent / "out" / name)
+    table = found["all"]
+    assert table["member"].tolist() == [member for member in range(10_000) for _ in range(2)]
+    assert table["arm"].tolist() == ["untreated", "monotherapy"] * 10_000
+    assert table[["drug.amount", "drug.every", "growth_rate"]][::2].to_numpy().tolist() == members
+    bad = table["reason"] != ""
+    assert table[bad].groupby(["status", "arm"]).size().to_dict() == {
+        (status, arm): 250 for status in ("not_run", "step_too_small") for arm in ("untreated", "monotherapy")
+    }
+    assert sorted(set(table[bad]["member"])) == sorted(broken)
+    assert table[bad][["final_burden", "nadir"]].isna().all(axis=None)
+    assert not table[~bad]["final_burden"].isna().any()
+    assert bits(table[~bad]) == bits(found["sound"])
 
 
 def test_a_mechanism_of_ones_own_can_be_swept(sound: Path) -> None:

@@ -148,8 +148,8 @@ class Design(ABC):
     def _samples(self, first: int, last: int) -> Floats: ...
 
     def describe(self) -> dict[str, Any]:
-        """The design as plain data: everything that decides a value, and nothing else."""
-        return {"kind": self.kind, "vary": {axis.field: axis.describe() for axis in self.axes}}
+        """The design as plain data: everything that decides a value, the order of the fields too, and nothing else."""
+        return {"kind": self.kind, "fields": list(self.fields), "vary": {axis.field: axis.describe() for axis in self.axes}}
 
 
 @dataclass(frozen=True)
