@@ -117,6 +117,7 @@ def test_a_worker_killed_once_costs_nothing(tmp_path: Path, by: signal.Signals, 
     assert (code, table_hash, err) == (0, undisturbed, "")
 
 
+@pytest.mark.slow
 def test_poison_is_isolated_and_its_neighbours_are_intact(tmp_path: Path) -> None:
     code, _, err = finish(start(tmp_path, chunk=20, deadly=[37.0], by=signal.SIGSEGV))
     assert code == 3, err

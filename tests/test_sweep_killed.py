@@ -111,6 +111,7 @@ def kill(folder: Path, seconds: float, begin: Begin = paused, chunks: int = 0) -
     return len(children)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_a_sweep_still_ends(tmp_path: Path, undisturbed: str) -> None:
     folder, draw = tmp_path / "out", random.Random(1)
     assert kill(folder, draw.uniform(0, 0.3), stuck, chunks=3) == 3, "two workers, and Python's own tracker of what they share"
@@ -176,7 +177,14 @@ def told_nothing(study: Path) -> str:
     return sweeps.sweep(study, study.parent / "whole", workers=0).table_hash
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_ends_in_order_and_the_command_it_prints_goes_on(
     tmp_path: Path, number: signal.Signals, code: int, study: Path, told_nothing: str,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
@@ -212,7 +220,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, second: signal.Signals, co
     """After the first it waits for the threads of the caller, which are at a member that takes ten minutes."""
     running = start(tmp_path, threads=True, stuck=[130.0])
     try:
-        until_a_chunk(tmp_path, running, 13)
+        until_a_chunk(tmp_path, running, 14)  # the chunk after that of the member, so that it has begun
         running.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(0.5)
