@@ -347,6 +347,7 @@ def test_a_garbage_matplotlib_backend_and_another_locale_change_nothing(small: P
         assert (plain / "small" / name).read_bytes() == (odd / "small" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_sigterm_ends_with_143_and_whole_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "backfire", "run", *shipped_scenarios(), "--out", str(tmp_path / "out")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -339,6 +339,7 @@ def test_readings_in_the_words_of_another_form() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_command_writes_shares_forms_and_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,7 +111,7 @@ def kill(folder: Path, seconds: float, begin: Begin = paused, chunks: int = 0) -
     return len(children)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_killed_again_and_again_a_sweep_still_ends(tmp_path: Path, undisturbed: str) -> None:
     folder, draw = tmp_path / "out", random.Random(1)
     assert kill(folder, draw.uniform(0, 0.3), stuck, chunks=3) == 3, "two workers, and Python's own tracker of what they share"
