@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import os
@@ -28,11 +29,11 @@ from backfire.kernels import Kernel, is_compiled, write_kernel
 from backfire.mechanisms import shipped
 from backfire.members import Table
 from backfire.network import Network
-from backfire.outcomes import Outcome
+from backfire.outcomes import Course, Outcome
 from backfire.parts import Process, State
 from backfire.readings import plan
 from backfire.scenario import Scenario, parse_data
-from backfire.simulation import Result, feeds, simulate
+from backfire.simulation import Result, feeds, simulate, watch
 from backfire.solvers.batch import BatchSettings, record
 from backfire.solvers.reference import Problem, Settings, Solution, solve
 from backfire.trajectory import Floats, Status
@@ -205,6 +206,7 @@ def composition(rng: np.random.Generator) -> Network:
 
 
 DAYS = np.arange(0.0, 62.0, 2.0)
+CLOSEST = Settings(relative=1e-11, cells=1e-9, absolute=1e-16)
 
 
 def study(network: Network) -> Scenario:
@@ -247,12 +249,16 @@ def furthest(network: Network, found: Floats, wanted: Floats) -> tuple[float, st
 
 def differing(item: Outcome, found: float, result: Result) -> float:
     """How far an outcome is from that of the reference in units of what is allowed: twenty tolerances, of one decade and
-    of a tenth a day where there is less; of days of extrema, which are flat, and of a peak that is none, hardly any."""
+    of a tenth a day where there is less. On the day of a peak, which may be a plateau, the reference must be as high."""
     if item.name.startswith("peak_") and item.name.endswith("_day"):
-        peak = result.outcome("treated", item.name.removesuffix("_day"))
+        course, name = result.trajectories["treated"], item.name.removeprefix("peak_").removesuffix("_day")
+        peak = result.outcome("treated", f"peak_{name}")
         assert peak is not None
         if abs(peak.value - 1) < 1e-3:
             return 0.0
+        if math.isfinite(found) and math.isfinite(item.value) and abs(found - item.value) > 0.02:
+            day = found + watch(result.scenario, "treated").start
+            return abs(Course(course, course[name], logarithmic=False).at(day) / peak.value - 1) / 2e-5
     if math.isnan(found) or math.isnan(item.value):
         return 0.0 if math.isnan(found) and math.isnan(item.value) else math.inf
     if item.unit == "day":
@@ -261,9 +267,21 @@ def differing(item: Outcome, found: float, result: Result) -> float:
     return abs(found - item.value) / (2e-5 * max(abs(item.value), least))
 
 
+def shaken(scenario: Scenario) -> Scenario:
+    """The scenario begun one absolute tolerance, or one rounding error, beside its start."""
+    other = copy.copy(scenario)
+    beside = [max(value + 1e-9, math.nextafter(value, math.inf)) for value in scenario.start_state()]
+    object.__setattr__(other, "start_state", lambda: beside)
+    return other
+
+
 def compare(seed: int, count: int) -> None:
-    """One composition, ``count`` members: the same statuses, states over time and outcomes as the reference. Hypothesis
-    draws the seed, because its simplest draws are all the same."""
+    """One composition, ``count`` members: the same statuses, states over time and outcomes as the reference,
+    whose rows are 16 times as close as usual: between rows half a day apart splines can be off by some 1e-4.
+    Hypothesis draws the seed, because its simplest draws are all the same.
+
+    A loop that feeds itself can be set off by next to nothing, and when is decided by its last digit. Where the reference
+    moves further than the two differ if its start does by one tolerance, smaller tolerances must bring them together."""
     rng = np.random.default_rng(seed)
     scenario = study(composition(rng))
     network, drawn = scenario.network, scenes(scenario, count, rng)
@@ -277,14 +295,20 @@ def compare(seed: int, count: int) -> None:
     out, ends = record(made, table.numbers("treated", np.arange(count)), DAYS, BatchSettings())
     cohort = run_members(scenario, fields, samples, ["treated"])
     assert cohort.status[:, 0].tolist() == ends.status.tolist()
-    finer, worst = scenario.changed({"record_every": scenario.record_every / 4}), 0.0
+    finer, worst, hard = scenario.changed({"record_every": scenario.record_every / 16}), 0.0, dict[int, Floats]()
     for row, changes in enumerate(drawn):
         result = simulate(finer.changed(changes), ["treated"], Settings())
         exactly = result.trajectories["treated"]
         assert int(ends.status[row]) == exactly.status, (exactly.message, changes)
         wanted = exactly.values[np.searchsorted(exactly.times, DAYS)][:, : len(network.states)]
         off, name = furthest(network, out[row], wanted)
-        assert off <= 1, (off, name, sorted(network.mechanisms), changes)
+        if off > 1:
+            beside = simulate(shaken(finer.changed(changes)), ["treated"], Settings()).trajectories["treated"]
+            moved = beside.values[np.searchsorted(beside.times, DAYS)][:, : len(network.states)]
+            assert off < furthest(network, moved, wanted)[0], (off, name, sorted(network.mechanisms), changes)
+            closest = simulate(finer.changed(changes), ["treated"], CLOSEST).trajectories["treated"]
+            hard[row] = closest.values[np.searchsorted(closest.times, DAYS)][:, : len(network.states)]
+            continue
         worst = max(worst, off)
         for name, values in cohort.values["treated"].items():
             item = result.outcome("treated", name) or Outcome(name, math.nan, "", "", False)
@@ -292,7 +316,12 @@ def compare(seed: int, count: int) -> None:
             assert off <= 1, (off, name, values[row], item, sorted(network.mechanisms), changes)
             assert cohort.observed["treated"][name][row] == item.observed, (name, item, changes)
             worst = max(worst, off)
-    print(f"{count} members of {sorted(network.mechanisms)}: {worst:.2g} of what is allowed")
+    print(f"{count} members of {sorted(network.mechanisms)}: {worst:.2g} of what is allowed, {len(hard)} hard ones")
+    assert len(hard) <= count / 10
+    closer = BatchSettings(relative=1e-10, cells=1e-9, absolute=1e-13)
+    again = record(made, table.numbers("treated", np.array([*hard], dtype=np.int64)), DAYS, closer)[0] if hard else ()
+    for found, wanted in zip(again, hard.values(), strict=True):
+        assert furthest(network, found, wanted)[0] <= 1, furthest(network, found, wanted)
 
 
 @settings(max_examples=1, phases=[Phase.generate])

@@ -147,6 +147,30 @@ def test_eradicated_and_never_back() -> None:
     assert math.isnan(found["regrowth_rate"].value)
 
 
+@pytest.mark.parametrize("step", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("last", [1.0, math.nextafter(1, 0), 1 - 1e-12])
+def test_the_area_before_an_extinction(step: float, last: float) -> None:
+    """∫ exp(0.7 (20 − t)) dt; roots leave the row before the extinction on one cell or a rounding below it."""
+    times = grid(60, step, extra=[math.nextafter(20, 0)])
+    burden = np.where(times < 20, np.exp(0.7 * (20 - times)), 0.0)
+    burden[times == math.nextafter(20, 0)] = last
+    found = read(recorded(times, burden=burden))
+    assert found["burden_area"].value == pytest.approx((math.exp(14) - 1) / 0.7, rel=INTERPOLATED)
+    found = read(recorded(times, burden=burden), watching(start=18.9))
+    assert found["burden_area"].value == pytest.approx((math.exp(0.77) - 1) / 0.7, rel=INTERPOLATED)
+
+
+def test_zeros_are_joined_by_straight_lines_and_nothing_else_is() -> None:
+    """Less than one cell in a row without an event: only the two intervals beside it are straight."""
+    times = grid(40, 1.0)
+    burden = np.where(times == 20, 0.5, np.exp(0.3 * np.abs(times - 20)))
+    found = read(recorded(times, burden=burden))
+    curved, straight = (math.exp(6) - math.exp(0.3)) / 0.3, math.exp(0.3) / 2
+    assert found["burden_area"].value == pytest.approx(2 * (curved + straight), rel=INTERPOLATED)
+    assert (found["nadir"].value, found["nadir_day"].value) == (0, 20)
+    assert found["time_to_progression"].value == pytest.approx(20 + 1.2 / math.exp(0.3), rel=1e-12)
+
+
 def test_regrowth_after_extinction_counts_from_one_cell() -> None:
     """Seeded again linearly: 1.2 cells are reached 12 days after day 20."""
     times, burden = extinct(lambda days: 0.1 * np.maximum(days - 20, 0))

@@ -191,12 +191,18 @@ def test_an_executor_that_was_shut_down_is_told(tmp_path: Path) -> None:
 def test_two_processes_do_not_share_a_folder(tmp_path: Path, undisturbed: str) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    first = start(folder, pause=0.005)
-    until_a_chunk(folder, first)
-    code, _, err = finish(start(folder))
-    assert code == 4
-    assert str(first.pid) in err
-    assert finish(first)[:2] == (0, undisturbed)
+    first = start(folder, pause=0.02)
+    try:
+        until_a_chunk(folder, first)
+        first.send_signal(signal.SIGSTOP)  # so that it cannot end before the second one has looked
+        code, _, err = finish(start(folder))
+        first.send_signal(signal.SIGCONT)
+        assert code == 4
+        assert str(first.pid) in err
+        assert finish(first)[:2] == (0, undisturbed)
+    finally:
+        first.kill()
+        first.communicate()
 
 
 @pytest.mark.parametrize("workers", [0, 1])

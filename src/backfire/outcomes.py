@@ -22,6 +22,8 @@ from backfire.schedule import Dose
 from backfire.trajectory import Floats, Trajectory
 
 ONE_CELL = 1.0
+_COUNTED: Final = ONE_CELL * (1 - 1e-9)
+"""The row before an extinction lies on one cell, or a rounding below it; ``readings`` has the same."""
 NEARLY = 1e-5
 """Peaks and troughs that agree within this share count as equal; the first one gives the day."""
 FLAT = 1e-7
@@ -86,17 +88,17 @@ class Course:
     """The course of one recorded amount between its rows.
 
     ``logarithmic`` courses are interpolated in the logarithm wherever they are positive. ``counted`` ones jump between
-    0 and at least one cell, so a piece with zeros is joined by straight lines.
+    0 and one cell, so a piece ends where zeros begin or end, and a straight line joins the two rows.
     """
 
     def __init__(self, trajectory: Trajectory, values: Floats, logarithmic: bool, counted: bool = False) -> None:
-        self.counted = counted
         self.pieces: list[tuple[Floats, Floats, bool]] = []
         self._made: dict[int, scipy.interpolate.BSpline | None] = {}
         for piece in trajectory.pieces:
-            times, part = trajectory.times[piece], values[piece]
-            log = logarithmic and bool((part > 0).all())
-            self.pieces.append((times, np.log(part) if log else part, log))
+            for rows in _runs(values, piece) if counted else (piece,):
+                times, part = trajectory.times[rows], values[rows]
+                log = logarithmic and bool((part > 0).all())
+                self.pieces.append((times, np.log(part) if log else part, log))
 
     def _spline(self, index: int) -> scipy.interpolate.BSpline | None:
         """The spline of a piece, made on first use; None where the piece is a single row or not finite."""
@@ -105,7 +107,7 @@ class Course:
             if len(times) < 2 or not np.isfinite(values).all():
                 self._made[index] = None
             else:
-                degree = 1 if self.counted and (values == 0).any() else 5 if len(times) > 5 else 3 if len(times) > 3 else 1
+                degree = 5 if len(times) > 5 else 3 if len(times) > 3 else 1
                 self._made[index] = scipy.interpolate.make_interp_spline(times, values, k=degree)
         return self._made[index]
 
@@ -207,6 +209,17 @@ class Course:
         return total
 
 
+def _runs(values: Floats, piece: slice) -> Iterable[slice]:
+    """A piece cut into rows of zeros, rows without any, and the two rows at each change from one to the other."""
+    changes = np.flatnonzero(np.diff(values[piece] == 0)) + piece.start
+    first = piece.start
+    for change in changes:
+        yield slice(first, int(change) + 1)
+        yield slice(int(change), int(change) + 2)
+        first = int(change) + 1
+    yield slice(first, piece.stop)
+
+
 def _gauss(spline: scipy.interpolate.BSpline, times: Floats, low: float, high: float) -> float:
     """Integral of exp(spline) over [low, high], row interval by row interval."""
     edges = np.array([low, *times[(times > low) & (times < high)], high])
@@ -226,8 +239,8 @@ def _flat(spline: scipy.interpolate.BSpline, values: Floats, times: Floats, insi
 
 
 def counted(cells: Floats) -> Floats:
-    """Cells as they can be counted: less than one is none."""
-    return np.where(cells < ONE_CELL, 0.0, cells)
+    """Cells as they can be counted: less than one, by more than rounding, is none."""
+    return np.where(cells < _COUNTED, 0.0, cells)
 
 
 def summary(trajectory: Trajectory, values: Floats, start: float, kind: str) -> float:

@@ -25,8 +25,8 @@ _NEARLY = 1e-5
 FLAT = 1e-7
 _ONE_CELL = 1.0
 # Thresholds instead of truths: of every truth that is written into a call the compiler would make a function of its own.
-_CELLS, _ANYTHING = _ONE_CELL, -math.inf
-"""``floor``: below one cell are none, or everything is as it is."""
+_CELLS, _ANYTHING = _ONE_CELL * (1 - 1e-9), -math.inf
+"""``floor``: below one cell, by more than rounding, are none, or everything is as it is."""
 _LOGARITHMS, _PLAIN = 0.0, math.inf
 """``logs``: between values above it the logarithm is the cubic, or the value itself always is."""
 _NODES = (0.1127016653792583, 0.5, 0.8872983346207417)
