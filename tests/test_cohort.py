@@ -13,7 +13,9 @@ import backfire
 from backfire import cohort, outcomes, readings
 from backfire.cohort import Cohort, run_members, trajectories
 from backfire.errors import UserError
+from backfire.members import Table
 from backfire.scenario import Scenario, load
+from backfire.schedule import Event
 from backfire.solvers.batch import BatchSettings
 from backfire.solvers.reference import Settings
 from backfire.trajectory import Floats, Status
@@ -210,6 +212,45 @@ def test_a_dose_that_cannot_be_given_is_no_missing_dose() -> None:
     assert found.status.tolist() == [[Status.NOT_RUN]]
     assert "infused" in found.reasons[0, "monotherapy"]
     assert np.isnan(found.values["monotherapy"]["final_burden"]).all()
+
+
+@pytest.mark.parametrize("name", ["bortezomib-macrophages", "all-together", STROMA])
+@pytest.mark.parametrize("words", [("amount",), ("amount", "start"), ("amount", "every", "count")])
+def test_members_are_given_the_doses_of_their_own_scenario(name: str, words: tuple[str, ...]) -> None:
+    """Event for event and bit for bit what the scenario with their values says, however many members share a plan."""
+    study, rng = scenario(name), np.random.default_rng(len(words))
+    drawn = {
+        f"{regimen}.{word}": float(usual) * rng.choice([0.8, 0.9, rng.uniform(0.7, 1.0)], 24)
+        for regimen, item in study.regimens.items()
+        for word in words
+        if (usual := getattr(item, word)) > 0
+    }
+    drawn = {field: np.ceil(values) if field.endswith("count") else values for field, values in drawn.items()}
+    drawn["growth_rate"] = rng.uniform(0.01, 0.1, 24)
+    table = Table(study, tuple(drawn), np.column_stack([*drawn.values()]))
+    table.check_events(list(study.arms))
+    assert not table.reasons
+    timing = np.column_stack([np.zeros(24), *(values for field, values in drawn.items() if field.endswith(words[1:]))])
+    assert len(table.schedules) == len(np.unique(timing, axis=0))
+    for arm in study.arms:
+        numbers = table.numbers(arm, np.arange(24))
+        for member, (first, last) in enumerate(numbers.event_rows):
+            changes = {field: int(at[member]) if field.endswith("count") else float(at[member]) for field, at in drawn.items()}
+            own = study.changed(changes)
+            day, state, multiply, add = (column[first:last].tolist() for column in numbers.events)
+            names = [own.network.state_names[place] for place in state]
+            assert list(own.events(arm)) == [Event(*row) for row in zip(day, names, multiply, add, strict=True)]
+            for agent in {dose.agent for dose in own.doses(arm) if dose.amount > 0}:
+                total = math.fsum(dose.amount for dose in own.doses(arm) if dose.agent == agent)
+                assert table.given(arm, agent)[member] == total
+
+
+def test_members_with_equal_doses_share_their_events() -> None:
+    samples = np.array([[4.0, 0.02], [4.0, 0.03], [5.0, 0.02], [4.0, 0.02]])
+    table = Table(scenario(STROMA), ("mitoxantrone.amount", "growth_rate"), samples)
+    table.check_events(["monotherapy"])
+    spans = table.numbers("monotherapy", np.arange(4)).event_rows.tolist()
+    assert spans[0] == spans[1] == spans[3] != spans[2]
 
 
 def test_an_amount_of_zero_is_the_arm_without_it() -> None:

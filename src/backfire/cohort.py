@@ -176,7 +176,7 @@ def _columns(table: Table, arm: str, read: Plan, result: Floats, courses: Floats
     """Outcomes by name from the result rows, with the formulas of ``outcomes``."""
     scenario = table.scenario
     found = {name: result[:, place] for place, name in enumerate(FOUND)}
-    start = np.array([schedule.start for schedule in table.schedules])
+    start = table.per_schedule(lambda schedule: schedule.start)
     last = float(scenario.days)
     made: Columns = {}
     with np.errstate(all="ignore"):
@@ -190,8 +190,9 @@ def _columns(table: Table, arm: str, read: Plan, result: Floats, courses: Floats
         if "host_load" in read.watched:
             _time(made, "survival_time", found["survival_at"], np.full(len(start), last), start)
         _factors(read, result, start, made)
-        for agent, given in _given(table, arm).items():
-            _put(made, f"given_{agent}", given)
+        regimens = [scenario.regimens[name] for name in scenario.arms[arm]]
+        for agent in sorted({item.agent for item in regimens if item.amount > 0}):
+            _put(made, f"given_{agent}", table.given(arm, agent))
     good = (status == Status.OK) | (status == Status.EXTINCT)
     return {name: (np.where(good, values, math.nan), seen & good) for name, (values, seen) in made.items()}
 
@@ -214,7 +215,7 @@ def _tumour(table: Table, arm: str, found: Mapping[str, Floats], start: Floats, 
     nadir, before, progression, doubled = found["nadir"], found["before"], found["progression_at"], found["doubled_at"]
     level = np.maximum(nadir, 1.0)
     surgery = table.per_schedule(lambda schedule: schedule.surgery(scenario, arm))
-    end = np.minimum(np.nextafter(np.array(surgery), -math.inf), float(scenario.days))
+    end = np.minimum(np.nextafter(surgery, -math.inf), float(scenario.days))
     _put(made, "nadir", nadir)
     _put(made, "nadir_day", found["nadir_at"] - start)
     _put(made, "smallest_share", np.where(before > 0, nadir / before, math.nan))
@@ -278,19 +279,6 @@ def _factors(read: Plan, result: Floats, start: Floats, made: Columns) -> None:
     for kind, name in read.summaries:
         _put(made, f"{kind}({name})", result[:, place])
         place += 1
-
-
-def _given(table: Table, arm: str) -> dict[str, Floats]:
-    """Agent → amount given in total, for the agents of the arm."""
-    scenario = table.scenario
-    agents = sorted({regimen.agent for name in scenario.arms[arm] if (regimen := scenario.regimens[name]).amount > 0})
-
-    def total(agent: str) -> list[float]:
-        return table.per_schedule(
-            lambda schedule: math.fsum(dose.amount for dose in schedule.doses(scenario, arm) if dose.agent == agent)
-        )
-
-    return {agent: np.array(total(agent)) for agent in agents}
 
 
 def outcome_names(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None) -> dict[str, list[str]]:

@@ -8,11 +8,12 @@ as its reason and never disturbs the others. A regimen whose amount is 0 is not 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from backfire.errors import UserError, unknown
 from backfire.outcomes import Watch, course_starts
 from backfire.readings import Plan, fill
 from backfire.scenario import Scenario
-from backfire.schedule import Dose, Event, Regimen, event_table
+from backfire.schedule import LARGEST_AMOUNT, Dose, EventPlan, Regimen
 from backfire.simulation import course_agents, feeds
 from backfire.solvers.batch import Members
 from backfire.trajectory import Floats
@@ -29,8 +30,6 @@ from backfire.trajectory import Floats
 REGIMEN_FIELDS: Final = ("amount", "start", "every", "count", "duration", "cycles", "cycle_length")
 """Numbers of a regimen that members may differ in."""
 _WHOLE: Final = ("count", "cycles")
-Found = TypeVar("Found")
-_NOTHING: Final = np.empty(0)
 
 
 def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
@@ -47,7 +46,10 @@ def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The schedule of one member: its regimens, as far as they are given, and when treatment of any arm starts."""
+    """When members are given what: regimens, as far as they are given, and when treatment of any arm starts.
+
+    Members that differ only in amounts share it: ``Table.amounts`` has theirs, the regimens here those of one of them.
+    """
 
     regimens: dict[str, Regimen]
     start: float
@@ -66,6 +68,14 @@ class Schedule:
         return min((item.start for item in self.given(scenario, arm) if given[item.agent].resects), default=math.inf)
 
 
+@dataclass(frozen=True)
+class Events:
+    """The events of all members in one arm: ``rows`` (day, state, multiply, add), and first and last of each member."""
+
+    rows: tuple[Floats, NDArray[np.int64], Floats, Floats]
+    spans: NDArray[np.int64]
+
+
 class Table:
     """The members of one scenario: constants, starts and schedules, with a reason for each that cannot run."""
 
@@ -78,8 +88,11 @@ class Table:
         self.reasons: dict[int, str] = {}
         self.constants = np.tile(np.array(scenario.constants(), dtype=float), (len(samples), 1))
         self._fill_constants()
-        self.schedules = self._schedules()
-        self._events: dict[tuple[object, ...], tuple[tuple[Event, ...], str]] = {}
+        self.amounts = np.tile(np.array([item.amount for item in scenario.regimens.values()], dtype=float), (len(samples), 1))
+        self.schedules: list[Schedule] = []
+        self.schedule_of = np.zeros(len(samples), dtype=np.int64)
+        self._fill_schedules()
+        self._events: dict[str, Events] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -98,32 +111,34 @@ class Table:
                 problem = parameter.problem_with(value) if parameter else f"{value:g} is no switch; it must lie in [0, 1]"
                 self.reasons.setdefault(int(member), f"{name}: {problem}")
 
-    @cached_property
-    def _scheduled(self) -> list[int]:
-        """Columns of the fields that change schedules."""
+    def _fill_schedules(self) -> None:
+        """Give every member its schedule and its amounts; members that differ only in these share the schedule."""
         others = {*self.scenario.values, *self.network.switches}
-        return [column for column, name in enumerate(self.fields) if name not in others]
-
-    def _schedules(self) -> list[Schedule]:
-        """The schedule of every member; equal ones are the same object."""
-        made: dict[bytes, Schedule | str] = {}
-        every = []
-        chosen = np.ascontiguousarray(self.samples[:, self._scheduled])
-        plain = self._schedule({})
-        for member, row in enumerate(chosen):
+        scheduled = [column for column, name in enumerate(self.fields) if name not in others]
+        names = [self.fields[column] for column in scheduled]
+        alike = np.array(self.samples[:, scheduled], order="C")
+        for place, name in enumerate(names):
+            if name.endswith(".amount"):
+                given = alike[:, place].copy()
+                self.amounts[:, [*self.scenario.regimens].index(name.removesuffix(".amount"))] = given
+                alike[(given > 0) & (given <= LARGEST_AMOUNT), place] = 1.0
+        made: dict[bytes, int] = {}
+        wrong: dict[bytes, str] = {}
+        for member, row in enumerate(alike):
             key = row.tobytes()
             if key not in made:
-                changes = {self.fields[column]: float(value) for column, value in zip(self._scheduled, row, strict=True)}
+                changes = dict(zip(names, self.samples[member, scheduled].tolist(), strict=True))
                 try:
-                    made[key] = self._schedule(changes)
+                    made[key] = self._add(self._schedule(changes))
                 except UserError as error:
-                    made[key] = str(error)
-            found = made[key]
-            if isinstance(found, str):
-                self.reasons.setdefault(member, found)
-                found = plain
-            every.append(found)
-        return every
+                    wrong[key], made[key] = str(error), self._add(self._schedule({}))
+            self.schedule_of[member] = made[key]
+            if key in wrong:
+                self.reasons.setdefault(member, wrong[key])
+
+    def _add(self, schedule: Schedule) -> int:
+        self.schedules.append(schedule)
+        return len(self.schedules) - 1
 
     def _schedule(self, changes: dict[str, float]) -> Schedule:
         regimens = dict(self.scenario.regimens)
@@ -147,55 +162,92 @@ class Table:
         starts = [item.start for name, item in given.items() if name in in_arms and item.amount > 0]
         return Schedule(given, min(starts, default=0.0))
 
-    def per_schedule(self, compute: Callable[[Schedule], Found]) -> list[Found]:
-        """``compute`` of the schedule of every member, once for equal ones."""
-        known = {id(schedule): schedule for schedule in self.schedules}
-        made = {key: compute(schedule) for key, schedule in known.items()}
-        return [made[id(schedule)] for schedule in self.schedules]
+    @cached_property
+    def _sharing(self) -> list[NDArray[np.int64]]:
+        """The members of every schedule."""
+        order = np.argsort(self.schedule_of, kind="stable")
+        edges = np.searchsorted(self.schedule_of[order], np.arange(len(self.schedules) + 1))
+        return [order[first:last] for first, last in itertools.pairwise(edges)]
 
-    def events(self, member: int, arm: str) -> tuple[tuple[Event, ...], str]:
-        """(events, reason why there are none) of a member in an arm; equal schedules share them."""
-        schedule = self.schedules[member]
-        read = self._read_by_doses
-        values = self.constants[member, [place for _, place in read]] if read else _NOTHING
-        key = (id(schedule), arm, values.tobytes())
-        if key not in self._events:
-            known = {**self.scenario.values, **{name: float(value) for (name, _), value in zip(read, values, strict=True)}}
-            try:
-                given = schedule.given(self.scenario, arm)
-                found = event_table(given, self.network.interventions, known, self.scenario.days)
-                self._events[key] = (found, "")
-            except UserError as error:
-                self._events[key] = ((), str(error))
-        return self._events[key]
+    def per_schedule(self, compute: Callable[[Schedule], float]) -> Floats:
+        """A number of the schedule of every member (members,), computed once for each schedule."""
+        return np.array([compute(schedule) for schedule in self.schedules])[self.schedule_of]
+
+    def given(self, arm: str, agent: str) -> Floats:
+        """How much of an agent every member is given in an arm in total (members,)."""
+        total, names = np.zeros(len(self)), [*self.scenario.regimens]
+        for schedule, members in zip(self.schedules, self._sharing, strict=True):
+            items = [item for item in schedule.given(self.scenario, arm) if item.agent == agent]
+            amounts = self.amounts[members][:, [names.index(item.name) for item in items]]
+            counts = [item.count * item.cycles for item in items]
+            if len(items) == 1:
+                total[members] = counts[0] * amounts[:, 0]
+            elif items:
+                total[members] = [math.fsum(np.repeat(row, counts)) for row in amounts]
+        return total
 
     def check_events(self, arms: Sequence[str]) -> None:
         """Note the reason of every member whose doses cannot be given in one of the arms; it runs in none of them."""
         for arm in arms:
-            for member in range(len(self)):
-                if member not in self.reasons and (reason := self.events(member, arm)[1]):
-                    self.reasons[member] = reason
+            self._events[arm] = self._events_of(arm)
+
+    def _events_of(self, arm: str) -> Events:
+        """The events of all members that have no reason yet; members with equal doses share them."""
+        index = {name: place for place, name in enumerate(self.network.state_names)}
+        spans, known = np.zeros((len(self), 2), dtype=np.int64), np.ones(len(self), dtype=bool)
+        known[[*self.reasons]] = False
+        days: list[float] = []
+        states: list[int] = []
+        changes = [(np.empty(0), np.empty(0))]
+        for schedule, sharing in zip(self.schedules, self._sharing, strict=True):
+            members = sharing[known[sharing]]
+            try:
+                plan = EventPlan(schedule.given(self.scenario, arm), self.network.interventions, self.scenario.days)
+            except UserError as error:
+                self.reasons |= dict.fromkeys(members.tolist(), str(error))
+                continue
+            values, which = self._values(plan, members)
+            multiply, add = plan.changes(values)
+            spans[members] = len(days) + len(plan.rows) * (which[:, None] + [0, 1])
+            days += [time for (time, _), _, _ in plan.rows] * len(values)
+            states += [index[state] for (_, state), _, _ in plan.rows] * len(values)
+            changes.append((multiply.ravel(), add.ravel()))
+        multiplied, added = (np.concatenate(column) for column in zip(*changes, strict=True))
+        return Events((np.array(days, dtype=float), np.array(states, dtype=np.int64), multiplied, added), spans)
+
+    def _values(self, plan: EventPlan, members: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+        """(values of the sources of a plan, once for equal members; the row of every member); notes reasons."""
+        names, read = [*self.scenario.regimens], self._read_by_doses
+        places = [names.index(item.name) for item in plan.regimens]
+        inputs = np.column_stack([self.amounts[members][:, places], self.constants[members][:, [*read.values()]]])
+        made: dict[bytes, int] = {}
+        found: list[list[float]] = []
+        which = np.zeros(len(members), dtype=np.int64)
+        for place, row in enumerate(inputs):
+            key = row.tobytes()
+            if key not in made:
+                given = row.tolist()
+                parameters = self.scenario.values | dict(zip(read, given[len(places) :], strict=True))
+                try:
+                    found.append(plan.values(given[: len(places)], parameters))
+                except UserError as error:
+                    self.reasons[int(members[place])] = str(error)
+                    continue
+                made[key] = len(found) - 1
+            which[place] = made[key]
+        return np.array(found).reshape(len(found), len(plan.sources)), which
 
     @cached_property
-    def _read_by_doses(self) -> list[tuple[str, int]]:
-        """(name, place) of the parameters that formulas of interventions read."""
+    def _read_by_doses(self) -> dict[str, int]:
+        """Name → place of the parameters that formulas of interventions read."""
         names = {
             name for item in self.network.interventions.values() for _, _, formula in item.formulas() for name in formula.names
         }
-        return [(name, place) for place, name in enumerate(self.scenario.values) if name in names]
+        return {name: place for place, name in enumerate(self.scenario.values) if name in names}
 
     def numbers(self, arm: str, wanted: NDArray[np.int64]) -> Members:
         """The chosen members in one arm, as the batch solver takes them; call ``check_events`` first."""
         index = {name: place for place, name in enumerate(self.network.state_names)}
-        written: dict[int, tuple[int, int]] = {}
-        rows: list[Event] = []
-        spans = np.zeros((len(wanted), 2), dtype=np.int64)
-        for place, member in enumerate(wanted):
-            events, _ = self.events(int(member), arm)
-            if id(events) not in written:
-                written[id(events)] = (len(rows), len(rows) + len(events))
-                rows += events
-            spans[place] = written[id(events)]
         constants = self.constants[wanted]
         names = list(self.scenario.values)
         starts = np.column_stack(
@@ -209,18 +261,12 @@ class Table:
         kinship = np.zeros((len(index), len(index)), dtype=bool)
         for owner, fed in feeds(self.network).items():
             kinship[owner, list(fed)] = True
-        table = (
-            np.array([event.time for event in rows], dtype=float),
-            np.array([index[event.state] for event in rows], dtype=np.int64),
-            np.array([event.multiply for event in rows], dtype=float),
-            np.array([event.add for event in rows], dtype=float),
-        )
         return Members(
             starts=np.ascontiguousarray(starts, dtype=float),
             constants=constants,
             days=np.tile([0.0, float(self.scenario.days)], (len(wanted), 1)),
-            events=table,
-            event_rows=spans,
+            events=self._events[arm].rows,
+            event_rows=self._events[arm].spans[wanted],
             cells=np.array([state.is_cells for state in self.network.states]),
             amounts=np.array([state.unit != "1" for state in self.network.states]),
             feeds=kinship,
@@ -230,17 +276,17 @@ class Table:
         """(watch rows, first days of the courses (m, c), NaN where a member has fewer) of the chosen members."""
         agents = course_agents(self.scenario)
 
-        def about(schedule: Schedule) -> tuple[float, float, list[float]]:
+        def first_days(schedule: Schedule) -> list[float]:
             doses = schedule.doses(self.scenario, arm)
-            starts = course_starts(Watch(doses, agents, schedule.start, rules=self.scenario.rules))
-            return schedule.start, schedule.surgery(self.scenario, arm), starts
+            return course_starts(Watch(doses, agents, schedule.start, rules=self.scenario.rules))
 
-        every = self.per_schedule(about)
-        found = [every[member] for member in wanted]
-        most = max((len(starts) for _, _, starts in found), default=0)
-        courses = np.array([[*starts, *[math.nan] * (most - len(starts))] for _, _, starts in found]).reshape(len(wanted), most)
-        rows = plan.watch(len(wanted), most)
-        start, surgery = np.array([item[0] for item in found]), np.array([item[1] for item in found])
+        every = [first_days(schedule) for schedule in self.schedules]
+        used = self.schedule_of[wanted]
+        most = max((len(every[schedule]) for schedule in np.unique(used)), default=0)
+        padded = np.array([[*starts[:most], *[math.nan] * (most - len(starts))] for starts in every]).reshape(len(every), most)
+        courses, rows = padded[used], plan.watch(len(wanted), most)
+        start = self.per_schedule(lambda schedule: schedule.start)[wanted]
+        surgery = self.per_schedule(lambda schedule: schedule.surgery(self.scenario, arm))[wanted]
         rules = self.scenario.rules
         fill(rows, start, surgery, np.full(len(wanted), rules.progression), np.full(len(wanted), rules.regrowth), courses)
         return rows, courses

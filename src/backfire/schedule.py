@@ -8,11 +8,18 @@ crosses a dose. Rows at one time and state are merged: first all factors, then a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backfire.errors import ScheduleError, unknown
+from backfire.expressions import Expression
 from backfire.parts import Intervention
+
+Floats = NDArray[np.float64]
 
 MOST_DOSES = 10_000
 LARGEST_AMOUNT = 1e12
@@ -76,13 +83,15 @@ class Regimen:
         """All doses in order of time."""
         for cycle in range(self.cycles):
             for index in range(self.count):
-                time = self.start + cycle * self.cycle_length + index * self.every
-                yield Dose(time, self.agent, self.amount, self.duration)
+                yield Dose(self._time(cycle, index), self.agent, self.amount, self.duration)
 
     @property
     def end(self) -> float:
         """The day of the last dose, or the end of the last infusion."""
-        return max(dose.time + dose.duration for dose in self.doses())
+        return self._time(self.cycles - 1, self.count - 1) + self.duration
+
+    def _time(self, cycle: int, index: int) -> float:
+        return self.start + cycle * self.cycle_length + index * self.every
 
 
 @dataclass(frozen=True, order=True)
@@ -95,41 +104,80 @@ class Event:
     add: float
 
 
-def event_table(
-    regimens: Iterable[Regimen],
-    interventions: Mapping[str, Intervention],
-    parameters: Mapping[str, float],
-    days: float,
-) -> tuple[Event, ...]:
-    """The merged, sorted events of an arm; raises ScheduleError for unknown agents and doses after day ``days``."""
-    factors: dict[tuple[float, str], list[float]] = {}
-    additions: dict[tuple[float, str], list[float]] = {}
-    infused: dict[str, list[tuple[float, float]]] = {}
-    for regimen in regimens:
-        intervention = check_regimen(regimen, interventions, days)
-        for dose in regimen.doses():
-            if dose.duration > 0:
-                assert intervention.infuses is not None
-                changes = infused.setdefault(intervention.infuses, [])
-                rate = dose.amount / dose.duration
-                changes += [(dose.time, rate), (dose.time + dose.duration, -rate)]
-                continue
-            for state, action, formula in intervention.formulas():
-                value = formula.value({**parameters, "amount": dose.amount})
-                if not math.isfinite(value):
-                    raise ScheduleError(f"{regimen.name}: `{formula}` for amount {dose.amount:g} is not a finite number")
-                target = factors if action == "multiply" else additions
-                target.setdefault((dose.time, state), []).append(value)
-    for state, changes in infused.items():
-        for time in sorted({time for time, _ in changes}):
-            # the level is summed afresh so that it is exactly 0 when nothing flows, not a rounding residue
-            level = math.fsum(change for when, change in changes if when <= time)
-            factors[time, state], additions[time, state] = [0.0], [level]
-    rows = {
-        key: Event(*key, math.prod(sorted(factors.get(key, []))), _total(additions.get(key, [])))
-        for key in factors.keys() | additions.keys()
-    }
-    return tuple(rows[key] for key in sorted(rows))
+class EventPlan:
+    """What regimens do and when, before amounts and parameters are known: one plan for all that differ only in these.
+
+    ``times`` and ``states`` of the rows, sorted. ``sources`` are pairs (place of the regimen, formula of the amount, or
+    None for the rate of an infusion); what is multiplied with and added in a row are lists of sources.
+    Raises ScheduleError for unknown agents and doses after day ``days``.
+    """
+
+    def __init__(self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float) -> None:
+        self.regimens = list(regimens)
+        self.sources: dict[tuple[int, Expression | None], int] = {}
+        factors: dict[tuple[float, str], list[int]] = {}
+        additions: dict[tuple[float, str], list[int]] = {}
+        infused: dict[str, list[tuple[float, int, int]]] = {}
+        for place, regimen in enumerate(self.regimens):
+            intervention = check_regimen(regimen, interventions, days)
+            given = () if regimen.duration > 0 else intervention.formulas()
+            formulas = [(state, action, self._source(place, formula)) for state, action, formula in given]
+            for dose in regimen.doses():
+                if dose.duration > 0:
+                    assert intervention.infuses is not None
+                    flow, end = self._source(place, None), dose.time + dose.duration
+                    infused.setdefault(intervention.infuses, []).extend([(dose.time, flow, 1), (end, flow, -1)])
+                    continue
+                for state, action, source in formulas:
+                    target = factors if action == "multiply" else additions
+                    target.setdefault((dose.time, state), []).append(source)
+        self.levels: set[tuple[float, str]] = set()
+        for state, changes in infused.items():
+            flowing: Counter[int] = Counter()
+            for time, flow, change in sorted(changes):
+                # what flows is counted, not summed up, so that the level is exactly 0 when nothing does
+                flowing[flow] += change
+                additions[time, state] = [*flowing.elements()]
+                self.levels.add((time, state))
+        self.rows = [(key, factors.get(key, []), additions.get(key, [])) for key in sorted(factors.keys() | additions.keys())]
+
+    def _source(self, place: int, formula: Expression | None) -> int:
+        return self.sources.setdefault((place, formula), len(self.sources))
+
+    def values(self, amounts: Sequence[float], parameters: Mapping[str, float]) -> list[float]:
+        """The value of every source, for the amount of every regimen; raises ScheduleError if one is not finite."""
+        found = []
+        for place, formula in self.sources:
+            regimen, amount = self.regimens[place], amounts[place]
+            value = amount / regimen.duration if formula is None else formula.value({**parameters, "amount": amount})
+            if not math.isfinite(value):
+                raise ScheduleError(f"{regimen.name}: `{formula}` for amount {amount:g} is not a finite number")
+            found.append(value)
+        return found
+
+    def changes(self, values: Floats) -> tuple[Floats, Floats]:
+        """(multiply, add), each (k, rows), for k sets of ``values`` (k, sources)."""
+        multiply, add = np.ones((len(values), len(self.rows))), np.zeros((len(values), len(self.rows)))
+        for row, (key, factors, additions) in enumerate(self.rows):
+            multiply[:, row] = (
+                0.0 if key in self.levels else _each(values[:, factors], lambda given: math.prod(sorted(given)), 1.0)
+            )
+            add[:, row] = _each(values[:, additions], _total, 0.0)
+        return multiply, add
+
+
+def _each(values: Floats, combine: Callable[[list[float]], float], nothing: float) -> Floats:
+    """What is made of several values, the value itself, or nothing, of each row (k, …)."""
+    if values.shape[1] == 1:
+        return values[:, 0]
+    if values.shape[1] == 0:
+        return np.full(len(values), nothing)
+    return np.array([combine(row) for row in values.tolist()])
+
+
+def _product(factors: list[float]) -> float:
+    """The product in one order, whatever order they are given in."""
+    return math.prod(sorted(factors))
 
 
 def _total(amounts: list[float]) -> float:
@@ -138,6 +186,20 @@ def _total(amounts: list[float]) -> float:
         return math.fsum(amounts)
     except OverflowError:
         return math.inf
+
+
+def event_table(
+    regimens: Iterable[Regimen],
+    interventions: Mapping[str, Intervention],
+    parameters: Mapping[str, float],
+    days: float,
+) -> tuple[Event, ...]:
+    """The merged, sorted events of an arm; raises ScheduleError for unknown agents and doses after day ``days``."""
+    plan = EventPlan(regimens, interventions, days)
+    values = plan.values([regimen.amount for regimen in plan.regimens], parameters)
+    multiply, add = plan.changes(np.array([values]))
+    rows = zip(plan.rows, multiply[0].tolist(), add[0].tolist(), strict=True)
+    return tuple(Event(time, state, factor, addition) for ((time, state), _, _), factor, addition in rows)
 
 
 def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:
