@@ -255,9 +255,10 @@ def test_the_error_follows_the_tolerance() -> None:
         check_the_errors(system, errors, decades, most=30)
 
 
-@pytest.mark.parametrize(
-    "method", ["LSODA", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS if name != "LSODA")]
-)
+SLOW = {"BDF": pytest.mark.slow, "DOP853": pytest.mark.slow, "Radau": pytest.mark.thorough}
+
+
+@pytest.mark.parametrize("method", [pytest.param(name, marks=SLOW.get(name, ())) for name in METHODS])
 def test_the_error_of_the_reference_follows_the_tolerance(method: str) -> None:
     """The other way round, against the batch solver at 1e-12. BDF is of low order: its errors add up, over too many steps
     to go below 1e-8."""

@@ -333,7 +333,7 @@ def test_e5_finishes() -> None:
     assert abs(found["y2"] - found["y3"] - found["y4"]) < 1e-2 * found["y2"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_antibody_penetration_into_a_tumour() -> None:
     """MEDAKZO, N = 200, with its boundary switched from 2 to 0 at t = 5 by an event: 400 states."""
     cells, k, c = 200, 100.0, 4.0

@@ -191,7 +191,7 @@ def test_an_executor_that_was_shut_down_is_told(tmp_path: Path) -> None:
 def test_two_processes_do_not_share_a_folder(tmp_path: Path, undisturbed: str) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    first = start(folder, pause=0.02)
+    first = start(folder, pause=0.01)
     try:
         until_a_chunk(folder, first)
         first.send_signal(signal.SIGSTOP)  # so that it cannot end before the second one has looked

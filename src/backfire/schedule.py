@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,11 +105,16 @@ class Event:
     add: float
 
 
+_NOTHING: Final = -1
+"""The place of the source 0, behind all others: the rate of an infusion is set, whatever it was."""
+
+
 class EventPlan:
     """What regimens do and when, before amounts and parameters are known: one plan for all that differ only in these.
 
-    ``times`` and ``states`` of the rows, sorted. ``sources`` are pairs (place of the regimen, formula of the amount, or
-    None for the rate of an infusion); what is multiplied with and added in a row are lists of sources.
+    ``rows`` are (day, state) of the events, sorted. What is put in is called a source: the formula of the amount of one
+    regimen, or the rate of its infusion; ``patterns`` are what happens at the rows, as the sources that are multiplied
+    and those that are added, and ``pattern_of`` the pattern of each row.
     Raises ScheduleError for unknown agents and doses after day ``days``.
     """
 
@@ -131,15 +137,16 @@ class EventPlan:
                 for state, action, source in formulas:
                     target = factors if action == "multiply" else additions
                     target.setdefault((dose.time, state), []).append(source)
-        self.levels: set[tuple[float, str]] = set()
         for state, changes in infused.items():
             flowing: Counter[int] = Counter()
             for time, flow, change in sorted(changes):
                 # what flows is counted, not summed up, so that the level is exactly 0 when nothing does
                 flowing[flow] += change
-                additions[time, state] = [*flowing.elements()]
-                self.levels.add((time, state))
-        self.rows = [(key, factors.get(key, []), additions.get(key, [])) for key in sorted(factors.keys() | additions.keys())]
+                factors[time, state], additions[time, state] = [_NOTHING], [*flowing.elements()]
+        self.rows = sorted(factors.keys() | additions.keys())
+        every = [(tuple(factors.get(key, ())), tuple(additions.get(key, ()))) for key in self.rows]
+        places = {pattern: place for place, pattern in enumerate(dict.fromkeys(every))}
+        self.patterns, self.pattern_of = [*places], [places[pattern] for pattern in every]
 
     def _source(self, place: int, formula: Expression | None) -> int:
         return self.sources.setdefault((place, formula), len(self.sources))
@@ -157,13 +164,12 @@ class EventPlan:
 
     def changes(self, values: Floats) -> tuple[Floats, Floats]:
         """(multiply, add), each (k, rows), for k sets of ``values`` (k, sources)."""
-        multiply, add = np.ones((len(values), len(self.rows))), np.zeros((len(values), len(self.rows)))
-        for row, (key, factors, additions) in enumerate(self.rows):
-            multiply[:, row] = (
-                0.0 if key in self.levels else _each(values[:, factors], lambda given: math.prod(sorted(given)), 1.0)
-            )
-            add[:, row] = _each(values[:, additions], _total, 0.0)
-        return multiply, add
+        known = np.column_stack([values, np.zeros(len(values))])  # the last, as ``_NOTHING``
+        multiply, add = np.empty((len(values), len(self.patterns))), np.empty((len(values), len(self.patterns)))
+        for place, (factors, additions) in enumerate(self.patterns):
+            multiply[:, place] = _each(known[:, factors], _product, 1.0)
+            add[:, place] = _each(known[:, additions], _total, 0.0)
+        return multiply[:, self.pattern_of], add[:, self.pattern_of]
 
 
 def _each(values: Floats, combine: Callable[[list[float]], float], nothing: float) -> Floats:
@@ -199,7 +205,7 @@ def event_table(
     values = plan.values([regimen.amount for regimen in plan.regimens], parameters)
     multiply, add = plan.changes(np.array([values]))
     rows = zip(plan.rows, multiply[0].tolist(), add[0].tolist(), strict=True)
-    return tuple(Event(time, state, factor, addition) for ((time, state), _, _), factor, addition in rows)
+    return tuple(Event(time, state, factor, addition) for (time, state), factor, addition in rows)
 
 
 def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:
