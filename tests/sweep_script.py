@@ -17,6 +17,22 @@ from backfire.errors import BackfireError
 from backfire.terminal import say
 
 SCRIPT = Path(__file__)
+SMALL = """
+title = "A small tumour and one drug"
+days = 30
+
+[mechanisms]
+growth = { law = "logistic" }
+pharmacology = { agents = ["drug"] }
+kill = { by = ["drug"] }
+
+[regimens]
+drug = { amount = 4.0, start = 10, every = 7, count = 2 }
+
+[arms]
+untreated = []
+monotherapy = ["drug"]
+"""
 
 
 def start(folder: Path, workers: int = 2, chunk: int = 10, **how: Any) -> subprocess.Popen[str]:

@@ -26,23 +26,7 @@ from backfire.errors import RefusedError, UserError
 from backfire.scenario import load
 from backfire.solvers.batch import BatchSettings
 from backfire.sweep_files import load_sweep
-
-SMALL = """
-title = "A small tumour and one drug"
-days = 30
-
-[mechanisms]
-growth = { law = "logistic" }
-pharmacology = { agents = ["drug"] }
-kill = { by = ["drug"] }
-
-[regimens]
-drug = { amount = 4.0, start = 10, every = 7, count = 2 }
-
-[arms]
-untreated = []
-monotherapy = ["drug"]
-"""
+from sweep_script import SMALL
 
 STUDY = """
 title = "How much drug, and when?"

@@ -20,7 +20,7 @@ from arithmetic import COUNT
 from backfire import cli, cli_sweep, store, sweeps
 from backfire.driver import run_plan
 from backfire.executors import Here
-from sweep_script import start, until_a_chunk
+from sweep_script import SMALL, start, until_a_chunk
 
 SHIPPED = "exosome-start-of-blockade"
 STUDY = """
@@ -33,22 +33,6 @@ kind = "grid"
 
 [vary]
 drug.amount = { low = 1, high = 16, points = 300 }
-"""
-SMALL = """
-title = "A small tumour and one drug"
-days = 30
-
-[mechanisms]
-growth = { law = "logistic" }
-pharmacology = { agents = ["drug"] }
-kill = { by = ["drug"] }
-
-[regimens]
-drug = { amount = 4.0, start = 10, every = 7, count = 2 }
-
-[arms]
-untreated = []
-monotherapy = ["drug"]
 """
 
 
