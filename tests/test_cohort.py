@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import backfire
-from backfire import cohort, outcomes, readings
+from backfire import Intervention, Parameter, cohort, outcomes, readings
 from backfire.cohort import Cohort, run_members, trajectories
 from backfire.errors import UserError
 from backfire.members import Table
@@ -243,6 +245,50 @@ def test_members_are_given_the_doses_of_their_own_scenario(name: str, words: tup
             for agent in {dose.agent for dose in own.doses(arm) if dose.amount > 0}:
                 total = math.fsum(dose.amount for dose in own.doses(arm) if dose.agent == agent)
                 assert table.given(arm, agent)[member] == total
+
+
+@dataclass(frozen=True)
+class Fractions(backfire.Mechanism):
+    """A fraction leaves exp(-kill · amount) of the cells, at once."""
+
+    label = "fractions"
+
+    def parts(self) -> Iterator[backfire.Part]:
+        yield Parameter("kill", 1.0, "1", "kill of a fraction", source="for a test", grade="assumed", range=(0.1, 2.0))
+        yield Intervention("radiation", "one fraction", amount_unit="1", multiplies={"active": "exp(-kill * amount)"})
+
+
+INSTANT = """
+title = "What kills at once kills in its own course"
+days = 60
+[mechanisms]
+growth = { law = "exponential" }
+fractions = {}
+[parameters]
+growth_rate = 0.05
+[regimens]
+radiation = { amount = 0.7, start = 10, every = 7, count = 3 }
+[arms]
+untreated = []
+radiation = ["radiation"]
+"""
+
+
+@pytest.mark.parametrize("settings", [None, Settings()])
+def test_what_kills_at_once_kills_in_its_own_course(settings: Settings | None) -> None:
+    """Growth at 0.05 a day, 0.7 e-folds less on days 10, 17 and 24; what counts is the burden before the first fraction."""
+    study = backfire.parse(INSTANT, "instant", mechanisms=[Fractions])
+    with alone():
+        found = run_members(study, ("radiation.amount",), np.array([[0.7], [0.8]]), settings=settings)
+    for member, kill in enumerate((0.7, 0.8)):
+        value = {name: values[member] for name, values in found.values["radiation"].items()}
+        assert [value[f"log_kill_{course}"] for course in (1, 2, 3)] == pytest.approx([kill / math.log(10)] * 3, rel=1e-6)
+        assert value["courses"] == 3
+        assert value["deepest_fall"] == pytest.approx((3 * kill - 0.7) / math.log(10), rel=1e-6)
+        assert value["smallest_share"] == pytest.approx(math.exp(0.7 - 3 * kill), rel=1e-5)
+        assert value["nadir_day"] == 14
+        assert value["time_to_progression"] == pytest.approx(14 + math.log(1.2) / 0.05, rel=1e-6)
+        assert found.values["untreated"]["deepest_fall"][member] == 0
 
 
 def test_members_with_equal_doses_share_their_events() -> None:

@@ -258,7 +258,7 @@ def differing(item: Outcome, found: float, result: Result) -> float:
             return 0.0
         if math.isfinite(found) and math.isfinite(item.value) and abs(found - item.value) > 0.02:
             day = found + watch(result.scenario, "treated").start
-            return abs(Course(course, course[name], logarithmic=False).at(day) / peak.value - 1) / 2e-5
+            return abs(Course(course, course[name], logarithmic=False).before(day) / peak.value - 1) / 2e-5
     if math.isnan(found) or math.isnan(item.value):
         return 0.0 if math.isnan(found) and math.isnan(item.value) else math.inf
     if item.unit == "day":

@@ -186,14 +186,13 @@ class Course:
                 return later[0]
         return math.nan
 
-    def at(self, day: float) -> float:
-        """The value at ``day``; at the day of an event, the value after it."""
-        for index, (times, values, log) in reversed([*enumerate(self.pieces)]):
-            if times[0] <= day:
-                spline = self._spline(index)
-                level = float(values[0]) if len(times) == 1 else math.nan if spline is None else float(spline(day))
-                return math.exp(level) if log else level
-        return math.nan
+    def before(self, day: float) -> float:
+        """The value at ``day``, before its events; on the first day, before which nothing is known, after them."""
+        early = [index for index, (times, _, _) in enumerate(self.pieces) if times[0] < day] or [0]
+        times, values, log = self.pieces[early[-1]]
+        spline = self._spline(early[-1])
+        level = float(values[0]) if len(times) == 1 else math.nan if spline is None else float(spline(min(day, times[-1])))
+        return math.exp(level) if log else level
 
     def area(self, start: float, end: float) -> float:
         """Integral over [start, end]; exact for the spline of a plain course, six-point Gauss-Legendre for logarithms."""
@@ -284,7 +283,7 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
     rules, start, last = watch.rules, watch.start, float(trajectory.times[-1])
     end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
     course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True, counted=True)
-    first = course.at(start)
+    first = course.before(start)
     day, nadir = course.minimum(start, end)  # NaN if surgery came before the first treatment
     level = max(nadir, ONE_CELL)
     progression = course.rises_to(rules.progression * level, day, end) if nadir < first or nadir > 0 else math.nan
@@ -341,9 +340,9 @@ def _courses(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
         if start > last:
             kills.append(math.nan)  # after surgery there is no primary to kill
             continue
-        end = min(starts[index + 1], last) if index + 1 < len(starts) else last
+        end = min(math.nextafter(starts[index + 1], -math.inf), last) if index + 1 < len(starts) else last
         low = max(course.minimum(start, end)[1], ONE_CELL)
-        before = course.at(start)
+        before = course.before(start)
         kills.append(_decades(before, low) if before > 0 else math.nan)
     yield Outcome("courses", float(len(starts)), "1", "courses given")
     for number, kill in enumerate(kills, start=1):

@@ -271,11 +271,9 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, floor): 
 
 
 @compiled()
-def _at(day, column, rows, room, days, values, slopes, floor):  # type: ignore[no-untyped-def]
-    """The value at ``day``, after the events of that day."""
-    base, row = column * room, _window(rows, days, day, day)[1]
-    if row < 0:
-        return math.nan
+def _before(day, column, rows, room, days, values, slopes, floor):  # type: ignore[no-untyped-def]
+    """The value at ``day``, before the events of that day; on the first day after them."""
+    base, row = column * room, max(_window(rows, days, day, day)[0] - 1, 0)
     if days[row] == day or _jumps(row, rows, days):
         return _counted(values[base + row], floor)
     step = days[row + 1] - days[row]
@@ -326,7 +324,7 @@ def _burden(column, rows, room, days, values, slopes, watch, result):  # type: i
     """Nadir, progression and regrowth of the burden, and the integral of it."""
     start, last = watch[_START], days[rows - 1]
     end = min(last, np.nextafter(watch[_SURGERY], -np.inf))
-    before = _at(start, column, rows, room, days, values, slopes, _CELLS)
+    before = _before(start, column, rows, room, days, values, slopes, _CELLS)
     day, nadir = math.nan, math.nan
     if start <= end:
         day, nadir = _least(1.0, column, rows, room, days, values, slopes, start, end, _CELLS, _LOGARITHMS)
@@ -411,8 +409,8 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
         first = watch[at + course]
         if first <= final and watch[_BURDEN] >= 0.0:
             following = watch[at + course + 1] if course + 1 < courses else math.nan
-            end = final if math.isnan(following) else min(following, final)
+            end = final if math.isnan(following) else min(np.nextafter(following, -np.inf), final)
             column = int(watch[_BURDEN])
-            result[place] = _at(first, column, rows, room, days, values, slopes, _CELLS)
+            result[place] = _before(first, column, rows, room, days, values, slopes, _CELLS)
             result[place + 1] = _least(1.0, column, rows, room, days, values, slopes, first, end, _CELLS, _LOGARITHMS)[1]
         place += 2

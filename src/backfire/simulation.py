@@ -202,11 +202,16 @@ def feeds(network: Network) -> dict[int, frozenset[int]]:
 
 
 def course_agents(scenario: Scenario) -> frozenset[str]:
-    """The agents whose doses make the courses: those of the reference arm, and all that drive a process of kind kill."""
+    """The agents whose doses make the courses: those of the reference arm, all that drive a process of kind kill, and
+    all that take cells away at once, as radiation does."""
     reference = scenario.doses(scenario.reference) if scenario.reference else ()
     agents = {dose.agent for dose in reference if dose.amount > 0}
     read = {name for process in scenario.network.processes if process.kind == "kill" for name in parse(process.rate).names}
-    return frozenset(agents | {agent for agent in scenario.network.interventions if f"effect_{agent}" in read})
+    cells = {state.name for state in scenario.network.states if state.is_cells}
+    for agent, item in scenario.network.interventions.items():
+        if f"effect_{agent}" in read or (item.amount_unit and not cells.isdisjoint(item.multiplies)):
+            agents.add(agent)
+    return frozenset(agents)
 
 
 def watch(scenario: Scenario, arm: str) -> Watch:
