@@ -226,6 +226,8 @@ def test_json_files_are_strict_and_say_what_ran(folder: Path) -> None:
     assert summary["counts"] == {"untreated": {"ok": 40}, "treated": {"ok": 40}}
     assert summary["extremes"]["burden"]["treated"]["highest"] == pytest.approx(2 * 39 * 0.01)
     assert summary["extremes"]["burden"]["treated"]["highest_member"] == 39
+    assert "highest_observed" not in summary["extremes"]["burden"]["treated"], "only times may not have been seen"
+    assert summary["extremes"]["delay"]["treated"]["highest_observed"] is True
     assert [chunk["first"] for chunk in summary["chunks"]] == [0, 10, 20, 30]
     assert not (folder / "lock").exists()
 

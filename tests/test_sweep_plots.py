@@ -148,7 +148,7 @@ def test_a_heat_map_marks_the_optimum_that_the_table_has(tmp_path: Path) -> None
         (unchanged,) = marks(axes, "unchanged")
         assert (unchanged.get_xdata()[0], unchanged.get_ydata()[0]) == (8.0, 7.0)
         written = [text.get_text() for text in axes.texts]
-        word = "eradicated" if value == 0 else "highest ≥ 100" if high else f"lowest {short(value, 3)}"
+        word = "none left" if value == 0 else "highest ≥ 100" if high else f"lowest {short(value, 3)}"
         assert any(text.startswith(word) for text in written), written
         assert axes.get_xscale() == "log"
         assert axes.get_yscale() == "linear"
@@ -172,7 +172,7 @@ def test_failed_eradicated_unseen_and_missing_members_are_told_apart(tmp_path: P
     folder = stored(tmp_path / "s", GRID, failed=(3, 50))
     figure = drawn(folder, ["final_burden", "time_to_progression"])["surface.png"]
     written = texts(figure)
-    for words in ("2 members failed (not run)", "eradicated (share of members)", "not seen by the last day: at least this"):
+    for words in ("2 members failed (not run)", "none left (share of members)", "not seen by the last day: at least this"):
         assert words in written
     frame, _ = store.read_table(folder)
     failed = frame[(frame["arm"] == ARMS[0]) & (frame["status"] != "ok")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any, Final
 
 import numpy as np
@@ -56,7 +57,8 @@ def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
         axes.xaxis.set_major_locator(NullLocator())
         axes.yaxis.set_major_locator(FixedLocator(list(rows)) if column == 0 else NullLocator())
         if column == 0:
-            axes.set_yticklabels([words(arm) for arm in arms], fontsize=8.5)
+            names = [textwrap.fill(words(arm), 18) for arm in arms]
+            axes.set_yticklabels(names, fontsize=8.5 if max(map(len, names)) < 19 else 7, linespacing=0.95)
             axes.tick_params(axis="y", length=0)
         axes.spines["bottom"].set_visible(False)
 

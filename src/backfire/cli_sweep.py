@@ -111,8 +111,11 @@ def _extremes(summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterat
     for name, about in manifest["outcomes"].items():
         for arm, found in summary["extremes"][name].items():
             if found:
-                low, high = (str(found[f"{word}_member"]) for word in ("lowest", "highest"))
-                yield name, about["unit"], arm, number(found["lowest"]), low, number(found["highest"]), high
+                cells = []
+                for word in ("lowest", "highest"):
+                    unseen = "" if found.get(f"{word}_observed", True) else "> "
+                    cells += [unseen + number(found[word]), str(found[f"{word}_member"])]
+                yield name, about["unit"], arm, *cells
 
 
 def _print_head(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -72,10 +72,12 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
         ],
     )
     yield (
-        f"EC50: in multiples of the concentration of half effect; d: days. {scenario.days:g} days are simulated. Times count "
-        "from the first treatment of any arm; > means not seen until then, a dash that it does not apply."
+        f"EC50: in multiples of the concentration of half effect; d: days. {scenario.days:g} days are simulated. Times and falls "
+        "count from the first treatment of any arm; > means not seen until then, a dash that it does not apply."
         + (" Log kill is counted in decades: 1 leaves a tenth." if "log_kill_first" in names else "")
     )
+    meanings = {name: next(item[name].meaning for item in found if name in item) for name in names}
+    yield "\n".join(f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in meanings.items())
 
 
 def _outcome(item: Outcome | None) -> str:

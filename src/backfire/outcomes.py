@@ -314,7 +314,7 @@ def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
     yield Outcome("burden_area", area, "cell*day", "area under the tumour burden from the start of treatment")
     total = trajectory["burden"][-1] + (trajectory["metastatic_burden"][-1] if "metastatic_burden" in trajectory else 0.0)
     gone = float(total < ONE_CELL) if math.isfinite(total) else math.nan
-    yield Outcome("eradicated", gone, "1", "1 if not one tumour cell is left anywhere on the last day")
+    yield Outcome("eradicated", gone, "1", "1 (yes) if not one tumour cell is left anywhere on the last day")
 
 
 def _decades(before: float, low: float) -> float:

@@ -21,7 +21,7 @@ from backfire.bars import bars
 from backfire.errors import UserError
 from backfire.outcomes import ONE_CELL, Outcome
 from backfire.simulation import Result
-from backfire.style import FAINT, INK, arm_looks, label_ends, look, new_figure, words
+from backfire.style import DOTS_PER_INCH, FAINT, INK, arm_looks, label_ends, look, new_figure, words
 from backfire.trajectory import Floats
 
 FACTOR_DASHES: Final[tuple[tuple[float, ...], ...]] = ((), (4, 2), (1.2, 1.5), (7, 2, 1.5, 2), (2, 1), (9, 3))
@@ -234,14 +234,18 @@ def _factors(axes: Axes, result: Result, last: bool) -> None:
     arms: list[str] = [arm for arm in drawn if arm is not None] or list(result.trajectories)[:2]
     names = _factor_names(result)[:MOST_FACTORS]
     top = 1.0
+    last_levels: dict[str, float] = {}
     for arm in arms:
         for name, dashes in zip(names, FACTOR_DASHES, strict=False):
             fold = _acting(result, arm, name)
             top = max(top, float(np.nanmax(fold)))
+            last_levels.setdefault(arm, float(fold[-1]))
+            # the first arm is wider, so that it shows where the next one lies on it
             (line,) = axes.plot(
-                result.trajectories[arm].times, fold, color=looks[arm].colour, linewidth=1.8, zorder=looks[arm].order
-            )
-            line.set_dashes(dashes)
+                result.trajectories[arm].times, fold, color=looks[arm].colour, linewidth=1.8 if arm != arms[0] else 2.6,
+                zorder=looks[arm].order,
+            )  # fmt: skip
+            line.set_dashes([dash * (1.8 / 2.6 if arm == arms[0] else 1.0) for dash in dashes])
     axes.set_ylim(0, top * 1.12)
     if top > 6:
         axes.set_yscale("log")
@@ -257,7 +261,9 @@ def _factors(axes: Axes, result: Result, last: bool) -> None:
         handles, [words(name) for name in names], fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.04),
         handlelength=1.9, borderpad=0.1,
     )  # fmt: skip
-    ends = [(0.06 + 0.13 * index, words(arm), looks[arm].colour) for index, arm in enumerate(reversed(arms))]
+    points = axes.bbox.height * 72 / DOTS_PER_INCH
+    below_the_key = 1.0 - (14 * len(names) + 8) / points
+    ends = [(min(_share(axes, level), below_the_key), words(arm), looks[arm].colour) for arm, level in last_levels.items()]
     label_ends(axes, ends, 1.0, size=8.5, gap=0.12)
     axes.set_title("Answer to treatment, unblocked part")
     axes.set_ylabel("fold over untreated")
@@ -365,6 +371,12 @@ def _height(axes: Axes, line: Floats) -> float:
         return 0.0
     low, high = axes.get_ylim()
     return float(np.clip((math.log(finite[-1]) - math.log(low)) / (math.log(high) - math.log(low)), 0, 1))
+
+
+def _share(axes: Axes, level: float) -> float:
+    """Where a level stands, as a share of the height of the axes."""
+    inside = axes.transAxes.inverted().transform(axes.transData.transform((0.0, level)))
+    return float(np.clip(inside[1], 0, 1)) if math.isfinite(level) else 0.0
 
 
 def _days(axes: Axes, result: Result, label: bool = True) -> None:

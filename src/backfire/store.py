@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backfire.chunks import Floats, Layout, Receipt, add_rows, chunk_path, finished_hash, read_beside, read_chunk
 from backfire.errors import RefusedError, StorageError, UserError, echo
@@ -130,7 +131,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StorageError(f"{path.parent}: is no sweep ({path.name}: {error.strerror or error})") from None
+        inside = sorted(str(other.parent) for other in path.parent.glob(f"*/{path.name}"))
+        hint = f"; did you mean {' or '.join(map(echo, inside[:3]))}?" if inside else ""
+        raise StorageError(f"{path.parent}: is no sweep ({path.name}: {error.strerror or error}){hint}") from None
     except (ValueError, RecursionError):
         raise StorageError(f"{path}: is damaged, it is not JSON") from None
     if not isinstance(data, dict):
@@ -304,7 +307,8 @@ def summarise(folder: Path) -> dict[str, Any]:
             for word, count in zip(*np.unique(words[:, column], return_counts=True), strict=True):
                 counts[arm][str(word)] = counts[arm].get(str(word), 0) + int(count)
             for name in layout.outcomes:
-                _extend(extremes[name][arm], table[name].to_numpy()[column :: len(layout.arms)], receipt.first)
+                seen = table[f"{name}_observed"].to_numpy()[column :: len(layout.arms)] if name in layout.times else None
+                _extend(extremes[name][arm], table[name].to_numpy()[column :: len(layout.arms)], seen, receipt.first)
     return {
         "run": layout.run,
         "members": manifest["members"],
@@ -319,8 +323,9 @@ def summarise(folder: Path) -> dict[str, Any]:
     }
 
 
-def _extend(extreme: dict[str, Any], values: Floats, first: int) -> None:
-    """Keep the lowest and the highest finite value and its member; of those that agree within rounding the first.
+def _extend(extreme: dict[str, Any], values: Floats, seen: NDArray[np.bool_] | None, first: int) -> None:
+    """Keep the lowest and the highest finite value, its member, and of a time whether it was observed; of those that
+    agree within rounding the first.
 
     Member after member, so that it does not matter where chunks end.
     """
@@ -332,6 +337,8 @@ def _extend(extreme: dict[str, Any], values: Floats, first: int) -> None:
             if signed[place] / 2 - level / 2 > AGREE * abs(signed[place]) / 2:  # halves: no overflow
                 level = float(signed[place])
                 extreme |= {word: sign * level, f"{word}_member": first + int(place)}
+                if seen is not None:
+                    extreme[f"{word}_observed"] = bool(seen[place])
 
 
 @contextlib.contextmanager

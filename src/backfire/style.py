@@ -23,6 +23,8 @@ from backfire.references import CAUTION, version
 INK: Final = "#222222"
 FAINT: Final = "#8a8a8a"
 DOTS_PER_INCH: Final = 110
+LONGEST_LABEL: Final = 16
+"""Letters in a line beside the end of a curve."""
 
 _RC: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",
@@ -123,9 +125,14 @@ def new_figure(width: float, height: float, title: str, hashes: Mapping[str, str
 
 
 def label_ends(axes: Axes, ends: Iterable[tuple[float, str, str]], x: float, size: float = 10, gap: float = 0.055) -> None:
-    """Write labels beside line ends without overlap; ``ends`` are (height in axes units 0-1, text, colour)."""
+    """Write labels beside line ends without overlap; ``ends`` are (height in axes units 0-1, text, colour).
+
+    Long names are broken into lines, so that they stay off what is beside.
+    """
     placed: list[float] = []
-    rows = sorted(ends)
+    rows = [(height, textwrap.fill(text, LONGEST_LABEL), colour) for height, text, colour in sorted(ends)]
+    most = max((text.count("\n") + 1 for _, text, _ in rows), default=1)
+    size, gap = (size, gap) if most == 1 else (0.85 * size, 0.85 * gap * most)
     for height, _, _ in rows:
         placed.append(max(height, placed[-1] + gap) if placed else max(height, 0.0))
     overflow = max(0.0, (placed[-1] if placed else 0.0) - 1.0)

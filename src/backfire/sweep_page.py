@@ -113,7 +113,7 @@ def outcome_axis(axes: Axes, scale: Scale, label: bool = True) -> None:
     places = outcome_ticks(scale)
     names = [short(scale.value(tick), 3) for tick in places]
     if scale.zeros:
-        places, names = [scale.floor, *places], ["eradicated" if scale.cells else "0", *names]
+        places, names = [scale.floor, *places], ["none left" if scale.cells else "0", *names]
         axes.axhline(scale.floor + (low - scale.floor) / 2, color="#c4c4c4", linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     _set_ticks(axes.yaxis, places, names)
     axes.grid(axis="y")

@@ -283,7 +283,7 @@ def _gone(axes: Axes, edges: tuple[Floats, Floats], gone: Mask, scale: Scale) ->
     if not gone.any():
         return set()
     axes.pcolormesh(*edges, np.ma.masked_where(~gone, np.ones(gone.shape)), cmap=ListedColormap([GONE]), zorder=1.1)
-    return {"eradicated" if scale.cells else "zero"}
+    return {"gone" if scale.cells else "zero"}
 
 
 def _unseen(axes: Axes, found: Readings, grid: Lattice, scale: Scale, arm: int) -> set[str]:
@@ -348,7 +348,7 @@ def _best(axes: Axes, found: Readings, grid: Lattice, scale: Scale, arm: int) ->
     if scale.name in found.observed and not found.observed[scale.name][best, arm]:
         text = f"{word} ≥ {short(float(values[best]), 3)}"
     if values[best] == 0 and scale.cells:
-        text = f"eradicated ({100 * float((values == 0).mean()):.0f} %)"
+        text = f"none left ({100 * float((values == 0).mean()):.0f} %)"
     axes.plot([x], [y], "*", color="#ffffff", markeredgecolor="#000000", markersize=19, zorder=8, label="optimum", clip_on=False)
     beside(axes, x, y, text, "#000000", zorder=9)
     return {"best"}
@@ -360,7 +360,7 @@ def _key(figure: Figure, found: Readings, kinds: set[str]) -> None:
         "best": (Line2D([], [], marker="*", markersize=15, **star), "best of all members (the first of equal ones)"),
         "unchanged": (Line2D([], [], marker="P", markersize=10, **star), "the scenario unchanged"),
         "same day": (Line2D([], [], color="#999999", linewidth=2.2, dashes=(1, 1.2)), "both begin on the same day"),
-        "eradicated": (Patch(facecolor=GONE, edgecolor="#777777"), "eradicated (share of members)"),
+        "gone": (Patch(facecolor=GONE, edgecolor="#777777"), "none left (share of members)"),
         "zero": (Patch(facecolor=GONE, edgecolor="#777777"), "zero"),
         "unseen": (Patch(facecolor="white", edgecolor="#333333", hatch="////"), "not seen by the last day: at least this"),
         "failed": (

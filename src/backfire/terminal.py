@@ -68,7 +68,7 @@ def _print_outcomes(result: Result) -> None:
     print_table(("", *(arm.replace("_", " ") for arm in result.outcomes)), rows, numbers=True)
     against = f", then against {scenario.reference}" if scenario.reference else ""
     write_line(f"below each value: against untreated{against} (× ratio, days as difference).")
-    write_line("Times count from the first treatment of any arm; > not seen until then.")
+    write_line("Times and falls count from the first treatment of any arm; > not seen until then.")
     write_line(f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n")
 
 
