@@ -58,7 +58,8 @@ def test_every_scenario_draws_with_caution_hash_units_and_dosing(name: str, resu
 
 
 def test_nothing_is_drawn_outside_the_figure(results: dict[str, Result]) -> None:
-    for result in results.values():
+    long_names = simulate(parse(SMALL.replace("monotherapy", "metronomic_with_an_antibody_against_wnt16b"), "long-names"))
+    for result in [*results.values(), long_names]:
         figure = plots.comparison(result)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
@@ -69,6 +70,7 @@ def test_nothing_is_drawn_outside_the_figure(results: dict[str, Result]) -> None
                 continue
             box = text.get_window_extent(renderer)
             assert box.x0 >= -1, (result.scenario.name, text)
+            assert "antibody against" not in text.get_text() or box.width < 150, "a long name is broken into lines"  # type: ignore[attr-defined]
             assert box.x1 <= width + 1, (result.scenario.name, text)
             assert box.y0 >= -1, (result.scenario.name, text)
             assert box.y1 <= height + 1, (result.scenario.name, text)
