@@ -291,6 +291,97 @@ def test_what_kills_at_once_kills_in_its_own_course(settings: Settings | None) -
         assert found.values["untreated"]["deepest_fall"][member] == 0
 
 
+HARSH = """
+title = "One drug puts cells to sleep, the other kills all that are awake"
+days = 40
+[mechanisms]
+growth = { law = "exponential" }
+pharmacology = { agents = ["sleeper", "killer"], infused = ["killer"] }
+kill = { by = ["sleeper", "killer"] }
+hibernation = { driven_by = ["sleeper"] }
+[parameters]
+growth_rate = 0.02
+hibernation_rate = 0.5
+waking_rate_off_drug = 0
+sleeper_kill_rate = 2
+killer_kill_rate = 20
+[regimens]
+sleeper = { amount = 0.5, start = 2, every = 7, count = 4 }
+killer = { amount = 50, start = 7, every = 10, count = 3, duration = 4 }
+[arms]
+untreated = []
+both = ["sleeper", "killer"]
+"""
+
+
+@pytest.mark.parametrize("settings", [None, Settings()])
+@pytest.mark.parametrize("cells", [1e4, 1e7])
+def test_cells_that_wake_after_an_extinction_grow_at_their_own_rate(settings: Settings | None, cells: float) -> None:
+    """Growth per active cell is a constant, whatever dies out and comes back from next to nothing."""
+    study = backfire.parse(HARSH, "harsh")
+    with alone():
+        found = run_members(study, ("starting_cells",), np.array([[cells]]), settings=settings)
+    assert found.values["both"]["mean_growth_rate"][0] == pytest.approx(0.02, rel=1e-4 if settings else 1e-5)
+
+
+ONE_CELL = """
+title = "A tumour of one cell"
+days = 100
+[mechanisms]
+growth = { law = "logistic" }
+pharmacology = { agents = ["drug"] }
+kill = { by = ["drug"] }
+dissemination = {}
+[parameters]
+growth_rate = 0.02
+drug_kill_rate = 2.0
+seeding_rate = 0.01
+[regimens]
+drug = { amount = 4.0, start = 0, every = 7, count = 4 }
+[arms]
+untreated = []
+monotherapy = ["drug"]
+"""
+
+
+@pytest.mark.parametrize("settings", [None, Settings()])
+def test_one_cell_that_is_treated_at_once_is_gone(settings: Settings | None) -> None:
+    study = backfire.parse(ONE_CELL, "one-cell")
+    with alone():
+        found = run_members(study, ("starting_cells",), np.array([[1.0], [1.0 + 1e-12], [0.5]]), settings=settings)
+    value = found.values["monotherapy"]
+    assert value["eradicated"].tolist() == [1, 1, 1]
+    assert (value["burden_area"] < 1e-6).all()
+    assert (value["metastatic_burden"] < 1e-6).all()
+    assert found.values["untreated"]["eradicated"].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("settings", [None, Settings()])
+@pytest.mark.parametrize("start", [0.0, 13.0, 40.3])
+def test_what_was_never_there_has_its_nadir_at_the_start(settings: Settings | None, start: float) -> None:
+    study = scenario(STROMA).changed({"mitoxantrone.start": 60.0, "anti_wnt16b.start": start})
+    with alone():
+        found = run_members(study, ("starting_cells",), np.array([[0.0], [0.5]]), settings=settings)
+    for arm in found.arms:
+        assert found.values[arm]["nadir_day"].tolist() == [0, 0], arm
+        assert found.values[arm]["burden_area"].tolist() == [0, 0], arm
+
+
+def test_the_order_of_fields_changes_no_number() -> None:
+    """Half of what a schedule is changed to may be impossible; only the whole counts."""
+    fields = ("mitoxantrone.cycles", "mitoxantrone.cycle_length", "mitoxantrone.count")
+    one = cohort_of(STROMA, fields, np.array([[2.0, 40.0, 2.0]]), arms=["monotherapy"])
+    other = cohort_of(STROMA, fields[::-1], np.array([[2.0, 40.0, 2.0]]), arms=["monotherapy"])
+    assert one.status.tolist() == [[Status.OK]]
+    for name, values in one.values["monotherapy"].items():
+        assert values.tobytes() == other.values["monotherapy"][name].tobytes(), name
+
+
+def test_surgery_has_no_amount_to_vary() -> None:
+    with pytest.raises(UserError, match="`surgery` takes no `amount`"):
+        cohort_of("exosome-metastasis", ("surgery.amount",), np.array([[0.0]]))
+
+
 def test_members_with_equal_doses_share_their_events() -> None:
     samples = np.array([[4.0, 0.02], [4.0, 0.03], [5.0, 0.02], [4.0, 0.02]])
     table = Table(scenario(STROMA), ("mitoxantrone.amount", "growth_rate"), samples)

@@ -184,7 +184,7 @@ def _columns(table: Table, arm: str, read: Plan, result: Floats, courses: Floats
         _courses(read, result, courses, made)
         _per_cell(read, found, made)
         if "metastatic_burden" in read.watched:
-            _put(made, "metastatic_burden", found["final_metastases"])
+            _put(made, "metastatic_burden", np.maximum(found["final_metastases"], 0.0))  # rounding below zero
             if "seeding" in read.watched:
                 _put(made, "seeded", found["seeding_area"])
         if "host_load" in read.watched:

@@ -39,6 +39,9 @@ def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
     for name in fields:
         if name not in known:
             raise UserError(unknown("parameter, switch or regimen value", name, known))
+        regimen = scenario.regimens.get(name.removesuffix(".amount"))
+        if regimen and not scenario.network.interventions[regimen.agent].amount_unit:
+            raise UserError(f"`{name}`: `{regimen.agent}` takes no `amount`; an arm without it is an arm of its own")
     twice = sorted({name for name in fields if list(fields).count(name) > 1})
     if twice:
         raise UserError(f"`{twice[0]}` is given twice; a member has one value of it")
@@ -141,16 +144,18 @@ class Table:
         return len(self.schedules) - 1
 
     def _schedule(self, changes: dict[str, float]) -> Schedule:
-        regimens = dict(self.scenario.regimens)
+        changed: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             owner, _, word = name.partition(".")
             if word in _WHOLE and not float(value).is_integer():
                 raise UserError(f"{name}: {value:g} is not a whole number")
             if not math.isfinite(value):
                 raise UserError(f"{name}: {value:g} is not a finite number")
-            changed: dict[str, Any] = {word: int(value) if word in _WHOLE else value}
+            changed.setdefault(owner, {})[word] = int(value) if word in _WHOLE else value
+        regimens = dict(self.scenario.regimens)
+        for owner, values in changed.items():
             try:
-                regimens[owner] = dataclasses.replace(regimens[owner], **changed)
+                regimens[owner] = dataclasses.replace(regimens[owner], **values)
             except UserError as error:
                 raise UserError(f"{owner}: {error}") from None
         nothing = [name for name in regimens if changes.get(f"{name}.amount") == 0.0]

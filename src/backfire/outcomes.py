@@ -163,8 +163,8 @@ class Course:
             levels += [float(spline(day)) for day in inner]
         if not days or not np.isfinite(levels).any():
             return None
-        lowest = int(np.nanargmin(levels))
-        return days[lowest], math.exp(levels[lowest]) if log else levels[lowest]
+        level, day = min((level, day) for level, day in zip(levels, days, strict=True) if not math.isnan(level))
+        return day, math.exp(level) if log else level
 
     def rises_to(self, level: float, start: float, end: float) -> float:
         """First day in [start, end] with a value ≥ ``level``; NaN if it never comes."""

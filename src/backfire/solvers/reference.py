@@ -262,14 +262,16 @@ class _Run:
         days = np.linspace(method.t_old, method.t, 12)
         days[-1] = method.t
         first: tuple[float, Floats, int] | None = None
-        course = np.array([dense(day) for day in days])
+        course = np.array([before, *(dense(day) for day in days[1:])])
         for index in near:
             level = course[:, index] - ONE_CELL
             falls = np.flatnonzero((level[:-1] >= 0) & (level[1:] < 0))
             if len(falls) == 0:
                 continue
             low, high = days[falls[0]], days[falls[0] + 1]
-            day = self._root(lambda t, i=index: float(dense(t)[i]) - ONE_CELL, low, high)
+            # a tumour of exactly one cell may be a rounding below it in the dense output of its first moment
+            at_once = dense(low)[index] < ONE_CELL
+            day = low if at_once else self._root(lambda t, i=index: float(dense(t)[i]) - ONE_CELL, low, high)
             if first is None or day < first[0]:
                 first = (day, dense(day), int(index))
         if first is None:
