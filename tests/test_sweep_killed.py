@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from arithmetic import COUNT
 from backfire import cli, cli_sweep, store, sweeps
 from backfire.driver import run_plan
 from backfire.executors import Here
-from sweep_script import SMALL, start, until_a_chunk
+from sweep_script import SMALL, finish, start, until_a_chunk
 
 SHIPPED = "exosome-start-of-blockade"
 STUDY = """
@@ -115,17 +116,24 @@ def kill_and_resume(folder: Path, seconds: float, undisturbed: str) -> tuple[int
     return children, chunks
 
 
+def life(folder: Path) -> float:
+    """Seconds that a sweep lives on this machine as busy as it is now."""
+    begun = time.monotonic()
+    assert finish(paused(folder))[0] == 0
+    return time.monotonic() - begun
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_a_sweep_can_be_resumed(tmp_path: Path, undisturbed: str) -> None:
-    draw = random.Random(2)
+    draw, whole = random.Random(2), life(tmp_path / "whole")
     for number in range(4):  # one in each quarter of its life
-        kill_and_resume(tmp_path / str(number), LIFE * draw.uniform(number, number + 1) / 4, undisturbed)
+        kill_and_resume(tmp_path / str(number), whole * draw.uniform(number, number + 1) / 4, undisturbed)
 
 
 @pytest.mark.thorough
 def test_killed_fifty_times_at_any_moment_a_sweep_can_be_resumed(tmp_path: Path, undisturbed: str) -> None:
-    draw = random.Random(3)
-    found = [kill_and_resume(tmp_path / str(number), draw.uniform(0, LIFE), undisturbed) for number in range(50)]
+    draw, whole = random.Random(3), life(tmp_path / "whole")
+    found = [kill_and_resume(tmp_path / str(number), draw.uniform(0, whole), undisturbed) for number in range(50)]
     assert sum(children > 0 for children, _ in found) > 15
     assert sum(0 < chunks < COUNT / 10 for _, chunks in found) > 5
 
