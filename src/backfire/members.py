@@ -206,6 +206,8 @@ class Table:
         changes = [(np.empty(0), np.empty(0))]
         for schedule, sharing in zip(self.schedules, self._sharing, strict=True):
             members = sharing[known[sharing]]
+            if not len(members):
+                continue
             try:
                 plan = EventPlan(schedule.given(self.scenario, arm), self.network.interventions, self.scenario.days)
             except UserError as error:

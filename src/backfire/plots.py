@@ -263,7 +263,9 @@ def _factors(axes: Axes, result: Result, last: bool) -> None:
     )  # fmt: skip
     points = axes.bbox.height * 72 / DOTS_PER_INCH
     below_the_key = 1.0 - (14 * len(names) + 8) / points
-    ends = [(min(_share(axes, level), below_the_key), words(arm), looks[arm].colour) for arm, level in last_levels.items()]
+    ends = []
+    for rank, (arm, level) in enumerate(sorted(last_levels.items(), key=lambda item: -item[1])):
+        ends.append((min(_share(axes, level), below_the_key - 0.12 * rank), words(arm), looks[arm].colour))
     label_ends(axes, ends, 1.0, size=8.5, gap=0.12)
     axes.set_title("Answer to treatment, unblocked part")
     axes.set_ylabel("fold over untreated")

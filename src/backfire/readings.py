@@ -109,7 +109,7 @@ def _counted(value, floor):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _bends(step, low, low_slope, high, high_slope, logs):  # type: ignore[no-untyped-def]
+def _by_logarithm(step, low, low_slope, high, high_slope, logs):  # type: ignore[no-untyped-def]
     """Whether the logarithm is the cubic: between positive values, unless its slopes have nothing to do with their ratio,
     as where cells arise from none. Slopes within three times the secant keep a cubic from overshooting."""
     if not (low > logs and high > logs):
@@ -122,7 +122,7 @@ def _bends(step, low, low_slope, high, high_slope, logs):  # type: ignore[no-unt
 def _value(share, step, low, low_slope, high, high_slope, floor, logs):  # type: ignore[no-untyped-def]
     """The value between two rows; straight where cells that are counted are none at one end."""
     low, high = _counted(low, floor), _counted(high, floor)
-    if _bends(step, low, low_slope, high, high_slope, logs):
+    if _by_logarithm(step, low, low_slope, high, high_slope, logs):
         return math.exp(_cubic(share, step, math.log(low), low_slope / low, math.log(high), high_slope / high))
     if floor > 0.0 and (low == 0.0 or high == 0.0):
         return (1.0 - share) * low + share * high
@@ -156,7 +156,7 @@ def _between(row, sign, base, days, values, slopes, start, end, floor, logs):  #
     if start <= days[row + 1] <= end and sign * high < least:
         where, least = days[row + 1], sign * high
     if sign * low_slope < 0.0 < sign * high_slope and not (floor > 0.0 and (low == 0.0 or high == 0.0)):
-        if _bends(step, low, low_slope, high, high_slope, logs):
+        if _by_logarithm(step, low, low_slope, high, high_slope, logs):
             share = _turn(step, sign * math.log(low), sign * low_slope / low, sign * math.log(high), sign * high_slope / high)
         else:
             share = _turn(step, sign * low, sign * low_slope, sign * high, sign * high_slope)
@@ -314,7 +314,7 @@ def _integral(column, rows, room, days, values, slopes, start, end, floor, logs)
 def _mean(first, last, step, low, low_slope, high, high_slope, floor, logs):  # type: ignore[no-untyped-def]
     """Mean between two shares of an interval by three Gauss points; as ``_value``, with the logarithms taken once."""
     low, high, total = _counted(low, floor), _counted(high, floor), 0.0
-    positive = _bends(step, low, low_slope, high, high_slope, logs)
+    positive = _by_logarithm(step, low, low_slope, high, high_slope, logs)
     if positive:
         low_slope, high_slope = low_slope / low, high_slope / high
         low, high = math.log(low), math.log(high)
