@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -30,6 +31,14 @@ if "BACKFIRE_TESTS_CACHE" not in os.environ:
     os.environ["BACKFIRE_TESTS_CACHE"] = tempfile.mkdtemp(prefix="backfire-tests-")
     atexit.register(shutil.rmtree, os.environ["BACKFIRE_TESTS_CACHE"], ignore_errors=True)
 os.environ["BACKFIRE_CACHE"] = os.environ["BACKFIRE_TESTS_CACHE"]
+
+
+def pytest_configure() -> None:
+    """Signals that a shell told us to ignore, as for what it runs in the background, would reach none of the processes
+    that tests begin and interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -51,8 +51,10 @@ def finish(running: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def until_a_chunk(folder: Path, running: subprocess.Popen[str], chunks: int = 1) -> None:
     """Wait until so many chunks are stored."""
+    latest = time.monotonic() + 120
     while len(store.chunk_files(folder)) < chunks:
         assert running.poll() is None, running.communicate()
+        assert time.monotonic() < latest, f"no {chunks} chunks after two minutes"
         time.sleep(0.005)
 
 

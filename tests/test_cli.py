@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -351,10 +352,12 @@ def test_a_garbage_matplotlib_backend_and_another_locale_change_nothing(small: P
 def test_sigterm_ends_with_143_and_whole_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "backfire", "run", *shipped_scenarios(), "--out", str(tmp_path / "out")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    latest = time.monotonic() + 120
     while not list((tmp_path / "out").glob("*/comparison.png")):
         assert running.poll() is None
+        assert time.monotonic() < latest
     running.send_signal(signal.SIGTERM)
-    running.communicate()
+    running.communicate(timeout=60)
     assert running.returncode == 143
     assert not list((tmp_path / "out").rglob("*.tmp"))
     for manifest in (tmp_path / "out").rglob("manifest.json"):

@@ -427,3 +427,13 @@ def test_recorded_days(days: float, every: float, shares: list[float]) -> None:
 def test_ten_thousand_doses_are_recorded_at_once() -> None:
     events = [Event(index / 10, "drug", 1.0, 1.0) for index in range(10_000)]
     assert 50_000 < len(record_days(1000.0, 0.5, events)) < 100_000
+
+
+def test_a_difference_below_what_the_solver_resolves_is_none() -> None:
+    """The blocker alone changes nothing; the solver, stopping at its doses, differs in the ninth digit."""
+    rows = simulate(load("wnt16b-stroma"), ["untreated", "monotherapy", "blockade"]).outcome_rows()
+    blockade = {row["outcome"]: row for row in rows if row["arm"] == "blockade" and not row["outcome"].startswith("given_")}
+    assert blockade["time_to_progression"]["against_untreated"] == 0.0
+    assert blockade["final_burden"]["against_untreated"] == 1.0
+    assert {row["against_untreated"] for row in blockade.values()} <= {0.0, 1.0, None}
+    assert abs(blockade["time_to_progression"]["against_reference"]) > 1

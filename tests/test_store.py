@@ -292,7 +292,7 @@ def test_one_writer_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
             run_plan(PLAN, tmp_path, Here, resume=resume)
     assert [path.read_bytes() for path in writing] == [b"half", b"half"]
     holder.kill()
-    holder.wait()
+    holder.wait(60)
     holder.stdout.close()
     assert (tmp_path / "lock").exists()
     with store.claim(tmp_path):

@@ -13,7 +13,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,9 @@ from backfire import cli, store, sweeps
 from backfire.errors import RefusedError, UserError
 from backfire.scenario import load
 from backfire.solvers.batch import BatchSettings
-from backfire.sweep_files import load_sweep
-from sweep_script import SMALL
+from backfire.sweep_files import load_sweep, parse_sweep
+from backfire.sweep_readings import field_label, is_switch
+from sweep_script import SMALL, until_a_chunk
 
 STUDY = """
 title = "How much drug, and when?"
@@ -390,9 +390,7 @@ def test_the_command_line_survives_a_signal_and_says_how_to_go_on(sound: Path) -
     out = sound.parent / "out"
     command = [sys.executable, "-m", "backfire", "sweep", str(sound), "--out", str(out), "--workers", "1", "--chunk", "2"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not store.chunk_files(out / "study"):
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.01)
+    until_a_chunk(out / "study", running)
     running.send_signal(signal.SIGTERM)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 143
@@ -431,3 +429,15 @@ def test_every_number_of_a_regimen_can_be_described() -> None:
         about = describe_field(scenario, f"mitoxantrone.{word}")
         assert "mitoxantrone" in about["meaning"]
         assert field_value(scenario, f"mitoxantrone.{word}") == getattr(scenario.regimens["mitoxantrone"], word)
+
+
+def test_cycles_of_a_regimen_are_whole_numbers_in_every_design_and_no_switch(tmp_path: Path) -> None:
+    regimen = "drug = { amount = 4.0, start = 5, every = 2, count = 2, cycles = 2, cycle_length = 6 }"
+    (tmp_path / "small.toml").write_text(SMALL.replace("drug = { amount = 4.0, start = 10, every = 7, count = 2 }", regimen))
+    text = 'title = "How many cycles?"\nscenario = "small.toml"\n[design]\nkind = "latin-hypercube"\nmembers = 12\n'
+    text += "[vary]\ndrug.cycles = { low = 1, high = 4 }\ngrowth_rate = { low = 0.1, high = 0.2 }\n"
+    found = sweeps.sweep(parse_sweep(text, "study", tmp_path), tmp_path / "out", workers=0)
+    assert found.ok
+    assert set(found.table()["drug.cycles"]) == {1.0, 2.0, 3.0, 4.0}
+    assert not is_switch("drug.cycles")
+    assert field_label("drug.cycles", "1") == "cycles of drug"

@@ -186,7 +186,7 @@ def started(what: str, *arguments: str, path: Path | None = None) -> Iterator[su
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.wait(60)
 
 
 def test_a_worker_with_other_code_is_refused(study: Path, scheduler: tuple[Any, str]) -> None:

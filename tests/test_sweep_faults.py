@@ -202,7 +202,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path, undisturbed: str) -
         assert finish(first)[:2] == (0, undisturbed)
     finally:
         first.kill()
-        first.communicate()
+        first.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

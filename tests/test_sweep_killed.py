@@ -47,7 +47,7 @@ def end_all(running: subprocess.Popen[str]) -> None:
     """Kill a process and all that it began."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(running.pid, signal.SIGKILL)
-    running.communicate()
+    running.communicate(timeout=60)
 
 
 # ------------------------------------------------------------------------------------------ killed
@@ -89,7 +89,7 @@ def kill(folder: Path, seconds: float, begin: Begin = paused, chunks: int = 0) -
             running.send_signal(signal.SIGSTOP)  # so that nobody is born after the count
         children = arithmetic.family(running.pid)
         running.kill()
-        running.wait()
+        running.wait(60)
         assert arithmetic.gone(children)
     finally:
         end_all(running)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from backfire.compiling import aside
 from backfire.errors import DocumentError, UserError, unknown
 from backfire.kernels import Kernel, is_compiled, kernel
-from backfire.members import Table, check_fields
+from backfire.members import WHOLE, Table, check_fields
 from backfire.outcomes import summary
 from backfire.readings import FOUND, Plan, plan, reader
 from backfire.scenario import Scenario
@@ -352,8 +352,9 @@ def _by_reference(
 
 def _whole(changes: dict[str, float]) -> dict[str, float | int | str]:
     """Counts as whole numbers, as the scenario wants them."""
-    whole = (".count", ".cycles")
-    return {name: int(value) if name.endswith(whole) and value.is_integer() else value for name, value in changes.items()}
+    return {
+        name: int(value) if name.rpartition(".")[2] in WHOLE and value.is_integer() else value for name, value in changes.items()
+    }
 
 
 def _read(result: Result, arm: str, name: str) -> tuple[float, bool]:

@@ -29,7 +29,8 @@ from backfire.trajectory import Floats
 
 REGIMEN_FIELDS: Final = ("amount", "start", "every", "count", "duration", "cycles", "cycle_length")
 """Numbers of a regimen that members may differ in."""
-_WHOLE: Final = ("count", "cycles")
+WHOLE: Final = ("count", "cycles")
+"""Those of them that are whole numbers."""
 
 
 def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
@@ -147,11 +148,11 @@ class Table:
         changed: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             owner, _, word = name.partition(".")
-            if word in _WHOLE and not float(value).is_integer():
+            if word in WHOLE and not float(value).is_integer():
                 raise UserError(f"{name}: {value:g} is not a whole number")
             if not math.isfinite(value):
                 raise UserError(f"{name}: {value:g} is not a finite number")
-            changed.setdefault(owner, {})[word] = int(value) if word in _WHOLE else value
+            changed.setdefault(owner, {})[word] = int(value) if word in WHOLE else value
         regimens = dict(self.scenario.regimens)
         for owner, values in changed.items():
             try:

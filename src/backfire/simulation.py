@@ -33,6 +33,10 @@ SETTLING: Final = (
 The time since the event grows by a third from row to row, from a quarter of a day on by a quarter, then by a quarter of
 a day, so that the splines through the rows bend as the courses do, even of factors that turn over a hundred times a day.
 """
+SAME: Final = 1e-6
+"""Outcomes whose ratio differs from 1 by less than this are the same: the solver resolves no more of them."""
+SAME_DAY: Final = 1e-4
+"""Times that differ by less than this, in days, are the same: a course is flat around its extremes, which blurs their day."""
 CLOSEST: Final = 1e-9
 """Recorded days are at least this far apart, events aside."""
 
@@ -82,15 +86,22 @@ class Result:
         return rows
 
     def change(self, name: str, arm: str, other: str | None) -> float | None:
-        """Outcome ``name`` of ``arm`` against that of ``other``: difference for days, else ratio; None if undefined."""
+        """Outcome ``name`` of ``arm`` against that of ``other``: difference for days, else ratio; None if undefined.
+
+        What the solver does not resolve is no difference: 0 for days, 1 for ratios.
+        """
         if other is None or other == arm or name not in self.outcomes.get(other, {}):
             return None
         mine, theirs = self.outcomes[arm][name], self.outcomes[other][name]
-        if mine.unit == "day":
-            return mine.value - theirs.value if math.isfinite(mine.value - theirs.value) else None
-        if not math.isfinite(mine.value) or not math.isfinite(theirs.value) or theirs.value == 0:
+        if not math.isfinite(mine.value - theirs.value):
             return None
-        return mine.value / theirs.value
+        if mine.unit == "day":
+            difference = mine.value - theirs.value
+            return difference if abs(difference) > SAME_DAY else 0.0
+        if theirs.value == 0:
+            return None
+        ratio = mine.value / theirs.value
+        return ratio if abs(ratio - 1) > SAME else 1.0
 
     def table(self) -> pandas.DataFrame:
         """``outcome_rows`` as a DataFrame."""

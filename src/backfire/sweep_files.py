@@ -34,6 +34,7 @@ from backfire.cohort import SUMMARY, check_fields, outcome_names
 from backfire.designs import Axis, Design, Grid, LatinHypercube, Morris, Sobol, Table
 from backfire.documents import Document, parse_document, read_document
 from backfire.errors import DocumentError, Problem, UserError, echo, unknown
+from backfire.members import WHOLE
 from backfire.scenario import Scenario, check_folder_name, configs_folder, load
 from backfire.schema import Number, problems_of
 from backfire.trajectory_files import Recording
@@ -339,7 +340,7 @@ class _Reader:
 
     def _axes(self, scenario: Scenario, entries: Mapping[str, AxisEntry], paths: Mapping[str, tuple[str, ...]]) -> Iterator[Axis]:
         for name, entry in entries.items():
-            whole = name.endswith(".count") and name not in scenario.values
+            whole = name.rpartition(".")[2] in WHOLE and name not in scenario.values
             try:
                 if entry.values is not None:
                     yield Axis(name, values=tuple(entry.values), whole=whole)

@@ -57,6 +57,8 @@ _DOSE: Final = {
     "every": "time between doses of {}",
     "count": "doses of {}",
     "duration": "infusion of {}",
+    "cycles": "cycles of {}",
+    "cycle_length": "time between cycles of {}",
 }
 _PLURAL: Final = {"cell": "cells", "day": "days", "cell*day": "cells × days", "cell·day": "cells × days", "1": ""}
 _RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
