@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from backfire.designs import Axis, Design, Grid
-from backfire.driver import Plan
-from backfire.trajectory import Status
+from backfire.sampling.designs import Axis, Design, Grid
+from backfire.sweeps.driver import Plan
+from backfire.solvers.trajectory import Status
 
 COUNT = 200
 """Members of a sweep, where a test does not care."""

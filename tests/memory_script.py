@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import arithmetic
-from backfire.designs import Axis, Sobol
-from backfire.driver import Plan, crew_for, run_plan
+from backfire.sampling.designs import Axis, Sobol
+from backfire.sweeps.driver import Plan, crew_for, run_plan
 
 CHUNK, CHUNKS, OUTCOMES = 1000, 100, 60
 """Members of a chunk, chunks, and outcomes: 100 × 1000 × 2 arms × 60 × 8 bytes are 96 MB."""

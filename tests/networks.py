@@ -10,16 +10,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backfire import codegen
+from backfire.solvers import pycode as codegen
 from backfire.errors import CompositionError
 from backfire.mechanisms import shipped
 from backfire.mechanisms.pharmacology import Pharmacology
-from backfire.network import Network, compose
-from backfire.parts import Definition, Influence, Mechanism, Parameter, Part, Process, State
-from backfire.schedule import Event
-from backfire.simulation import observed
+from backfire.model.network import Network, compose
+from backfire.model.components import Definition, Influence, Mechanism, Parameter, Part, Process, State
+from backfire.model.dosing import Event
+from backfire.simulation.arms import observed
 from backfire.solvers.reference import Problem, Settings, Solution, solve
-from backfire.trajectory import Trajectory
+from backfire.solvers.trajectory import Trajectory
 
 TIGHT = Settings(relative=1e-11, cells=1e-6, absolute=1e-14)
 """Tight enough that what is left of an error against a closed form is the fault of the code, not of the tolerance."""

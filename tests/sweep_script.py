@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import arithmetic
-from backfire import store, sweeps
-from backfire.driver import crew_for, run_plan
+from backfire.sweeps import store
+from backfire.sweeps import planning as sweeps
+from backfire.sweeps.driver import crew_for, run_plan
 from backfire.errors import BackfireError
-from backfire.terminal import say
+from backfire.cli.terminal import say
 
 SCRIPT = Path(__file__)
 SMALL = """

@@ -13,15 +13,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from backfire.codegen import cache_folder
-from backfire.kernels import Kernel, kernel
-from backfire.lanes import integrator
-from backfire.network import Network
-from backfire.parts import Definition, Part, Process, State
-from backfire.schedule import Event
-from backfire.simulation import feeds
-from backfire.solvers.batch import BatchSettings, Ends, Members, record
-from backfire.trajectory import Floats
+from backfire.solvers.pycode import cache_folder
+from backfire.solvers.batch.kernel import Kernel, kernel
+from backfire.solvers.batch.integrator import integrator
+from backfire.model.network import Network
+from backfire.model.components import Definition, Part, Process, State
+from backfire.model.dosing import Event
+from backfire.simulation.arms import feeds
+from backfire.solvers.batch.solve import BatchSettings, Ends, Members, record
+from backfire.solvers.trajectory import Floats
 from networks import built, parameter, start_of, values_of
 
 CLOSED: Mapping[str, Mapping[str, tuple[float, str]]] = {

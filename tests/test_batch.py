@@ -14,15 +14,15 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from backfire.compiling import LANES
+from backfire.solvers.batch.jit import LANES
 from backfire.errors import UserError
-from backfire.lane_arrays import Space
-from backfire.network import Network
-from backfire.schedule import Event
+from backfire.solvers.batch.arrays import Space
+from backfire.model.network import Network
+from backfire.model.dosing import Event
 from backfire.solvers import batch
-from backfire.solvers.batch import BatchSettings, record
+from backfire.solvers.batch.solve import BatchSettings, record
 from backfire.solvers.reference import METHODS, Problem, Settings, Solution, solve
-from backfire.trajectory import Floats, Status
+from backfire.solvers.trajectory import Floats, Status
 from networks import codegen, start_of, values_of
 from systems import CLOSED, STIFF, Case, closed, courses, lanes, members, on, polluted, stiff
 

@@ -12,10 +12,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from backfire.references import GRADES
-from backfire.scenario import Scenario, Value, load, shipped_scenarios
-from backfire.simulation import Result, simulate
-from backfire.trajectory import Trajectory
+from backfire.model.references import GRADES
+from backfire.scenario.scenario import Scenario, Value, load, shipped_scenarios
+from backfire.simulation.arms import Result, simulate
+from backfire.solvers.trajectory import Trajectory
 
 ARMS = ("untreated", "monotherapy", "blockade", "combination")
 MYELOMA, LUNG, DORMANT = "bortezomib-macrophages", "exosome-metastasis", "hibernation-rigi"

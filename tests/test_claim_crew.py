@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from backfire import claim_crew, cli
-from backfire.claim_crew import crew
-from backfire.claim_forms import FORMS, Formed, Trial, by_reference, other_forms
-from backfire.claim_language import parse_claim
-from backfire.claim_seeds import ClaimEntry, Seed, SeedFile, Story
+from backfire.claims import pool as claim_crew
+from backfire.cli import app as cli
+from backfire.claims.pool import crew
+from backfire.claims.variants import FORMS, Formed, Trial, by_reference, other_forms
+from backfire.claims.language import parse_claim
+from backfire.claims.articles import ClaimEntry, Seed, SeedFile, Story
 from backfire.errors import BackendLostError, UserError
-from backfire.scenario import parse
+from backfire.scenario.scenario import parse
 
 SMALL = """
 title = "A small tumour and one drug"
@@ -129,7 +130,7 @@ def test_one_core_or_no_workers_mean_this_process(monkeypatch: pytest.MonkeyPatc
 
 WORKING = """
 import os, sys, time
-from backfire.claim_crew import crew
+from backfire.claims.pool import crew
 
 if __name__ == "__main__":
     with crew(2) as executor:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire.claim_forms import (
+from backfire.claims.variants import (
     FORMS,
     LAWS,
     SOLVERS,
@@ -24,12 +24,12 @@ from backfire.claim_forms import (
     in_form,
     other_forms,
 )
-from backfire.claim_seeds import Seed, load_seeds
-from backfire.claims import Board
-from backfire.responses import ResponseForm
-from backfire.scenario import Scenario, load
-from backfire.simulation import simulate
-from backfire.verdicts import Verdict
+from backfire.claims.articles import Seed, load_seeds
+from backfire.claims.evaluation import Board
+from backfire.model.motifs import ResponseForm
+from backfire.scenario.scenario import Scenario, load
+from backfire.simulation.arms import simulate
+from backfire.claims.verdict import Verdict
 
 BY_LABEL = {form.label: form for form in FORMS}
 

@@ -14,14 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire import claim_board, claim_seeds, claims, cli
-from backfire.claim_language import Arithmetic, Change, Claim, Reading, Term, parse_claim
-from backfire.claim_seeds import Seed, load_seeds, read_seed
-from backfire.claims import Board
+from backfire.claims import scorecard as claim_board
+from backfire.claims import articles as claim_seeds
+from backfire.claims import evaluation as claims
+from backfire.cli import app as cli
+from backfire.claims.language import Arithmetic, Change, Claim, Reading, Term, parse_claim
+from backfire.claims.articles import Seed, load_seeds, read_seed
+from backfire.claims.evaluation import Board
 from backfire.errors import DocumentError, FormulaError
-from backfire.scenario import Scenario, parse
+from backfire.scenario.scenario import Scenario, parse
 from backfire.solvers.reference import Settings
-from backfire.verdicts import Verdict, value_of
+from backfire.claims.verdict import Verdict, value_of
 
 SMALL = """
 title = "A small tumour and one drug"

@@ -10,16 +10,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from backfire.claim_board import Report
-from backfire.claim_forms import FORMS, Formed
-from backfire.claim_seeds import load_seeds
-from backfire.claims import Finding
-from backfire.claims_plot import article_page, overview
+from backfire.claims.scorecard import Report
+from backfire.claims.variants import FORMS, Formed
+from backfire.claims.articles import load_seeds
+from backfire.claims.evaluation import Finding
+from backfire.figures.claims import article_page, overview
 from backfire.errors import UserError
-from backfire.references import CAUTION
-from backfire.robustness import Deciding, Design, Robustness, wilson
-from backfire.style import png
-from backfire.verdicts import VERDICTS, Verdict
+from backfire.model.references import CAUTION
+from backfire.claims.filtering import Deciding, Design, Robustness, wilson
+from backfire.figures.style import png
+from backfire.claims.verdict import VERDICTS, Verdict
 
 SEEDS = load_seeds()
 LONGEST = Deciding("bortezomib_metastasis_kill_rate", 0.5, 0.001, higher=True)

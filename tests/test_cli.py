@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from backfire import cli
-from backfire.scenario import shipped_scenarios
+from backfire.cli import app as cli
+from backfire.scenario.scenario import shipped_scenarios
 
 SHORT = ["--days", "100", "--set", "mitoxantrone.count=2", "--set", "anti_wnt16b.count=2"]
 SMALL = """
@@ -225,7 +225,7 @@ def test_mechanisms_answers_questions(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_explain_shows_source_and_grade_of_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
-    from backfire.scenario import load
+    from backfire.scenario.scenario import load
 
     scenario = load("wnt16b-stroma")
     assert call("explain", "wnt16b-stroma") == 0

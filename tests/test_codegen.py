@@ -13,14 +13,14 @@ import mpmath
 import numpy as np
 import pytest
 
-from backfire import codegen
+from backfire.solvers import pycode as codegen
 from backfire.mechanisms import shipped
 from backfire.mechanisms.growth import Growth
 from backfire.mechanisms.kill import Kill
 from backfire.mechanisms.pharmacology import Pharmacology
-from backfire.network import Network, compose
-from backfire.parts import Definition, Process, State
-from backfire.scenario import load, shipped_scenarios
+from backfire.model.network import Network, compose
+from backfire.model.components import Definition, Process, State
+from backfire.scenario.scenario import load, shipped_scenarios
 from networks import Built, built, everything, parameter, start_of, values_of, working_network
 
 EXACT = {

@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 
 import backfire
-from backfire import Intervention, Parameter, cohort, outcomes, readings
-from backfire.cohort import Cohort, run_members, trajectories
+from backfire.simulation import cohort
+from backfire.outcomes import interpolant as outcomes
+from backfire.outcomes import compiled as readings
+from backfire import Intervention, Parameter
+from backfire.simulation.cohort import Cohort, run_members, trajectories
 from backfire.errors import UserError
-from backfire.members import Table
-from backfire.scenario import Scenario, load
-from backfire.schedule import Event
-from backfire.solvers.batch import BatchSettings
+from backfire.simulation.members import Table
+from backfire.scenario.scenario import Scenario, load
+from backfire.model.dosing import Event
+from backfire.solvers.batch.solve import BatchSettings
 from backfire.solvers.reference import Settings
-from backfire.trajectory import Floats, Status
-from backfire.units import BASE, parse_unit
+from backfire.solvers.trajectory import Floats, Status
+from backfire.formulas.units import BASE, parse_unit
 from systems import alone
 
 SCENARIOS = next(

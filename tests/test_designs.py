@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from backfire import designs
-from backfire.designs import Axis, Grid, LatinHypercube, Morris, Sobol
+from backfire.sampling import designs
+from backfire.sampling.designs import Axis, Grid, LatinHypercube, Morris, Sobol
 from backfire.errors import DocumentError, UserError
-from backfire.sweep_files import load_sweep, parse_sweep, shipped_sweeps
+from backfire.sweeps.spec import load_sweep, parse_sweep, shipped_sweeps
 
 AXES = (Axis("a", 0, 1), Axis("b", 0.01, 100, scale="log"), Axis("c", 1, 4, whole=True), Axis("d", values=(5, 1, 3)))
 BOX = AXES[:3]
@@ -360,7 +360,7 @@ def test_shipped_studies_can_be_run_and_say_what_they_are(name: str) -> None:
 
 
 def test_five_studies_are_shipped_one_per_article() -> None:
-    from backfire.references import ARTICLES
+    from backfire.model.references import ARTICLES
 
     assert {load_sweep(name).scenario.article for name in shipped_sweeps()} == set(ARTICLES)
 

@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from backfire.errors import FormulaError, UnitError
-from backfire.expressions import SCALAR_FUNCTIONS, parse
-from backfire.units import parse_unit
+from backfire.formulas.expression import SCALAR_FUNCTIONS, parse
+from backfire.formulas.units import parse_unit
 
 HOSTILE = [
     "", " ", "()", "x;y", "x\ny", "x = 1", "x := 1", "(x := 1)", "x, y", "[x]", "[x][0]", "{x}", "{x: 1}", "x[0]", "x.real",

@@ -19,15 +19,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from backfire import cli, codegen
+from backfire.cli import app as cli
+from backfire.solvers import pycode as codegen
 from backfire.errors import DocumentError, ScheduleError
-from backfire.parts import Intervention, Mechanism, Part, Process, State
-from backfire.runs import claim, read_run
-from backfire.scenario import load, parse
-from backfire.schedule import LARGEST_AMOUNT, Regimen
-from backfire.simulation import Result, simulate
+from backfire.model.components import Intervention, Mechanism, Part, Process, State
+from backfire.simulation.run_folder import claim, read_run
+from backfire.scenario.scenario import load, parse
+from backfire.model.dosing import LARGEST_AMOUNT, Regimen
+from backfire.simulation.arms import Result, simulate
 from backfire.solvers.reference import Settings
-from backfire.trajectory import Status
+from backfire.solvers.trajectory import Status
 from networks import parameter
 
 SMALL = """
@@ -236,7 +237,8 @@ def test_a_folder_takes_one_run_at_a_time(small: Path, tmp_path: Path, capsys: p
 
 KILLED = """
 import json, os, random, shutil, signal, sys, time
-from backfire import cli, study
+from backfire.cli import app as cli
+from backfire.reports import runs as study
 
 study.comparison, study.png = lambda result: None, lambda figure: b"a figure takes most of the time and is not in question"
 scenario, place = sys.argv[1:]
@@ -620,7 +622,8 @@ def test_a_full_disk_behind_stdout_is_said_once(small: Path, tmp_path: Path) -> 
 
 HUNG_UP = """
 import os, signal, sys
-from backfire import cli, study
+from backfire.cli import app as cli
+from backfire.reports import runs as study
 
 draw = study.png
 

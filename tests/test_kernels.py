@@ -20,23 +20,25 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import backfire
-from backfire import codegen, compiling, kernels
-from backfire.codegen import write_source
-from backfire.cohort import run_members
-from backfire.compiling import GAMMA, LANES, STAGES
+from backfire.solvers import pycode as codegen
+from backfire.solvers.batch import jit as compiling
+from backfire.solvers.batch import kernel as kernels
+from backfire.solvers.pycode import write_source
+from backfire.simulation.cohort import run_members
+from backfire.solvers.batch.jit import GAMMA, LANES, STAGES
 from backfire.errors import UserError
-from backfire.kernels import Kernel, is_compiled, write_kernel
+from backfire.solvers.batch.kernel import Kernel, is_compiled, write_kernel
 from backfire.mechanisms import shipped
-from backfire.members import Table
-from backfire.network import Network
-from backfire.outcomes import Course, Outcome
-from backfire.parts import Process, State
-from backfire.readings import plan
-from backfire.scenario import Scenario, parse_data
-from backfire.simulation import Result, feeds, simulate, watch
-from backfire.solvers.batch import BatchSettings, record
+from backfire.simulation.members import Table
+from backfire.model.network import Network
+from backfire.outcomes.interpolant import Course, Outcome
+from backfire.model.components import Process, State
+from backfire.outcomes.compiled import plan
+from backfire.scenario.scenario import Scenario, parse_data
+from backfire.simulation.arms import Result, feeds, simulate, watch
+from backfire.solvers.batch.solve import BatchSettings, record
 from backfire.solvers.reference import Problem, Settings, Solution, solve
-from backfire.trajectory import Floats, Status
+from backfire.solvers.trajectory import Floats, Status
 from networks import built, completed, ivp, parameter, start_of, values_of
 from systems import Case, closed, lanes, members
 
@@ -377,7 +379,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from networks import ivp
-from backfire.kernels import kernel
+from backfire.solvers.batch.kernel import kernel
 made = kernel(ivp({"x": "-exp(spare) * x"}, [1.0]))
 row = np.zeros(made.constants + made.fixed)
 row[:made.constants] = 1.0

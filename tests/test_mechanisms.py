@@ -7,12 +7,12 @@ import math
 
 import pytest
 
-from backfire import codegen
+from backfire.solvers import pycode as codegen
 from backfire.errors import UserError
 from backfire.mechanisms import shipped
-from backfire.parts import Definition, Influence, Intervention, Mechanism, Parameter, Process, State
-from backfire.references import ARTICLES, GRADES
-from backfire.units import parse_unit
+from backfire.model.components import Definition, Influence, Intervention, Mechanism, Parameter, Process, State
+from backfire.model.references import ARTICLES, GRADES
+from backfire.formulas.units import parse_unit
 from networks import everything, start_of, values_of, working_network
 
 MECHANISMS = [pytest.param(kind, id=label) for label, kind in shipped().items()]

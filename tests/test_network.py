@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire import codegen
+from backfire.solvers import pycode as codegen
 from backfire.errors import CompositionError, DeclarationError, UserError
 from backfire.mechanisms import shipped
 from backfire.mechanisms.growth import Growth
 from backfire.mechanisms.hibernation import Hibernation
 from backfire.mechanisms.kill import Kill
 from backfire.mechanisms.pharmacology import Pharmacology
-from backfire.network import Network, compose
-from backfire.parts import Definition, Influence, Intervention, Mechanism, Parameter, Part, Process, State
-from backfire.schedule import Event, Regimen, event_table
+from backfire.model.network import Network, compose
+from backfire.model.components import Definition, Influence, Intervention, Mechanism, Parameter, Part, Process, State
+from backfire.model.dosing import Event, Regimen, event_table
 from backfire.solvers.reference import Settings
 from networks import Built, built, completed, everything, last, parameter, run, trajectory_of, values_of, without, working_network
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfire.errors import UserError
-from backfire.outcomes import Course, Outcome, Rules, Watch, course_starts, outcomes
-from backfire.scenario import load
-from backfire.schedule import Dose, Event
-from backfire.simulation import CLOSEST, record_days, simulate, watch
-from backfire.trajectory import Floats, Status, Trajectory
+from backfire.outcomes.interpolant import Course, Outcome, Rules, Watch, course_starts, outcomes
+from backfire.scenario.scenario import load
+from backfire.model.dosing import Dose, Event
+from backfire.simulation.arms import CLOSEST, record_days, simulate, watch
+from backfire.solvers.trajectory import Floats, Status, Trajectory
 
 INTERPOLATED = 1e-8
 """Rows half a day apart and a quintic through the logarithm: its error is of the order of (rate × step)⁶, below 1e-9."""

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import backfire
-from backfire import cli
-from backfire.claim_seeds import load_seeds
-from backfire.diagram import mermaid
-from backfire.explanation import as_text, explain
-from backfire.markdown import exact, plain, table
-from backfire.pages import page
-from backfire.references import CAUTION, GRADES
+from backfire.cli import app as cli
+from backfire.claims.articles import load_seeds
+from backfire.reports.diagram import mermaid
+from backfire.reports.explanation import as_text, explain
+from backfire.reports.markdown import exact, plain, table
+from backfire.reports.model_page import page
+from backfire.model.references import CAUTION, GRADES
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "configs" / "scenarios"

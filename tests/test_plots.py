@@ -11,12 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from backfire import plots, style
+from backfire.figures import scenario as plots
+from backfire.figures import style
 from backfire.errors import UserError
-from backfire.outcomes import number
-from backfire.scenario import load, parse, shipped_scenarios
-from backfire.simulation import Result, simulate
-from backfire.trajectory import Trajectory
+from backfire.outcomes.interpolant import number
+from backfire.scenario.scenario import load, parse, shipped_scenarios
+from backfire.simulation.arms import Result, simulate
+from backfire.solvers.trajectory import Trajectory
 
 SMALL = """
 title = "A small tumour, $\\\\frac{1$ and one drug"

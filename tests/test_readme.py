@@ -83,7 +83,7 @@ def test_decimals_are_compared_as_a_reader_would() -> None:
 
 
 def test_the_figure_is_of_the_shipped_scenario() -> None:
-    from backfire.scenario import load
+    from backfire.scenario.scenario import load
 
     assert f"wnt16b-stroma {load('wnt16b-stroma').hash}".encode() in FIGURE.read_bytes()
 

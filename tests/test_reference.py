@@ -17,12 +17,12 @@ from backfire.errors import UserError
 from backfire.mechanisms.growth import Growth
 from backfire.mechanisms.kill import Kill
 from backfire.mechanisms.pharmacology import Pharmacology
-from backfire.network import Network, compose
-from backfire.outcomes import Watch, outcomes
-from backfire.parts import Definition, Intervention, Process, State
-from backfire.schedule import Event, Regimen, event_table
+from backfire.model.network import Network, compose
+from backfire.outcomes.interpolant import Watch, outcomes
+from backfire.model.components import Definition, Intervention, Process, State
+from backfire.model.dosing import Event, Regimen, event_table
 from backfire.solvers.reference import METHODS, Settings, Solution, solve
-from backfire.trajectory import Status
+from backfire.solvers.trajectory import Status
 from networks import TIGHT, Built, at, built, injected, ivp, last, parameter, problem_of, run, trajectory_of, values_of
 
 CLOSED = 1e-8

@@ -16,14 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire import claim_forms, claim_readings, cli, cli_claims, cohort
-from backfire.claim_language import Change, Reading, parse_claim
-from backfire.claim_readings import Renamed, measure, renamed
-from backfire.claim_seeds import ClaimEntry, Seed, SeedFile, Story, load_seeds
-from backfire.claims import Board
-from backfire.cohort import Cohort
+from backfire.claims import variants as claim_forms
+from backfire.claims import measuring as claim_readings
+from backfire.cli import app as cli
+from backfire.cli import claims as cli_claims
+from backfire.simulation import cohort
+from backfire.claims.language import Change, Reading, parse_claim
+from backfire.claims.measuring import Renamed, measure, renamed
+from backfire.claims.articles import ClaimEntry, Seed, SeedFile, Story, load_seeds
+from backfire.claims.evaluation import Board
+from backfire.simulation.cohort import Cohort
 from backfire.errors import UserError
-from backfire.robustness import (
+from backfire.claims.filtering import (
     Box,
     Deciding,
     Design,
@@ -34,9 +38,9 @@ from backfire.robustness import (
     robustness,
     wilson,
 )
-from backfire.scenario import Scenario, load, parse
-from backfire.trajectory import Floats, Status
-from backfire.verdicts import VERDICTS, Verdict
+from backfire.scenario.scenario import Scenario, load, parse
+from backfire.solvers.trajectory import Floats, Status
+from backfire.claims.verdict import VERDICTS, Verdict
 
 SMALL = """
 title = "A small tumour and one drug"
@@ -370,8 +374,8 @@ def test_the_command_writes_shares_forms_and_figures(
 
 def _invented(seeds: Sequence[Seed], design: Design | None, only: Sequence[str]) -> Any:
     """Firmness without a run: half of the samples hold, one form flips."""
-    from backfire.claim_forms import FORMS, Formed
-    from backfire.robustness import Robustness
+    from backfire.claims.variants import FORMS, Formed
+    from backfire.claims.filtering import Robustness
 
     count = design.samples if design else 2
     half = {verdict: count // 2 if verdict in (Verdict.HOLDS, Verdict.FAILS) else 0 for verdict in VERDICTS}

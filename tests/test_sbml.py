@@ -22,16 +22,18 @@ from hypothesis import strategies as st
 
 import backfire
 import witnesses
-from backfire import cli, omex, translation
+from backfire.cli import app as cli
+from backfire.exchange import omex
+from backfire.exchange import reactions as translation
 from backfire.errors import UserError
 from backfire.mechanisms import shipped
-from backfire.parts import Definition, Mechanism, Process, State
-from backfire.references import CAUTION
-from backfire.sbml import to_sbml
-from backfire.scenario import Scenario, parse_data, shipped_scenarios
-from backfire.simulation import simulate
-from backfire.trajectory import Status, Trajectory
-from backfire.translation import Rule, translate
+from backfire.model.components import Definition, Mechanism, Process, State
+from backfire.model.references import CAUTION
+from backfire.exchange.sbml import to_sbml
+from backfire.scenario.scenario import Scenario, parse_data, shipped_scenarios
+from backfire.simulation.arms import simulate
+from backfire.solvers.trajectory import Status, Trajectory
+from backfire.exchange.reactions import Rule, translate
 from networks import Built, completed, parameter
 
 ARMS = [(name, arm) for name in shipped_scenarios() for arm in backfire.load(name).arms]

@@ -18,13 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire.documents import LARGEST_FILE, Document, parse_document, read_document
+from backfire.scenario.toml import LARGEST_FILE, Document, parse_document, read_document
 from backfire.errors import SHOWN_PROBLEMS, DocumentError, Problem, echo, nearest, unknown
 from backfire.mechanisms import shipped
-from backfire.parts import Mechanism, Parameter, Part, option
-from backfire.scenario import Scenario, load, parse, parse_data, shipped_scenarios
-from backfire.schema import ScenarioFile, json_schema
-from backfire.simulation import simulate
+from backfire.model.components import Mechanism, Parameter, Part, option
+from backfire.scenario.scenario import Scenario, load, parse, parse_data, shipped_scenarios
+from backfire.scenario.schema import ScenarioFile, json_schema
+from backfire.simulation.arms import simulate
 
 TEXT = """\
 title   = "A drug and the stroma"

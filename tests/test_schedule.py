@@ -17,9 +17,9 @@ from backfire.errors import ScheduleError
 from backfire.mechanisms.growth import Growth
 from backfire.mechanisms.pharmacology import Pharmacology
 from backfire.mechanisms.surgery import Surgery
-from backfire.network import Network, compose
-from backfire.parts import Intervention
-from backfire.schedule import MOST_DOSES, Dose, Event, Regimen, event_table
+from backfire.model.network import Network, compose
+from backfire.model.components import Intervention
+from backfire.model.dosing import MOST_DOSES, Dose, Event, Regimen, event_table
 from backfire.solvers.reference import METHODS, Settings, Solution
 from networks import Built, at, parameter, run, values_of
 

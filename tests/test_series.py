@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from backfire import series
-from backfire.trajectory import Floats
+from backfire.solvers.batch import vectormath as series
+from backfire.solvers.trajectory import Floats
 
 CLOSE = 2
 """Units in the last place that the series may be off."""

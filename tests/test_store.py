@@ -16,10 +16,12 @@ import pyarrow.parquet
 import pytest
 
 import arithmetic
-from backfire import chunks, sealed_files, store
-from backfire.driver import run_plan
+from backfire.sweeps.store import chunks
+from backfire.sweeps.store import parquet as sealed_files
+from backfire.sweeps import store
+from backfire.sweeps.driver import run_plan
 from backfire.errors import RefusedError, StorageError, UserError
-from backfire.executors import Here
+from backfire.sweeps.workers import Here
 
 PLAN = arithmetic.plan(40)
 LAYOUT = PLAN.layout()
@@ -269,7 +271,7 @@ def test_something_else_than_a_sweep_is_told_apart(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from backfire.store import claim
+from backfire.sweeps.store.folder import claim
 with claim(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

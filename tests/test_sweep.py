@@ -20,12 +20,14 @@ import pandas
 import pytest
 
 import backfire
-from backfire import cli, store, sweeps
+from backfire.cli import app as cli
+from backfire.sweeps import store
+from backfire.sweeps import planning as sweeps
 from backfire.errors import RefusedError, UserError
-from backfire.scenario import load
-from backfire.solvers.batch import BatchSettings
-from backfire.sweep_files import load_sweep, parse_sweep
-from backfire.sweep_readings import field_label, is_switch
+from backfire.scenario.scenario import load
+from backfire.solvers.batch.solve import BatchSettings
+from backfire.sweeps.spec import load_sweep, parse_sweep
+from backfire.figures.sweep.data import field_label, is_switch
 from sweep_script import SMALL, until_a_chunk
 
 STUDY = """
@@ -161,7 +163,7 @@ def test_rerun_sees_a_row_that_is_not_its_own(sound: Path, capsys: pytest.Captur
     values = cohort.values["monotherapy"]["final_burden"]
     values[0] = np.nextafter(values[0], np.inf)  # type: ignore[index]
     sweeps.store.write_json(folder / "manifest.json", {**manifest, "versions": {**manifest["versions"], "scipy": "0.1"}})
-    from backfire.chunks import write_chunk
+    from backfire.sweeps.store.rows import write_chunk
 
     write_chunk(folder, layout, 0, samples, cohort)
     capsys.readouterr()
@@ -420,9 +422,9 @@ def test_the_public_name_is_a_function() -> None:
 
 
 def test_every_number_of_a_regimen_can_be_described() -> None:
-    from backfire.members import REGIMEN_FIELDS
-    from backfire.scenario import load
-    from backfire.sweeps import describe_field, field_value
+    from backfire.simulation.members import REGIMEN_FIELDS
+    from backfire.scenario.scenario import load
+    from backfire.sweeps.planning import describe_field, field_value
 
     scenario = load("wnt16b-stroma")
     for word in REGIMEN_FIELDS:

@@ -18,11 +18,13 @@ import pytest
 
 import arithmetic
 import backfire
-from backfire import cli, store, sweeps
-from backfire.dask_crew import DaskCrew
-from backfire.driver import Sweep, run_plan
+from backfire.cli import app as cli
+from backfire.sweeps import store
+from backfire.sweeps import planning as sweeps
+from backfire.sweeps.dask import DaskCrew
+from backfire.sweeps.driver import Sweep, run_plan
 from backfire.errors import BackendLostError, RefusedError
-from backfire.executors import Here
+from backfire.sweeps.workers import Here
 from test_sweep import SMALL, STUDY
 
 distributed = pytest.importorskip("distributed")

@@ -20,10 +20,10 @@ import pytest
 
 import arithmetic
 from arithmetic import COUNT
-from backfire import store
-from backfire.driver import crew_for, run_plan
+from backfire.sweeps import store
+from backfire.sweeps.driver import crew_for, run_plan
 from backfire.errors import BackendLostError, RefusedError, StorageError, UserError
-from backfire.executors import Borrowed, Here, Processes
+from backfire.sweeps.workers import Borrowed, Here, Processes
 from sweep_script import SCRIPT, finish, start, until_a_chunk
 
 

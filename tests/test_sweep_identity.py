@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from backfire import sweeps
-from backfire.driver import run_hash
-from backfire.outcomes import Rules
-from backfire.scenario import Scenario, parse, parse_data
-from backfire.schema import RegimenEntry, ScenarioFile
-from backfire.solvers.batch import BatchSettings
+from backfire.sweeps import planning as sweeps
+from backfire.sweeps.driver import run_hash
+from backfire.outcomes.interpolant import Rules
+from backfire.scenario.scenario import Scenario, parse, parse_data
+from backfire.scenario.schema import RegimenEntry, ScenarioFile
+from backfire.solvers.batch.solve import BatchSettings
 from backfire.solvers.reference import Settings
-from backfire.sweep_files import SweepStudy, parse_sweep
+from backfire.sweeps.spec import SweepStudy, parse_sweep
 
 SCENARIO = """
 title = "Two cycles of infusions, an antibody, and stroma that shields"

@@ -18,9 +18,12 @@ import pytest
 
 import arithmetic
 from arithmetic import COUNT
-from backfire import cli, cli_sweep, store, sweeps
-from backfire.driver import run_plan
-from backfire.executors import Here
+from backfire.cli import app as cli
+from backfire.cli import sweep as cli_sweep
+from backfire.sweeps import store
+from backfire.sweeps import planning as sweeps
+from backfire.sweeps.driver import run_plan
+from backfire.sweeps.workers import Here
 from sweep_script import SMALL, finish, start, until_a_chunk
 
 SHIPPED = "exosome-start-of-blockade"

@@ -23,14 +23,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from backfire import cli, store, style, sweep_plots
-from backfire.chunks import Floats, Layout, write_chunk
-from backfire.designs import Axis, Design, Grid, LatinHypercube, Morris, Sobol, table
+from backfire.cli import app as cli
+from backfire.sweeps import store
+from backfire.figures import style
+from backfire.figures.sweep import choose as sweep_plots
+from backfire.sweeps.store.rows import Floats, Layout, write_chunk
+from backfire.sampling.designs import Axis, Design, Grid, LatinHypercube, Morris, Sobol, table
 from backfire.errors import UserError
-from backfire.sweep_effects import elementary_effects
-from backfire.sweep_lines import rank_correlation, running
-from backfire.sweep_readings import field_label, outcome_label, read, scattered, short
-from backfire.trajectory import Status
+from backfire.figures.sweep.morris import elementary_effects
+from backfire.figures.sweep.curves import rank_correlation, running
+from backfire.figures.sweep.data import field_label, outcome_label, read, scattered, short
+from backfire.solvers.trajectory import Status
 
 ARMS = ("monotherapy", "combination")
 ABOUT = {

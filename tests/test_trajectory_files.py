@@ -15,14 +15,18 @@ import pytest
 
 import arithmetic
 import backfire
-from backfire import cli, executors, sealed_files, store, trajectory_files
-from backfire.chunks import chunk_path
-from backfire.driver import crew_for, run_plan
+from backfire.cli import app as cli
+from backfire.sweeps import workers as executors
+from backfire.sweeps.store import parquet as sealed_files
+from backfire.sweeps import store
+from backfire.sweeps.store import trajectories as trajectory_files
+from backfire.sweeps.store.rows import chunk_path
+from backfire.sweeps.driver import crew_for, run_plan
 from backfire.errors import DocumentError, RefusedError, StorageError, UserError
-from backfire.executors import Here
-from backfire.solvers.batch import BatchSettings
-from backfire.sweep_files import load_sweep, parse_sweep
-from backfire.trajectory_files import Recording
+from backfire.sweeps.workers import Here
+from backfire.solvers.batch.solve import BatchSettings
+from backfire.sweeps.spec import load_sweep, parse_sweep
+from backfire.sweeps.store.recording import Recording
 
 STUDY = """title = "How much drug, and when?"
 scenario = "wnt16b-stroma"

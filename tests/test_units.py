@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfire.errors import UnitError
-from backfire.units import BASE, ONE, Unit, base_unit, parse_unit
+from backfire.formulas.units import BASE, ONE, Unit, base_unit, parse_unit
 
 FACTORS = [
     ("1/hour", "1/day", 24.0),

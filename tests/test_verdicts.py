@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire.claim_language import Reading, parse_claim
-from backfire.verdicts import VERDICTS, Judged, Measured, Verdict, distance, judge, resolution, value_of
+from backfire.claims.language import Reading, parse_claim
+from backfire.claims.verdict import VERDICTS, Judged, Measured, Verdict, distance, judge, resolution, value_of
 
 A, B, C = (Reading("final_burden", arm) for arm in ("a", "b", "c"))
 TIME = Reading("time_to_progression", "a")

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 import backfire
-from backfire.scenario import Scenario
-from backfire.trajectory import Floats, Trajectory
+from backfire.scenario.scenario import Scenario
+from backfire.solvers.trajectory import Floats, Trajectory
 
 LOCALE = locale.setlocale(locale.LC_ALL)
 with warnings.catch_warnings():

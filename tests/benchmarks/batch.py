@@ -25,9 +25,11 @@ import peers
 import problem
 from scipy.integrate import solve_ivp
 
-from backfire import compiling, kernels, rosenbrock
-from backfire.cohort import run_members
-from backfire.scenario import load
+from backfire.solvers.batch import jit as compiling
+from backfire.solvers.batch import kernel as kernels
+from backfire.solvers.batch import stages as rosenbrock
+from backfire.simulation.cohort import run_members
+from backfire.scenario.scenario import load
 from backfire.solvers import batch
 
 NETWORK = problem.network()
@@ -325,7 +327,7 @@ def shipped(rounds: int) -> None:
 
 def draw(rows: list[Row], path: Path) -> None:
     """Work against precision: speed over the largest error."""
-    from backfire.style import look, new_figure, png
+    from backfire.figures.style import look, new_figure, png
 
     with look():
         figure = new_figure(

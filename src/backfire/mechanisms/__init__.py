@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from functools import cache
 
-from backfire.parts import Mechanism
+from backfire.model import Mechanism
 
 
 @cache

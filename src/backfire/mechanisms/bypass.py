@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.parts import Definition, Influence, Mechanism, Parameter, Part, Process, State, option
-from backfire.responses import excess, promotes, renewing
+from backfire.model import Definition, Influence, Mechanism, Parameter, Part, Process, State, excess, option, promotes, renewing
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from backfire.parts import Definition, Mechanism, Parameter, Part, Process, State, option
+from backfire.model import Definition, Mechanism, Parameter, Part, Process, State, option
 
 _LAWS: Final = {
     "logistic": "growth_rate * (1 - burden / capacity)",

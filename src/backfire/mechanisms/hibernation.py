@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.parts import Definition, Mechanism, Parameter, Part, Process, State, option
-from backfire.responses import joint_effect
+from backfire.model import Definition, Mechanism, Parameter, Part, Process, State, joint_effect, option
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from backfire.parts import Mechanism, Parameter, Part, Process, option
+from backfire.model import Mechanism, Parameter, Part, Process, option
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.parts import Mechanism, Parameter, Part, State, option
-from backfire.responses import ResponseForm, excess, promotes, protects, renewing, trigger
+from backfire.model import Mechanism, Parameter, Part, ResponseForm, State, excess, option, promotes, protects, renewing, trigger
 
 
 @dataclass(frozen=True)

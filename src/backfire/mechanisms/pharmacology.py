@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.parts import Definition, Intervention, Mechanism, Parameter, Part, Process, State, option
+from backfire.model import Definition, Intervention, Mechanism, Parameter, Part, Process, State, option
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.parts import Mechanism, Parameter, Part, Process, State, option
-from backfire.responses import ResponseForm, excess, promotes, protects, renewing, trigger
+from backfire.model import (
+    Mechanism,
+    Parameter,
+    Part,
+    Process,
+    ResponseForm,
+    State,
+    excess,
+    option,
+    promotes,
+    protects,
+    renewing,
+    trigger,
+)
 
 
 @dataclass(frozen=True)

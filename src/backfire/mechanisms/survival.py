@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.parts import Definition, Mechanism, Parameter, Part, option
+from backfire.model import Definition, Mechanism, Parameter, Part, option
 
 
 @dataclass(frozen=True)

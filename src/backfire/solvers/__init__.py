@@ -1,1 +1,5 @@
-"""Solvers that share one interface: a problem in, a solution with a status out."""
+"""Solvers: numbers in, courses and a status out, never an exception."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

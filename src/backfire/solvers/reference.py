@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 import scipy  # its parts are imported where they are first used: sweeps need none of them
 
-from backfire.codegen import Code
 from backfire.errors import UserError, unknown
-from backfire.schedule import Event
-from backfire.trajectory import Floats, Status
+from backfire.model import Event
+from backfire.solvers.pycode import Code
+from backfire.solvers.trajectory import Floats, Status
 
 METHODS: Final = ("LSODA", "Radau", "BDF", "DOP853")
 ONE_CELL: Final = 1.0

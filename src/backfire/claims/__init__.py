@@ -1,0 +1,5 @@
+"""Claims: what articles state, executable, with verdicts, margins, robustness and variants."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,111 @@
+"""Seed files: each one article, with its facts in our own words and its claims, read and checked whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backfire.claims.language import Claim, parse_claim
+from backfire.errors import DocumentError, Problem, UserError, unknown
+from backfire.model import ARTICLES
+from backfire.scenario import Document, problems_of, read_document
+from backfire.system import shipped_folder
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ClaimEntry(_Strict):
+    """One claim as a seed file writes it."""
+
+    id: str = Field(pattern=r"^[A-Z][0-9]+\.[0-9]+[a-z]?$", description="M1.1 and so on, unique")
+    statement: str = Field(min_length=10, description="the claim in plain words, our own")
+    check: str = Field(min_length=3, description="the claim in the language of claims")
+    role: Literal["calibrated", "predicted"] = Field(description="calibrated: used to choose parameters; predicted: not used")
+    where: str = Field(min_length=3, description="where in the article, or in which list of facts, it stands")
+    scenario: str | None = Field(None, description="the scenario it speaks of, if not the file's")
+    names: list[str] = Field([], description="influences without which the claim must fail")
+    note: str = Field("", description="anything a reader should know, such as why it fails")
+    fragile: str = Field("", description="why it holds in less than half of the plausible box, where it does")
+
+
+class Story(_Strict):
+    """The article in the three phrases of the table of articles."""
+
+    drug: str = Field(min_length=3, description="the drug and the tumour")
+    answer: str = Field(min_length=3, description="how body or tumour answers the drug")
+    blocked_by: str = Field(min_length=3, description="what blocks the answer")
+
+
+class SeedFile(_Strict):
+    """One article: what it says, how we read it, and its claims."""
+
+    article: str = Field(description=f"one of {', '.join(ARTICLES)}")
+    scenario: str = Field(description="the shipped scenario it belongs to")
+    story: Story = Field(description="the article in three phrases")
+    facts: list[str] = Field(min_length=1, description="what the article states, in our own words")
+    ambiguities: list[str] = Field([], description="where it is ambiguous or wrong, and how we read it")
+    claims: list[ClaimEntry] = Field(min_length=1, description="its statements, executable")
+
+
+@dataclass(frozen=True)
+class Seed:
+    """An article with its checked claims."""
+
+    name: str
+    file: SeedFile
+    claims: Mapping[str, tuple[ClaimEntry, Claim]]
+
+    def scenario_of(self, identifier: str) -> str:
+        """The name of the scenario that a claim speaks of."""
+        return self.claims[identifier][0].scenario or self.file.scenario
+
+
+def load_seeds(articles: Iterable[str] = ()) -> list[Seed]:
+    """The articles named, or all; raises DocumentError with every problem, UserError for an unknown article."""
+    known = {path.stem: path for path in sorted(shipped_folder("seeds").glob("*.toml"))}
+    wanted = list(dict.fromkeys(articles)) or [*known]
+    for article in wanted:
+        if article not in known:
+            raise UserError(unknown("article", article, known))
+    return [read_seed(known[article]) for article in wanted]
+
+
+def read_seed(path: Path) -> Seed:
+    """One seed file, checked; raises DocumentError."""
+    document = read_document(path)
+    try:
+        file = SeedFile.model_validate(document.data)
+    except ValidationError as error:
+        raise DocumentError(problems_of(error, document, SeedFile)) from None
+    problems: list[Problem] = []
+    if file.article not in ARTICLES:
+        problems.append(document.problem(("article",), unknown("article", file.article, ARTICLES)))
+    claims: dict[str, tuple[ClaimEntry, Claim]] = {}
+    for number, entry in enumerate(file.claims):
+        try:
+            if entry.id in claims:
+                raise UserError(f"claim {entry.id} is given twice")
+            claims[entry.id] = (entry, parse_claim(entry.check))
+        except UserError as error:
+            problems.append(_at(document, number, entry, str(error)))
+    if problems:
+        raise DocumentError(problems)
+    return Seed(path.stem, file, claims)
+
+
+def _at(document: Document, number: int, entry: ClaimEntry, message: str) -> Problem:
+    return Problem(document.name, document.line(("claims", number, "check")), f"claims.{entry.id}", message)
+
+
+def find_claim(seeds: Iterable[Seed], identifier: str) -> Seed:
+    """The article that makes a claim; raises UserError with the nearest id."""
+    known = {claim: seed for seed in seeds for claim in seed.claims}
+    if identifier not in known:
+        raise UserError(unknown("claim", identifier, known))
+    return known[identifier]

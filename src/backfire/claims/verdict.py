@@ -1,0 +1,232 @@
+"""Verdicts: what a claim comes to, for one model or for many at once.
+
+Every reading is an interval: its value give or take what the solver resolves, or everything above a time that was not
+reached. Intervals are carried through the arithmetic of both sides, so that a difference of nearly equal numbers
+never decides on rounding. NaN is looked for before anything is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.claims.language import Claim, Comparison, Reading, Term, readings_of
+from backfire.solvers import Floats
+
+Bools = NDArray[np.bool_]
+
+RESOLVED: Final = 1e-6
+"""What the reference solver resolves of a reading, as a share of it."""
+SAMPLED: Final = 1e-4
+"""What a fast solver resolves at a local tolerance of 1e-6: about four digits of a nadir."""
+SLOWEST: Final = 0.01
+"""A course known to a share of e is known in time to e/0.01 days, as it changes by 1 % a day or more."""
+_EXACT: Final = ("eradicated", "responded", "courses")
+_TIMES: Final = ("time_to_progression", "survival_time")
+
+
+class Verdict(StrEnum):
+    """What a claim came to."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    INCONCLUSIVE = "inconclusive"
+    NOT_APPLICABLE = "not applicable"
+    ERROR = "error"
+
+
+VERDICTS: Final = tuple(Verdict)
+"""Verdicts in the order of the codes that ``judge`` gives."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One reading in n models: ``value`` (n,), NaN where it does not apply.
+
+    ``observed`` (n,) is False for times not reached, whose value is only a lower bound; ``solved`` (n,) is False where
+    the model could not be built or solved.
+    """
+
+    value: Floats
+    observed: Bools
+    solved: Bools
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A claim in n models: ``codes`` (n,) index ``VERDICTS``; ``margins`` (n,) are NaN without a verdict.
+
+    ``tightest`` (n,) is the number of the comparison with the smallest margin: where a claim fails, the one it fails at.
+    """
+
+    codes: NDArray[np.int8]
+    margins: Floats
+    tightest: NDArray[np.int8]
+
+    def verdict(self, member: int = 0) -> Verdict:
+        """The verdict of one member."""
+        return VERDICTS[int(self.codes[member])]
+
+    def having(self, verdict: Verdict) -> Bools:
+        """Which members have this verdict."""
+        return np.asarray(self.codes == VERDICTS.index(verdict))
+
+
+@dataclass(frozen=True, eq=False)
+class _Interval:
+    low: Floats
+    high: Floats
+
+
+def judge(claim: Claim, measured: Mapping[Reading, Measured], resolved: float = RESOLVED) -> Judged:
+    """The verdict and the margin of a claim in every model.
+
+    A model that failed gives *error*, a NaN *not applicable*. Otherwise one comparison that is false for all values
+    the readings can have makes the claim fail. If a comparison stays open because a time was not reached, it is *not
+    applicable*; if because the solver does not resolve it, *inconclusive*. The margin is that of the tightest
+    comparison: the natural logarithm of the ratio of its sides, or of what is left to the edge of a tolerance.
+    """
+    readings = [measured[reading] for reading in claim.readings()]
+    count = max((len(item.value) for item in readings), default=1)
+    margins = np.full(count, np.inf)
+    tightest = np.zeros(count, dtype=np.int8)
+    failed, waiting, blurred = (np.zeros(count, dtype=bool) for _ in range(3))
+    with np.errstate(all="ignore"):
+        for number, comparison in enumerate(claim.comparisons):
+            margin = _margin(comparison, measured)
+            true, false = _decided(comparison, measured, resolved)
+            tightest = np.where(margin < margins, number, tightest).astype(np.int8)
+            margins = np.minimum(margins, margin)  # NaN stays NaN
+            failed |= false
+            waiting |= ~(true | false) & _censored(comparison, measured, count)
+            blurred |= ~(true | false)
+    codes = np.full(count, VERDICTS.index(Verdict.HOLDS), dtype=np.int8)
+    codes[blurred] = VERDICTS.index(Verdict.INCONCLUSIVE)
+    codes[waiting] = VERDICTS.index(Verdict.NOT_APPLICABLE)
+    codes[failed] = VERDICTS.index(Verdict.FAILS)
+    unknown = np.isnan(margins)
+    for item in readings:
+        unknown = unknown | ~np.isfinite(item.value)
+    codes[unknown] = VERDICTS.index(Verdict.NOT_APPLICABLE)
+    for item in readings:
+        codes[~np.broadcast_to(item.solved, count)] = VERDICTS.index(Verdict.ERROR)
+    nothing = (codes == VERDICTS.index(Verdict.NOT_APPLICABLE)) | (codes == VERDICTS.index(Verdict.ERROR))
+    return Judged(codes, np.where(nothing, np.nan, margins), tightest)
+
+
+def value_of(term: Term, read: Callable[[Reading], Floats]) -> Floats:
+    """The numbers that a term gives, (n,) or () if it reads nothing; NaN where it is not defined."""
+    if isinstance(term, Reading):
+        return read(term)
+    if isinstance(term, float | int):
+        return np.asarray(float(term))
+    left, right = value_of(term.left, read), value_of(term.right, read)
+    with np.errstate(all="ignore"):
+        match term.sign:
+            case "+":
+                return left + right
+            case "-":
+                return left - right
+            case "*":
+                return left * right
+            case _:
+                return np.asarray(left / np.where(right == 0, np.nan, right))
+
+
+def distance(left: Floats, right: Floats) -> Floats:
+    """ln(left/right) for positive sides; their difference relative to the larger one otherwise, between -2 and 2."""
+    with np.errstate(all="ignore"):
+        logarithmic = np.log(left) - np.log(right)
+        relative = (left - right) / np.maximum(np.abs(left), np.abs(right))
+        found = np.where((left > 0) & (right > 0), logarithmic, relative)
+        found = np.where(np.isposinf(left), np.inf, np.where(np.isposinf(right) | np.isneginf(left), -np.inf, found))
+        return np.asarray(np.where(left == right, 0.0, found))
+
+
+def _margin(comparison: Comparison, measured: Mapping[Reading, Measured]) -> Floats:
+    left, right = (value_of(side, lambda reading: measured[reading].value) for side in (comparison.left, comparison.right))
+    apart = np.where(np.isnan(left) | np.isnan(right), np.nan, distance(left, right))
+    if comparison.order == "=":
+        return np.asarray(np.log1p(comparison.tolerance) - np.abs(apart))
+    return apart if comparison.order in (">", ">=") else -apart
+
+
+def _censored(comparison: Comparison, measured: Mapping[Reading, Measured], count: int) -> Bools:
+    found = np.zeros(count, dtype=bool)
+    for side in (comparison.left, comparison.right):
+        for reading in readings_of(side):
+            found |= ~measured[reading].observed
+    return found
+
+
+def _decided(comparison: Comparison, measured: Mapping[Reading, Measured], resolved: float) -> tuple[Bools, Bools]:
+    """Where a comparison is true, and where it is false, whatever the readings are within their intervals."""
+    left, right = (_bounds(side, measured, resolved) for side in (comparison.left, comparison.right))
+    if comparison.order == "=":
+        nearest, furthest = _apart(left, right)
+        edge = np.log1p(comparison.tolerance)
+        return furthest <= edge, nearest > edge
+    if comparison.order in ("<", "<="):
+        left, right = right, left
+    strict = comparison.order in ("<", ">")
+    true = left.low > right.high if strict else left.low >= right.high
+    false = left.high <= right.low if strict else left.high < right.low
+    return true, false
+
+
+def _apart(left: _Interval, right: _Interval) -> tuple[Floats, Floats]:
+    """The smallest and the largest distance, without sign, that two intervals can have."""
+    ends = (distance(left.low, right.high), distance(left.high, right.low))
+    furthest = np.maximum(np.abs(ends[0]), np.abs(ends[1]))
+    meet = (left.low <= right.high) & (right.low <= left.high)
+    return np.where(meet, 0.0, np.minimum(np.abs(ends[0]), np.abs(ends[1]))), furthest
+
+
+def _bounds(term: Term, measured: Mapping[Reading, Measured], resolved: float) -> _Interval:
+    """All values that a term can have."""
+    if isinstance(term, Reading):
+        item = measured[term]
+        blur = resolution(term.outcome, item.value, resolved)
+        high = item.value + blur
+        return _Interval(item.value - blur, np.where(item.observed, high, np.inf))
+    if isinstance(term, float | int):
+        return _Interval(np.asarray(float(term)), np.asarray(float(term)))
+    left, right = (_bounds(side, measured, resolved) for side in (term.left, term.right))
+    match term.sign:
+        case "+":
+            return _Interval(left.low + right.low, left.high + right.high)
+        case "-":
+            return _Interval(left.low - right.high, left.high - right.low)
+        case "*":
+            return _product(left, right)
+        case _:
+            through = (right.low <= 0) & (right.high >= 0)
+            inverse = _Interval(
+                np.where(through, -np.inf, 1 / right.high), np.where(through, np.inf, 1 / right.low)
+            )  # a divisor that may be zero leaves nothing known
+            return _product(left, inverse)
+
+
+def _product(left: _Interval, right: _Interval) -> _Interval:
+    corners = np.stack(
+        np.broadcast_arrays(left.low * right.low, left.low * right.high, left.high * right.low, left.high * right.high)
+    )
+    corners = np.where(np.isnan(corners), 0.0, corners)  # 0 × ∞: the bound is met by the factor 0
+    return _Interval(corners.min(axis=0), corners.max(axis=0))
+
+
+def resolution(outcome: str, value: Floats, resolved: float) -> Floats:
+    """How far a reading may be off: a share of it, in decades for kills, in days for times; counts are exact."""
+    if outcome in _EXACT or outcome.startswith("given_"):
+        return np.zeros_like(value)
+    blur = resolved * np.abs(value)
+    if outcome.startswith("log_kill_") or outcome == "deepest_fall":
+        return blur + resolved
+    if outcome in _TIMES or outcome.endswith("_day"):
+        return blur + resolved / SLOWEST
+    return blur

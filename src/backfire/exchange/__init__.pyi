@@ -1,0 +1,2 @@
+from .omex import default_arm as default_arm
+from .omex import export as export

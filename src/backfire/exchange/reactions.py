@@ -1,0 +1,446 @@
+"""One arm of a scenario in the words of exchange formats: compartments, species, rules, reactions, events.
+
+What SBML and Antimony share is decided here once; the writers only spell it. States are species, processes reactions,
+definitions and influences assignment rules, switches parameters, and whatever happens at a moment is an event: doses,
+the edges of infusions, surgery, and the extinction of a compartment that falls through one cell.
+
+Formulas become text in the infix notation that libSBML and Antimony read alike, every number with its unit. Ids of our
+own making have a double underscore, which no name of a network has: they can collide with nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from backfire.errors import UserError, unknown
+from backfire.formulas import BASE, ONE, UNIT_CONSTANTS, Expression, Unit, base_unit, parse
+from backfire.model import (
+    ARTICLES,
+    CAUTION,
+    GRADES,
+    Definition,
+    Event,
+    Network,
+    Parameter,
+    Process,
+    Reference,
+    State,
+    Switch,
+    unit_of,
+    version,
+)
+from backfire.scenario import Scenario
+
+HOST: Final = "site__host"
+"""The compartment of all that is not counted into a total."""
+ONE_CELL: Final = "one__cell"
+"""The count below which a compartment is gone."""
+NONE: Final = "dimensionless"
+_RATIO: Final = "(max(x, 0 dimensionless * half) / half)^n"
+HILL: Final = ("hill", ("x", "half", "n"), f"{_RATIO} / (1 dimensionless + {_RATIO})")
+"""Name, arguments and body of the one function that the formats do not have.
+
+``max`` and not ``piecewise``: COPASI watches the condition of a piecewise as a root, and a drug that rests at exactly 0
+beside the trigger of an extinction made it step on the spot until its step limit.
+"""
+_SPECIES_UNITS: Final = (ONE, *(base_unit(name) for name in ("cell", "EC50", "fold")))
+
+
+@dataclass(frozen=True)
+class Item:
+    """A named number: a parameter, a switch, or what an assignment rule computes.
+
+    ``unit`` is an id of ``Model.units``. ``value`` is None where a rule supplies it. ``constant`` is False for what
+    rules or events change. ``notes`` are sentences for readers; ``references`` publications with a DOI.
+    """
+
+    id: str
+    unit: str
+    value: float | None
+    constant: bool
+    kind: str
+    notes: tuple[str, ...]
+    name: str = ""
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Species(Item):
+    """A state that processes change; ``compartment`` is where it is, ``cells`` whether it dies out below one cell."""
+
+    compartment: str = HOST
+    cells: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``target`` gets the value of ``formula`` at every moment; in ``Model.rates`` its change per day."""
+
+    target: str
+    formula: str
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A process: ``formula`` in the unit of its states per day leaves ``leaves`` and enters ``enters``.
+
+    ``modifiers`` are all other species that change its rate, directly or through rules.
+    """
+
+    id: str
+    kind: str
+    formula: str
+    leaves: str | None
+    enters: str | None
+    modifiers: tuple[str, ...]
+    counts_cells: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event: once ``trigger`` turns true, every target gets the value of its formula, all at the same moment.
+
+    ``at_start`` says that it also happens on day 0 if the trigger is true from the beginning, as a dose does;
+    what is extinct from the beginning need not die. Of events at one moment the highest ``priority`` comes first; it
+    is always given, because COPASI stands still when surgery makes two compartments die at once and nothing orders them.
+    """
+
+    id: str
+    name: str
+    trigger: str
+    at_start: bool
+    priority: int
+    assignments: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One arm, ready to be written. ``units`` maps ids to units; ``hill`` says whether ``HILL`` is needed."""
+
+    id: str
+    title: str
+    notes: tuple[str, ...]
+    references: tuple[Reference, ...]
+    units: Mapping[str, Unit]
+    compartments: tuple[str, ...]
+    species: tuple[Species, ...]
+    parameters: tuple[Item, ...]
+    rules: tuple[Rule, ...]
+    rates: tuple[Rule, ...]
+    reactions: tuple[Reaction, ...]
+    events: tuple[Happening, ...]
+    hill: bool
+
+
+def translate(scenario: Scenario, arm: str) -> Model:
+    """One arm of a scenario as a model; raises UserError with the nearest name for an arm that does not exist."""
+    if arm not in scenario.arms:
+        raise UserError(unknown("arm", arm, scenario.arms))
+    return _Translation(scenario, arm).model()
+
+
+def identifier(text: str) -> str:
+    """``text`` as an id of SBML: letters, digits and underscores, not starting with a digit."""
+    plain = re.sub(r"\W", "_", text, flags=re.ASCII)
+    return plain if not plain[:1].isdigit() else f"_{plain}"
+
+
+class _Translation:
+    """Goes through a network once, in the order in which a reader would."""
+
+    def __init__(self, scenario: Scenario, arm: str) -> None:
+        self.scenario, self.arm, self.network = scenario, arm, scenario.network
+        self.units: dict[str, Unit] = {}
+        self.parts = {part.name: part for part in self.network.named()}
+        self.dimensions = _dimensions(self.network)
+        self.lines = {line.name: line.expression for line in self.network.assignments}
+        self.starts = dict(zip(self.network.state_names, scenario.start_state(), strict=True))
+        # a reaction moves an amount from species to species; whatever has another unit changes by a rate rule
+        self.species = {
+            state.name for state in self.network.states if unit_of(state) in _SPECIES_UNITS and self.network.equations[state.name]
+        }
+        self.flows = {item.name for item in self.network.processes if {item.leaves, item.enters} - {None} <= self.species}
+        self.amounts: dict[tuple[str, float], Item] = {}
+
+    def model(self) -> Model:
+        network, scenario = self.network, self.scenario
+        self._unit(base_unit("day"))
+        species = tuple(self._species(state) for state in network.states if state.name in self.species)
+        events = (*self._treatments(), *self._extinctions())
+        parameters = (*self._constants(), *self.amounts.values(), *self._variables())
+        rules = tuple(
+            Rule(name, self._text(expression.tree)) for name, expression in self.lines.items() if name not in self.flows
+        )
+        reactions = tuple(self._reaction(process) for process in network.processes if process.name in self.flows)
+        rates = tuple(
+            Rule(name, _balance(terms)) for name, terms in network.equations.items() if terms and name not in self.species
+        )
+        hill = any(_calls_hill(expression.tree) for expression in self.lines.values())
+        return Model(
+            id=identifier(f"{scenario.name}_{self.arm}"), title=f"{scenario.title} ({self.arm})",
+            notes=tuple(self._notes()), references=self._cited(), units=self.units,
+            compartments=tuple(dict.fromkeys((HOST, *(item.compartment for item in species)))),
+            species=species, parameters=parameters, rules=rules, rates=rates, reactions=reactions, events=events, hill=hill,
+        )  # fmt: skip
+
+    def _unit(self, unit: Unit) -> str:
+        """The id of a unit, which is then part of the model."""
+        name = unit_id(unit)
+        if name != NONE:
+            self.units[name] = unit
+        return name
+
+    def _text(self, tree: ast.expr) -> str:
+        return _Infix(self).text(tree)
+
+    def _start(self, state: State) -> float:
+        """What a state starts with; less than one cell is none."""
+        value = self.starts[state.name]
+        return 0.0 if state.is_cells and value < 1 else value
+
+    def _species(self, state: State) -> Species:
+        kind = "cells" if state.is_cells else "drug" if unit_of(state) == base_unit("EC50") else "factor"
+        place = f"site__{state.totals[0]}" if state.totals else HOST
+        return Species(
+            state.name, self._unit(unit_of(state)), self._start(state), False, kind, (f"{state.meaning}.",),
+            compartment=place, cells=state.is_cells,
+        )  # fmt: skip
+
+    def _constants(self) -> Iterator[Item]:
+        for item in self.network.parameters.values():
+            yield Item(
+                item.name, self._unit(unit_of(item)), item.value, True, _kind_of(item), tuple(_about(item)),
+                references=_found([item.source]),
+            )  # fmt: skip
+        for switch in self.network.switches.values():
+            yield self._switch(switch)
+        cell = self._unit(base_unit("cell"))
+        yield Item(ONE_CELL, cell, 1.0, True, "threshold", ("A compartment with fewer cells than this is gone.",), "one cell")
+
+    def _switch(self, switch: Switch) -> Item:
+        acts = ", ".join(switch.targets) or "nothing in this model"
+        notes = (f"Switch of an influence: {switch.influence.meaning}. 1 = on, 0 = off.", f"It acts on {acts}.")
+        return Item(switch.code, NONE, self.scenario.switches[switch.name], True, "switch", notes, f"switch of {switch.name}")
+
+    def _variables(self) -> Iterator[Item]:
+        """What rules and events change besides species."""
+        for state in self.network.states:
+            if state.name not in self.species:
+                yield Item(state.name, self._unit(unit_of(state)), self._start(state), False, "state", (f"{state.meaning}.",))
+        effects = {switch.effect: switch for switch in self.network.switches.values()}
+        for name in self.lines:
+            if name in effects:
+                text = f"Influence: {effects[name].influence.meaning}. A factor on {', '.join(effects[name].targets)}; 1 = none."
+                yield Item(name, NONE, None, False, "influence", (text,), f"effect of {effects[name].name}")
+            elif name not in self.flows:
+                meaning = self.parts[name].meaning
+                yield Item(name, self._unit(self.dimensions[name]), None, False, "definition", (f"{meaning}.",))
+
+    def _reaction(self, process: Process) -> Reaction:
+        ends = {process.leaves, process.enters}
+        reached = _species_read(self.lines[process.name].names, self.lines, self.species)
+        return Reaction(
+            process.name, process.kind, self._text(self.lines[process.name].tree), process.leaves, process.enters,
+            tuple(name for name in self.network.state_names if name in reached - ends),
+            self.dimensions[process.name] == base_unit("cell") / base_unit("day"), (f"{process.meaning}.",),
+        )  # fmt: skip
+
+    def _treatments(self) -> Iterator[Happening]:
+        """One event a moment: what is given together acts together."""
+        moments: dict[float, list[Event]] = {}
+        for event in self.scenario.events(self.arm):
+            moments.setdefault(event.time, []).append(event)
+        day = unit_id(base_unit("day"))
+        first = len(self.network.states) + 1
+        for time, events in moments.items():
+            said = "; ".join(_said(event, self.dimensions[event.state]) for event in events)
+            yield Happening(
+                f"treatment__day_{identifier('_' + number(time))[1:]}", f"day {time:g}: {said}",
+                f"time >= {number(time)} {day}", True, first, tuple(Rule(event.state, self._given(event)) for event in events),
+            )  # fmt: skip
+
+    def _given(self, event: Event) -> str:
+        """The formula of a row of the event table; equal amounts share one parameter, so that a dose can be changed."""
+        terms = []
+        if event.multiply == 1:
+            terms.append(event.state)
+        elif event.multiply != 0:
+            terms.append(f"{event.state} * {number(event.multiply)} {NONE}")
+        if event.add:
+            key = (event.state, event.add)
+            if key not in self.amounts:
+                count = sum(state == event.state for state, _ in self.amounts)
+                name = f"dose__{event.state}" + (f"_{count + 1}" if count else "")
+                note = f"What is added to {event.state} at once, or set if it is a rate of infusion."
+                unit = self._unit(self.dimensions[event.state])
+                self.amounts[key] = Item(name, unit, event.add, True, "dose", (note,))
+            terms.append(self.amounts[key].id)
+        return " + ".join(terms) or f"0 {self._unit(self.dimensions[event.state])}"
+
+    def _extinctions(self) -> Iterator[Happening]:
+        cells = [state.name for state in self.network.states if state.is_cells]
+        nobody = f"0 {self._unit(base_unit('cell'))}"
+        feeds = self.network.feeds
+        for rank, name in enumerate(cells):
+            fed = [other for other in cells if other in feeds[name] - {name}]
+            rules = [Rule(name, nobody), *(Rule(f, f"piecewise({f}, {f} >= {ONE_CELL}, {nobody})") for f in fed)]
+            yield Happening(
+                f"extinction__{name}", f"{name} falls below one cell and is gone", f"{name} < {ONE_CELL}", False,
+                len(cells) - rank, tuple(rules),
+            )  # fmt: skip
+
+    def _notes(self) -> Iterator[str]:
+        scenario = self.scenario
+        yield f"{CAUTION[0].upper()}{CAUTION[1:]}."
+        yield f"{scenario.title}. Arm: {self.arm} ({', '.join(scenario.arms[self.arm]) or 'nothing is given'})."
+        if scenario.note:
+            yield scenario.note
+        article = ARTICLES.get(scenario.article)
+        yield f"Article: {article}." if article else "No article; this combination is ours."
+        yield f"Written by backfire {version()} from scenario {scenario.name}, hash {scenario.hash}. Time is in days."
+        yield "A state in cells that falls below one cell is gone: events named extinction set it to zero."
+        for label, mechanism in self.network.mechanisms.items():
+            lines = [" ".join(line.split()) for line in (type(mechanism).__doc__ or "").strip().splitlines()]
+            yield f"Mechanism {label}: {' '.join(line for line in lines if line)}"
+
+    def _cited(self) -> tuple[Reference, ...]:
+        """The primary papers with a DOI: of the article, else of every mechanism."""
+        if self.scenario.article in ARTICLES:
+            article = ARTICLES[self.scenario.article]
+            return (article,) if article.doi else ()
+        return _found([type(mechanism).__doc__ or "" for mechanism in self.network.mechanisms.values()])
+
+
+def _dimensions(network: Network) -> dict[str, Unit]:
+    """The unit of everything that a formula can read, and of every process."""
+    measured: list[Parameter | State | Definition] = [*network.states, *network.definitions, *network.parameters.values()]
+    units = {part.name: unit_of(part) for part in measured}
+    units |= {name: ONE for switch in network.switches.values() for name in (switch.code, switch.effect)}
+    for process in network.processes:
+        units[process.name] = units[process.enters or process.leaves or ""] / base_unit("day")
+    return units
+
+
+def _species_read(names: Iterable[str], lines: Mapping[str, Expression], species: set[str]) -> set[str]:
+    """The species among ``names`` and among what their lines read."""
+    found: set[str] = set()
+    waiting = list(names)
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in species:
+            found.add(name)
+        elif name in lines:
+            waiting += lines[name].names
+    return found
+
+
+def _balance(terms: Iterable[tuple[int, str]]) -> str:
+    return "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in terms).removeprefix(" + ").strip()
+
+
+def _calls_hill(tree: ast.expr) -> bool:
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(isinstance(function, ast.Name) and function.id == "hill" for function in called)
+
+
+def _kind_of(item: Parameter) -> str:
+    if item.name.endswith("_hill"):
+        return "exponent"
+    return "rate" if unit_of(item) == ONE / base_unit("day") else "parameter"
+
+
+def _about(item: Parameter) -> Iterator[str]:
+    low, high = item.range
+    yield f"{item.meaning}."
+    yield f"Source: {item.source}. Grade: {item.grade} ({GRADES[item.grade]}). Plausible: {low:g} to {high:g} {item.unit}."
+
+
+def _found(texts: Iterable[str]) -> tuple[Reference, ...]:
+    """The primary papers with a DOI that are named in texts as ``Sun 2012``."""
+    joined = "\n".join(texts)
+    return tuple(item for item in ARTICLES.values() if item.doi and f"{item.authors.split()[0]} {item.year}" in joined)
+
+
+def _said(event: Event, unit: Unit) -> str:
+    if event.multiply == 0:
+        return f"{event.state} is set to {event.add:g} {unit}"
+    times = "" if event.multiply == 1 else f" times {event.multiply:g}"
+    plus = f" + {event.add:g} {unit}" if event.add else ""
+    return f"{event.state}{times}{plus}"
+
+
+def unit_id(unit: Unit) -> str:
+    """The id of a unit: ``cell``, ``per_day``, ``fold_per_cell_day``, ``day_2``; plain numbers are ``dimensionless``."""
+    above: list[str] = []
+    below: list[str] = []
+    for name, power in zip(BASE, unit.powers, strict=True):
+        size = str(abs(power)).replace("/", "_over_")
+        (above if power > 0 else below).extend([name if size == "1" else f"{name}_{size}"] if power else [])
+    words = "_".join(above) + ("_per_" if above and below else "per_" if below else "") + "_".join(below)
+    return words or NONE
+
+
+def number(value: float) -> str:
+    """A number in full precision, as short as it can be: ``1e+09``, ``17.5``, ``0.30000000000000004``."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+class _Infix:
+    """Spells a checked formula; parentheses wherever two readers might disagree."""
+
+    _SIGNS: Final[dict[type[ast.operator], tuple[str, int]]] = {
+        ast.Add: (" + ", 1),
+        ast.Sub: (" - ", 1),
+        ast.Mult: (" * ", 2),
+        ast.Div: (" / ", 2),
+        ast.Pow: ("^", 3),
+    }
+
+    def __init__(self, translation: _Translation) -> None:
+        self.units, self.dimensions = translation._unit, translation.dimensions
+
+    def text(self, node: ast.expr) -> str:
+        return self._spelled(node)[0]
+
+    def _spelled(self, node: ast.expr) -> tuple[str, int]:
+        """Text and how tightly it binds: 1 sums, 2 products, 3 signs and powers, 4 all that needs no parentheses."""
+        match node:
+            case ast.Constant(value):
+                assert isinstance(value, int | float)
+                return f"{number(value)} {NONE}", 4
+            case ast.Name(name):
+                return (f"1 {self.units(UNIT_CONSTANTS[name])}", 4) if name in UNIT_CONSTANTS else (name, 4)
+            case ast.UnaryOp(ast.USub(), operand):
+                return f"-{self._within(operand, 4)}", 0
+            case ast.UnaryOp(_, operand):
+                return self._spelled(operand)
+            case ast.BinOp(left, sign, right):
+                word, level = self._SIGNS[type(sign)]
+                # a - (b - c) and a / (b * c) need them; powers get them on both sides
+                tight = level + (1 if isinstance(sign, ast.Sub | ast.Div | ast.Pow) else 0)
+                first = self._within(left, 4 if isinstance(sign, ast.Pow) else level)
+                return f"{first}{word}{self._within(right, tight)}", level
+            case ast.Call(ast.Name(function), arguments):
+                return self._call(function, arguments), 4
+        raise AssertionError("unchecked formula")
+
+    def _within(self, node: ast.expr, level: int) -> str:
+        text, own = self._spelled(node)
+        return text if own >= level else f"({text})"
+
+    def _call(self, function: str, arguments: list[ast.expr]) -> str:
+        texts = [self.text(argument) for argument in arguments]
+        if function == "positive":
+            unit = parse(ast.unparse(arguments[0]), limited=False).unit(self.dimensions)
+            return f"max({texts[0]}, 0 {self.units(unit)})"
+        return f"{'ln' if function == 'log' else function}({', '.join(texts)})"

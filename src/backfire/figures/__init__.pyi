@@ -1,0 +1,13 @@
+from .claims import article_page as article_page
+from .claims import overview as overview
+from .scenario import atlas as atlas
+from .scenario import comparison as comparison
+from .style import DOTS_PER_INCH as DOTS_PER_INCH
+from .style import FAINT as FAINT
+from .style import INK as INK
+from .style import arm_looks as arm_looks
+from .style import label_ends as label_ends
+from .style import look as look
+from .style import new_figure as new_figure
+from .style import png as png
+from .style import words as words

@@ -1,0 +1,96 @@
+"""Outcomes as bars: the foot of every figure, one small panel an outcome, arms in the same order everywhere."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from backfire.figures.style import arm_looks, words
+from backfire.outcomes import Outcome, number
+from backfire.simulation import Result
+from backfire.solvers import Floats
+
+BARS: Final = (
+    ("survival_time", "survival", "days"),
+    ("metastatic_burden", "metastases", "cells"),
+    ("time_to_progression", "progression", "days"),
+    ("deepest_fall", "deepest fall", "log10"),
+    ("log_kill_last", "kill in the last course", "log10"),
+    ("seeding_per_cell", "seeding per cell", "1/day"),
+    ("final_burden", "final burden", "cells"),
+    ("regrowth_rate", "regrowth rate", "1/day"),
+)
+"""Outcomes that may be shown, most telling first, with label and unit; times count from the first treatment."""
+WORTHWHILE: Final = 0.1
+"""Outcomes that the combination changes by less than this (|ln ratio|) give way to others."""
+
+
+def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
+    """Outcomes as horizontal bars, one small panel each; arms in the same order everywhere."""
+    telling = [bar for bar in BARS if _tells(result, bar[0])]
+    chosen = sorted(telling, key=lambda bar: _gain(result, bar[0]) < WORTHWHILE)[:most]
+    if not chosen:
+        return
+    cells = place.subgridspec(1, len(chosen), wspace=0.3)
+    looks = arm_looks(result.scenario.arms)
+    arms = list(result.trajectories)
+    for column, (name, title, measure) in enumerate(chosen):
+        axes = figure.add_subplot(cells[column])
+        found = [result.outcomes[arm].get(name) for arm in arms]
+        values = np.array([math.nan if item is None else item.value for item in found])
+        shown, limit, logarithmic = _bar_lengths(values)
+        unit = f"{measure}, log" if logarithmic else measure
+        rows = np.arange(len(arms))[::-1]
+        for row, arm, length, item in zip(rows, arms, shown, found, strict=True):
+            censored = item is not None and not item.observed
+            fill: dict[str, Any] = {"facecolor": "white", "hatch": "////"} if censored else {"facecolor": looks[arm].colour}
+            axes.barh(row, length, height=0.72, edgecolor=looks[arm].colour, linewidth=1.0, **fill)
+            axes.text(length + 0.02 * limit, row, _bar_text(item), va="center", fontsize=8.5)
+        axes.set_xlim(0, limit * 1.32)
+        axes.set_title(f"{title} ({unit})" if unit else title, fontsize=9.5)
+        axes.xaxis.set_major_locator(NullLocator())
+        axes.yaxis.set_major_locator(FixedLocator(list(rows)) if column == 0 else NullLocator())
+        if column == 0:
+            names = [textwrap.fill(words(arm), 18) for arm in arms]
+            axes.set_yticklabels(names, fontsize=8.5 if max(map(len, names)) < 19 else 7, linespacing=0.95)
+            axes.tick_params(axis="y", length=0)
+        axes.spines["bottom"].set_visible(False)
+
+
+def _bar_lengths(values: Floats) -> tuple[Floats, float, bool]:
+    """Lengths of bars, the longest, and whether they are logarithmic: from one cell, where values span a factor of 50."""
+    finite = np.where(np.isfinite(values), values, 0.0)
+    positive = finite[finite > 0]
+    logarithmic = len(positive) > 1 and positive.max() / 50 > positive.min() and positive.max() > 1e3
+    if logarithmic:
+        finite = np.log10(np.maximum(finite, 1.0))
+    finite = np.maximum(finite, 0.0)
+    return finite, float(finite.max()) or 1.0, bool(logarithmic)
+
+
+def _bar_text(item: Outcome | None) -> str:
+    if item is None or not math.isfinite(item.value):
+        return "–"
+    return number(item.value) if item.observed else f"> {number(item.value)}"
+
+
+def _gain(result: Result, name: str) -> float:
+    """How far combination and reference lie apart in an outcome: |ln ratio|, or 0 without both."""
+    pair = [result.outcomes.get(arm or "", {}).get(name) for arm in ("combination", result.scenario.reference)]
+    values = [item.value for item in pair if item is not None and math.isfinite(item.value)]
+    if len(values) < 2 or min(values) < 0:
+        return 0.0
+    return abs(math.log(max(values[0], 1e-12)) - math.log(max(values[1], 1e-12)))
+
+
+def _tells(result: Result, name: str) -> bool:
+    """True if an outcome exists and differs between arms."""
+    values = [found[name].value for found in result.outcomes.values() if name in found]
+    finite = [value for value in values if math.isfinite(value)]
+    return len(finite) > 1 and max(finite) > min(finite) * 1.02

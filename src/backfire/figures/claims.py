@@ -1,0 +1,251 @@
+"""Figures of the claims: all articles on one board (``overview``), or one article with its statements (``article_page``).
+
+Every claim is a row: its margin at default parameters, its share of the sampled box with the interval, and one square
+per other form of the equations. Verdicts differ in shape as well as in colour, so that the figures work in grey.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from backfire.claims import Finding, Form, Report, Verdict
+from backfire.errors import UserError, unknown
+from backfire.figures.style import FAINT, INK, look, new_figure
+from backfire.model import ARTICLES
+
+_LOOKS: Final[dict[Verdict, dict[str, Any]]] = {
+    Verdict.HOLDS: {"marker": "o", "color": "#0072B2", "markersize": 6.5},
+    Verdict.FAILS: {"marker": "X", "color": "#D55E00", "markersize": 8},
+    Verdict.INCONCLUSIVE: {"marker": "D", "color": "#6b6b6b", "markersize": 6, "markerfacecolor": "white"},
+    Verdict.NOT_APPLICABLE: {"marker": "_", "color": "#6b6b6b", "markersize": 9, "markeredgewidth": 2},
+    Verdict.ERROR: {"marker": "s", "color": "#000000", "markersize": 6},
+}
+_FORM_LOOKS: Final[dict[str, dict[str, Any]]] = {
+    "same": {"marker": "s", "color": "#8fb8d4", "markersize": 6.5, "markeredgewidth": 0},
+    "flips": {"marker": "X", "color": "#D55E00", "markersize": 8, "markeredgecolor": "white", "markeredgewidth": 0.6},
+    "skipped": {"marker": ".", "color": "#c4c4c4", "markersize": 3.5},
+}
+_SHORT: Final[dict[str, Callable[[str], str]]] = {
+    "progression": lambda choice: f"progression × {float(choice):g}",
+    "horizon": lambda choice: f"days × {float(choice):g}",
+    "solver": lambda choice: f"{choice} solver" if choice == "cohort" else choice,
+    "growth": lambda choice: f"{choice} growth",
+    "response": lambda choice: f"{choice} response",
+    "kill": lambda choice: f"{choice} kill",
+}
+LINEAR: Final = 0.1
+"""Margins smaller than this are drawn on a linear scale, larger ones on a logarithmic one, either side of zero."""
+ROW: Final = 0.215
+TALL_ROW: Final = 0.46
+HEAD: Final = 1.35
+"""Inches: a row of the board, a row with its statement, and the space for the names of forms above the rows."""
+
+
+def overview(known: Report) -> Figure:
+    """All articles of a report side by side, three in a row, and a key."""
+    if not known.findings:
+        raise UserError("a board needs at least one claim")
+    articles = [seed.name for seed in known.seeds]
+    own = {article: [item for item in known.findings if item.article == article] for article in articles}
+    across = min(3, len(articles) + 1)
+    down = math.ceil((len(articles) + 1) / across)
+    tallest = [max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12]) for row in range(down)]
+    heights = [HEAD + ROW * rows + 0.75 for rows in tallest]
+    width, height = 19.0, sum(heights) + 1.05
+    with look():
+        figure = new_figure(width, height, "What the articles state, and how firmly the models hold it", known.hashes)
+        for index, article in enumerate(articles):
+            left = 0.35 + (index % across) * (width - 0.5) / across
+            top = height - 0.7 - sum(heights[: index // across])
+            _title(figure, article, left, top)
+            _panel(figure, known, own[article], left + 0.62, top - HEAD, (width - 0.5) / across - 0.95, ROW)
+        index = len(articles)
+        left = 0.35 + (index % across) * (width - 0.5) / across
+        _key(figure, known, left + 0.2, height - 0.9 - sum(heights[: index // across]))
+    return figure
+
+
+def article_page(known: Report, article: str) -> Figure:
+    """One article with every statement written out; raises UserError for an article that is not in the report."""
+    own = [item for item in known.findings if item.article == article]
+    if not own:
+        raise UserError(unknown("article", article, [seed.name for seed in known.seeds]))
+    width, height = 19.0, 0.75 + HEAD + TALL_ROW * len(own) + 2.05
+    with look():
+        figure = new_figure(width, height, str(ARTICLES.get(article, article)), known.hashes, title_size=15)
+        top = height - 0.45 - HEAD
+        _panel(figure, known, own, 9.2, top, width - 9.2 - 0.3, TALL_ROW)
+        for row, item in enumerate(own):
+            _statement(figure, known, item, top - TALL_ROW * (row + 0.5))
+        _key(figure, known, 0.3, top - TALL_ROW * len(own) - 0.62, wide=True)
+    return figure
+
+
+def _statement(figure: Figure, known: Report, item: Finding, middle: float) -> None:
+    """A statement on at most two lines, and below it the parameters that decide; ``middle`` in inches."""
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(item.claim.statement, 118)
+    if len(lines) > 2:
+        lines = [lines[0], textwrap.shorten(" ".join(lines[1:]), 116, placeholder=" …")]
+    firm = known.firmness.get(item.claim.id)
+    below = (
+        "decided by " + ", ".join(f"{part.parameter} {'↑' if part.higher else '↓'}" for part in firm.deciding)
+        if firm and firm.deciding
+        else ""
+    )
+    lift = 0.065 if below else 0.0
+    place = {"va": "center", "linespacing": 1.12}
+    figure.text(0.3 / width, (middle + lift) / height, "\n".join(lines), fontsize=8.8, **place)  # type: ignore[arg-type]
+    drop = 0.09 + 0.065 * (len(lines) - 1)
+    figure.text(0.3 / width, (middle - drop) / height, below, fontsize=7.4, color="#555555", **place)  # type: ignore[arg-type]
+
+
+def _title(figure: Figure, article: str, left: float, top: float) -> None:
+    width, height = figure.get_size_inches()
+    figure.text(left / width, top / height, article, fontsize=13, fontweight="bold", va="top")
+    about = textwrap.fill(ARTICLES[article].subject if article in ARTICLES else "", 34)
+    figure.text(left / width, (top - 0.27) / height, about, fontsize=9, color="#555555", va="top")
+
+
+def _panel(figure: Figure, known: Report, items: Sequence[Finding], left: float, top: float, span: float, row: float) -> None:
+    """Margins, shares and forms of some claims; ``left``, ``top``, ``span`` and ``row`` in inches."""
+    forms = _columns(known, items)
+    wide = row > ROW
+    squares = (0.2 if wide else 0.175) * len(forms)
+    shares = 0.0 if known.design is None else 1.5 if wide else 1.05
+    margins = span - squares - shares - 0.15 * bool(forms) - 0.2 * bool(shares)
+    first = _axes(figure, left, top, margins, row * len(items), len(items))
+    _margins(first, items, row)
+    left += margins + 0.2
+    if shares:
+        _shares(_axes(figure, left, top, shares, row * len(items), len(items)), known, items)
+        left += shares + 0.15
+    if forms:
+        _squares(_axes(figure, left, top, squares, row * len(items), len(items)), known, items, forms)
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float, rows: int) -> Axes:
+    across, down = figure.get_size_inches()
+    axes = figure.add_axes((left / across, (top - height) / down, width / across, height / down))
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.yaxis.set_major_locator(NullLocator())
+    axes.spines["left"].set_visible(False)
+    for line in range(0, rows, 2):
+        axes.axhspan(line - 0.5, line + 0.5, color="#f4f4f4", zorder=0, linewidth=0)
+    return axes
+
+
+def _margins(axes: Axes, items: Sequence[Finding], row: float) -> None:
+    """Margins from the turning point, on a symmetric logarithmic scale."""
+    seen = [abs(item.margin) for item in items if math.isfinite(item.margin)]
+    reach = max([1.0, *seen]) * 1.8
+    low = min([0.0, *(item.margin for item in items if math.isfinite(item.margin))])
+    axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.5)
+    axes.set_xlim(min(low * 1.8, -0.12) if low < 0 else -0.12, reach)
+    axes.axvline(0, color=INK, linewidth=1.1, zorder=2)
+    for index, item in enumerate(items):
+        place = item.margin if math.isfinite(item.margin) else 0.0
+        style = _LOOKS[item.verdict]
+        axes.plot([0, place], [index, index], color=style["color"], linewidth=1.4, zorder=3)
+        axes.plot([place], [index], **style, linestyle="none", zorder=5, clip_on=False)
+        weight = "bold" if item.claim.id.startswith("M") else "normal"
+        style_of = "italic" if item.claim.role == "predicted" else "normal"
+        axes.annotate(
+            item.claim.id, (0, index), xycoords=("axes fraction", "data"), xytext=(-5, 0), textcoords="offset points",
+            ha="right", va="center", fontsize=9 if row > ROW else 8.5, fontweight=weight, fontstyle=style_of,
+        )  # fmt: skip
+    some = (-10, -1, -0.1, 0, 0.1, 1, 10) if row > ROW else (-10, -1, 0, 1, 10)
+    ticks = [tick for tick in some if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(_signed))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="x")
+    axes.set_xlabel("margin (ln of the ratio to the turning point)" if row > ROW else "margin", fontsize=8.5, labelpad=1)
+
+
+def _signed(value: float, _: int) -> str:
+    return "0" if value == 0 else f"{value:+g}"
+
+
+def _shares(axes: Axes, known: Report, items: Sequence[Finding]) -> None:
+    """Share of the box with its interval; open below a half."""
+    axes.set_xlim(-0.02, 1.02)
+    axes.axvline(0.5, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+    for index, item in enumerate(items):
+        firm = known.firmness.get(item.claim.id)
+        if firm is None:
+            axes.text(0.5, index, "–", ha="center", va="center", fontsize=8.5, color=FAINT)
+            continue
+        axes.plot([firm.low, firm.high], [index, index], color=INK, linewidth=1.6, zorder=3)
+        fill = INK if firm.share >= 0.5 else "white"
+        axes.plot([firm.share], [index], "o", color=INK, markerfacecolor=fill, markersize=5.5, zorder=4, clip_on=False)
+    axes.xaxis.set_major_locator(FixedLocator([0, 0.5, 1]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(axis="x")
+    axes.set_xlabel("share of the box", fontsize=8.5, labelpad=1)
+
+
+def _columns(known: Report, items: Iterable[Finding]) -> list[Form]:
+    """The forms that at least one of the claims was tried in."""
+    tried: dict[Form, bool] = {}
+    for item in items:
+        for formed in known.forms.get(item.claim.id, ()):
+            tried[formed.form] = tried.get(formed.form, False) or formed.verdict is not None
+    return [form for form, wanted in tried.items() if wanted]
+
+
+def _squares(axes: Axes, known: Report, items: Sequence[Finding], forms: Sequence[Form]) -> None:
+    """One square per form: filled where the verdict stays, a cross where it turns, a dot where the form was skipped."""
+    axes.set_xlim(-0.5, len(forms) - 0.5)
+    marks: dict[str, list[tuple[int, int]]] = {"skipped": [], "same": [], "flips": []}
+    for index, item in enumerate(items):
+        under = {formed.form: formed.verdict for formed in known.forms.get(item.claim.id, ())}
+        for column, form in enumerate(forms):
+            verdict = under.get(form)
+            marks["skipped" if verdict is None else "same" if verdict is item.verdict else "flips"].append((column, index))
+    for name, places in marks.items():
+        if places:
+            axes.plot(*zip(*places, strict=True), linestyle="none", **_FORM_LOOKS[name])
+    axes.spines["bottom"].set_visible(False)
+    axes.xaxis.set_major_locator(NullLocator())
+    for column, form in enumerate(forms):
+        axes.annotate(
+            _SHORT[form.kind](form.choice), (column, 1), xycoords=("data", "axes fraction"), xytext=(0, 4),
+            textcoords="offset points", rotation=55, ha="left", va="bottom", fontsize=7.8, rotation_mode="anchor",
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def _key(figure: Figure, known: Report, left: float, top: float, wide: bool = False) -> None:
+    """What the marks mean, and how the box was sampled."""
+    width, height = figure.get_size_inches()
+    present = [verdict for verdict in Verdict if any(item.verdict is verdict for item in known.findings)]
+    handles = [Line2D([], [], linestyle="none", **_LOOKS[verdict]) for verdict in present]
+    words = [f"{verdict.value} at default parameters" for verdict in present]
+    lines = ["bold: must-have statement · italic: predicted, chose no parameter · others calibrated"]
+    if known.design is not None:
+        handles.append(Line2D([], [], marker="o", color=INK, markersize=5.5, linewidth=1.6))
+        words.append("share of the box, Wilson 95 % (open: below a half)")
+        lines += ["share: samples in which the claim holds, of", f"{known.design}.", "The interval is nominal for Sobol samples."]
+    if known.forms:
+        handles += [Line2D([], [], linestyle="none", **_FORM_LOOKS[name]) for name in ("same", "flips", "skipped")]
+        words += ["same verdict under this form", "another verdict under this form", "form not tried"]
+        lines += ["forms: one change of the equations at a time, comparable at the first treatment."]
+    legend = figure.legend(
+        handles, words, loc="upper left", bbox_to_anchor=(left / width, top / height), frameon=False, fontsize=9.5,
+        ncols=4 if wide else 1, borderpad=0, borderaxespad=0, columnspacing=1.6, handletextpad=0.6,
+    )  # fmt: skip
+    rows = math.ceil(len(words) / 4) if wide else len(words)
+    text = "  ".join(lines) if wide else "\n".join(line for part in lines for line in textwrap.wrap(part, 66))
+    below = top - 0.215 * rows - 0.12
+    wrapped = textwrap.fill(text, 200) if wide else text
+    figure.text(left / width, below / height, wrapped, fontsize=9, color="#555555", va="top", linespacing=1.35)
+    legend.set_zorder(10)

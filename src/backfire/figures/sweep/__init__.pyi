@@ -1,0 +1,2 @@
+from .choose import draw as draw
+from .choose import figures as figures

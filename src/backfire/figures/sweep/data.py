@@ -1,0 +1,343 @@
+"""What figures of sweeps read from a store: members in reach of a figure, names in words, scales, optima.
+
+A store of a million members is read chunk by chunk; what stays in memory is what can be drawn. Every choice of members
+is a formula of their numbers, so the same store always gives the same figure.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.errors import UserError, unknown
+from backfire.figures import words
+from backfire.sampling import Axis, permuted
+from backfire.solvers import Floats, Status
+from backfire.sweeps import store
+
+MOST_READ: Final = 20_000
+"""Members that a fan reads; medians of more would not move by a line's width."""
+MOST_CELLS: Final = 1_000_000
+"""Members of a grid that are read whole; of a larger one every so many points of each axis."""
+MOST_LOST: Final = 2_000
+LARGEST: Final = 1e100
+"""Larger numbers are drawn at the edge: the arithmetic of axes overflows before that of numbers does."""
+FLAT: Final = 1e-3
+"""Outcomes that vary by less than this share have no optimum worth a mark."""
+WIDE: Final = 30.0
+"""Positive values that span a larger factor than this are drawn in the logarithm."""
+
+TELLING: Final = (
+    "final_burden", "metastatic_burden", "time_to_progression", "survival_time", "log_kill_last", "nadir", "deepest_fall",
+    "seeded", "burden_area",
+)  # fmt: skip
+"""Outcomes that a figure shows unless told otherwise, most telling first; after them come the others of the study."""
+_LOW: Final = re.compile(
+    r"(final|metastatic)_burden|nadir|seeded|burden_area|smallest_share|regrowth_rate|seeding_per_cell|mean_growth_rate"
+    r"|peak_.*(?<!_day)|\w+\((burden|metastatic_burden|hibernating|active|persisting|metastases|host_load)\)"
+)
+_HIGH: Final = re.compile(r"time_to_progression|survival_time|deepest_fall|responded|eradicated|mean_kill_rate|log_kill_\w+")
+_TITLES: Final = {
+    "metastatic_burden": "metastases",
+    "seeded": "metastatic cells seeded",
+    "log_kill_first": "kill in the first course",
+    "log_kill_last": "kill in the last course",
+    "burden_area": "area under the burden",
+}
+_DOSE: Final = {
+    "amount": "each dose of {}",
+    "start": "first dose of {}",
+    "every": "time between doses of {}",
+    "count": "doses of {}",
+    "duration": "infusion of {}",
+    "cycles": "cycles of {}",
+    "cycle_length": "time between cycles of {}",
+}
+_PLURAL: Final = {"cell": "cells", "day": "days", "cell*day": "cells × days", "cell·day": "cells × days", "1": ""}
+_RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def is_switch(field: str) -> bool:
+    """True for the switch of an influence, as ``macrophages.protects_kill``; a regimen's words are no switches."""
+    return "." in field and field.rpartition(".")[2] not in _DOSE
+
+
+def field_label(field: str, unit: str) -> str:
+    """A varied field in words, with its unit."""
+    owner, _, word = field.rpartition(".")
+    if is_switch(field):
+        return f"{words(owner)}: {words(word).replace('protects ', 'protection from ')} (0 off, 1 full)"
+    if owner:
+        name = _DOSE[word].format(words(owner))
+        return f"{name} (day)" if word == "start" else _with_unit(name, unit)
+    return _with_unit(words(field), unit)
+
+
+def outcome_title(name: str) -> str:
+    """An outcome in words."""
+    if match := re.fullmatch(r"(\w+)\((\w+)\)", name):
+        cells = " cells" if match[2] in ("hibernating", "active") else ""
+        return f"{match[1]} of {words(match[2])}{cells}"
+    return _TITLES.get(name, words(name))
+
+
+def outcome_label(name: str, unit: str) -> str:
+    """An outcome in words, with its unit."""
+    if name.startswith("log_kill") or name == "deepest_fall":
+        return f"{outcome_title(name)} (log10)"
+    return _with_unit(outcome_title(name), unit)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    unit = "" if name.endswith(" cells") else _PLURAL.get(unit, unit)
+    return f"{name} ({unit})" if unit else name
+
+
+def short(value: float, digits: int = 2) -> str:
+    """A number as people write it: 0.12, 87, 1.2·10⁸."""
+    if not math.isfinite(value):
+        return "–"
+    if value != 0 and not 1e-3 <= abs(value) < 1e4:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        power = "10" + str(int(exponent)).translate(_RAISED)
+        return power if mantissa == "1" else f"{mantissa}·{power}"
+    return f"{value:.{digits}g}" if abs(value) < 10 ** (digits + 1) and abs(value) < 100 else f"{value:.0f}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How one outcome is drawn, the same for all arms.
+
+    ``better`` is "low", "high" or, where neither is better for the patient, empty. On a ``logarithmic`` scale
+    heights are powers of ten and an exact zero, as of an eradicated tumour, stands at ``floor``; ``zeros`` says
+    whether there are any. ``low`` and ``high`` are the lowest and highest height, zeros apart; NaN if there are none.
+    """
+
+    name: str
+    unit: str
+    better: str
+    time: bool
+    logarithmic: bool
+    zeros: bool
+    low: float
+    high: float
+
+    @property
+    def floor(self) -> float:
+        """The height of zero on a logarithmic scale."""
+        return self.low - max(0.12 * (self.high - self.low), 0.15)
+
+    @property
+    def label(self) -> str:
+        """Name and unit in words."""
+        return outcome_label(self.name, self.unit)
+
+    @property
+    def cells(self) -> bool:
+        """True if zero means that the tumour is gone."""
+        return self.unit == "cell"
+
+    def heights(self, values: Floats) -> Floats:
+        """Where values stand on the scale; NaN stays NaN."""
+        bound = np.clip(values, -LARGEST, LARGEST)
+        if not self.logarithmic:
+            return np.asarray(bound, dtype=np.float64)
+        zero = bound <= 0
+        return np.where(zero, self.floor if math.isfinite(self.low) else 0.0, np.log10(np.where(zero, 1.0, bound)))
+
+    def value(self, height: float) -> float:
+        """The value at a height."""
+        return 10.0 ** float(np.clip(height, -300, 300)) if self.logarithmic else height
+
+    @property
+    def flat(self) -> bool:
+        """True if nothing varies."""
+        spread, size = self.high - self.low, max(abs(self.low), abs(self.high), 1e-300)
+        return not spread > (FLAT / 2.3 if self.logarithmic else FLAT * size) and not self.zeros
+
+
+def scale_of(name: str, about: Mapping[str, Any], values: Floats) -> Scale:
+    """The scale of an outcome with all ``values`` that will be drawn on it."""
+    finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
+    positive = finite[finite > 0]
+    already = name.startswith("log_kill") or name == "deepest_fall"
+    spans = len(positive) > 0 and (positive.max() / WIDE > positive.min() or (about["unit"] == "cell" and positive.max() > 1e4))
+    logarithmic = bool(spans and not already and (finite >= 0).all())
+    shown = np.log10(positive) if logarithmic else finite
+    low, high = (float(shown.min()), float(shown.max())) if len(shown) else (math.nan, math.nan)
+    better = "low" if _LOW.fullmatch(name) else "high" if _HIGH.fullmatch(name) else ""
+    zeros = logarithmic and bool((finite == 0).any())
+    return Scale(name, str(about["unit"]), better, bool(about["time"]), logarithmic, zeros, low, high)
+
+
+def optimum(scale: Scale, values: Floats) -> int | None:
+    """The place of the best value: lowest or highest, of those that agree within rounding the first.
+
+    None where neither is better, or where all values agree within a thousandth.
+    """
+    finite = np.flatnonzero(np.isfinite(values))
+    if not scale.better or len(finite) == 0:
+        return None
+    low, high = float(values[finite].min()), float(values[finite].max())
+    if not high / 2 - low / 2 > FLAT * max(abs(low), abs(high)) / 2:
+        return None
+    best = low if scale.better == "low" else high
+    return int(finite[np.flatnonzero(np.abs(values[finite] / 2 - best / 2) <= store.AGREE * abs(best) / 2)[0]])
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Members of a store that a figure draws, and what is known of all of them.
+
+    ``members`` (n,), ``samples`` field → (n,), ``good`` (n, arms), ``values`` outcome → (n, arms), NaN where there is
+    no number, ``observed`` outcome → (n, arms), False where a time was not seen. ``lost`` (k, fields) and ``lost_arms``
+    (k, arms) are failed members of the whole store, at most 2,000. ``summary`` is that of ``store.summarise``.
+    """
+
+    manifest: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    arms: tuple[str, ...]
+    members: NDArray[np.int64]
+    samples: Mapping[str, Floats]
+    good: NDArray[np.bool_]
+    values: Mapping[str, Floats]
+    observed: Mapping[str, NDArray[np.bool_]]
+    lost: Floats
+    lost_arms: NDArray[np.bool_]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that vary."""
+        return tuple(self.manifest["fields"])
+
+    def label(self, field: str) -> str:
+        """A field in words, with its unit."""
+        return field_label(field, self.manifest["fields"][field]["unit"])
+
+    def scale(self, outcome: str, arms: Sequence[int] | None = None) -> Scale:
+        """The scale of an outcome over all arms, or over some by their place."""
+        values = self.values[outcome] if arms is None else self.values[outcome][:, list(arms)]
+        return scale_of(outcome, self.manifest["outcomes"][outcome], values)
+
+    def unchanged(self, field: str) -> float:
+        """The value of a field in the unchanged scenario; NaN if the store does not know."""
+        return float(self.manifest["scenario"].get("values", {}).get(field, math.nan))
+
+    @property
+    def failures(self) -> str:
+        """How many members failed and how, in words."""
+        failed = self.summary["failed_members"]
+        good = {status.word for status in Status if status.good}
+        counts = self.summary["counts"].values()
+        how = sorted({word for found in counts for word in found if word not in good})
+        some = f"{failed:,} member{'s' if failed != 1 else ''} failed"
+        return f"{some} ({', '.join(words(word) for word in how)})" if how else "none failed"
+
+
+def read(folder: Path, summary: Mapping[str, Any], outcomes: Iterable[str], wanted: NDArray[np.int64] | None) -> Readings:
+    """The ``wanted`` members (sorted; None for all) of a store, chunk by chunk, with only these outcomes."""
+    layout, manifest = store.read_layout(folder)
+    names, arms = tuple(outcomes), len(layout.arms)
+    times = [name for name in names if name in layout.times]
+    words_of_good = [status.word for status in Status if status.good]
+    found: dict[str, list[Any]] = {key: [] for key in ("members", "good", "lost", "lost_arms")}
+    columns: dict[str, list[Any]] = {name: [] for name in (*layout.fields, *names, *(f"{name}_observed" for name in times))}
+    lost = 0
+    for table, receipt in store.chunks(folder):
+        members = np.arange(receipt.first, receipt.last)
+        status = np.array(table["status"].to_pylist(), dtype=object).reshape(-1, arms)
+        good = np.isin(status.astype(str), words_of_good)
+        rows = members - receipt.first
+        if wanted is not None:
+            inside = wanted[np.searchsorted(wanted, receipt.first) : np.searchsorted(wanted, receipt.last)]
+            rows = inside - receipt.first
+        found["members"].append(members[rows])
+        found["good"].append(good[rows])
+        for name, parts in columns.items():
+            values = table[name].to_numpy(zero_copy_only=False).reshape(-1, arms)
+            parts.append(values[rows, 0] if name in layout.fields else values[rows])
+        failed = np.flatnonzero(~good.all(axis=1))[: MOST_LOST - lost]
+        lost += len(failed)
+        fields = [table[name].to_numpy().reshape(-1, arms)[failed, 0] for name in layout.fields]
+        found["lost"].append(np.column_stack(fields) if fields else np.empty((len(failed), 0)))
+        found["lost_arms"].append(~good[failed])
+    empty = {"lost": (0, len(layout.fields))} | dict.fromkeys(("good", "lost_arms"), (0, arms))
+    made = {key: np.concatenate(parts) if parts else np.empty(empty.get(key, (0,))) for key, parts in found.items()}
+    whole = {
+        name: np.concatenate(parts) if parts else np.empty((0,) if name in layout.fields else (0, arms))
+        for name, parts in columns.items()
+    }
+    return Readings(
+        manifest,
+        summary,
+        layout.arms,
+        made["members"].astype(np.int64),
+        {name: whole[name] for name in layout.fields},
+        made["good"].astype(bool),
+        {name: np.where(made["good"].astype(bool), whole[name].astype(np.float64), math.nan) for name in names},
+        {name: whole[f"{name}_observed"].astype(bool) for name in times},
+        made["lost"].astype(np.float64),
+        made["lost_arms"].astype(bool),
+    )
+
+
+def scattered(members: int, most: int = MOST_READ) -> NDArray[np.int64] | None:
+    """``most`` members spread over all of them without a rhythm, sorted; None if there are no more than that.
+
+    Every so many-th member would not do: a Sobol sequence fills a corner of the box with every second one.
+    """
+    if members <= most:
+        return None
+    keys = np.array([11, 23, 5, 7], dtype=np.uint64)
+    return np.sort(permuted(np.arange(most, dtype=np.uint64), members, keys).astype(np.int64))
+
+
+def axes_of(manifest: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """The axes of a grid, with their points; empty for other designs."""
+    design = manifest["design"]
+    if design["kind"] != "grid":
+        return ()
+    return tuple(Axis(field, **about) for field, about in design["vary"].items())
+
+
+def logarithmic(manifest: Mapping[str, Any], field: str, values: Floats) -> bool:
+    """Whether a field is drawn on a log axis: where the design is, and where a list of values spans a wide range."""
+    vary = manifest["design"].get("vary")
+    about = vary.get(field, {}) if isinstance(vary, Mapping) else {}
+    if about.get("scale"):
+        return bool(about["scale"] == "log")
+    finite = values[np.isfinite(values)]
+    return bool(len(finite) > 2 and finite.min() > 0 and finite.max() / 16 >= finite.min())
+
+
+def choose(
+    manifest: Mapping[str, Any], summary: Mapping[str, Any], most: int, asked: Sequence[str] | None, listed: bool
+) -> tuple[str, ...]:
+    """The outcomes to draw: those ``asked`` for, otherwise the first that vary.
+
+    They come in the order of the store where the study has ``listed`` them, otherwise the most telling first. Raises
+    UserError for an outcome that the store does not have.
+    """
+    known = tuple(manifest["outcomes"])
+    for name in asked or ():
+        if name not in known:
+            raise UserError(unknown("outcome", name, known))
+    if asked:
+        return tuple(dict.fromkeys(asked))
+    telling = [name for name in TELLING if name in known]
+    ranked = list(known) if listed else telling + [name for name in known if name not in telling]
+    varied = [name for name in ranked if _varies(summary["extremes"][name])]
+    return tuple((varied or ranked)[:most])
+
+
+def _varies(extremes: Mapping[str, Mapping[str, Any]]) -> bool:
+    found = [arm for arm in extremes.values() if arm]
+    return any(arm["highest"] / 2 - arm["lowest"] / 2 > 0.01 * max(abs(arm["highest"]), abs(arm["lowest"])) / 2 for arm in found)

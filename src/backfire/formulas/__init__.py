@@ -1,0 +1,5 @@
+"""Formulas: plain notation, read safely, with units, values and derivatives."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

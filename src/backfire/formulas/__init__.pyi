@@ -1,0 +1,9 @@
+from .expression import SCALAR_FUNCTIONS as SCALAR_FUNCTIONS
+from .expression import UNIT_CONSTANTS as UNIT_CONSTANTS
+from .expression import Expression as Expression
+from .expression import parse as parse
+from .units import BASE as BASE
+from .units import ONE as ONE
+from .units import Unit as Unit
+from .units import base_unit as base_unit
+from .units import parse_unit as parse_unit

@@ -1,0 +1,273 @@
+"""What a mechanism is made of: parameters, states, definitions, processes, influences, interventions.
+
+A mechanism is a frozen dataclass: its fields are the options a scenario file sets, its method ``parts`` yields what it
+brings. Mechanisms are strangers to each other. They meet only on names, in four ways:
+
+- a formula *reads* a name that another mechanism owns (``effect_mitoxantrone``, ``burden``);
+- a process takes from or adds to a state that another mechanism owns (``active``);
+- an influence multiplies every process of a *kind* (``kill``, ``growth`` …) or a definition declared ``open``;
+- a state is counted in a total (``counts_in="burden"``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import keyword
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from backfire.errors import DeclarationError, echo, unknown
+from backfire.formulas import SCALAR_FUNCTIONS, UNIT_CONSTANTS, Expression, Unit, parse, parse_unit
+from backfire.model.references import GRADES
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_RESERVED: Final = {"amount", "time", "state", "constants", *SCALAR_FUNCTIONS, *keyword.kwlist}
+"""Words that formulas, Python or the generated code already use."""
+LONGEST_NAME = 64
+
+
+def check_name(name: str, what: str) -> str:
+    """``name`` if it can name a part: lower-case ASCII words joined by single underscores. Else DeclarationError."""
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        raise DeclarationError(
+            f"{what} `{echo(name)}` must be lower-case ASCII words joined by single underscores, such as growth_rate"
+        )
+    if name in _RESERVED or name in UNIT_CONSTANTS:
+        raise DeclarationError(f"{what} `{name}` is a word of the formula notation; choose another name")
+    return name
+
+
+def _required(part: object, *fields: str) -> None:
+    for name in fields:
+        if not str(getattr(part, name)).strip():
+            raise DeclarationError(f"{type(part).__name__} `{getattr(part, 'name', '?')}` has no {name}; it is required")
+
+
+def _in_base_units(part: Parameter | State | Definition) -> None:
+    if parse_unit(part.unit).scale != 1.0:
+        raise DeclarationError(f"{type(part).__name__} `{part.name}`: declare it in cells and days, not in {part.unit}")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number with everything a reader needs to judge it.
+
+    ``value`` is in ``unit`` (built from cell, day, EC50 and fold). ``range`` is the plausible range (low, high), used
+    as sweep bounds; ``maximum`` a hard limit, such as 1 for shares. All parameters are finite and ≥ 0.
+    ``source`` says where the number comes from, ``grade`` how far that can be trusted (see ``references.GRADES``).
+    """
+
+    name: str
+    value: float
+    unit: str
+    meaning: str
+    range: tuple[float, float]
+    source: str
+    grade: str
+    maximum: float = math.inf
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "parameter")
+        _required(self, "unit", "meaning", "source", "grade")
+        if self.grade not in GRADES:
+            raise DeclarationError(f"parameter `{self.name}`: {unknown('grade', self.grade, GRADES)}")
+        _in_base_units(self)
+        low, high = self.range
+        if not (0 <= low < high < math.inf):
+            raise DeclarationError(f"parameter `{self.name}`: the range ({low:g}, {high:g}) must be 0 ≤ low < high")
+        problem = self.problem_with(self.value)
+        if problem:
+            raise DeclarationError(f"parameter `{self.name}`: {problem}")
+
+    def problem_with(self, value: float) -> str | None:
+        """Why ``value`` (in this parameter's unit) is impossible, or None; implausible is not impossible."""
+        if not math.isfinite(value):
+            return f"{value} is not a finite number"
+        if value < 0:
+            return f"{value:g} {self.unit} is negative; all parameters are ≥ 0"
+        if value > self.maximum:
+            return f"{value:g} is above the largest possible value {self.maximum:g}"
+        return None
+
+    def plausible(self, value: float) -> bool:
+        """True if ``value`` lies in the plausible range."""
+        return self.range[0] <= value <= self.range[1]
+
+    def revalued(self, value: float, source: str, grade: str, range: tuple[float, float] | None = None) -> Parameter:
+        """The same parameter with another value and the source of that value."""
+        return dataclasses.replace(self, value=value, source=source, grade=grade, range=range or self.range)
+
+
+@dataclass(frozen=True)
+class State:
+    """An amount that changes in time.
+
+    ``initial`` is a number in ``unit`` or the name of a parameter. ``counts_in`` names the totals, such as ``burden``,
+    that this state is summed into. States in cells become extinct below one cell.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    initial: float | str = 0.0
+    counts_in: str | tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "state")
+        _required(self, "unit", "meaning")
+        _in_base_units(self)
+
+    @property
+    def totals(self) -> tuple[str, ...]:
+        """The totals this state is summed into."""
+        return (self.counts_in,) if isinstance(self.counts_in, str) else self.counts_in
+
+    @property
+    def is_cells(self) -> bool:
+        """True for counted cells, which die out below one."""
+        return parse_unit(self.unit) == UNIT_CONSTANTS["cell"]
+
+    @property
+    def is_factor(self) -> bool:
+        """True for host factors and signals, measured as fold over the untreated level."""
+        return parse_unit(self.unit) == UNIT_CONSTANTS["fold"]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A named value computed from states and parameters at each moment; ``open`` ones accept influences."""
+
+    name: str
+    formula: str
+    unit: str
+    meaning: str
+    open: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "definition")
+        _required(self, "formula", "unit", "meaning")
+        _in_base_units(self)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A flow: ``rate`` leaves the state ``leaves`` and enters the state ``enters``; mass balanced by construction.
+
+    Either may be None: growth enters from nowhere, kill leaves to nowhere. ``rate`` has the unit of the state per day.
+    ``kind`` is the slot that influences aim at, for example ``kill``; several processes may share it.
+    """
+
+    name: str
+    kind: str
+    rate: str
+    meaning: str
+    leaves: str | None = None
+    enters: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "process")
+        check_name(self.kind, "process kind")
+        _required(self, "rate", "meaning")
+        if self.leaves is None and self.enters is None:
+            raise DeclarationError(f"process `{self.name}` neither leaves nor enters a state")
+        if self.leaves == self.enters:
+            raise DeclarationError(f"process `{self.name}` leaves and enters the same state `{self.leaves}`")
+
+
+@dataclass(frozen=True)
+class Influence:
+    """A factor laid on every process of kind ``on``, or on the open definition of that name.
+
+    The rate is multiplied with 1 + switch·(factor - 1); ``factor`` is a plain number, 1 = no influence. The switch is
+    called ``<mechanism>.<name>``, lies in [0, 1] and is 1 unless a scenario says otherwise, so ablation is a parameter.
+    ``optional`` influences may find nothing to act on: feeding metastases matters only where there are some.
+    """
+
+    name: str
+    on: str
+    factor: str
+    meaning: str
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "influence")
+        check_name(self.on, "influence target")
+        _required(self, "factor", "meaning")
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Something a regimen can do at a moment: a bolus, the start of an infusion, surgery, a fraction of radiation.
+
+    ``multiplies`` and ``adds`` map states to formulas over parameters and, where ``amount_unit`` is given, ``amount``:
+    state ← state·multiplies + adds. ``infuses`` names the state that holds the infusion rate, if it can be infused.
+    """
+
+    name: str
+    meaning: str
+    amount_unit: str = ""
+    multiplies: Mapping[str, str] = field(default_factory=dict)
+    adds: Mapping[str, str] = field(default_factory=dict)
+    infuses: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "intervention")
+        _required(self, "meaning")
+        if not self.multiplies and not self.adds:
+            raise DeclarationError(f"intervention `{self.name}` changes no state")
+
+    @property
+    def resects(self) -> bool:
+        """True for what removes without a dose, as surgery does: the primary is judged up to that day."""
+        return bool(self.multiplies) and not self.amount_unit
+
+    def formulas(self) -> Iterator[tuple[str, str, Expression]]:
+        """Triples (state, ``"multiply"`` or ``"add"``, formula)."""
+        for state, text in self.multiplies.items():
+            yield state, "multiply", parse(text)
+        for state, text in self.adds.items():
+            yield state, "add", parse(text)
+
+
+Named = Parameter | State | Definition | Process
+Part = Named | Influence | Intervention
+
+
+def option(meaning: str, *, example: Any, default: Any = dataclasses.MISSING) -> Any:
+    """A field of a mechanism that a scenario file may set.
+
+    ``meaning`` is shown by ``backfire mechanisms`` and in the JSON Schema; ``example`` is what a new user would write.
+    """
+    return field(default=default, metadata={"meaning": meaning, "example": example})
+
+
+class Mechanism:
+    """A piece of biology. Subclasses are frozen dataclasses; each says what it is in ``parts``.
+
+    ``label`` is the name it has in scenario files. The docstring of a subclass gives meaning, equations and source.
+    """
+
+    label: ClassVar[str]
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the parts of this mechanism."""
+        raise DeclarationError(f"mechanism {type(self).__name__} does not say what it is made of: define parts()")
+
+    @classmethod
+    def example(cls) -> Mechanism:
+        """The mechanism with the example value of every option."""
+        given = {item.name: item.metadata["example"] for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        return cls(**given)
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first sentence of the docstring."""
+        return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def unit_of(part: Parameter | State | Definition) -> Unit:
+    """The declared unit of a part."""
+    return parse_unit(part.unit)

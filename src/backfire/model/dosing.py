@@ -1,0 +1,224 @@
+"""Regimens and the one event table they become.
+
+A regimen says how one agent is given. All regimens of an arm become rows (time, state, multiply, add): a bolus adds,
+an infusion sets a rate and later takes it back, surgery multiplies. Solvers integrate from event to event, so no step
+crosses a dose. Rows at one time and state are merged: first all factors, then all additions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.errors import ScheduleError, unknown
+from backfire.formulas import Expression
+from backfire.model.components import Intervention
+
+Floats = NDArray[np.float64]
+
+MOST_DOSES = 10_000
+LARGEST_AMOUNT = 1e12
+SHORTEST_INFUSION = 1e-6
+"""In days; on shorter ones the clock of double precision would cut the dose."""
+
+
+@dataclass(frozen=True)
+class Dose:
+    """One giving of an agent: ``time`` and ``duration`` in days (0 = bolus), ``amount`` in the agent's unit."""
+
+    time: float
+    agent: str
+    amount: float
+    duration: float = 0.0
+
+
+@dataclass(frozen=True)
+class Regimen:
+    """How one agent is given: ``count`` doses of ``amount``, ``every`` so many days from day ``start`` on.
+
+    ``duration`` > 0 makes each dose an infusion over so many days. ``cycles`` repeats the whole block, its starts
+    ``cycle_length`` days apart. Surgery is a regimen without amount.
+    Raises ScheduleError for what cannot be given.
+    """
+
+    name: str
+    agent: str
+    start: float
+    amount: float = 0.0
+    every: float = 0.0
+    count: int = 1
+    duration: float = 0.0
+    cycles: int = 1
+    cycle_length: float = 0.0
+
+    def __post_init__(self) -> None:
+        for word in ("start", "amount", "every", "duration", "cycle_length"):
+            value = getattr(self, word)
+            if not math.isfinite(value) or value < 0:
+                raise ScheduleError(f"`{word}` is {value:g}; it must be a finite number ≥ 0")
+        if self.amount > LARGEST_AMOUNT:
+            raise ScheduleError(f"`amount` is {self.amount:g}; more than {LARGEST_AMOUNT:g} is no dose")
+        if 0 < self.duration < SHORTEST_INFUSION:
+            raise ScheduleError(f"an infusion over {self.duration:g} days is a bolus; leave out `duration`")
+        if self.count < 1 or self.cycles < 1:
+            raise ScheduleError("`count` and `cycles` must be at least 1")
+        if self.count * self.cycles > MOST_DOSES:
+            raise ScheduleError(f"{self.count * self.cycles:.3g} doses are more than the {MOST_DOSES} allowed")
+        if self.count > 1 and self.every == 0:
+            raise ScheduleError(f"{self.count} doses need `every`, the days from one dose to the next")
+        if self.cycles > 1 and self.cycle_length == 0:
+            raise ScheduleError(f"{self.cycles} cycles need `cycle_length`, the days from one cycle to the next")
+        if self.count > 1 and self.duration > self.every:
+            raise ScheduleError(f"an infusion of {self.duration:g} days overlaps the next one, {self.every:g} days later")
+        block = (self.count - 1) * self.every + self.duration
+        if self.cycles > 1 and block >= self.cycle_length:
+            raise ScheduleError(f"a cycle of {block:g} days overlaps the next one, {self.cycle_length:g} days later")
+
+    def doses(self) -> Iterator[Dose]:
+        """All doses in order of time."""
+        for cycle in range(self.cycles):
+            for index in range(self.count):
+                yield Dose(self._time(cycle, index), self.agent, self.amount, self.duration)
+
+    @property
+    def end(self) -> float:
+        """The day of the last dose, or the end of the last infusion."""
+        return self._time(self.cycles - 1, self.count - 1) + self.duration
+
+    def _time(self, cycle: int, index: int) -> float:
+        return self.start + cycle * self.cycle_length + index * self.every
+
+
+@dataclass(frozen=True, order=True)
+class Event:
+    """One row of the table: at ``time``, state ← state·multiply + add."""
+
+    time: float
+    state: str
+    multiply: float
+    add: float
+
+
+_NOTHING: Final = -1
+"""The place of the source 0, behind all others: the rate of an infusion is set, whatever it was."""
+
+
+class EventPlan:
+    """What regimens do and when, before amounts and parameters are known: one plan for all that differ only in these.
+
+    ``rows`` are (day, state) of the events, sorted. What is put in is called a source: the formula of the amount of one
+    regimen, or the rate of its infusion; ``patterns`` are what happens at the rows, as the sources that are multiplied
+    and those that are added, and ``pattern_of`` the pattern of each row.
+    Raises ScheduleError for unknown agents and doses after day ``days``.
+    """
+
+    def __init__(self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float) -> None:
+        self.regimens = list(regimens)
+        self.sources: dict[tuple[int, Expression | None], int] = {}
+        factors: dict[tuple[float, str], list[int]] = {}
+        additions: dict[tuple[float, str], list[int]] = {}
+        infused: dict[str, list[tuple[float, int, int]]] = {}
+        for place, regimen in enumerate(self.regimens):
+            intervention = check_regimen(regimen, interventions, days)
+            given = () if regimen.duration > 0 else intervention.formulas()
+            formulas = [(state, action, self._source(place, formula)) for state, action, formula in given]
+            for dose in regimen.doses():
+                if dose.duration > 0:
+                    assert intervention.infuses is not None
+                    flow, end = self._source(place, None), dose.time + dose.duration
+                    infused.setdefault(intervention.infuses, []).extend([(dose.time, flow, 1), (end, flow, -1)])
+                    continue
+                for state, action, source in formulas:
+                    target = factors if action == "multiply" else additions
+                    target.setdefault((dose.time, state), []).append(source)
+        for state, changes in infused.items():
+            flowing: Counter[int] = Counter()
+            for time, flow, change in sorted(changes):
+                # what flows is counted, not summed up, so that the level is exactly 0 when nothing does
+                flowing[flow] += change
+                factors[time, state], additions[time, state] = [_NOTHING], [*flowing.elements()]
+        self.rows = sorted(factors.keys() | additions.keys())
+        every = [(tuple(factors.get(key, ())), tuple(additions.get(key, ()))) for key in self.rows]
+        places = {pattern: place for place, pattern in enumerate(dict.fromkeys(every))}
+        self.patterns, self.pattern_of = [*places], [places[pattern] for pattern in every]
+
+    def _source(self, place: int, formula: Expression | None) -> int:
+        return self.sources.setdefault((place, formula), len(self.sources))
+
+    def values(self, amounts: Sequence[float], parameters: Mapping[str, float]) -> list[float]:
+        """The value of every source, for the amount of every regimen; raises ScheduleError if one is not finite."""
+        found = []
+        for place, formula in self.sources:
+            regimen, amount = self.regimens[place], amounts[place]
+            value = amount / regimen.duration if formula is None else formula.value({**parameters, "amount": amount})
+            if not math.isfinite(value):
+                raise ScheduleError(f"{regimen.name}: `{formula}` for amount {amount:g} is not a finite number")
+            found.append(value)
+        return found
+
+    def changes(self, values: Floats) -> tuple[Floats, Floats]:
+        """(multiply, add), each (k, rows), for k sets of ``values`` (k, sources)."""
+        known = np.column_stack([values, np.zeros(len(values))])  # the last, as ``_NOTHING``
+        multiply, add = np.empty((len(values), len(self.patterns))), np.empty((len(values), len(self.patterns)))
+        for place, (factors, additions) in enumerate(self.patterns):
+            multiply[:, place] = _each(known[:, factors], _product, 1.0)
+            add[:, place] = _each(known[:, additions], _total, 0.0)
+        return multiply[:, self.pattern_of], add[:, self.pattern_of]
+
+
+def _each(values: Floats, combine: Callable[[list[float]], float], nothing: float) -> Floats:
+    """What is made of several values, the value itself, or nothing, of each row (k, …)."""
+    if values.shape[1] == 1:
+        return values[:, 0]
+    if values.shape[1] == 0:
+        return np.full(len(values), nothing)
+    return np.array([combine(row) for row in values.tolist()])
+
+
+def _product(factors: list[float]) -> float:
+    """The product in one order, whatever order they are given in."""
+    return math.prod(sorted(factors))
+
+
+def _total(amounts: list[float]) -> float:
+    """The exact sum of what is added at one moment, in any order; infinite if a double cannot hold it."""
+    try:
+        return math.fsum(amounts)
+    except OverflowError:
+        return math.inf
+
+
+def event_table(
+    regimens: Iterable[Regimen],
+    interventions: Mapping[str, Intervention],
+    parameters: Mapping[str, float],
+    days: float,
+) -> tuple[Event, ...]:
+    """The merged, sorted events of an arm; raises ScheduleError for unknown agents and doses after day ``days``."""
+    plan = EventPlan(regimens, interventions, days)
+    values = plan.values([regimen.amount for regimen in plan.regimens], parameters)
+    multiply, add = plan.changes(np.array([values]))
+    rows = zip(plan.rows, multiply[0].tolist(), add[0].tolist(), strict=True)
+    return tuple(Event(time, state, factor, addition) for (time, state), factor, addition in rows)
+
+
+def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:
+    """The intervention a regimen gives; raises ScheduleError if it does not exist or does not fit before ``days``."""
+    if regimen.agent not in interventions:
+        raise ScheduleError(unknown("agent", regimen.agent, interventions))
+    intervention = interventions[regimen.agent]
+    if regimen.end > days:
+        raise ScheduleError(f"the last dose ends on day {regimen.end:g}, after the end of the simulation on day {days:g}")
+    if intervention.amount_unit and regimen.amount <= 0:
+        raise ScheduleError(f"`{regimen.agent}` needs an `amount` above 0, in {intervention.amount_unit}")
+    if not intervention.amount_unit and regimen.amount:
+        raise ScheduleError(f"`{regimen.agent}` takes no `amount`")
+    if regimen.duration and intervention.infuses is None:
+        raise ScheduleError(f"`{regimen.agent}` cannot be infused; leave out `duration`")
+    return intervention

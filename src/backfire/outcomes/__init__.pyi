@@ -1,0 +1,13 @@
+from .compiled import FOUND as FOUND
+from .compiled import Plan as Plan
+from .compiled import fill as fill
+from .compiled import plan as plan
+from .compiled import reader as reader
+from .interpolant import ONE_CELL as ONE_CELL
+from .interpolant import Outcome as Outcome
+from .interpolant import Rules as Rules
+from .interpolant import Watch as Watch
+from .interpolant import course_starts as course_starts
+from .interpolant import number as number
+from .interpolant import outcomes as outcomes
+from .interpolant import summary as summary

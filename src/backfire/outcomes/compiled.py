@@ -1,0 +1,425 @@
+"""Outcomes read off the rows of one member by compiled code: the same numbers as ``outcomes``, thousands of times faster.
+
+The rows are the accepted steps of the solver, with the value and the time derivative of everything watched. Between two
+rows the course is the cubic through both values and slopes, of the logarithm where both are positive. What is found
+(days, extrema, integrals) goes into a row of numbers; ``cohort`` turns these into outcomes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from backfire.solvers import Floats
+from backfire.solvers.batch import READER, compiled, peek
+
+KINDS: Final = ("peak", "lowest", "final", "mean", "area")
+"""Summaries of anything recorded, in the order of their codes."""
+_NEARLY = 1e-5
+FLAT = 1e-7
+_ONE_CELL = 1.0
+# Thresholds instead of truths: of every truth that is written into a call the compiler would make a function of its own.
+_CELLS, _ANYTHING = _ONE_CELL * (1 - 1e-9), -math.inf
+"""``floor``: below one cell, by more than rounding, are none, or everything is as it is."""
+_LOGARITHMS, _PLAIN = 0.0, math.inf
+"""``logs``: between values above it the logarithm is the cubic, or the value itself always is."""
+_NODES = (0.1127016653792583, 0.5, 0.8872983346207417)
+_WEIGHTS = (5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0)
+
+# the head of a watch row
+_START, _SURGERY, _PROGRESSION, _REGROWTH, _BURDEN, _ACTIVE, _GROWTH, _SEEDING, _METASTASES, _HOST = range(10)
+_KILLS, _FACTORS, _EXCESSES, _SUMMARIES, _COURSES, _HEAD = range(10, 16)
+FOUND: Final = (
+    "nadir", "nadir_at", "before", "progression_at", "doubled_at", "final_burden", "burden_area", "final_metastases",
+    "active_area", "growth_area", "kill_area", "seeding_area", "survival_at",
+)  # fmt: skip
+"""The first numbers of a result row; those of factors, summaries and courses follow."""
+_SINGLE = {"burden": _BURDEN, "active": _ACTIVE, "growth": _GROWTH, "seeding": _SEEDING}
+_SINGLE |= {"metastatic_burden": _METASTASES, "host_load": _HOST}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is read of the members of a network: ``watched`` are the columns, ``units`` of everything recorded.
+
+    ``kills``, ``factors`` and ``excesses`` are names of columns; ``summaries`` pairs (kind, name of a column).
+    """
+
+    watched: tuple[str, ...]
+    kills: tuple[str, ...]
+    factors: tuple[str, ...]
+    excesses: tuple[str, ...]
+    summaries: tuple[tuple[str, str], ...]
+
+    def width(self, courses: int) -> int:
+        """How many numbers a result row has."""
+        return len(FOUND) + 3 * len(self.factors) + len(self.excesses) + len(self.summaries) + 2 * courses
+
+    def watch(self, count: int, courses: int) -> Floats:
+        """Watch rows (count, …) with everything that all members share; ``fill`` adds the rest."""
+        at = {name: column for column, name in enumerate(self.watched)}
+        head = np.full(_HEAD, -1.0)
+        for name, place in _SINGLE.items():
+            head[place] = at.get(name, -1)
+        groups = [self.kills, self.factors, self.excesses, self.summaries, range(courses)]
+        head[_KILLS:_HEAD] = [len(group) for group in groups]
+        named = [at[name] for name in (*self.kills, *self.factors, *self.excesses)]
+        kinds = [number for kind, name in self.summaries for number in (KINDS.index(kind), at[name])]
+        row = np.array([*head, *named, *kinds, *([math.nan] * courses)])
+        return np.tile(row, (count, 1))
+
+
+def plan(units: Mapping[str, str], summaries: Iterable[tuple[str, str]] = ()) -> Plan:
+    """The plan for a network that records ``units`` (name → unit), with ``summaries`` (kind, name) on top."""
+    asked = tuple(dict.fromkeys(summaries))
+    kills = tuple(name for name in units if name.startswith("kill_by_"))
+    folds = [name for name, unit in units.items() if unit == "fold"]
+    factors = tuple(name for name in folds if not name.startswith("excess_"))
+    excesses = tuple(name for name in folds if name.startswith("excess_"))
+    single = [name for name in _SINGLE if name in units]
+    watched = tuple(dict.fromkeys([*single, *kills, *factors, *excesses, *(name for _, name in asked)]))
+    return Plan(watched, kills, factors, excesses, asked)
+
+
+def fill(watch: Floats, start: Floats, surgery: Floats, progression: Floats, regrowth: Floats, courses: Floats) -> None:
+    """Put what members may differ in into their watch rows: days (m,), rules (m,), and first days of courses (m, c)."""
+    watch[:, _START], watch[:, _SURGERY] = start, surgery
+    watch[:, _PROGRESSION], watch[:, _REGROWTH] = progression, regrowth
+    if courses.shape[1]:
+        watch[:, -courses.shape[1] :] = courses
+
+
+@compiled()
+def _cubic(share, step, low, low_slope, high, high_slope):  # type: ignore[no-untyped-def]
+    """The cubic with these values and slopes at both ends of an interval of length ``step``."""
+    rest = 1.0 - share
+    bow = rest * (step * low_slope - (high - low)) - share * (step * high_slope - (high - low))
+    return rest * low + share * high + share * rest * bow
+
+
+@compiled()
+def _counted(value, floor):  # type: ignore[no-untyped-def]
+    return 0.0 if value < floor else value
+
+
+@compiled()
+def _by_logarithm(step, low, low_slope, high, high_slope, logs):  # type: ignore[no-untyped-def]
+    """Whether the logarithm is the cubic: between positive values, unless its slopes have nothing to do with their ratio,
+    as where cells arise from none. Slopes within three times the secant keep a cubic from overshooting."""
+    if not (low > logs and high > logs):
+        return False
+    steep = max(abs(step * low_slope / low), abs(step * high_slope / high))
+    return steep <= 4.0 + 3.0 * abs(math.log(high / low))
+
+
+@compiled()
+def _value(share, step, low, low_slope, high, high_slope, floor, logs):  # type: ignore[no-untyped-def]
+    """The value between two rows; straight where cells that are counted are none at one end."""
+    low, high = _counted(low, floor), _counted(high, floor)
+    if _by_logarithm(step, low, low_slope, high, high_slope, logs):
+        return math.exp(_cubic(share, step, math.log(low), low_slope / low, math.log(high), high_slope / high))
+    if floor > 0.0 and (low == 0.0 or high == 0.0):
+        return (1.0 - share) * low + share * high
+    return _cubic(share, step, low, low_slope, high, high_slope)
+
+
+@compiled()
+def _turn(step, low, low_slope, high, high_slope):  # type: ignore[no-untyped-def]
+    """Share of the interval at which the cubic turns from falling to rising; slopes have opposite signs."""
+    secant = (high - low) / step
+    # its slope is square · share² + straight · share + low_slope, and the root where that rises is looked for
+    square, straight = 3.0 * (low_slope + high_slope - 2.0 * secant), 6.0 * secant - 4.0 * low_slope - 2.0 * high_slope
+    root = math.sqrt(max(0.0, straight * straight - 4.0 * square * low_slope))
+    return -2.0 * low_slope / (straight + root) if straight >= 0.0 else (root - straight) / (2.0 * square)
+
+
+@compiled()
+def _between(row, sign, base, days, values, slopes, start, end, floor, logs):  # type: ignore[no-untyped-def]
+    """(day, value) of the smallest ``sign`` · value between rows ``row`` and ``row + 1`` within [start, end]."""
+    day, step = days[row], days[row + 1] - days[row]
+    low, high = _counted(values[base + row], floor), _counted(values[base + row + 1], floor)
+    low_slope, high_slope = slopes[base + row], slopes[base + row + 1]
+    where, least = math.nan, math.inf
+    if start <= day <= end:
+        where, least = day, sign * low
+    for edge in (start, end):  # in order of time, for of equal values the first one counts
+        if day < edge < days[row + 1]:
+            here = sign * _value((edge - day) / step, step, low, low_slope, high, high_slope, floor, logs)
+            if here < least:
+                where, least = edge, here
+    if start <= days[row + 1] <= end and sign * high < least:
+        where, least = days[row + 1], sign * high
+    if sign * low_slope < 0.0 < sign * high_slope and not (floor > 0.0 and (low == 0.0 or high == 0.0)):
+        if _by_logarithm(step, low, low_slope, high, high_slope, logs):
+            share = _turn(step, sign * math.log(low), sign * low_slope / low, sign * math.log(high), sign * high_slope / high)
+        else:
+            share = _turn(step, sign * low, sign * low_slope, sign * high, sign * high_slope)
+        if start <= day + share * step <= end:
+            here = sign * _value(share, step, low, low_slope, high, high_slope, floor, logs)
+            if here < least:
+                where, least = day + share * step, here
+    return where, least
+
+
+@compiled(inline="code")
+def _gentle(step, low, low_slope, high, high_slope):  # type: ignore[no-untyped-def]
+    """Whether the cubic of a positive course and that of its logarithm have the same integral, to 1e-6 and better."""
+    first, last = step * low_slope, step * high_slope
+    calm = low > 0.0 and high > 0.0 and abs(first) < 0.1 * low and abs(last) < 0.1 * high
+    return calm and abs(first * high - last * low) < 0.01 * low * high
+
+
+@compiled()
+def _jumps(row, rows, days):  # type: ignore[no-untyped-def]
+    """True if an event lies between this row and the next, which then are neighbouring doubles."""
+    return row + 1 >= rows or days[row + 1] - days[row] <= 3e-16 * days[row + 1]
+
+
+@compiled()
+def _window(rows, days, start, end):  # type: ignore[no-untyped-def]
+    """(first row at or after ``start``, last row at or before ``end``); the first is larger if there is none between."""
+    first, above = 0, rows
+    while first < above:
+        middle = (first + above) // 2
+        if days[middle] >= start:
+            above = middle
+        else:
+            first = middle + 1
+    last, above = first - 1, rows
+    while above - last > 1:
+        middle = (last + above) // 2
+        if days[middle] <= end:
+            last = middle
+        else:
+            above = middle
+    return first, last
+
+
+@compiled(inline="code")
+def _turns(row, sign, base, slopes):  # type: ignore[no-untyped-def]
+    """True if ``sign`` · value falls at a row and rises at the next."""
+    return sign * peek(slopes, base + row) < 0.0 < sign * peek(slopes, base + row + 1)
+
+
+@compiled()
+def _least(sign, column, rows, room, days, values, slopes, start, end, floor, logs):  # type: ignore[no-untyped-def]
+    """(day, value) of the smallest ``sign`` · value in [start, end]; of pieces that agree within 1e-5 the first counts."""
+    base, best = column * room, math.inf
+    first, last = _window(rows, days, start, end)
+    if not start <= end:
+        return math.nan, math.nan
+    # both ends of the search may lie between rows, even between the same two
+    cut_first, cut_last = first > 0 and not _jumps(first - 1, rows, days), last >= 0 and not _jumps(last, rows, days)
+    if cut_first:
+        best = min(best, _between(first - 1, sign, base, days, values, slopes, start, end, floor, logs)[1])
+    if cut_last:
+        best = min(best, _between(last, sign, base, days, values, slopes, start, end, floor, logs)[1])
+    for row in range(first, last + 1):
+        level = sign * _counted(peek(values, base + row), floor)
+        best = level if level < best else best
+        if row < last and _turns(row, sign, base, slopes) and not _jumps(row, rows, days):
+            best = min(best, _between(row, sign, base, days, values, slopes, start, end, floor, logs)[1])
+    if not best < math.inf:
+        return math.nan, math.nan
+    where, least, reach = math.nan, math.inf, best + _NEARLY * abs(best)
+    if cut_first:
+        where, least = _between(first - 1, sign, base, days, values, slopes, start, end, floor, logs)
+    for row in range(first, last + 1):
+        level = sign * _counted(peek(values, base + row), floor)
+        if level < least:
+            where, least = days[row], level
+        if least <= reach and _jumps(row, rows, days):
+            return where, sign * least
+        if row == last or (_turns(row, sign, base, slopes) and not _jumps(row, rows, days)):
+            if row == last and not cut_last:
+                continue
+            here, level = _between(row, sign, base, days, values, slopes, start, end, floor, logs)
+            if level < least:
+                where, least = here, level
+    return where, sign * least
+
+
+@compiled()
+def _rises(level, column, rows, room, days, values, slopes, start, end, floor):  # type: ignore[no-untyped-def]
+    """First day in [start, end] with a value of at least ``level``; NaN if it never comes."""
+    base = column * room
+    if not start <= end or math.isnan(level):
+        return math.nan
+    for row in range(rows):
+        if days[row] > end:
+            break
+        low = _counted(values[base + row], floor)
+        if _jumps(row, rows, days):
+            if days[row] >= start and low >= level * (1.0 - 1e-13):
+                return days[row]
+            continue
+        if days[row + 1] < start:
+            continue
+        step = days[row + 1] - days[row]
+        high, low_slope, high_slope = values[base + row + 1], slopes[base + row], slopes[base + row + 1]
+        first = max(0.0, (start - days[row]) / step)
+        here = low if first == 0.0 else _value(first, step, low, low_slope, high, high_slope, floor, _LOGARITHMS)
+        if here >= level * (1.0 - 1e-13):
+            return days[row] + first * step
+        if _counted(high, floor) >= level:
+            left, right = first, 1.0
+            for _ in range(52):
+                middle = 0.5 * (left + right)
+                if _value(middle, step, low, low_slope, high, high_slope, floor, _LOGARITHMS) >= level:
+                    right = middle
+                else:
+                    left = middle
+            found = days[row] + right * step
+            return found if found <= end else math.nan
+    return math.nan
+
+
+@compiled()
+def _before(day, column, rows, room, days, values, slopes, floor):  # type: ignore[no-untyped-def]
+    """The value at ``day``, before the events of that day; on the first day after them."""
+    base, row = column * room, max(_window(rows, days, day, day)[0] - 1, 0)
+    if days[row] == day or _jumps(row, rows, days):
+        return _counted(values[base + row], floor)
+    step = days[row + 1] - days[row]
+    low, high, low_slope, high_slope = values[base + row], values[base + row + 1], slopes[base + row], slopes[base + row + 1]
+    return _value((day - days[row]) / step, step, low, low_slope, high, high_slope, floor, _LOGARITHMS)
+
+
+@compiled()
+def _integral(column, rows, room, days, values, slopes, start, end, floor, logs):  # type: ignore[no-untyped-def]
+    """Integral over [start, end]: three Gauss points per interval, exact for the cubic itself."""
+    base, total = column * room, 0.0
+    for row in range(rows - 1):
+        if days[row + 1] <= start or days[row] >= end or _jumps(row, rows, days):
+            continue
+        step = days[row + 1] - days[row]
+        low, high, low_slope, high_slope = values[base + row], values[base + row + 1], slopes[base + row], slopes[base + row + 1]
+        first, last = max(0.0, (start - days[row]) / step), min(1.0, (end - days[row]) / step)
+        whole = first == 0.0 and last == 1.0
+        even = low >= floor and high >= floor
+        if whole and (logs == _PLAIN or (even and _gentle(step, low, low_slope, high, high_slope))):
+            total += step * (0.5 * (low + high) + step * (low_slope - high_slope) / 12.0)
+        else:
+            total += step * (last - first) * _mean(first, last, step, low, low_slope, high, high_slope, floor, logs)
+    return total
+
+
+@compiled()
+def _mean(first, last, step, low, low_slope, high, high_slope, floor, logs):  # type: ignore[no-untyped-def]
+    """Mean between two shares of an interval by three Gauss points; as ``_value``, with the logarithms taken once."""
+    low, high, total = _counted(low, floor), _counted(high, floor), 0.0
+    positive = _by_logarithm(step, low, low_slope, high, high_slope, logs)
+    if positive:
+        low_slope, high_slope = low_slope / low, high_slope / high
+        low, high = math.log(low), math.log(high)
+    for node in range(3):
+        share = first + (last - first) * _NODES[node]
+        if positive:
+            total += _WEIGHTS[node] * math.exp(_cubic(share, step, low, low_slope, high, high_slope))
+        elif floor > 0.0 and (low == 0.0 or high == 0.0):
+            total += _WEIGHTS[node] * ((1.0 - share) * low + share * high)
+        else:
+            total += _WEIGHTS[node] * _cubic(share, step, low, low_slope, high, high_slope)
+    return total
+
+
+@compiled()
+def _burden(column, rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
+    """Nadir, progression and regrowth of the burden, and the integral of it."""
+    start, last = watch[_START], days[rows - 1]
+    end = min(last, np.nextafter(watch[_SURGERY], -np.inf))
+    before = _before(start, column, rows, room, days, values, slopes, _CELLS)
+    day, nadir = math.nan, math.nan
+    if start <= end:
+        day, nadir = _least(1.0, column, rows, room, days, values, slopes, start, end, _CELLS, _LOGARITHMS)
+    level = max(nadir, _ONE_CELL)
+    progression = math.nan
+    if nadir < before or nadir > 0.0:
+        progression = _rises(watch[_PROGRESSION] * level, column, rows, room, days, values, slopes, day, end, _CELLS)
+    result[0], result[1], result[2], result[3] = nadir, day, before, progression
+    result[4] = _rises(
+        watch[_PROGRESSION] * watch[_REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, _CELLS
+    )
+    result[5] = _counted(values[column * room + rows - 1], _CELLS)
+    result[6] = _integral(column, rows, room, days, values, slopes, start, last, _CELLS, _LOGARITHMS)
+
+
+@compiled()
+def _singles(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
+    """Everything in ``FOUND`` after the burden."""
+    start, last = watch[_START], days[rows - 1]
+    for place, name, logs in ((8, _ACTIVE, _LOGARITHMS), (9, _GROWTH, _PLAIN), (11, _SEEDING, _PLAIN)):
+        if watch[name] >= 0.0:
+            result[place] = _integral(int(watch[name]), rows, room, days, values, slopes, start, last, _ANYTHING, logs)
+    if watch[_METASTASES] >= 0.0:
+        result[7] = values[int(watch[_METASTASES]) * room + rows - 1]
+    kills = 0.0
+    for kill in range(int(watch[_KILLS])):
+        kills += _integral(int(watch[_HEAD + kill]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
+    result[10] = kills
+    if watch[_HOST] >= 0.0:
+        result[12] = _rises(1.0, int(watch[_HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
+
+
+@compiled()
+def _summary(kind, column, rows, room, days, values, slopes, start):  # type: ignore[no-untyped-def]
+    """Peak, lowest, final, mean or area of one column from ``start`` on."""
+    last = days[rows - 1]
+    if kind == 0:
+        return _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
+    if kind == 1:
+        return _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
+    if kind == 2:
+        return values[column * room + rows - 1]
+    area = _integral(column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
+    if kind == 4:
+        return area
+    return area / (last - start) if last > start else math.nan
+
+
+@lru_cache(maxsize=1)
+def reader() -> Any:
+    """``_read`` as compiled code; seconds the first time on a machine."""
+    return compiled(READER)(_read)
+
+
+def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
+    """Read everything the watch row asks for into the result row."""
+    start, last = watch[_START], days[rows - 1]
+    if watch[_BURDEN] >= 0.0:
+        _burden(int(watch[_BURDEN]), rows, room, days, values, slopes, watch, result)
+    _singles(rows, room, days, values, slopes, watch, result)
+    at, place = _HEAD + int(watch[_KILLS]), 13
+    for factor in range(int(watch[_FACTORS])):
+        column = int(watch[at + factor])
+        day, high = _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
+        low = _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
+        result[place], result[place + 1] = high, day
+        result[place + 2] = 1.0 if not high - low > FLAT * abs(high) else 0.0
+        place += 3
+    at += int(watch[_FACTORS])
+    for excess in range(int(watch[_EXCESSES])):
+        result[place] = _least(-1.0, int(watch[at + excess]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
+        place += 1
+    at += int(watch[_EXCESSES])
+    for summary in range(int(watch[_SUMMARIES])):
+        kind, column = int(watch[at + 2 * summary]), int(watch[at + 2 * summary + 1])
+        result[place] = _summary(kind, column, rows, room, days, values, slopes, start)
+        place += 1
+    at += 2 * int(watch[_SUMMARIES])
+    courses = int(watch[_COURSES])
+    final = min(last, np.nextafter(watch[_SURGERY], -np.inf))
+    for course in range(courses):
+        first = watch[at + course]
+        if first <= final and watch[_BURDEN] >= 0.0:
+            following = watch[at + course + 1] if course + 1 < courses else math.nan
+            end = final if math.isnan(following) else min(np.nextafter(following, -np.inf), final)
+            column = int(watch[_BURDEN])
+            result[place] = _before(first, column, rows, room, days, values, slopes, _CELLS)
+            result[place + 1] = _least(1.0, column, rows, room, days, values, slopes, first, end, _CELLS, _LOGARITHMS)[1]
+        place += 2

@@ -1,0 +1,5 @@
+"""Reports: runs from end to end, explanations and pages for people."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,13 @@
+from .explanation import Section as Section
+from .explanation import as_text as as_text
+from .explanation import describe_mechanism as describe_mechanism
+from .explanation import equations as equations
+from .explanation import explain as explain
+from .explanation import how_given as how_given
+from .explanation import latex as latex
+from .explanation import mechanism_rows as mechanism_rows
+from .explanation import new_scenario as new_scenario
+from .model_page import page as page
+from .runs import load_all as load_all
+from .runs import redraw as redraw
+from .runs import run as run

@@ -1,0 +1,153 @@
+"""A scenario described in Markdown: picture, arms, mechanisms, states, processes, influences, equations, parameters.
+
+The part of a model page that makes the model understandable; ``pages`` writes the rest.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from backfire.model import Mechanism
+from backfire.outcomes import Outcome, number
+from backfire.reports.diagram import mermaid
+from backfire.reports.explanation import equations, how_given
+from backfire.reports.markdown import exact, fenced, named, plain, table
+from backfire.scenario import Scenario
+
+WIDTH: Final = 100
+"""Characters in a line of equations."""
+SHOWN: Final = (
+    "nadir", "nadir_day", "time_to_progression", "log_kill_first", "log_kill_last", "final_burden", "metastatic_burden",
+    "survival_time", "eradicated",
+)  # fmt: skip
+"""Outcomes in the table of the arms, as far as the scenario has them."""
+
+
+def describe(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> Iterator[str]:
+    """The blocks of the description; ``outcomes`` maps arm → name → outcome."""
+    yield "### The model in one picture"
+    yield fenced("mermaid", [mermaid(scenario.network)])
+    yield (
+        "Stadiums are cells, slanted boxes agents, rounded boxes factors and shares. An arrow with a cross takes away, a thick "
+        "arrow moves cells, a dotted one is an influence on the rates of its target. Growth, decay and clearance of a state by "
+        "itself are not drawn."
+    )
+    yield from _arms(scenario, outcomes)
+    yield from _pieces(scenario)
+    yield from _equations(scenario)
+    yield "### Parameters"
+    yield "The plausible range is what sweeps and the robustness of claims sample. A dash is a number without unit."
+    rows = [
+        (f"`{item.name}`", plain(item.meaning), exact(item.value), _unit(item.unit),
+         f"{exact(item.range[0])} … {exact(item.range[1])}", item.grade, plain(item.source.removeprefix("assumed: ")))
+        for item in scenario.network.parameters.values()
+    ]  # fmt: skip
+    yield table(("parameter", "meaning", "value", "unit", "plausible", "grade", "source"), rows)
+
+
+def _unit(unit: str) -> str:
+    return "–" if unit == "1" else unit
+
+
+def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> Iterator[str]:
+    yield "### Arms, doses, and what comes of them"
+    rows = [(f"`{name}`", f"`{item.agent}`", how_given(item)) for name, item in scenario.regimens.items()]
+    yield table(("regimen", "agent", "given"), rows)
+    found = list(outcomes.values())
+    names = [name for name in SHOWN if any(name in item for item in found)]
+    heads = ["arm", "regimens"]
+    for name in names:
+        unit = next(item[name].unit for item in found if name in item)
+        heads.append(name.replace("_", " ") + ("" if unit == "1" or name.endswith("_day") else f" ({unit})"))
+    yield table(
+        heads,
+        [
+            (f"`{arm}`", named(given) or "nothing", *(_outcome(outcomes[arm].get(name)) for name in names))
+            for arm, given in scenario.arms.items()
+        ],
+    )
+    yield (
+        f"EC50: in multiples of the concentration of half effect; d: days. {scenario.days:g} days are simulated. Times and falls "
+        "count from the first treatment of any arm; > means not seen until then, a dash that it does not apply."
+        + (" Log kill is counted in decades: 1 leaves a tenth." if "log_kill_first" in names else "")
+    )
+    meanings = {name: next(item[name].meaning for item in found if name in item) for name in names}
+    yield "\n".join(f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in meanings.items())
+
+
+def _outcome(item: Outcome | None) -> str:
+    if item is None or math.isnan(item.value):
+        return "–"
+    if item.name == "eradicated":
+        return "yes" if item.value else "no"
+    return number(item.value) if item.observed else f"> {number(item.value)}"
+
+
+def _pieces(scenario: Scenario) -> Iterator[str]:
+    network = scenario.network
+    yield "### Mechanisms"
+    yield "Pieces of biology that meet only in the states and rates they name; each in its own short symbols."
+    for label, mechanism in network.mechanisms.items():
+        yield _mechanism(label, mechanism)
+    yield "### States"
+    states = [
+        (f"`{state.name}`", plain(state.meaning), exact(start), _unit(state.unit), f"`{network.owners[state.name]}`")
+        for state, start in zip(network.states, scenario.start_state(), strict=True)
+    ]
+    yield table(("state", "meaning", "at the start", "unit", "brought by"), states)
+    yield "### Processes"
+    processes = [
+        (f"`{item.name}`", plain(item.meaning), named([item.leaves]), named([item.enters])) for item in network.processes
+    ]
+    yield table(("process", "meaning", "takes from", "adds to"), processes)
+    yield "### Influences"
+    influences = [
+        (f"`{name}`", plain(item.influence.meaning), named(item.targets) or "nothing here",
+         f"`{item.influence.factor}`", exact(scenario.switches[name]))
+        for name, item in network.switches.items()
+    ]  # fmt: skip
+    if not influences:
+        yield "None: the mechanisms of this model meet in their states and definitions alone."
+        return
+    yield "How one mechanism touches the rates of another. A switch of 1 is the model as it is, 0 the model without that link."
+    yield table(("influence", "meaning", "multiplies", "by the factor", "switch"), influences)
+
+
+def _mechanism(label: str, mechanism: Mechanism) -> str:
+    """Name, first sentence and options; then the rest of the docstring as it stands, equations and symbols."""
+    text = re.sub(r" \(A\d\)", "", inspect.cleandoc(type(mechanism).__doc__ or "")).replace("``", "")
+    head, _, body = text.partition("\n\n")
+    kind = "" if label == mechanism.label else f" (`{mechanism.label}`)"
+    options = ", ".join(f"{key} = {_option(value)}" for key, value in vars(mechanism).items() if value not in ((), None))
+    line = f"**`{label}`**{kind} {plain(head)}" + (f" Here: {plain(options)}." if options else "")
+    return f"{line}\n\n{fenced('text', [body.strip()])}" if body.strip() else line
+
+
+def _option(value: object) -> str:
+    return " and ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
+
+
+def _equations(scenario: Scenario) -> Iterator[str]:
+    text = equations(scenario.network)
+    yield "### Equations"
+    yield (
+        "In the words of the model, the same that commands and files use; `backfire explain … --latex` sets them for a paper. "
+        "`[name]` stands for 1 + switch · (factor - 1) of that influence, and hill(x, h, n) for xⁿ / (hⁿ + xⁿ); `cell` and "
+        "`fold` are one cell and onefold."
+    )
+    for head, lines in (
+        ("What changes each state:", text.balances),
+        ("The rates:", text.rates),
+        ("What the rates are made of:", text.definitions),
+    ):
+        if lines:
+            yield f"{head}\n\n{fenced('text', (part for line in lines for part in _wrapped(line)))}"
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, WIDTH, subsequent_indent="        ", break_long_words=False, break_on_hyphens=False)

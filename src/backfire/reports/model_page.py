@@ -1,0 +1,272 @@
+"""A page on a model, in Markdown: what it is for, whether to trust it, what it is, how to repeat and extend it.
+
+After the context of use come the four headings of the CURE principles for models of biological systems: credible,
+understandable, reproducible, extensible (Sauro and others 2025, arXiv:2502.15597). Equal text for equal models: no
+dates, versions or paths. The claims are evaluated at the values of the scenario, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from backfire.claims import Board, Finding, Seed, Verdict, load_seeds, margin_text
+from backfire.model import ARTICLES, CAUTION, GRADES
+from backfire.outcomes import Outcome
+from backfire.reports.description import describe
+from backfire.reports.markdown import bullets, commands, exact, named, plain, table
+from backfire.scenario import Scenario, load, shipped_scenarios
+from backfire.solvers import Settings
+from backfire.system import shipped_folder
+
+
+@dataclass(frozen=True)
+class _Matter:
+    """Everything a page is written from. ``seed`` is the article whose scenario this is, if it is one.
+
+    ``shipped``: the scenario is the shipped one of its name, so that links to other files lead somewhere.
+    """
+
+    scenario: Scenario
+    seed: Seed | None
+    findings: Sequence[Finding]
+    outcomes: Mapping[str, Mapping[str, Outcome]]
+    shipped: bool
+
+    @property
+    def source(self) -> str:
+        """How a command names the scenario."""
+        return self.scenario.name if self.shipped else f"{self.scenario.name}.toml"
+
+
+def page(scenario: Scenario) -> str:
+    """The page of a scenario as Markdown, ending in a line break; simulates its arms and the claims that speak of it."""
+    seeds = load_seeds()
+    board = Board(loaded={scenario.name: scenario})
+    seed = next((item for item in seeds if item.file.scenario == scenario.name), None)
+    findings = [
+        board.finding(item, claim)
+        for item in seeds
+        for claim in item.claims
+        if item is seed or item.scenario_of(claim) == scenario.name
+    ]
+    outcomes = {arm: board.result(scenario.name, arm).outcomes[arm] for arm in scenario.arms}
+    known = shipped_scenarios()
+    shipped = scenario.name in known and load(known[scenario.name]).hash == scenario.hash
+    matter = _Matter(scenario, seed, findings, outcomes, shipped)
+    blocks = [*_context(matter), *_credible(matter), "## Understandable", *describe(scenario, outcomes)]
+    return "\n\n".join([*blocks, *_reproducible(matter), *_extensible(matter)]) + "\n"
+
+
+def _context(matter: _Matter) -> Iterator[str]:
+    scenario, seed = matter.scenario, matter.seed
+    yield f"# {plain(scenario.name)}"
+    yield f"**{plain(scenario.title.rstrip('. '))}.**"
+    yield f"> {CAUTION.capitalize()}. Nothing here is medical advice."
+    headings = ("Context of use", "Credible", "Understandable", "Reproducible", "Extensible")
+    yield " · ".join(f"[{heading}](#{heading.lower().replace(' ', '-')})" for heading in headings)
+    yield "## Context of use"
+    if seed is not None:
+        story = seed.file.story
+        rows = [("the drug", story.drug), ("the answer to it", story.answer), ("what blocks the answer", story.blocked_by)]
+        yield table(("", ""), [*((word, plain(text)) for word, text in rows), ("after", _reference(scenario))])
+    else:
+        yield f"After: {_reference(scenario)}."
+    if scenario.note:
+        yield f"Mind: {plain(scenario.note)}"
+    yield "**Use it to**"
+    yield bullets(
+        [
+            (
+                "see, arm beside arm, how a drug that works first can fail later because body or tumour answers it, and what "
+                "blocking the answer gains;"
+            ),
+            "ask which link of the chain carries the effect: switch links off, vary values within their plausible ranges;",
+            "find what would have to be measured, teach, and build further models on it.",
+        ]
+    )
+    yield "**Do not use it to**"
+    yield bullets(_misuses(scenario))
+
+
+def _misuses(scenario: Scenario) -> list[str]:
+    grades = [item.grade for item in scenario.network.parameters.values()]
+    drawn = scenario.article in ARTICLES
+    return [
+        "choose, plan or judge the treatment of any person or animal;",
+        (
+            f"predict sizes, doses or times: {grades.count('assumed')} of {len(grades)} values are assumptions of ours, and "
+            "doses are multiples of the concentration of half effect (EC50), not milligrams;"
+        ),
+        "compare real drugs, or argue from its numbers to patients"
+        + (": the primary study rests on mice and cell lines;" if drawn else ";"),
+        "confirm the article: a model that was built to agree with a study is no evidence for it."
+        if drawn
+        else "speak for an article: none describes this combination.",
+    ]
+
+
+def _reference(scenario: Scenario) -> str:
+    found = ARTICLES.get(scenario.article)
+    if found is None:
+        return "no article; this combination is ours"
+    link = f", [doi:{found.doi}](https://doi.org/{found.doi})" if found.doi else ""
+    return f"{plain(found.authors)} {found.year}, *{plain(found.journal)}*, on {plain(found.subject)}{link}"
+
+
+def _credible(matter: _Matter) -> Iterator[str]:
+    yield "## Credible"
+    yield "### Where the numbers come from"
+    parameters = matter.scenario.network.parameters.values()
+    counts = Counter(item.grade for item in parameters)
+    rows = [(grade, str(counts[grade]), meaning) for grade, meaning in GRADES.items()]
+    yield table(("grade", "values", "meaning"), [*rows, ("all", str(len(parameters)), "")])
+    yield "Every value with its unit, plausible range and source stands in the table of [parameters](#parameters)."
+    yield from _claims(matter)
+    if matter.seed is not None and matter.seed.file.ambiguities:
+        yield "### What the article leaves open, and how we read it"
+        yield bullets(plain(text) for text in matter.seed.file.ambiguities)
+    yield "### Limits of every model here"
+    yield bullets(
+        [
+            (
+                "One tumour in one host: no space, no chance, no differences between patients. Cells are a continuous number, "
+                "and a compartment that falls below one cell is gone."
+            ),
+            "No mutation and no resistant clone: what fails here fails because of the answer to the drug.",
+            "Drugs have no side effects other than the answers that the model names, so that nothing limits a dose.",
+            "The values agree with what an article states; they were not fitted to data.",
+        ]
+    )
+    yield "### How the arithmetic is checked"
+    yield (
+        "Formulas are checked for units, flows conserve cells, and the solver is held against closed forms, against the "
+        "published digits of a stiff test set and against laws: the order of mechanisms does not matter, a switched-off "
+        "influence equals its absence. Every arm of "
+        + ("this scenario" if matter.shipped else "every shipped scenario (which this is not)")
+        + ", exported as SBML, is run in libRoadRunner and in COPASI and agrees with our solver on every day to 1e-6 of the "
+        "largest value of a state plus 1e-5 of the value itself."
+    )
+
+
+def _claims(matter: _Matter) -> Iterator[str]:
+    findings = matter.findings
+    yield "### What the article states, and whether the model holds it"
+    if not findings:
+        yield "No claim speaks of this scenario. `backfire claims` shows those of the five articles."
+        return
+    yield (
+        f"Each statement is a claim, checked at the values of this scenario: {_holding(findings)}. *Calibrated* claims were used "
+        "to choose values: that they hold shows consistency, no more. *Predicted* claims chose no value, but were worded after "
+        "the model had been run. The margin is the natural logarithm of the ratio by which the tightest comparison holds "
+        "(+0.693: a factor of two to spare) or fails (negative). Without the [influences](#influences) in the last column the "
+        "claim does not hold."
+    )
+    rows = [_claim_row(matter, item) for item in findings]
+    yield table(("id", "claim", "role", "verdict", "margin", "carried by"), rows)
+    notes = [(item.claim.id, text) for item in findings for text in (item.reason, item.claim.note) if text]
+    if notes:
+        yield "**Notes**"
+        yield bullets(f"{claim}: {plain(text)}" for claim, text in notes)
+    fragile = [item.claim for item in findings if item.claim.fragile and item.verdict is Verdict.HOLDS]
+    if fragile:
+        yield (
+            f"**Fragile**: {len(fragile)} of these claims hold at the chosen values, but in less than half of the box of "
+            "plausible values:"
+        )
+        yield bullets(f"{claim.id}: {plain(claim.fragile)}" for claim in fragile)
+    articles = " ".join(sorted({item.article for item in findings}))
+    yield (
+        f"How firm each claim is, and what decides it: `backfire claims {articles} --robustness 1024`. One claim with the "
+        f"numbers behind it: `backfire claims --explain {findings[0].claim.id}`."
+    )
+
+
+def _holding(findings: Sequence[Finding]) -> str:
+    parts = []
+    for role in ("calibrated", "predicted"):
+        verdicts = [item.verdict for item in findings if item.claim.role == role]
+        if verdicts:
+            parts.append(f"{verdicts.count(Verdict.HOLDS)} of {len(verdicts)} {role} ones hold")
+    return ", ".join(parts)
+
+
+def _claim_row(matter: _Matter, item: Finding) -> tuple[str, ...]:
+    statement = plain(item.claim.statement)
+    if item.claim.scenario and item.claim.scenario != matter.scenario.name:
+        statement += f" (in `{item.claim.scenario}`)"
+    verdict = item.verdict.value if item.verdict is Verdict.HOLDS else f"**{item.verdict.value}**"
+    return item.claim.id, statement, item.claim.role, verdict, margin_text(item.margin) or "–", named(item.claim.names)
+
+
+def _reproducible(matter: _Matter) -> Iterator[str]:
+    scenario, source, settings = matter.scenario, matter.source, Settings()
+    article = matter.seed.name if matter.seed and matter.shipped else ""
+    yield "## Reproducible"
+    yield commands(
+        [
+            (f"backfire check {source}", f"reads the file; hash {scenario.hash}"),
+            (f"backfire run {source}", f"arms, outcomes and figure, in results/{scenario.name}"),
+            *([(f"backfire claims {article}", "verdicts and margins as above")] if article else []),
+            (f"backfire explain {source} --markdown", "this page"),
+        ]
+    )
+    yield (
+        f"The hash `{scenario.hash}` changes with everything that can change a number or its source; "
+        f"`{scenario.network.fingerprint()}` is that of the equations alone. The manifest of every run holds the resolved "
+        "scenario and the versions of everything that computed it; figures carry the hash."
+    )
+    yield (
+        f"Each arm is integrated from dose to dose by {settings.method} at a relative tolerance of {exact(settings.relative)} "
+        f"(absolute: {exact(settings.cells)} cell, {exact(settings.absolute)} for all else). Nothing is random. Values are "
+        f"recorded every {exact(scenario.record_every)} days and around every dose."
+    )
+    if matter.shipped:
+        links = [f"the scenario is [`{scenario.name}.toml`]({scenario.name}.toml)"]
+        links += [f"the article in our words, and its claims: [`seeds/{article}.toml`](../../seeds/{article}.toml)"] * bool(
+            article
+        )
+        yield f"Files: {'; '.join(links)}."
+    yield "For other tools (SBML and OMEX need the extra `sbml`):"
+    arm = scenario.reference or next(iter(scenario.arms))
+    yield commands(
+        [
+            (f"backfire export {source} --to omex", "all arms, SED-ML and our trajectories in one archive"),
+            (f"backfire export {source} --to sbml --arm {arm}", "one arm as SBML Level 3"),
+            (f"backfire export {source} --to antimony --arm {arm}", "the same to read and edit"),
+        ]
+    )
+
+
+def _extensible(matter: _Matter) -> Iterator[str]:
+    scenario, source = matter.scenario, matter.source
+    changed = scenario.document.data.get("parameters") or scenario.values
+    linked = [name for item in matter.findings for name in item.claim.names if name in scenario.switches]
+    linked += [name for name, item in scenario.network.switches.items() if item.targets]
+    example = "`examples/02_your_own_mechanism.py`"
+    sweeps = _sweeps(scenario.name) if matter.shipped else []
+    yield "## Extensible"
+    ways = [f"**Another value**: `backfire run {source} --set {next(iter(changed))}=…`, or in the file, with source and grade."]
+    ways += [f"**A link less**: `backfire run {source} --set {name}=0`, so with every influence above." for name in linked[:1]]
+    ways += [f"**Many values**: `backfire sweep {name}`; a sweep is a short file, too." for name in sweeps]
+    ways.append(
+        f"**Another scenario**: `backfire new {scenario.name if matter.shipped else 'my-study'} > my-study.toml` gives a file to "
+        "change. Any mechanisms compose; what does not fit is refused with its line. `all-together` composes all five answers."
+    )
+    ways.append(
+        "**Other biology**: `backfire mechanisms` lists the shipped pieces. One of your own is a short class of parameters, "
+        f"states, processes and influences, as in {f'[{example}](../../{example[1:-1]})' if matter.shipped else example}; it is "
+        "checked, solved, explained and exported like any other."
+    )
+    failing = ", ".join(item.claim.id for item in matter.findings if item.verdict is Verdict.FAILS and item.claim.note)
+    if failing:
+        ways.append(f"**Where to begin**: what fails above, {failing}; the note on it says what is missing.")
+    yield bullets(ways)
+
+
+def _sweeps(scenario: str) -> list[str]:
+    """Names of the shipped sweeps of a scenario."""
+    files = sorted((shipped_folder("configs") / "sweeps").glob("*.toml"))
+    return [path.stem for path in files if tomllib.loads(path.read_text(encoding="utf-8")).get("scenario") == scenario]

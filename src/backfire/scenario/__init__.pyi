@@ -1,0 +1,14 @@
+from .scenario import Scenario as Scenario
+from .scenario import Value as Value
+from .scenario import build as build
+from .scenario import check_folder_name as check_folder_name
+from .scenario import load as load
+from .scenario import parse as parse
+from .scenario import parse_data as parse_data
+from .scenario import shipped_scenarios as shipped_scenarios
+from .schema import Number as Number
+from .schema import json_schema as json_schema
+from .schema import problems_of as problems_of
+from .toml import Document as Document
+from .toml import parse_document as parse_document
+from .toml import read_document as read_document

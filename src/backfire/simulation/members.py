@@ -1,0 +1,299 @@
+"""Members of a scenario as numbers: what is changed is checked, doses become events, and the batch solver's arrays are filled.
+
+A member is the scenario with some *fields* changed: a parameter (``growth_rate``), a switch
+(``stroma.protects_kill``), or a number of a regimen (``mitoxantrone.amount``). What is wrong with one member is kept
+as its reason and never disturbs the others. A regimen whose amount is 0 is not given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.errors import UserError, unknown
+from backfire.model import LARGEST_AMOUNT, Dose, EventPlan, Regimen
+from backfire.outcomes import Plan, Watch, course_starts, fill
+from backfire.scenario import Scenario
+from backfire.simulation.arms import course_agents, feeds
+from backfire.solvers import Floats
+from backfire.solvers.batch import Members
+
+REGIMEN_FIELDS: Final = ("amount", "start", "every", "count", "duration", "cycles", "cycle_length")
+"""Numbers of a regimen that members may differ in."""
+WHOLE: Final = ("count", "cycles")
+"""Those of them that are whole numbers."""
+
+
+def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
+    """Raise UserError, naming the nearest, for a field that the scenario does not have or that is given twice."""
+    parts = [f"{regimen}.{word}" for regimen in scenario.regimens for word in REGIMEN_FIELDS]
+    known = [*scenario.values, *scenario.switches, *parts]
+    for name in fields:
+        if name not in known:
+            raise UserError(unknown("parameter, switch or regimen value", name, known))
+        regimen = scenario.regimens.get(name.removesuffix(".amount"))
+        if regimen and not scenario.network.interventions[regimen.agent].amount_unit:
+            raise UserError(f"`{name}`: `{regimen.agent}` takes no `amount`; an arm without it is an arm of its own")
+    twice = sorted({name for name in fields if list(fields).count(name) > 1})
+    if twice:
+        raise UserError(f"`{twice[0]}` is given twice; a member has one value of it")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When members are given what: regimens, as far as they are given, and when treatment of any arm starts.
+
+    Members that differ only in amounts share it: ``Table.amounts`` has theirs, the regimens here those of one of them.
+    """
+
+    regimens: dict[str, Regimen]
+    start: float
+
+    def given(self, scenario: Scenario, arm: str) -> list[Regimen]:
+        """The regimens of an arm that are given at all."""
+        return [self.regimens[name] for name in scenario.arms[arm] if name in self.regimens]
+
+    def doses(self, scenario: Scenario, arm: str) -> list[Dose]:
+        """The doses of an arm, sorted by day."""
+        return sorted((dose for item in self.given(scenario, arm) for dose in item.doses()), key=lambda dose: dose.time)
+
+    def surgery(self, scenario: Scenario, arm: str) -> float:
+        """The day the primary is removed in an arm; infinite if it is not."""
+        given = scenario.network.interventions
+        return min((item.start for item in self.given(scenario, arm) if given[item.agent].resects), default=math.inf)
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of all members in one arm: ``rows`` (day, state, multiply, add), and first and last of each member."""
+
+    rows: tuple[Floats, NDArray[np.int64], Floats, Floats]
+    spans: NDArray[np.int64]
+
+
+class Table:
+    """The members of one scenario: constants, starts and schedules, with a reason for each that cannot run."""
+
+    def __init__(self, scenario: Scenario, fields: Sequence[str], samples: Floats) -> None:
+        check_fields(scenario, fields)
+        if samples.shape != (len(samples), len(fields)):
+            raise UserError(f"samples have shape {samples.shape}, must be (members, {len(fields)} fields)")
+        self.scenario, self.fields, self.samples = scenario, list(fields), samples
+        self.network = scenario.network
+        self.reasons: dict[int, str] = {}
+        self.constants = np.tile(np.array(scenario.constants(), dtype=float), (len(samples), 1))
+        self._fill_constants()
+        self.amounts = np.tile(np.array([item.amount for item in scenario.regimens.values()], dtype=float), (len(samples), 1))
+        self.schedules: list[Schedule] = []
+        self.schedule_of = np.zeros(len(samples), dtype=np.int64)
+        self._fill_schedules()
+        self._events: dict[str, Events] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def _fill_constants(self) -> None:
+        places = {name: place for place, name in enumerate([*self.scenario.values, *self.network.switches])}
+        for column, name in enumerate(self.fields):
+            if name not in places:
+                continue
+            given = self.samples[:, column]
+            self.constants[:, places[name]] = given
+            parameter = self.network.parameters.get(name)
+            most = parameter.maximum if parameter else 1.0
+            for member in np.flatnonzero(~((given >= 0) & (given <= most) & (given < math.inf))):
+                value = float(given[member])
+                problem = parameter.problem_with(value) if parameter else f"{value:g} is no switch; it must lie in [0, 1]"
+                self.reasons.setdefault(int(member), f"{name}: {problem}")
+
+    def _fill_schedules(self) -> None:
+        """Give every member its schedule and its amounts; members that differ only in these share the schedule."""
+        others = {*self.scenario.values, *self.network.switches}
+        scheduled = [column for column, name in enumerate(self.fields) if name not in others]
+        names = [self.fields[column] for column in scheduled]
+        alike = np.array(self.samples[:, scheduled], order="C")
+        for place, name in enumerate(names):
+            if name.endswith(".amount"):
+                given = alike[:, place].copy()
+                self.amounts[:, [*self.scenario.regimens].index(name.removesuffix(".amount"))] = given
+                alike[(given > 0) & (given <= LARGEST_AMOUNT), place] = 1.0
+        made: dict[bytes, int] = {}
+        wrong: dict[bytes, str] = {}
+        for member, row in enumerate(alike):
+            key = row.tobytes()
+            if key not in made:
+                changes = dict(zip(names, self.samples[member, scheduled].tolist(), strict=True))
+                try:
+                    made[key] = self._add(self._schedule(changes))
+                except UserError as error:
+                    wrong[key], made[key] = str(error), self._add(self._schedule({}))
+            self.schedule_of[member] = made[key]
+            if key in wrong:
+                self.reasons.setdefault(member, wrong[key])
+
+    def _add(self, schedule: Schedule) -> int:
+        self.schedules.append(schedule)
+        return len(self.schedules) - 1
+
+    def _schedule(self, changes: dict[str, float]) -> Schedule:
+        changed: dict[str, dict[str, Any]] = {}
+        for name, value in changes.items():
+            owner, _, word = name.partition(".")
+            if word in WHOLE and not float(value).is_integer():
+                raise UserError(f"{name}: {value:g} is not a whole number")
+            if not math.isfinite(value):
+                raise UserError(f"{name}: {value:g} is not a finite number")
+            changed.setdefault(owner, {})[word] = int(value) if word in WHOLE else value
+        regimens = dict(self.scenario.regimens)
+        for owner, values in changed.items():
+            try:
+                regimens[owner] = dataclasses.replace(regimens[owner], **values)
+            except UserError as error:
+                raise UserError(f"{owner}: {error}") from None
+        nothing = [name for name in regimens if changes.get(f"{name}.amount") == 0.0]
+        given = {name: item for name, item in regimens.items() if name not in nothing}
+        for name, item in given.items():
+            if item.end > self.scenario.days:
+                raise UserError(f"{name}: the last dose ends on day {item.end:g}, after the end on day {self.scenario.days:g}")
+        in_arms = {name for arm in self.scenario.arms.values() for name in arm}
+        starts = [item.start for name, item in given.items() if name in in_arms and item.amount > 0]
+        return Schedule(given, min(starts, default=0.0))
+
+    @cached_property
+    def _sharing(self) -> list[NDArray[np.int64]]:
+        """The members of every schedule."""
+        order = np.argsort(self.schedule_of, kind="stable")
+        edges = np.searchsorted(self.schedule_of[order], np.arange(len(self.schedules) + 1))
+        return [order[first:last] for first, last in itertools.pairwise(edges)]
+
+    def per_schedule(self, compute: Callable[[Schedule], float]) -> Floats:
+        """A number of the schedule of every member (members,), computed once for each schedule."""
+        return np.array([compute(schedule) for schedule in self.schedules])[self.schedule_of]
+
+    def given(self, arm: str, agent: str) -> Floats:
+        """How much of an agent every member is given in an arm in total (members,)."""
+        total, names = np.zeros(len(self)), [*self.scenario.regimens]
+        for schedule, members in zip(self.schedules, self._sharing, strict=True):
+            items = [item for item in schedule.given(self.scenario, arm) if item.agent == agent]
+            amounts = self.amounts[members][:, [names.index(item.name) for item in items]]
+            counts = [item.count * item.cycles for item in items]
+            if len(items) == 1:
+                total[members] = counts[0] * amounts[:, 0]
+            elif items:
+                total[members] = [math.fsum(np.repeat(row, counts)) for row in amounts]
+        return total
+
+    def check_events(self, arms: Sequence[str]) -> None:
+        """Note the reason of every member whose doses cannot be given in one of the arms; it runs in none of them."""
+        for arm in arms:
+            self._events[arm] = self._events_of(arm)
+
+    def _events_of(self, arm: str) -> Events:
+        """The events of all members that have no reason yet; members with equal doses share them."""
+        index = {name: place for place, name in enumerate(self.network.state_names)}
+        spans, known = np.zeros((len(self), 2), dtype=np.int64), np.ones(len(self), dtype=bool)
+        known[[*self.reasons]] = False
+        days: list[float] = []
+        states: list[int] = []
+        changes = [(np.empty(0), np.empty(0))]
+        for schedule, sharing in zip(self.schedules, self._sharing, strict=True):
+            members = sharing[known[sharing]]
+            if not len(members):
+                continue
+            try:
+                plan = EventPlan(schedule.given(self.scenario, arm), self.network.interventions, self.scenario.days)
+            except UserError as error:
+                self.reasons |= dict.fromkeys(members.tolist(), str(error))
+                continue
+            values, which = self._values(plan, members)
+            multiply, add = plan.changes(values)
+            spans[members] = len(days) + len(plan.rows) * (which[:, None] + [0, 1])
+            days += [time for time, _ in plan.rows] * len(values)
+            states += [index[state] for _, state in plan.rows] * len(values)
+            changes.append((multiply.ravel(), add.ravel()))
+        multiplied, added = (np.concatenate(column) for column in zip(*changes, strict=True))
+        return Events((np.array(days, dtype=float), np.array(states, dtype=np.int64), multiplied, added), spans)
+
+    def _values(self, plan: EventPlan, members: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+        """(values of the sources of a plan, once for equal members; the row of every member); notes reasons."""
+        names, read = [*self.scenario.regimens], self._read_by_doses
+        places = [names.index(item.name) for item in plan.regimens]
+        inputs = np.column_stack([self.amounts[members][:, places], self.constants[members][:, [*read.values()]]])
+        made: dict[bytes, int] = {}
+        found: list[list[float]] = []
+        which = np.zeros(len(members), dtype=np.int64)
+        for place, row in enumerate(inputs):
+            key = row.tobytes()
+            if key not in made:
+                given = row.tolist()
+                parameters = self.scenario.values | dict(zip(read, given[len(places) :], strict=True))
+                try:
+                    found.append(plan.values(given[: len(places)], parameters))
+                except UserError as error:
+                    self.reasons[int(members[place])] = str(error)
+                    continue
+                made[key] = len(found) - 1
+            which[place] = made[key]
+        return np.array(found).reshape(len(found), len(plan.sources)), which
+
+    @cached_property
+    def _read_by_doses(self) -> dict[str, int]:
+        """Name → place of the parameters that formulas of interventions read."""
+        names = {
+            name for item in self.network.interventions.values() for _, _, formula in item.formulas() for name in formula.names
+        }
+        return {name: place for place, name in enumerate(self.scenario.values) if name in names}
+
+    def numbers(self, arm: str, wanted: NDArray[np.int64]) -> Members:
+        """The chosen members in one arm, as the batch solver takes them; call ``check_events`` first."""
+        index = {name: place for place, name in enumerate(self.network.state_names)}
+        constants = self.constants[wanted]
+        names = list(self.scenario.values)
+        starts = np.column_stack(
+            [
+                constants[:, names.index(state.initial)]
+                if isinstance(state.initial, str)
+                else np.full(len(wanted), state.initial)
+                for state in self.network.states
+            ]
+        )
+        kinship = np.zeros((len(index), len(index)), dtype=bool)
+        for owner, fed in feeds(self.network).items():
+            kinship[owner, list(fed)] = True
+        return Members(
+            starts=np.ascontiguousarray(starts, dtype=float),
+            constants=constants,
+            days=np.tile([0.0, float(self.scenario.days)], (len(wanted), 1)),
+            events=self._events[arm].rows,
+            event_rows=self._events[arm].spans[wanted],
+            cells=np.array([state.is_cells for state in self.network.states]),
+            amounts=np.array([state.unit != "1" for state in self.network.states]),
+            feeds=kinship,
+        )
+
+    def watch(self, arm: str, wanted: NDArray[np.int64], plan: Plan) -> tuple[Floats, Floats]:
+        """(watch rows, first days of the courses (m, c), NaN where a member has fewer) of the chosen members."""
+        agents = course_agents(self.scenario)
+
+        def first_days(schedule: Schedule) -> list[float]:
+            doses = schedule.doses(self.scenario, arm)
+            return course_starts(Watch(doses, agents, schedule.start, rules=self.scenario.rules))
+
+        every = [first_days(schedule) for schedule in self.schedules]
+        used = self.schedule_of[wanted]
+        most = max((len(every[schedule]) for schedule in np.unique(used)), default=0)
+        padded = np.array([[*starts[:most], *[math.nan] * (most - len(starts))] for starts in every]).reshape(len(every), most)
+        courses, rows = padded[used], plan.watch(len(wanted), most)
+        start = self.per_schedule(lambda schedule: schedule.start)[wanted]
+        surgery = self.per_schedule(lambda schedule: schedule.surgery(self.scenario, arm))[wanted]
+        rules = self.scenario.rules
+        fill(rows, start, surgery, np.full(len(wanted), rules.progression), np.full(len(wanted), rules.regrowth), courses)
+        return rows, courses

@@ -1,0 +1,178 @@
+"""Run folders: what ``backfire run`` leaves behind, and how it is read back without simulating.
+
+``<out>/<scenario>/`` holds ``manifest.json`` (resolved scenario, versions, hash, solver settings, statuses),
+``outcomes.csv``, ``trajectories.csv`` (tidy: arm, day, name, value, unit) and ``comparison.png``. Every file is written
+under a temporary name and then renamed: a run that is cut off leaves whole files or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import importlib.metadata
+import io
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from backfire.errors import RefusedError, StorageError, UserError, echo
+from backfire.model import CAUTION, Mechanism
+from backfire.scenario import parse_data
+from backfire.simulation.arms import Result
+from backfire.solvers import Settings, Status, Trajectory
+from backfire.system import to_json, write_whole
+
+FORMAT: Final = 1
+_LIBRARIES: Final = ("backfire", "numpy", "scipy", "sympy", "pydantic", "matplotlib")
+
+
+def prepare_folder(out: Path, scenario: str) -> Path:
+    """The folder of one scenario below ``out``, made and probed for writing before anything is computed.
+
+    Raises RefusedError for links where a folder should be, StorageError if nothing can be written.
+    """
+    folder = out / scenario
+    for part in (out, folder):
+        if part.is_symlink():
+            raise RefusedError(f"{part} is a symbolic link; give a real folder with --out")
+        if part.exists() and not part.is_dir():
+            raise RefusedError(f"{part} is a file; give a folder with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, probe = tempfile.mkstemp(dir=folder, prefix=".probe.")
+        os.close(handle)
+        os.unlink(probe)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    return folder
+
+
+def save(result: Result, folder: Path) -> None:
+    """Write trajectories, outcomes and manifest of a result.
+
+    The old manifest goes first and the new one, which knows the checksum of the trajectories, comes last: whatever
+    moment a run is cut off, a manifest never speaks for rows that are not its own.
+    """
+    trajectories = trajectories_csv(result)
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "manifest.json").unlink()
+    write_whole(folder / "trajectories.csv", trajectories)
+    write_whole(folder / "outcomes.csv", outcomes_csv(result))
+    write_whole(folder / "manifest.json", to_json(manifest(result) | {"trajectories_sha256": _sha256(trajectories)}))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
+    """A stored run as a Result, without simulating: outcomes and figures are computed from its recorded rows.
+
+    ``mechanisms`` are classes of yours that its scenario uses. Raises StorageError if the folder is incomplete.
+    """
+    place = Path(folder)
+    try:
+        stored = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+        text = (place / "trajectories.csv").read_text(encoding="utf-8")
+        if not isinstance(stored["name"], str):
+            raise ValueError("its name is no text")
+        scenario = parse_data(stored["scenario"], stored["name"], mechanisms)
+        trajectories = _read_trajectories(text, stored["arms"])
+        recorded = (*scenario.network.state_names, *scenario.network.observables)
+        if any(item.names != recorded for item in trajectories.values()):
+            raise ValueError("its columns are not those of its scenario")
+        wanted = {"format": FORMAT, "hash": scenario.hash, "trajectories_sha256": _sha256(text)}
+        differing = [key for key, value in wanted.items() if stored[key] != value]
+        if differing or not trajectories.keys() <= scenario.arms.keys():
+            raise ValueError(f"{', '.join(differing) or 'arms'} of the manifest do not fit what is stored")
+        return Result(scenario, trajectories, Settings(**stored["solver"]))
+    except OSError as error:
+        name = Path(error.filename or "").name
+        raise StorageError(f"{place}: not a complete run ({error.strerror or error}: {name})") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, csv.Error, UserError) as error:
+        raise StorageError(f"{place}: the stored run is damaged ({echo(error)}); run the scenario again") from None
+
+
+def manifest(result: Result) -> dict[str, Any]:
+    """What was run, with what, and how it ended."""
+    scenario = result.scenario
+    return {
+        "format": FORMAT,
+        "caution": CAUTION,
+        "name": scenario.name,
+        "hash": scenario.hash,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "solver": dataclasses.asdict(result.settings),
+        "arms": {
+            arm: {"status": item.status.word, "message": item.message, "evaluations": item.steps, "rows": len(item.times)}
+            for arm, item in result.trajectories.items()
+        },
+        "warnings": list(scenario.warnings),
+        "scenario": scenario.resolved(),
+    }
+
+
+def trajectories_csv(result: Result) -> str:
+    """All trajectories as tidy CSV with full precision; failed rows have empty values."""
+    text = io.StringIO()
+    text.write("arm,day,name,value,unit\n")
+    for arm, item in result.trajectories.items():
+        days = [repr(day) for day in item.times.tolist()]
+        for column, (name, unit) in enumerate(zip(item.names, item.units, strict=True)):
+            values = item.values[:, column].tolist()
+            text.writelines(
+                f"{arm},{day},{name},{'' if math.isnan(value) else repr(value)},{unit}\n"
+                for day, value in zip(days, values, strict=True)
+            )
+    return text.getvalue()
+
+
+def outcomes_csv(result: Result) -> str:
+    """Outcomes as tidy CSV, one row per arm and outcome."""
+    rows = result.outcome_rows()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["arm"], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _read_trajectories(text: str, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Trajectory]:
+    """Rows back into arrays; relies on nothing but the tidy columns."""
+    columns: dict[str, dict[str, tuple[list[float], list[float], str]]] = {arm: {} for arm in arms}
+    for row in csv.DictReader(io.StringIO(text)):
+        days, values, _ = columns[row["arm"]].setdefault(row["name"], ([], [], row["unit"]))
+        days.append(float(row["day"]))
+        values.append(float(row["value"]) if row["value"] else math.nan)
+    made = {}
+    for arm, about in arms.items():
+        names = tuple(columns[arm])
+        times = np.array(columns[arm][names[0]][0])
+        if len(times) != about["rows"]:
+            raise ValueError(f"{len(times)} of {about['rows']} rows of arm {arm}")
+        table = np.column_stack([columns[arm][name][1] for name in names])
+        units = tuple(columns[arm][name][2] for name in names)
+        made[arm] = Trajectory(
+            arm, times, names, units, table, Status[str(about["status"]).upper()], about["message"], about["evaluations"]
+        )
+    return made

@@ -1,0 +1,12 @@
+from .arrays import READER as READER
+from .jit import aside as aside
+from .jit import compiled as compiled
+from .jit import peek as peek
+from .kernel import Kernel as Kernel
+from .kernel import is_compiled as is_compiled
+from .kernel import kernel_of as kernel_of
+from .solve import BatchSettings as BatchSettings
+from .solve import Ends as Ends
+from .solve import Members as Members
+from .solve import read as read
+from .solve import record as record

@@ -1,0 +1,125 @@
+"""The arrays of the batch solver: what stands where in the tables of lanes, and the groups that functions are given.
+
+A table of lanes has one row of ``LANES`` numbers for each of its places: what begins at P is, for lane l, ``table[P + l]``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from numba import types
+
+from backfire.solvers.batch.jit import LANES, ROW
+
+_TABLE = types.float64[:, ::1]
+_WHOLE = types.int64[::1]
+_TRUTH = types.boolean[::1]
+STAGE = types.FunctionType(types.void(ROW, ROW, ROW, ROW, ROW))
+PREPARE = types.FunctionType(types.void(ROW))
+LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
+READER = types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW)
+READ = types.FunctionType(READER)
+
+LANE_NUMBERS: Final = 15
+LANE_WHOLES: Final = 5
+# where the rows of the table of lanes begin
+DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH = range(
+    0, LANE_NUMBERS * LANES, LANES
+)
+# and those of the table of whole numbers of lanes
+MEMBER, EVENT, RECORD, OUT, ROWS = range(0, LANE_WHOLES * LANES, LANES)
+# places in the sizes of a problem
+STATES, CONSTANTS, ALL, FACTORS, MOST_STEPS, BY_STEP, ROOM, WATCHED = range(8)
+
+
+class Task(NamedTuple):
+    """What is integrated: m members, n states, p constants.
+
+    ``sizes`` holds n, p, all constants (with the fixed ones), factors, most steps, 1 to note every step (0 to record
+    days), rows that a lane can note, watched columns. ``absolute``, ``cells``, ``amounts`` (n,), ``feeds`` (n, n),
+    ``starts`` (m, n), ``constants`` (m, p), first and last day (m,).
+    """
+
+    sizes: Any
+    relative: Any
+    absolute: Any
+    cells: Any
+    amounts: Any
+    feeds: Any
+    starts: Any
+    constants: Any
+    begin: Any
+    end: Any
+
+
+class Events(NamedTuple):
+    """One table of events; those of member i are rows ``first[i]`` to ``last[i]``, sorted by day."""
+
+    day: Any
+    state: Any
+    multiply: Any
+    add: Any
+    first: Any
+    last: Any
+
+
+class Records(NamedTuple):
+    """Days to record: of member i rows ``first[i]`` to ``last[i]`` of ``day``, written to ``out`` from row ``place[i]`` on."""
+
+    day: Any
+    first: Any
+    last: Any
+    place: Any
+    out: Any
+
+
+class Notes(NamedTuple):
+    """Rows of every accepted step, and what is read of them: ``watch`` (m, …) → ``result``.
+
+    ``day`` stands lane by lane. So does ``state``, in blocks of as many rows as there are lanes, in which the rows of a
+    state stand side by side. ``values`` and ``slopes`` are columns of what is watched in the lane that is read.
+    """
+
+    day: Any
+    state: Any
+    values: Any
+    slopes: Any
+    watch: Any
+    result: Any
+
+
+class Ended(NamedTuple):
+    """How members ended, each (m,)."""
+
+    status: Any
+    reached: Any
+    steps: Any
+
+
+class Space(NamedTuple):
+    """The arrays one thread works in."""
+
+    slopes: Any
+    bends: Any
+    error: Any
+    factors: Any
+    constant: Any
+    own: Any
+    spare: Any
+    middle: Any
+    seen: Any
+    rates: Any
+    lanes: Any
+    wholes: Any
+
+
+def _tuple(kind: Any, *fields: Any) -> Any:
+    return types.NamedTuple(fields, kind)  # type: ignore[no-untyped-call]
+
+
+TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:, ::1], _TABLE, _TABLE, ROW, ROW)
+EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE)
+RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
+NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
+ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
+SPACE = _tuple(Space, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE)

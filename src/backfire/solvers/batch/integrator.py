@@ -1,0 +1,411 @@
+"""The integrator of the batch solver: lanes with their own time, step, events and status, filled from a queue of members.
+
+Arithmetic runs over all lanes at once (``rosenbrock`` and the kernel of the model); what differs from lane to lane -
+events, extinction, rows, rejected steps - is looked at lane by lane, and only where a lane asks for it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from backfire.solvers import Status
+from backfire.solvers.batch.arrays import (
+    ACCEPTED,
+    ALERT,
+    ALL,
+    BY_STEP,
+    CALM,
+    CONSTANTS,
+    DAY,
+    DUE,
+    EDGE,
+    ENDED,
+    EVENT,
+    EVENTS,
+    FACTOR,
+    FRESH,
+    FROM,
+    LAST,
+    LOOK,
+    LOW,
+    MEMBER,
+    MOST_STEPS,
+    NOTES,
+    OUT,
+    PREPARE,
+    READ,
+    READER,
+    RECORD,
+    RECORDS,
+    ROOM,
+    ROWS,
+    SPACE,
+    SPAN,
+    STAGE,
+    STATES,
+    STEP,
+    TASK,
+    TRIED,
+    WAITS,
+    WATCHED,
+)
+from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
+from backfire.solvers.batch.stages import bend, dense, middle
+from backfire.solvers.batch.stepping import advance, aim, attempt, control, first_step, reject
+
+_ONE_CELL = 1.0
+_DEAD = -1.0
+"""Marks a compartment that an event has emptied, until all events of that moment are applied."""
+_OK = int(Status.OK)
+_MAX_STEPS, _NONFINITE = int(Status.MAX_STEPS), int(Status.NONFINITE)
+
+
+@compiled(inline="code")
+def _note(lane, day, states, room, source, notes, wholes):  # type: ignore[no-untyped-def]
+    """Append a row to the rows of a lane; a second row for the same day replaces the first. There is room for all that
+    the most steps can leave."""
+    rows = wholes[ROWS + lane]
+    last = lane * room + rows - 1
+    if rows > 0 and notes.day[last] == day:
+        rows, last = rows - 1, last - 1
+    notes.day[last + 1] = day
+    within = rows & (LANES - 1)
+    base = (last + 1 - within) * states + within
+    for j in range(states):
+        notes.state[base + j * LANES] = peek(source, j * LANES + lane)
+    wholes[ROWS + lane] = rows + 1
+
+
+@compiled(inline="code")
+def _note_middle(lane, states, room, notes, space):  # type: ignore[no-untyped-def]
+    """Append the row in the middle of the last step, from the dense output: steps are long where courses are smooth, and
+    the cubic between rows then is an order better."""
+    rows, day = space.wholes[ROWS + lane], space.lanes[FROM + lane] + 0.5 * space.lanes[SPAN + lane]
+    if rows == 0 or day > notes.day[lane * room + rows - 1]:
+        _note(lane, day, states, room, space.middle, notes, space.wholes)
+
+
+@compiled()
+def _clear(lane, index, states, inner, cells, feeds):  # type: ignore[no-untyped-def]
+    """A compartment is gone, and with it fragments of less than a cell that it fed."""
+    inner[index * LANES + lane] = 0.0
+    for fed in range(states):
+        if feeds[index, fed] and cells[fed] and inner[fed * LANES + lane] < _ONE_CELL:
+            inner[fed * LANES + lane] = 0.0
+
+
+@compiled()
+def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-untyped-def]
+    """Apply all events of ``day``; what they leave of less than a cell is gone."""
+    states = task.sizes[STATES]
+    event = wholes[EVENT + lane]
+    first = event
+    while event < last and events.day[event] == day:
+        index = events.state[event]
+        at = index * LANES + lane
+        before = inner[at]
+        inner[at] = before * events.multiply[event] + events.add[event]
+        if task.cells[index] and before >= _ONE_CELL and inner[at] < _ONE_CELL:
+            inner[at] = _DEAD
+        event += 1
+    for given in range(first, event):
+        if task.cells[events.state[given]] and inner[events.state[given] * LANES + lane] == _DEAD:
+            _clear(lane, events.state[given], states, inner, task.cells, task.feeds)
+    wholes[EVENT + lane] = event
+
+
+@compiled()
+def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-def]
+    """(share of the step, state) of the first fall of a compartment through one cell; a share of 2 if there is none."""
+    share, found = 2.0, -1
+    for j in range(states):
+        if not cells[j]:
+            continue
+        at = j * LANES + lane
+        if min(state[at], inner[at]) >= 3.0 or max(state[at], inner[at]) < _ONE_CELL:
+            continue
+        low, level = 0.0, state[at]
+        for point in range(1, 12):
+            high = point / 11.0
+            ahead = inner[at] if point == 11 else dense(high, j, lane, state, inner, bends)
+            if level >= _ONE_CELL and ahead < _ONE_CELL:
+                for _ in range(60):
+                    middle = 0.5 * (low + high)
+                    if dense(middle, j, lane, state, inner, bends) >= _ONE_CELL:
+                        low = middle
+                    else:
+                        high = middle
+                if high < share:
+                    share, found = high, j
+                break
+            low, level = high, ahead
+    return share, found
+
+
+@compiled(inline="code")
+def _record(lane, until, last, states, state, inner, records, space):  # type: ignore[no-untyped-def]
+    """Write the asked-for days of the last step before ``until`` from the dense output."""
+    lanes, wholes = space.lanes, space.wholes
+    record, shift = wholes[RECORD + lane], wholes[OUT + lane]
+    day, step = lanes[FROM + lane], lanes[SPAN + lane]
+    while record < last and peek(records.day, record) < until:
+        share = (peek(records.day, record) - day) / step
+        for j in range(states):
+            records.out[record + shift, j] = dense(share, j, lane, state, inner, space.bends)
+        record += 1
+    wholes[RECORD + lane] = record
+    lanes[DUE + lane] = records.day[record] if record < last else np.inf
+
+
+@compiled(inline="code")
+def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type: ignore[no-untyped-def]
+    """Write an asked-for day that is now."""
+    record = wholes[RECORD + lane]
+    if record < last and records.day[record] <= day:
+        for j in range(states):
+            records.out[record + wholes[OUT + lane], j] = inner[j * LANES + lane]
+        record += 1
+        wholes[RECORD + lane] = record
+    lanes[DUE + lane] = records.day[record] if record < last else np.inf
+
+
+@compiled(inline="text")
+def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped-def]
+    """Set the day at which the steps of a lane must end next: its next event, or its last day."""
+    event, end = wholes[EVENT + lane], task.end[member]
+    lanes[EDGE + lane] = min(events.day[event], end) if event < events.last[member] else end
+
+
+@compiled(inline="text")
+def _load(lane, member, prepare, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+    """Put a member into a lane, with the events and the row of its first day; False if a number is not finite."""
+    sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
+    states, day, finite = sizes[STATES], task.begin[member], True
+    for k in range(sizes[CONSTANTS]):
+        space.own[k] = task.constants[member, k]
+        finite &= abs(space.own[k]) < np.inf
+    for j in range(states):
+        start = task.starts[member, j]
+        finite &= abs(start) < np.inf
+        inner[j * LANES + lane] = 0.0 if task.cells[j] and start < _ONE_CELL else start
+    if not finite:
+        return False
+    prepare(space.own)
+    for k in range(sizes[ALL]):
+        space.constant[k * LANES + lane] = space.own[k]
+    wholes[MEMBER + lane], wholes[ROWS + lane] = member, 0
+    wholes[EVENT + lane], wholes[RECORD + lane] = events.first[member], records.first[member]
+    wholes[OUT + lane] = records.place[member] - records.first[member]
+    lanes[DAY + lane], lanes[TRIED + lane], lanes[CALM + lane] = day, 0.0, 0.0
+    lanes[DUE + lane] = np.inf
+    _give(lane, day, events.last[member], task, events, inner, wholes)
+    if sizes[BY_STEP]:
+        _note(lane, day, states, sizes[ROOM], inner, notes, wholes)
+    else:
+        _record_at(lane, day, records.last[member], states, inner, records, lanes, wholes)
+    _edge(lane, member, task, events, lanes, wholes)
+    lanes[FRESH + lane] = 1.0
+    aim(lane, day, 0.0, lanes)
+    for j in range(states):
+        state[j * LANES + lane] = inner[j * LANES + lane]
+    return True
+
+
+@compiled(inline="text")
+def _move(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+    """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
+    sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
+    states, room, by_step = sizes[STATES], sizes[ROOM], sizes[BY_STEP] > 0
+    member, event = wholes[MEMBER + lane], wholes[EVENT + lane]
+    day, step, edge = lanes[DAY + lane], lanes[STEP + lane], lanes[EDGE + lane]
+    share, gone = (2.0, -1)
+    if lanes[LOW + lane] > 0.0:
+        share, gone = _died(lane, states, state, inner, space.bends, task.cells)
+    arrived = lanes[LAST + lane] > 0.0 and share >= 1.0
+    until = edge if arrived else day + min(share, 1.0) * step
+    given = arrived and event < events.last[member] and events.day[event] == edge
+    if not by_step:
+        _record(lane, until, records.last[member], states, state, inner, records, space)
+    if gone >= 0:
+        for j in range(states):
+            space.spare[j] = dense(share, j, lane, state, inner, space.bends)
+        for j in range(states):
+            inner[j * LANES + lane] = space.spare[j]
+    if by_step and gone < 0:
+        _note_middle(lane, states, room, notes, space)
+    if by_step and (given or gone >= 0) and np.nextafter(until, -np.inf) > day:
+        _note(lane, np.nextafter(until, -np.inf), states, room, inner, notes, wholes)
+    if gone >= 0:
+        # others may have crossed at the same moment
+        for j in range(states):
+            at = j * LANES + lane
+            if j == gone or (task.cells[j] and inner[at] < _ONE_CELL and state[at] >= _ONE_CELL):
+                _clear(lane, j, states, inner, task.cells, task.feeds)
+    if given:
+        _give(lane, edge, events.last[member], task, events, inner, wholes)
+        lanes[FRESH + lane] = 1.0
+    if by_step:
+        _note(lane, until, states, room, inner, notes, wholes)
+    else:
+        _record_at(lane, until, records.last[member], states, inner, records, lanes, wholes)
+    lanes[DAY + lane] = until
+    if until >= task.end[member]:
+        return _OK
+    if lanes[TRIED + lane] >= sizes[MOST_STEPS]:
+        return _MAX_STEPS
+    if arrived:
+        _edge(lane, member, task, events, lanes, wholes)
+    factor = lanes[FACTOR + lane]
+    longer = step * (min(factor, 1.0) if lanes[CALM + lane] > 0.0 else factor)
+    lanes[CALM + lane] = 0.0
+    aim(lane, until, longer, lanes)
+    return -1
+
+
+@compiled(inline="text")
+def _look_closer(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+    """The step of a lane that was not plain: the look at the rates where a piece begins, rejected, or accepted with
+    something to do; the status, or -1 to go on."""
+    lanes = space.lanes
+    if lanes[FRESH + lane] > 0.0:
+        lanes[FRESH + lane], lanes[ACCEPTED + lane] = 0.0, 0.0
+        day, sizes = lanes[DAY + lane], task.sizes
+        span = lanes[EDGE + lane] - day
+        step = first_step(lane, sizes[STATES], task.relative, task.absolute, state, space.slopes, span)
+        # without a finite rate there is no step, and the attempt to take none ends the run
+        aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
+        return -1
+    negative = lanes[LOW + lane] == 2.0 and lanes[ACCEPTED + lane] > 0.0
+    if negative or lanes[ACCEPTED + lane] == 0.0:
+        lanes[ACCEPTED + lane] = 0.0
+        return reject(lane, negative, task.sizes[MOST_STEPS], space.error[lane], lanes)
+    return _move(lane, task, events, records, notes, state, inner, space)
+
+
+@compiled()
+def _leave(record, shift, last, states, records):  # type: ignore[no-untyped-def]
+    """The asked-for days that a member did not reach are NaN."""
+    while record < last:
+        for j in range(states):
+            records.out[record + shift, j] = np.nan
+        record += 1
+
+
+@compiled(inline="code")
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    for row in range(LANES):
+        target[row] = source[row]
+
+
+@compiled(inline="text")
+def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-def]
+    """Everything watched along the rows of a lane, as many rows at a time as there are lanes; those behind the last row
+    are whatever was there before, and nobody reads them."""
+    states, room = sizes[STATES], sizes[ROOM]
+    for k in range(sizes[ALL]):
+        space.own[k] = peek(space.constant, k * LANES + lane)
+    for begin in range(0, rows, LANES):
+        base = (lane * room + begin) * states
+        look(notes.state[base : base + states * LANES], space.own, space.seen, space.rates)
+        for column in range(sizes[WATCHED]):
+            to, seen = column * room + begin, column * LANES
+            _copy(space.seen[seen : seen + LANES], notes.values[to : to + LANES])
+            _copy(space.rates[seen : seen + LANES], notes.slopes[to : to + LANES])
+
+
+@compiled(inline="text")
+def _close(lane, how, look, read, task, records, notes, ended, space):  # type: ignore[no-untyped-def]
+    """A member is done: its status, and what is read of its rows."""
+    sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
+    member, states, room = wholes[MEMBER + lane], sizes[STATES], sizes[ROOM]
+    ended.status[member], ended.reached[member] = how, lanes[DAY + lane]
+    ended.steps[member] = np.int64(lanes[TRIED + lane])
+    wholes[MEMBER + lane] = -1
+    if not sizes[BY_STEP]:
+        _leave(wholes[RECORD + lane], wholes[OUT + lane], records.last[member], states, records)
+    elif how == _OK:
+        rows = wholes[ROWS + lane]
+        _observe(lane, rows, look, sizes, notes, space)
+        days = notes.day[lane * room : (lane + 1) * room]
+        read(rows, room, days, notes.values, notes.slopes, notes.watch[member], notes.result[member])
+
+
+@compiled(inline="text")
+def _refill(upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space):  # type: ignore[no-untyped-def]
+    """Give empty lanes the next members; (next member, lanes that stay empty)."""
+    wholes, empty = space.wholes, 0
+    for lane in range(LANES):
+        while wholes[MEMBER + lane] < 0 and upcoming < last_member:
+            member, upcoming = upcoming, upcoming + 1
+            if not _load(lane, member, prepare, task, events, records, notes, state, inner, space):
+                ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
+                first = records.first[member]
+                _leave(first, records.place[member] - first, records.last[member], task.sizes[STATES], records)
+        empty += wholes[MEMBER + lane] < 0
+    return upcoming, empty
+
+
+@lru_cache(maxsize=1)
+def no_reader() -> Any:
+    """A reader for runs that record days: it reads nothing."""
+    return compiled(READER)(_read_nothing)
+
+
+def _read_nothing(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    return
+
+
+@lru_cache(maxsize=1)
+def integrator() -> Any:
+    """``_integrate`` as compiled code; seconds the first time on a machine."""
+    compile_loops()
+    functions = (STAGE, STAGE, PREPARE, LOOK, READ)
+    arrays = (TASK, EVENTS, RECORDS, NOTES, ENDED, ROW, ROW, SPACE)
+    return compiled(types.void(*functions, *arrays, types.int64, types.int64))(_integrate)
+
+
+def _integrate(  # type: ignore[no-untyped-def]
+    first, stage, prepare, look, read, task, events, records, notes, ended, state, inner, space, upcoming, last_member
+):
+    """Integrate members ``upcoming`` to ``last_member``: the functions of a kernel, then what the tuples above say."""
+    wide()
+    states, room, by_step = task.sizes[STATES], task.sizes[ROOM], task.sizes[BY_STEP] > 0
+    lanes, wholes = space.lanes, space.wholes
+    for lane in range(LANES):
+        wholes[MEMBER + lane] = -1
+    empty = LANES
+    while True:
+        if empty > 0:
+            upcoming, empty = _refill(upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space)
+            if empty == LANES:
+                return
+        attempt(first, stage, task, state, inner, space)
+        control(task.relative, states, task.absolute, task.amounts, task.cells, state, inner, space.error, lanes)
+        if advance(task.sizes[MOST_STEPS], lanes) > 0 or by_step:
+            bend(states, space.slopes, space.bends)
+        if by_step:
+            middle(states, state, inner, space.bends, space.middle)
+        for lane in range(LANES):
+            if wholes[MEMBER + lane] < 0:
+                continue
+            how = -1
+            if lanes[ALERT + lane] > 0.0:
+                how = _look_closer(lane, task, events, records, notes, state, inner, space)
+                if lanes[ACCEPTED + lane] == 0.0:
+                    for j in range(states):
+                        inner[j * LANES + lane] = state[j * LANES + lane]
+            elif lanes[WAITS + lane] > 0.0:
+                last, day = records.last[wholes[MEMBER + lane]], lanes[DAY + lane]
+                _record(lane, day, last, states, state, inner, records, space)
+            elif by_step:
+                _note_middle(lane, states, room, notes, space)
+                _note(lane, lanes[DAY + lane], states, room, inner, notes, wholes)
+            if how >= 0:
+                _close(lane, how, look, read, task, records, notes, ended, space)
+                empty += 1
+        # a rejected lane has its old states in both arrays
+        state, inner = inner, state

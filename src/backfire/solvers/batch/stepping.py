@@ -1,0 +1,184 @@
+"""The control of steps: one attempt of every lane, the error, the next step, and which lanes need a closer look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backfire.solvers import Status
+from backfire.solvers.batch.arrays import (
+    ACCEPTED,
+    ALERT,
+    CALM,
+    DAY,
+    DUE,
+    EDGE,
+    FACTOR,
+    FRESH,
+    FROM,
+    LAST,
+    LOW,
+    SPAN,
+    STATES,
+    STEP,
+    TRIED,
+    WAITS,
+)
+from backfire.solvers.batch.jit import GAMMA, LANES, compiled, wide
+from backfire.solvers.batch.stages import STRIDE, errors, gather_2, gather_3, gather_4, gather_5, gather_6, gather_7, gather_8
+
+_ONE_CELL = 1.0
+_SAFETY = 0.9
+_SMALLEST, _LARGEST = 0.2, 8.0
+MOMENT = 1e-9
+"""The step, in days, that shows the rates at the start of a piece."""
+_SHORTEST = 1e-14
+"""Steps below this share of the day (at least of one day) end a run."""
+_TINY: Any = np.float32(1e-12)
+_ONE: Any = np.float32(1.0)
+_NEGATIVE = 10.0
+"""So many tolerances below zero are more than rounding."""
+_MAX_STEPS, _TOO_SMALL = int(Status.MAX_STEPS), int(Status.STEP_TOO_SMALL)
+_NONFINITE, _NEGATIVE_STATE = int(Status.NONFINITE), int(Status.NEGATIVE_STATE)
+
+
+@compiled()
+def first_step(lane, states, relative, absolute, state, slopes, span):  # type: ignore[no-untyped-def]
+    """A step in which no state moves by more than a few percent of itself; NaN if a rate is not finite.
+
+    The first slope of a step of next to no length is that length times γ times the rate.
+    """
+    fastest = 0.0
+    for j in range(states):
+        at = j * LANES + lane
+        rate = slopes[j * STRIDE + lane] / (MOMENT * GAMMA)
+        moving = abs(rate) / (abs(state[at]) + absolute[j] / relative)
+        if not moving < np.inf:
+            return np.nan
+        fastest = max(fastest, moving)
+    return min(span, 0.1 / fastest) if fastest * span > 0.1 else span
+
+
+@compiled()
+def control(relative, states, absolute, amounts, cells, state, inner, error, lanes):  # type: ignore[no-untyped-def]
+    """Which lanes accept, the factor of their next step, and which need a closer look; all in vectors."""
+    wide()
+    for lane in range(LANES):
+        safe = error[lane] if error[lane] > _TINY else _TINY
+        quarter = np.sqrt(np.sqrt(safe))
+        eighth = np.sqrt(quarter)
+        # error^(1/8 + 1/16 + 1/64): close enough to 1/5, and square roots are vector instructions
+        root = np.sqrt(eighth)
+        factor = _SAFETY / np.float64(eighth * root * np.sqrt(np.sqrt(root)))
+        lanes[FACTOR + lane] = min(_LARGEST, max(_SMALLEST, factor))
+        lanes[ACCEPTED + lane] = 1.0 if error[lane] <= _ONE else 0.0
+        lanes[LOW + lane] = 0.0
+    for j in range(states):
+        at = j * LANES
+        if amounts[j]:
+            floor = -_NEGATIVE * (absolute[j] + relative)
+            for lane in range(LANES):
+                low = lanes[LOW + lane]
+                lanes[LOW + lane] = 2.0 if inner[at + lane] < floor else low
+        if cells[j]:
+            for lane in range(LANES):
+                old, new = state[at + lane], inner[at + lane]
+                less, more = (old, new) if old < new else (new, old)
+                low = lanes[LOW + lane]
+                near = 1.0 if less < 3.0 and more >= _ONE_CELL else 0.0
+                lanes[LOW + lane] = low if low > near else near
+
+
+@compiled()
+def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
+    """Move the day and aim the next step of every lane whose step was plain; the others are marked for a closer look.
+
+    Returns how many lanes need the dense output.
+    """
+    wide()
+    curved = 0
+    for lane in range(LANES):
+        day, step, edge = lanes[DAY + lane], lanes[STEP + lane], lanes[EDGE + lane]
+        until = day + step
+        tried = lanes[TRIED + lane] + 1.0 - lanes[FRESH + lane]
+        lanes[TRIED + lane] = tried
+        alert = 1.0 - lanes[ACCEPTED + lane] + lanes[LAST + lane] + lanes[LOW + lane] + lanes[FRESH + lane]
+        alert = alert + (1.0 if tried >= most_steps else 0.0)
+        # the last step of a piece ends on its edge, from which rounding may keep the sum away
+        ends = edge if lanes[LAST + lane] > 0.0 else until
+        due = lanes[ACCEPTED + lane] if lanes[DUE + lane] < ends else 0.0
+        curved += 1 if due + lanes[LOW + lane] > 0.0 else 0  # whole numbers, whose sums may be vectors
+        lanes[FROM + lane] = day
+        lanes[SPAN + lane] = step
+        lanes[ALERT + lane] = alert
+        factor = lanes[FACTOR + lane]
+        most = 1.0 if lanes[CALM + lane] > 0.0 else _LARGEST
+        longer = step * (factor if factor < most else most)
+        rest = edge - until
+        half = longer if 2.0 * longer <= rest else 0.5 * rest
+        last = 1.01 * longer >= rest
+        plain = alert == 0.0
+        lanes[WAITS + lane] = due if plain else 0.0
+        lanes[DAY + lane] = until if plain else day
+        lanes[STEP + lane] = (rest if last else half) if plain else step
+        lanes[LAST + lane] = (1.0 if last else 0.0) if plain else lanes[LAST + lane]
+        lanes[CALM + lane] = 0.0 if plain else lanes[CALM + lane]
+    return curved
+
+
+@compiled()
+def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
+    """Set the next step so that it ends on the edge, halfway to it, or well before it.
+
+    The first attempt of a piece has next to no length and only shows the rates.
+    """
+    rest = lanes[EDGE + lane] - day
+    last = 0.0
+    if 1.01 * step >= rest:
+        step, last = rest, 1.0
+    elif 2.0 * step > rest:
+        step = 0.5 * rest
+    if lanes[FRESH + lane] > 0.0:
+        step, last = MOMENT, 0.0
+    lanes[STEP + lane] = step
+    lanes[LAST + lane] = last
+
+
+@compiled()
+def reject(lane, negative, most_steps, error, lanes):  # type: ignore[no-untyped-def]
+    """Shorten the step; the status if the run must end, else -1."""
+    day, step = lanes[DAY + lane], lanes[STEP + lane]
+    factor = lanes[FACTOR + lane]
+    undefined = not error < np.inf
+    shorter = step * (0.25 if negative or undefined else min(factor, 0.9))
+    lanes[CALM + lane] = 1.0
+    lanes[STEP + lane] = shorter
+    lanes[LAST + lane] = 0.0
+    if shorter < _SHORTEST * max(1.0, day):
+        return _NEGATIVE_STATE if negative else _NONFINITE if undefined else _TOO_SMALL
+    return _MAX_STEPS if lanes[TRIED + lane] >= most_steps else -1
+
+
+@compiled()
+def attempt(first, stage, task, state, inner, space):  # type: ignore[no-untyped-def]
+    """One attempt of every lane."""
+    wide()
+    states, constant, factors, slopes = task.sizes[STATES], space.constant, space.factors, space.slopes
+    steps = space.lanes[STEP : STEP + LANES]
+    first(state, constant, steps, factors, slopes)
+    gather_2(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[LANES:])
+    gather_3(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[2 * LANES :])
+    gather_4(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[3 * LANES :])
+    gather_5(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[4 * LANES :])
+    gather_6(states, state, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[5 * LANES :])
+    gather_7(states, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[6 * LANES :])
+    gather_8(states, slopes, inner)
+    stage(inner, constant, steps, factors, slopes[7 * LANES :])
+    errors(states, task.relative, task.absolute, state, slopes, inner, space.error)

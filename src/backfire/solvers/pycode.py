@@ -1,0 +1,155 @@
+"""From a network to code: right-hand side, Jacobian and observables, readable and with the names of the biology.
+
+The generated source is plain Python over a handful of functions. Executed with scalar functions it drives the
+reference solver; executed with numpy's it computes the observables of whole trajectories. The Jacobian follows the
+lines of the model by the chain rule, each partial derivative taken by sympy; nobody writes a derivative by hand.
+
+Differentiation takes longer than a run, so the source is kept in a cache folder under a hash of the model and of the
+program text that generates it: an edited generator never serves stale equations. A cached file that does not match its
+own checksum is generated anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from backfire.formulas import SCALAR_FUNCTIONS
+from backfire.model import Network
+from backfire.solvers.cache import GENERATORS, cache_folder, keep, read_own
+from backfire.solvers.trajectory import Floats
+from backfire.system import source_hash
+
+Rates = Callable[[Sequence[float], Sequence[float]], list[float]]
+Jacobian = Callable[[Sequence[float], Sequence[float]], list[list[float]]]
+Observe = Callable[[Sequence[Floats], Sequence[float]], tuple[Floats | float, ...]]
+
+
+@dataclass(frozen=True)
+class Code:
+    """The generated functions of one network.
+
+    ``rates(state, constants)`` gives dstate/dt, ``jacobian(state, constants)`` its derivative as rows; both take and
+    give plain floats in the order of ``Network.state_names`` and ``Network.constant_names``. ``observe`` takes one
+    array per state and gives one array per name of ``Network.observables``. ``source`` is the text of all three.
+    """
+
+    source: str
+    rates: Rates
+    jacobian: Jacobian
+    observe: Observe
+
+
+def generate(network: Network) -> Code:
+    """The code of a network, from the cache if it is there."""
+    source = _cached(network)
+    scalar = _execute(source, SCALAR_FUNCTIONS)
+    array = _execute(source, _ARRAY)
+    return Code(source, scalar["rates"], scalar["jacobian"], array["observe"])
+
+
+def _execute(source: str, functions: Mapping[str, Any]) -> dict[str, Any]:
+    namespace = dict(functions)
+    exec(compile(source, "<backfire model>", "exec"), namespace)
+    return namespace
+
+
+def write_source(network: Network) -> str:
+    """Generate the Python source of ``rates``, ``jacobian`` and ``observe``."""
+    states = ", ".join(network.state_names)
+    constants = ", ".join(network.constant_names)
+    unpack = [f"    [{states}] = state", f"    [{constants}] = constants"]
+    needed = _needed(network, {process.name for process in network.processes})
+    lines = [f"    {line.name} = {line.expression.code}" for line in network.assignments if line.name in needed]
+    every = [f"    {line.name} = {line.expression.code}" for line in network.assignments]
+    body = ["def rates(state, constants):", *unpack, *lines, "    return ["]
+    body += [f"        {_sum(terms)},  # d {name} / dt" for name, terms in network.equations.items()]
+    body += ["    ]", "", "", "def jacobian(state, constants):", *unpack, *lines, *_derivatives(network, needed)]
+    body += ["", "", "def observe(state, constants):", *unpack, *every]
+    effects = {name: switch.effect for name, switch in network.switches.items()}
+    body += [f"    return ({''.join(f'{effects.get(name, name)}, ' for name in network.observables)})"]
+    return "\n".join(body) + "\n"
+
+
+def _sum(terms: Sequence[tuple[int, str]]) -> str:
+    written = "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in terms)
+    return written.removeprefix(" + ").removeprefix(" ") or "0.0"
+
+
+def _needed(network: Network, wanted: set[str]) -> set[str]:
+    """Names of the assignments that the wanted ones depend on, themselves included."""
+    needed = set(wanted)
+    for line in reversed(network.assignments):
+        if line.name in needed:
+            needed |= line.expression.names
+    return needed
+
+
+def _derivatives(network: Network, needed: set[str]) -> list[str]:
+    """The chain rule, line by line: d line / d state = Σ ∂line/∂name · d name / d state."""
+    total: dict[tuple[str, str], str] = {(state, state): "1" for state in network.state_names}
+    written = []
+    for line in network.assignments:
+        if line.name not in needed:
+            continue
+        moving = {name for name in line.expression.names if any((name, state) in total for state in network.state_names)}
+        partial = {name: line.expression.derivative(name) for name in sorted(moving)}
+        for state in network.state_names:
+            summands = [
+                f"({partial[name]})" if total[name, state] == "1" else f"({partial[name]}) * {total[name, state]}"
+                for name in partial
+                if partial[name] != "0" and (name, state) in total
+            ]
+            if summands:
+                total[line.name, state] = f"d__{line.name}__d__{state}"
+                written.append(f"    {total[line.name, state]} = {' + '.join(summands)}")
+    written.append("    return [")
+    for name, terms in network.equations.items():
+        row = [
+            _sum([(sign, total[process, state]) for sign, process in terms if (process, state) in total])
+            for state in network.state_names
+        ]
+        written.append(f"        [{', '.join(row)}],  # {name}")
+    return [*written, "    ]"]
+
+
+def _cached(network: Network) -> str:
+    path = cache_folder() / f"model-{_key(network)}.py"
+    try:
+        head, _, source = read_own(path).partition("\n")
+        if head == _checksum(source):
+            return source
+    except (OSError, UnicodeDecodeError):
+        pass
+    source = write_source(network)
+    keep(path, f"{_checksum(source)}\n{source}")
+    return source
+
+
+def _key(network: Network) -> str:
+    return hashlib.sha256(f"{network.fingerprint()}{source_hash(*GENERATORS)}".encode()).hexdigest()[:20]
+
+
+def _checksum(source: str) -> str:
+    return f"# generated by backfire, sha256 {hashlib.sha256(source.encode()).hexdigest()}"
+
+
+def _hill_array(value: Floats, half: float, exponent: float) -> Floats:
+    above = np.asarray(value) > 0
+    return np.where(above, 1.0 / (1.0 + (half / np.where(above, value, 1.0)) ** exponent), np.where(np.isnan(value), np.nan, 0.0))
+
+
+_ARRAY: Final[dict[str, Any]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "min": np.minimum,
+    "max": np.maximum,
+    "positive": lambda value: np.maximum(value, 0.0),
+    "hill": _hill_array,
+}

@@ -1,0 +1,388 @@
+"""The driver of a sweep: hands out slices of members, survives those who compute them, and ends with a proof.
+
+It knows nothing of tumours: a plan says how many members there are, what a row has, and what computes them.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import platform
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from backfire.errors import BackendLostError, RefusedError, StorageError, UserError, echo
+from backfire.sampling import Design
+from backfire.solvers import Status
+from backfire.sweeps import store
+from backfire.sweeps.store import SCHEMA, Layout, Receipt, bytes_in_words
+from backfire.sweeps.workers import Borrowed, Crew, Here, Job, Piece, Processes, Recorder, Runner, WorkerDied, write_failure
+from backfire.system import lock, to_json, usable_cores, write_whole
+
+if TYPE_CHECKING:
+    import pandas
+
+SMALLEST_CHUNK: Final = 256
+LARGEST_CHUNK: Final = 10_000
+MOST_DEATHS: Final = 40
+"""So many workers in a row that die without any piece finishing: it is not the members, it is the machine."""
+DEATHS_ALONE: Final = 2
+"""So often a member must kill its worker, alone, before it is given up."""
+SHOWN_CHANGES: Final = 12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep ready to run.
+
+    ``identity`` is plain data with all that can change a number; its hash names the run. ``fields`` and ``outcomes``
+    map names to ``unit`` and ``meaning``, outcomes also to ``time`` (True if they may be censored). ``about`` goes to
+    the manifest, ``files`` (name → text) beside it. ``recorder`` computes the trajectories to be stored, if any are.
+    """
+
+    design: Design
+    arms: tuple[str, ...]
+    fields: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, Mapping[str, Any]]
+    identity: Mapping[str, Any]
+    runner: Runner
+    about: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    recorder: Recorder | None = None
+
+    def layout(self) -> Layout:
+        """The columns, and whose they are."""
+        times = tuple(name for name, about in self.outcomes.items() if about["time"])
+        recording = self.recorder.recording if self.recorder else None
+        return Layout(run_hash(self.identity), self.design.fields, self.arms, tuple(self.outcomes), times, recording)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A finished sweep: its ``folder``, and the ``summary`` of what stands there (counts, extremes, hashes)."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """True if every member ended well in every arm."""
+        return not self.failed_rows
+
+    @property
+    def failed_rows(self) -> int:
+        """Rows, one per member and arm, that have a reason instead of numbers."""
+        return int(self.summary["failed_rows"])
+
+    @property
+    def failed_members(self) -> int:
+        """Members with at least one such row."""
+        return int(self.summary["failed_members"])
+
+    @property
+    def table_hash(self) -> str:
+        """A hash of all rows, the same whoever computed them and however they were cut."""
+        return str(self.summary["table_hash"])
+
+    def table(self) -> pandas.DataFrame:
+        """All rows, sorted by member and arm."""
+        return store.read_table(self.folder)[0]
+
+    def trajectories(self, first: int = 0, last: int | None = None) -> pandas.DataFrame:
+        """The stored trajectories, as ``store.read_trajectories`` gives them; raises UserError if none were asked for."""
+        return store.read_trajectories(self.folder, first, last)[0]
+
+
+def run_hash(identity: Mapping[str, Any]) -> str:
+    """The hash of all that can change a number: sha256 of its canonical JSON."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def run_plan(
+    plan: Plan,
+    folder: Path,
+    crew_of: Callable[[Job], Crew],
+    resume: bool = False,
+    chunk: int = SMALLEST_CHUNK,
+    progress: Callable[[int], None] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Sweep:
+    """Run a plan into ``folder``, which must exist and be ours to write; everything below holds its lock.
+
+    ``chunk`` members make a file, fewer if their trajectories would make it large. ``progress`` is told how many members
+    have just been stored, those found on resuming included; ``notify`` gets sentences worth reading. Raises RefusedError
+    for a folder with another study or, without ``resume``, with any; StorageError if the disk refuses; BackendLostError
+    if nobody is left to compute.
+    """
+    if chunk < 1:
+        raise UserError(f"a chunk has at least 1 member, got {chunk}")
+    say, advance = notify or _silent, progress or _silent
+    layout, members = plan.layout(), plan.design.members
+    with lock(folder, "sweep"):
+        _enter(plan, layout, folder, resume)
+        found = store.survey(folder, layout, members)
+        for path, reason in found.damaged:
+            store.quarantine(folder, path)
+            say(f"{path.name} {reason}: moved to quarantine/, its members are computed again")
+        stored = sum(receipt.last - receipt.first for receipt in found.sound)
+        advance(stored)
+        if stored:
+            say(f"resumed: {stored} of {members} members are stored")
+        if stored < members:
+            _tell_space(plan, folder, members - stored, say)
+            job = Job(str(folder.resolve()), layout, plan.design, plan.runner, plan.recorder)
+            size = min(chunk, layout.recording.most_members) if layout.recording else chunk
+            _compute(job, crew_of, _pieces(found.gaps(members), size), folder, advance, say)
+        return _finish(folder, layout, members)
+
+
+def _silent(_: object) -> None:
+    """Nobody wants to know."""
+
+
+def _enter(plan: Plan, layout: Layout, folder: Path, resume: bool) -> None:
+    """Make the folder this study's, or see that it is."""
+    begun = (folder / "resolved.json").exists()
+    if begun and not resume:
+        raise RefusedError(f"{folder} holds a sweep already; --resume goes on with it, another --out starts afresh")
+    if begun:
+        _refuse_changes(store.read_json(folder / "resolved.json").get("identity"), plan.identity, folder)
+    elif not _is_fresh(folder, layout):
+        raise RefusedError(f"{folder} holds something else than a sweep; give another --out")
+    for name in ("chunks", "quarantine"):
+        if (folder / name).is_symlink():
+            raise RefusedError(f"{folder / name} is a symbolic link; give a real folder with --out")
+    try:
+        (folder / "chunks").mkdir(exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    store.remove_leftovers(folder)
+    for name in ("COMPLETE", "SUMMARY.json"):
+        (folder / name).unlink(missing_ok=True)
+    if not begun:
+        for name, text in plan.files.items():
+            write_whole(folder / name, text)
+    write_whole(folder / "manifest.json", to_json(_manifest(plan, layout)))
+    if not begun:  # last: a folder that has it has everything else
+        write_whole(folder / "resolved.json", to_json({"run": layout.run, "identity": plan.identity, **plan.about}))
+
+
+def _is_fresh(folder: Path, layout: Layout) -> bool:
+    """True if a sweep can begin here: there is nothing of one, or no more than this one left when it was cut off so early."""
+    place, manifest = folder / "chunks", folder / "manifest.json"
+    if place.exists() and not (place.is_dir() and all(name.endswith(".tmp") for name in os.listdir(place))):
+        return False
+    try:
+        return not manifest.exists() or store.read_json(manifest).get("run") == layout.run
+    except StorageError:
+        return False
+
+
+def _manifest(plan: Plan, layout: Layout) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "run": layout.run,
+        "members": plan.design.members,
+        "arms": list(plan.arms),
+        "fields": plan.fields,
+        "outcomes": plan.outcomes,
+        "design": plan.design.describe(),
+        "statuses": {status.word: int(status) for status in Status},
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": platform.processor(),
+        "arguments": sys.argv,
+        **({"trajectories": layout.recording.describe()} if layout.recording else {}),
+        **{key: value for key, value in plan.about.items() if key != "document"},
+        **{key: value for key, value in plan.identity.items() if key in ("versions", "code", "solver")},
+    }
+
+
+def _refuse_changes(stored: object, mine: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to mix two studies in one folder, naming what changed."""
+    before, now = dict(_flat(stored)), dict(_flat(mine))
+    nothing = "nothing"
+    changes = [
+        f"{key}: {echo(before.get(key, nothing))} → {echo(now.get(key, nothing))}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key, nothing) != now.get(key, nothing)
+    ]
+    if changes:
+        shown = changes[:SHOWN_CHANGES]
+        more = [f"… and {len(changes) - len(shown)} more"] if len(changes) > len(shown) else []
+        raise RefusedError("\n".join([f"{folder} holds another study; since then changed:", *shown, *more, "give another --out"]))
+
+
+def _flat(data: object, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and plain values; lists count as a whole."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _flat(value, f"{at}.{key}" if at else str(key))
+    else:
+        yield at, list(data) if isinstance(data, tuple) else data
+
+
+def _tell_space(plan: Plan, folder: Path, members: int, say: Callable[[str], None]) -> None:
+    """Say what trajectories take, and if the disk will hardly do; what compresses is not known, so this is no refusal."""
+    likely = members * len(plan.arms) * 8 * (len(plan.fields) + len(plan.outcomes)) // 2
+    if plan.recorder:
+        recording = plan.recorder.recording
+        likely += recording.size(members)
+        say(f"trajectories: about {bytes_in_words(recording.size(members))} will be written ({recording.words(members)})")
+    free = shutil.disk_usage(folder).free
+    if likely > free:
+        say(f"warning: about {bytes_in_words(likely)} will be written, and {bytes_in_words(free)} are free")
+
+
+def _pieces(gaps: Iterator[tuple[int, int]], size: int) -> Iterator[Piece]:
+    for first, last in gaps:
+        for start in range(first, last, size):
+            yield Piece(start, min(start + size, last))
+
+
+def _compute(
+    job: Job, crew_of: Callable[[Job], Crew], pieces: Iterator[Piece], folder: Path,
+    advance: Callable[[int], None], say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Compute all pieces; whatever happens, nobody is left at work and nothing half-written behind."""
+    with interruptible():
+        crew = crew_of(job)
+        try:
+            _Round(job, crew, pieces, advance, say).run()
+        finally:
+            crew.close()
+            store.remove_leftovers(folder)
+
+
+class _Round:
+    """Pieces handed out and taken back; a piece that kills its worker is halved until the member is alone."""
+
+    def __init__(
+        self, job: Job, crew: Crew, pieces: Iterator[Piece], advance: Callable[[int], None], say: Callable[[str], None]
+    ) -> None:
+        self.job, self.crew, self.pieces, self.advance, self.say = job, crew, pieces, advance, say
+        self.suspects: collections.deque[Piece] = collections.deque()
+        self.running = 0
+        self.deaths = 0
+        self.alone = False
+        """A suspect runs, and must run alone to be found guilty."""
+
+    def run(self) -> None:
+        while True:
+            while self.crew.free() > 0 and not self.alone and (piece := self._next()) is not None:
+                self.crew.submit(piece)
+                self.running += 1
+            if not self.running:
+                return
+            for piece, answer in self.crew.answers():
+                self.running -= 1
+                self.alone = False
+                if isinstance(answer, Receipt):
+                    self.deaths = 0
+                    self.advance(piece.size)
+                elif isinstance(answer, WorkerDied):
+                    self._died(piece, answer)
+                else:
+                    raise answer
+
+    def _next(self) -> Piece | None:
+        if not self.suspects:
+            return next(self.pieces, None)
+        if self.crew.exact:
+            return self.suspects.popleft()
+        if self.running:
+            return None
+        self.alone = True
+        return self.suspects.popleft()
+
+    def _died(self, piece: Piece, how: WorkerDied) -> None:
+        self.deaths += 1
+        if self.deaths > MOST_DEATHS:
+            raise BackendLostError(f"{self.deaths} workers in a row died without finishing anything ({how})")
+        deaths = piece.deaths + 1
+        if piece.size == 1 and deaths >= DEATHS_ALONE:
+            reason = f"the worker process died {deaths} times on this member alone ({how})"
+            write_failure(self.job, piece.first, Status.WORKER_DIED, reason)
+            self.say(f"member {piece.first}: {reason}")
+            self.advance(1)
+        elif piece.size == 1 or deaths == 1:
+            self.suspects.appendleft(Piece(piece.first, piece.last, deaths))
+        else:
+            middle = (piece.first + piece.last) // 2
+            halves = [(piece.first, middle), (middle, piece.last)]
+            # a half is not tried twice, its whole has been; a single member is
+            self.suspects.extendleft(Piece(a, b, 1 if b - a > 1 else 0) for a, b in reversed(halves))
+
+
+def _finish(folder: Path, layout: Layout, members: int) -> Sweep:
+    """Read everything back, and only then say that it is complete."""
+    summary = store.summarise(folder)
+    if summary["stored"] != members:
+        raise StorageError(f"{folder}: {members - summary['stored']} members are missing after all; go on with --resume")
+    complete = {"run": summary["run"], "members": members, "table_hash": summary["table_hash"]}
+    if layout.recording:
+        summary["trajectories_hash"] = complete["trajectories_hash"] = store.trajectories_hash(folder)
+    write_whole(folder / "SUMMARY.json", to_json(summary))
+    write_whole(folder / "COMPLETE", to_json(complete))
+    return Sweep(folder, summary)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP end the sweep in order: workers ended, nothing half-written, lock released.
+
+    A second signal ends this process at once; its workers notice and follow. Handlers are put back afterwards.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    # under nohup a hang-up is to be ignored, and other threads than the main one cannot handle signals
+    mine = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    if threading.current_thread() is not threading.main_thread():
+        mine = []
+
+    def second(number: int, _: object) -> NoReturn:
+        os._exit(128 + number)
+
+    def first(number: int, _: object) -> NoReturn:
+        for other in mine:
+            signal.signal(other, second)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, first) for number in mine}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def crew_for(workers: int | None, executor: Executor | None, members: int) -> Callable[[Job], Crew]:
+    """The crew asked for: an executor of the caller's, this process (0 workers), or so many processes of our own."""
+    cores = usable_cores()
+    count = cores if workers is None else workers
+    if count < 0:
+        raise UserError(f"--workers is 0 for this process, else a number of processes; got {count}")
+    if executor is not None:
+        return lambda job: Borrowed(job, executor, 2 * cores if workers is None else max(count, 1))
+    if count == 0:
+        return Here
+    return lambda job: Processes(job, min(count, max(members, 1)))
+
+
+def chunk_size(members: int, workers: int) -> int:
+    """Members per chunk where nobody says: some chunks for every worker, none tiny, none larger than 10 000."""
+    return min(LARGEST_CHUNK, max(SMALLEST_CHUNK, -(-members // (4 * max(workers, 1)))))
