@@ -13,4 +13,4 @@ result = backfire.simulate(scenario)
 table = result.table().pivot(index="outcome", columns="arm", values="value")
 print(table.loc[["smallest_share", "time_to_progression", "log_kill_first", "log_kill_last"], ["monotherapy", "combination"]])
 
-backfire.plots.comparison(result).savefig(out / "wnt16b-stroma.png")
+backfire.figures.comparison(result).savefig(out / "wnt16b-stroma.png")

@@ -53,4 +53,4 @@ out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 result = backfire.simulate(backfire.parse(SCENARIO, "radiotherapy", mechanisms=[Radiotherapy]))
 for arm, outcomes in result.outcomes.items():
     print(f"{arm:12s} nadir {outcomes['nadir'].value:9.3g} cells, eradicated: {bool(outcomes['eradicated'].value)}")
-backfire.plots.comparison(result).savefig(out / "radiotherapy.png")
+backfire.figures.comparison(result).savefig(out / "radiotherapy.png")

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from backfire.sampling.designs import Axis, Design, Grid
-from backfire.sweeps.driver import Plan
 from backfire.solvers.trajectory import Status
+from backfire.sweeps.driver import Plan
 
 COUNT = 200
 """Members of a sweep, where a test does not care."""

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backfire.solvers import pycode as codegen
 from backfire.errors import CompositionError
 from backfire.mechanisms import shipped
 from backfire.mechanisms.pharmacology import Pharmacology
-from backfire.model.network import Network, compose
 from backfire.model.components import Definition, Influence, Mechanism, Parameter, Part, Process, State
 from backfire.model.dosing import Event
+from backfire.model.network import Network, compose
 from backfire.simulation.arms import observed
+from backfire.solvers import pycode as codegen
 from backfire.solvers.reference import Problem, Settings, Solution, solve
 from backfire.solvers.trajectory import Trajectory
 

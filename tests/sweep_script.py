@@ -11,29 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import arithmetic
-from backfire.sweeps import store
-from backfire.sweeps import planning as sweeps
-from backfire.sweeps.driver import crew_for, run_plan
-from backfire.errors import BackfireError
 from backfire.cli.terminal import say
+from backfire.errors import BackfireError
+from backfire.sweeps import planning as sweeps
+from backfire.sweeps import store
+from backfire.sweeps.driver import crew_for, run_plan
 
 SCRIPT = Path(__file__)
-SMALL = """
-title = "A small tumour and one drug"
-days = 30
-
-[mechanisms]
-growth = { law = "logistic" }
-pharmacology = { agents = ["drug"] }
-kill = { by = ["drug"] }
-
-[regimens]
-drug = { amount = 4.0, start = 10, every = 7, count = 2 }
-
-[arms]
-untreated = []
-monotherapy = ["drug"]
-"""
 
 
 def start(folder: Path, workers: int = 2, chunk: int = 10, **how: Any) -> subprocess.Popen[str]:

@@ -13,14 +13,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from backfire.solvers.pycode import cache_folder
-from backfire.solvers.batch.kernel import Kernel, kernel
-from backfire.solvers.batch.integrator import integrator
-from backfire.model.network import Network
 from backfire.model.components import Definition, Part, Process, State
 from backfire.model.dosing import Event
+from backfire.model.network import Network
 from backfire.simulation.arms import feeds
+from backfire.solvers.batch.integrator import integrator
+from backfire.solvers.batch.kernel import Kernel, kernel_of
 from backfire.solvers.batch.solve import BatchSettings, Ends, Members, record
+from backfire.solvers.pycode import cache_folder
 from backfire.solvers.trajectory import Floats
 from networks import built, parameter, start_of, values_of
 
@@ -207,7 +207,7 @@ def lanes(network: Network, watched: Sequence[str] = ()) -> Kernel:
     """The kernel of a network; of test processes that need it at once one compiles and the others wait."""
     with alone():
         integrator()
-        return kernel(network, watched)
+        return kernel_of(network, watched)
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ def test_public_functions_survive_the_import_of_every_module() -> None:
         "for module in pkgutil.walk_packages(backfire.__path__, 'backfire.'):\n"
         "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
         "import types\n"
-        "broken = [name for name in backfire.__all__ if name != 'plots' and isinstance(getattr(backfire, name), types.ModuleType)]\n"
+        "broken = [name for name in backfire.__all__ if name != 'figures' and isinstance(getattr(backfire, name), types.ModuleType)]\n"
         "assert not broken, broken\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -68,7 +68,7 @@ def test_a_run_does_without_pyplot_and_pandas() -> None:
     code = (
         "import sys, backfire\n"
         "r = backfire.simulate(backfire.load('wnt16b-stroma').changed(days=90), arms=['untreated'])\n"
-        "backfire.plots.comparison(r)\n"
+        "backfire.figures.comparison(r)\n"
         "print([m for m in ('matplotlib.pyplot', 'pandas') if m in sys.modules])\n"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -20,8 +20,10 @@ from .scenario import Scenario as Scenario
 from .scenario import load as load
 from .scenario import parse as parse
 from .scenario import shipped_scenarios as shipped_scenarios
+from .simulation import Cohort as Cohort
 from .simulation import Result as Result
 from .simulation import read_run as read_run
+from .simulation import run_members as run_members
 from .simulation import simulate as simulate
 from .solvers import Settings as Settings
 from .solvers import Trajectory as Trajectory

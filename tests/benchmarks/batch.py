@@ -25,12 +25,12 @@ import peers
 import problem
 from scipy.integrate import solve_ivp
 
+from backfire.scenario.scenario import load
+from backfire.simulation.cohort import run_members
+from backfire.solvers import batch
 from backfire.solvers.batch import jit as compiling
 from backfire.solvers.batch import kernel as kernels
 from backfire.solvers.batch import stages as rosenbrock
-from backfire.simulation.cohort import run_members
-from backfire.scenario.scenario import load
-from backfire.solvers import batch
 
 NETWORK = problem.network()
 COMPARED = 32
@@ -358,7 +358,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 def main(rounds: int, out: Path) -> None:
     """Everything, in the order of the table."""
-    kernel = kernels.kernel(NETWORK)
+    kernel = kernels.kernel_of(NETWORK)
     truth = reference(COMPARED)
     rows = compare(kernel, rounds, truth)
     print(f"{'simulator':28} {'per second, one core':>21} {'largest error':>14} {'tumour':>9}   ours at 3e-4 / 1e-6")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backfire.model.network import Network, compose
 from backfire.model.components import Definition, Mechanism, Parameter, Part, Process, State
+from backfire.model.network import Network, compose
 
 RATES = {
     "ke": 2, "kb": 0.3, "r": 0.08, "kill": 1.2, "enter": 0.15, "wake": 0.05, "kd": 0.01, "ki": 0.3, "ks": 0.5, "krep": 0.05,

@@ -12,6 +12,7 @@ import typer
 
 from backfire.cli.terminal import print_table, say, watched, write_line
 from backfire.errors import UserError
+from backfire.formatting import bytes_in_words, number
 
 FAILED_MEMBERS = 3
 HEAD = 5
@@ -63,7 +64,6 @@ def sweep(
 def show_sweep(folder: Path) -> bool:
     """Print what stands in a store, without simulating; True if members failed. Figures of a sweep are drawn here."""
     from backfire.sweeps import store
-    from backfire.sweeps.store import bytes_in_words
 
     summary = store.summarise(folder)
     _, manifest = store.read_layout(folder)
@@ -105,7 +105,6 @@ def _draw(folder: Path, summary: Mapping[str, Any]) -> None:
 
 
 def _extremes(summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    from backfire.outcomes import number
 
     for name, about in manifest["outcomes"].items():
         for arm, found in summary["extremes"][name].items():
@@ -119,7 +118,6 @@ def _extremes(summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterat
 
 def _print_head(folder: Path, manifest: Mapping[str, Any]) -> None:
     """The first rows, as they stand in the table."""
-    from backfire.outcomes import number
     from backfire.sweeps import store
 
     table = next((table for table, _ in store.chunks(folder)), None)

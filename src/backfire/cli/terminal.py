@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from backfire.formatting import number
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -89,7 +91,6 @@ def _outcome_cell(result: Result, arm: str, name: str) -> str:
 
 
 def _value_text(item: Outcome) -> str:
-    from backfire.outcomes import number
 
     if item.name in ("eradicated", "responded"):
         return "yes" if item.value else "no"
@@ -97,7 +98,6 @@ def _value_text(item: Outcome) -> str:
 
 
 def _change_text(item: Outcome, change: float | None) -> str:
-    from backfire.outcomes import number
 
     if change is None or item.name in ("eradicated", "responded"):
         return ""

@@ -10,4 +10,3 @@ from .style import label_ends as label_ends
 from .style import look as look
 from .style import new_figure as new_figure
 from .style import png as png
-from .style import words as words

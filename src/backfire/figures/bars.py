@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from backfire.figures.style import arm_looks, words
-from backfire.outcomes import Outcome, number
+from backfire.figures.style import arm_looks
+from backfire.formatting import display_name, number
+from backfire.outcomes import Outcome
 from backfire.simulation import Result
 from backfire.solvers import Floats
 
@@ -57,7 +58,7 @@ def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
         axes.xaxis.set_major_locator(NullLocator())
         axes.yaxis.set_major_locator(FixedLocator(list(rows)) if column == 0 else NullLocator())
         if column == 0:
-            names = [textwrap.fill(words(arm), 18) for arm in arms]
+            names = [textwrap.fill(display_name(arm), 18) for arm in arms]
             axes.set_yticklabels(names, fontsize=8.5 if max(map(len, names)) < 19 else 7, linespacing=0.95)
             axes.tick_params(axis="y", length=0)
         axes.spines["bottom"].set_visible(False)

@@ -19,7 +19,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from backfire.errors import UserError
 from backfire.figures.bars import bars
-from backfire.figures.style import DOTS_PER_INCH, FAINT, INK, arm_looks, label_ends, look, new_figure, words
+from backfire.figures.style import DOTS_PER_INCH, FAINT, INK, arm_looks, label_ends, look, new_figure
+from backfire.formatting import display_name, power_of_ten
 from backfire.outcomes import ONE_CELL, Outcome
 from backfire.simulation import Result
 from backfire.solvers import Floats
@@ -123,7 +124,9 @@ def _given(result: Result) -> list[_Regimen]:
         if name in used:
             label = regimen.agent if agents.count(regimen.agent) == 1 else name
             days = [dose.time for dose in regimen.doses()]
-            rows.append(_Regimen(words(label), days, regimen.duration, scenario.network.interventions[regimen.agent].resects))
+            rows.append(
+                _Regimen(display_name(label), days, regimen.duration, scenario.network.interventions[regimen.agent].resects)
+            )
     return rows
 
 
@@ -161,7 +164,7 @@ def _burden(axes: Axes, result: Result, small: bool = False) -> None:
             axes.axvline(row.days[0], color=FAINT, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
             axes.text(row.days[0], 0.02, " surgery", transform=axes.get_xaxis_transform(), fontsize=8.5, color="#555555")
     if not small:
-        ends = [(_height(axes, lines[arm]), words(arm), looks[arm].colour) for arm in arms]
+        ends = [(_height(axes, lines[arm]), display_name(arm), looks[arm].colour) for arm in arms]
         label_ends(axes, ends, 1.0, size=10.5)
         axes.text(
             1.0, -0.145, f"▼ nadir   ◆ nadir × {result.scenario.rules.progression:g}   ✕ primary gone",
@@ -209,7 +212,7 @@ def _hibernation(axes: Axes, result: Result, last: bool) -> None:
         axes.plot(trajectory.times, _drawable(trajectory["active"]), color=colour, linewidth=1.1, alpha=0.75)
         axes.plot(trajectory.times, sleeping, **looks[arm].line())
         axes.fill_between(trajectory.times, axes.get_ylim()[0], sleeping, color=colour, alpha=0.10, linewidth=0)
-        ends.append((_height(axes, sleeping), words(arm), colour))
+        ends.append((_height(axes, sleeping), display_name(arm), colour))
     label_ends(axes, ends, 1.0, size=8.5, gap=0.11)
     axes.set_title("Hibernating (thick), active (thin)")
     axes.set_ylabel("cells")
@@ -258,14 +261,14 @@ def _factors(axes: Axes, result: Result, last: bool) -> None:
     for handle, dashes in zip(handles, FACTOR_DASHES, strict=False):
         handle.set_dashes(dashes)
     axes.legend(
-        handles, [words(name) for name in names], fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.04),
-        handlelength=1.9, borderpad=0.1,
+        handles, [display_name(name) for name in names], fontsize=8.5, frameon=False, loc="upper left",
+        bbox_to_anchor=(1.0, 1.04), handlelength=1.9, borderpad=0.1,
     )  # fmt: skip
     points = axes.bbox.height * 72 / DOTS_PER_INCH
     below_the_key = 1.0 - (14 * len(names) + 8) / points
     ends = []
     for rank, (arm, level) in enumerate(sorted(last_levels.items(), key=lambda item: -item[1])):
-        ends.append((min(_share(axes, level), below_the_key - 0.12 * rank), words(arm), looks[arm].colour))
+        ends.append((min(_share(axes, level), below_the_key - 0.12 * rank), display_name(arm), looks[arm].colour))
     label_ends(axes, ends, 1.0, size=8.5, gap=0.12)
     axes.set_title("Answer to treatment, unblocked part")
     axes.set_ylabel("fold over untreated")
@@ -295,7 +298,7 @@ def _metastases(axes: Axes, result: Result, last: bool) -> None:
     _log_axis(axes, lines.values(), floor=0.0)
     for arm, line in lines.items():
         axes.plot(result.trajectories[arm].times, line, **looks[arm].line())
-    ends = [(_height(axes, line), words(arm), looks[arm].colour) for arm, line in lines.items()]
+    ends = [(_height(axes, line), display_name(arm), looks[arm].colour) for arm, line in lines.items()]
     label_ends(axes, ends, 1.0, size=8.5, gap=0.115)
     axes.set_title("Metastases")
     axes.set_ylabel("cells" if other is None else "fold over untreated")
@@ -314,7 +317,7 @@ def _kills(axes: Axes, result: Result, last: bool) -> None:
         if kills:
             courses = max(courses, len(kills))
             axes.plot(range(1, len(kills) + 1), kills, marker="o", markersize=7, **looks[arm].line())
-            ends.append((kills[-1] / top if math.isfinite(kills[-1]) else 0.0, words(arm), looks[arm].colour))
+            ends.append((kills[-1] / top if math.isfinite(kills[-1]) else 0.0, display_name(arm), looks[arm].colour))
     axes.set_ylim(0, top)
     axes.set_xlim(0.7, courses + 0.3)
     axes.xaxis.set_major_locator(FixedLocator(list(range(1, courses + 1))))
@@ -351,15 +354,12 @@ def _log_axis(axes: Axes, lines: Iterable[Floats], floor: float = 0.4) -> None:
     axes.grid(axis="y")
 
 
-_RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
-
 def _power(value: float, _: int) -> str:
     if value <= 0:
         return ""
     exponent = math.floor(math.log10(value) + 1e-9)
     digit = round(value / 10**exponent)
-    return (f"{digit}·" if digit != 1 else "") + "10" + str(exponent).translate(_RAISED)
+    return (f"{digit}·" if digit != 1 else "") + power_of_ten(exponent)
 
 
 def _plain(value: float, _: int) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,19 +86,6 @@ def arm_looks(arms: Iterable[str]) -> dict[str, ArmLook]:
     """The look of every arm: canonical names keep theirs, further arms take the next ones in order."""
     further = [arm for arm in arms if arm not in _CANONICAL]
     return _CANONICAL | {arm: _FURTHER[index % len(_FURTHER)] for index, arm in enumerate(further)}
-
-
-_SPELT: Final = {
-    "il16": "IL-16", "il8": "IL-8", "ccl2": "CCL2", "wnt16b": "WNT16B", "annexin_a6": "annexin-A6",
-    "jak2_stat5": "JAK2/STAT5", "pi3k": "PI3K", "jak2": "JAK2", "rigi": "RIG-I",
-}  # fmt: skip
-
-
-def words(name: str) -> str:
-    """A name as people read it: underscores become spaces, molecules keep their spelling."""
-    for plain, spelt in _SPELT.items():
-        name = re.sub(rf"(?<![a-z0-9]){plain}(?![a-z0-9])", spelt, name)
-    return re.sub(r"\banti_", "anti-", name).replace("_", " ")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,5 @@ from .interpolant import Outcome as Outcome
 from .interpolant import Rules as Rules
 from .interpolant import Watch as Watch
 from .interpolant import course_starts as course_starts
-from .interpolant import number as number
 from .interpolant import outcomes as outcomes
 from .interpolant import summary as summary

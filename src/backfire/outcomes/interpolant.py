@@ -428,13 +428,3 @@ _READ_BY: Final = (
     (_doses, re.compile("given_.+")),
 )
 """What computes outcomes, and the names of those it computes."""
-
-
-def number(value: float) -> str:
-    """A number as short as it can be read: 3 significant digits, powers of ten from ten thousand on."""
-    if not math.isfinite(value):
-        return "–"
-    if value != 0 and (abs(value) >= 1e4 or abs(value) < 1e-3):
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        return f"{mantissa}e{int(exponent)}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -12,11 +12,12 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from backfire.formatting import exact, number
 from backfire.model import Mechanism
-from backfire.outcomes import Outcome, number
+from backfire.outcomes import Outcome
 from backfire.reports.diagram import mermaid
 from backfire.reports.explanation import equations, how_given
-from backfire.reports.markdown import exact, fenced, named, plain, table
+from backfire.reports.markdown import fenced, named, plain, table
 from backfire.scenario import Scenario
 
 WIDTH: Final = 100

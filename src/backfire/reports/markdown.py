@@ -11,14 +11,6 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*|$~\[\]])", r"\\\1", " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;"))
 
 
-def exact(value: float) -> str:
-    """A value to six digits, from ten thousand on and below a thousandth as powers of ten: 1e7, 2.5e-4."""
-    if value and (abs(value) >= 1e4 or abs(value) < 1e-3):
-        mantissa, _, power = f"{value:.5e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
-    return f"{value:.6g}"
-
-
 def named(names: Iterable[str | None]) -> str:
     """Names as code, separated by commas; None is left out."""
     return ", ".join(f"`{name}`" for name in names if name)

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backfire.claims import Board, Finding, Seed, Verdict, load_seeds, margin_text
+from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
 from backfire.outcomes import Outcome
 from backfire.reports.description import describe
-from backfire.reports.markdown import bullets, commands, exact, named, plain, table
+from backfire.reports.markdown import bullets, commands, named, plain, table
 from backfire.scenario import Scenario, load, shipped_scenarios
 from backfire.solvers import Settings
 from backfire.system import shipped_folder

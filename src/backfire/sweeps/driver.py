@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from backfire.errors import BackendLostError, RefusedError, StorageError, UserError, echo
+from backfire.formatting import bytes_in_words
 from backfire.sampling import Design
 from backfire.solvers import Status
 from backfire.sweeps import store
-from backfire.sweeps.store import SCHEMA, Layout, Receipt, bytes_in_words
+from backfire.sweeps.store import SCHEMA, Layout, Receipt
 from backfire.sweeps.workers import Borrowed, Crew, Here, Job, Piece, Processes, Recorder, Runner, WorkerDied, write_failure
 from backfire.system import lock, to_json, usable_cores, write_whole
 

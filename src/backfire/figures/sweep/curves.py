@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 from scipy.stats import rankdata
 
-from backfire.figures import FAINT, INK, arm_looks, label_ends, look, words
-from backfire.figures.sweep.data import LARGEST, Readings, Scale, axes_of, is_switch, logarithmic, short
+from backfire.figures import FAINT, INK, arm_looks, label_ends, look
+from backfire.figures.sweep.data import LARGEST, Readings, Scale, axes_of, is_switch, logarithmic
 from backfire.figures.sweep.page import FAILED, HALO, WIDTH, field_axis, key, note, outcome_axis, page, place
+from backfire.formatting import display_name, short
 from backfire.sampling import Axis
 from backfire.solvers import Floats
 
@@ -143,7 +144,7 @@ def _curves(axes: Axes, found: Readings, lines: list[Curve], scale: Scale) -> se
         marks |= _bends(axes, line, scale, colour)
         finite = line.heights[np.isfinite(line.heights)]
         if not line.dashed and len(finite):
-            ends.append((float(np.clip((finite[-1] - low) / (high - low), 0, 1)), words(name), colour))
+            ends.append((float(np.clip((finite[-1] - low) / (high - low), 0, 1)), display_name(name), colour))
     if not any(np.isfinite(line.heights).any() for line in lines):
         note(axes, "no member has a value")
     label_ends(axes, ends, 1.0, size=10)
@@ -204,7 +205,7 @@ def fan(found: Readings, outcome: str) -> Figure:
     with look():
         shown = ranked[:MOST_FIELDS]
         few = f"the {len(shown)} of {len(ranked)} fields with the strongest rank correlation" if len(ranked) > len(shown) else ""
-        order = " | ".join(words(arm) for arm in found.arms)
+        order = " | ".join(display_name(arm) for arm in found.arms)
         figure, top = page(found, f"{few or 'strongest rank correlation first'} ({order})")
         columns = min(3, max(1, len(shown)))
         rows = max(1, math.ceil(len(shown) / columns))
@@ -266,7 +267,7 @@ def _fan(axes: Axes, found: Readings, scale: Scale, field: str, links: list[floa
             for edge in (0, 2):
                 axes.plot(middles, bands[:, edge], color=colour, linewidth=0.9, alpha=0.8, zorder=looks[name].order)
             axes.plot(middles, bands[:, 1], label=name, **looks[name].line())
-            ends.append((float(np.clip((bands[-1, 1] - bottom) / (ceiling - bottom), 0, 1)), words(name), colour))
+            ends.append((float(np.clip((bands[-1, 1] - bottom) / (ceiling - bottom), 0, 1)), display_name(name), colour))
     if len(found.lost):
         places = found.lost[:, found.fields.index(field)]
         places = places[_thinned(len(places), MOST_TICKS)]

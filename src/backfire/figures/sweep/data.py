@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError, unknown
-from backfire.figures import words
+from backfire.formatting import display_name
 from backfire.sampling import Axis, permuted
 from backfire.solvers import Floats, Status
 from backfire.sweeps import store
@@ -61,7 +61,6 @@ _DOSE: Final = {
     "cycle_length": "time between cycles of {}",
 }
 _PLURAL: Final = {"cell": "cells", "day": "days", "cell*day": "cells × days", "cell·day": "cells × days", "1": ""}
-_RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def is_switch(field: str) -> bool:
@@ -73,19 +72,19 @@ def field_label(field: str, unit: str) -> str:
     """A varied field in words, with its unit."""
     owner, _, word = field.rpartition(".")
     if is_switch(field):
-        return f"{words(owner)}: {words(word).replace('protects ', 'protection from ')} (0 off, 1 full)"
+        return f"{display_name(owner)}: {display_name(word).replace('protects ', 'protection from ')} (0 off, 1 full)"
     if owner:
-        name = _DOSE[word].format(words(owner))
+        name = _DOSE[word].format(display_name(owner))
         return f"{name} (day)" if word == "start" else _with_unit(name, unit)
-    return _with_unit(words(field), unit)
+    return _with_unit(display_name(field), unit)
 
 
 def outcome_title(name: str) -> str:
     """An outcome in words."""
     if match := re.fullmatch(r"(\w+)\((\w+)\)", name):
         cells = " cells" if match[2] in ("hibernating", "active") else ""
-        return f"{match[1]} of {words(match[2])}{cells}"
-    return _TITLES.get(name, words(name))
+        return f"{match[1]} of {display_name(match[2])}{cells}"
+    return _TITLES.get(name, display_name(name))
 
 
 def outcome_label(name: str, unit: str) -> str:
@@ -98,18 +97,6 @@ def outcome_label(name: str, unit: str) -> str:
 def _with_unit(name: str, unit: str) -> str:
     unit = "" if name.endswith(" cells") else _PLURAL.get(unit, unit)
     return f"{name} ({unit})" if unit else name
-
-
-def short(value: float, digits: int = 2) -> str:
-    """A number as people write it: 0.12, 87, 1.2·10⁸."""
-    if not math.isfinite(value):
-        return "–"
-    if value != 0 and not 1e-3 <= abs(value) < 1e4:
-        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
-        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        power = "10" + str(int(exponent)).translate(_RAISED)
-        return power if mantissa == "1" else f"{mantissa}·{power}"
-    return f"{value:.{digits}g}" if abs(value) < 10 ** (digits + 1) and abs(value) < 100 else f"{value:.0f}"
 
 
 @dataclass(frozen=True)
@@ -239,7 +226,7 @@ class Readings:
         counts = self.summary["counts"].values()
         how = sorted({word for found in counts for word in found if word not in good})
         some = f"{failed:,} member{'s' if failed != 1 else ''} failed"
-        return f"{some} ({', '.join(words(word) for word in how)})" if how else "none failed"
+        return f"{some} ({', '.join(display_name(word) for word in how)})" if how else "none failed"
 
 
 def read(folder: Path, summary: Mapping[str, Any], outcomes: Iterable[str], wanted: NDArray[np.int64] | None) -> Readings:

@@ -18,8 +18,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import NDArray
 
-from backfire.figures import INK, arm_looks, look, words
-from backfire.figures.sweep.data import LARGEST, MOST_CELLS, Readings, Scale, axes_of, logarithmic, optimum, short
+from backfire.figures import INK, arm_looks, look
+from backfire.figures.sweep.data import LARGEST, MOST_CELLS, Readings, Scale, axes_of, logarithmic, optimum
 from backfire.figures.sweep.page import (
     FAILED,
     HALO,
@@ -34,6 +34,7 @@ from backfire.figures.sweep.page import (
     page,
     place,
 )
+from backfire.formatting import display_name, short
 from backfire.sampling import Axis
 from backfire.solvers import Floats
 
@@ -121,7 +122,7 @@ def surfaces(found: Readings) -> Figure:
     constant = [arm for arm in constant if arm not in arms]
     scales = [found.scale(name, arms) for name in found.values]
     with look():
-        remarks = [f"arm: {words(found.arms[arms[0]])}" if len(arms) == 1 else ""]
+        remarks = [f"arm: {display_name(found.arms[arms[0]])}" if len(arms) == 1 else ""]
         remarks += ["lighter is better" if any(scale.better for scale in scales) else ""]
         remarks += [_constant(found, scales, arm) for arm in constant]
         figure, top = page(found, *remarks)
@@ -157,7 +158,7 @@ def _head(axes: Axes, found: Readings, scale: Scale, arm: int, down: int, alone:
     if alone:
         axes.set_title(scale.label, fontsize=12, pad=7)
     elif down == 0:
-        axes.set_title(words(found.arms[arm]), fontsize=13, color=arm_looks(found.arms)[found.arms[arm]].colour, pad=7)
+        axes.set_title(display_name(found.arms[arm]), fontsize=13, color=arm_looks(found.arms)[found.arms[arm]].colour, pad=7)
 
 
 def _name_axes(axes: Axes, found: Readings, grid: Lattice, left: bool, lowest: bool, rows: int) -> None:
@@ -184,7 +185,7 @@ def _panel(axes: Axes, found: Readings, grid: Lattice, scale: Scale, arm: int) -
     for spine in axes.spines.values():
         spine.set_visible(True)
     if not np.isfinite(picture).any():
-        note(axes, f"{words(found.arms[arm])} has no {scale.label.partition(' (')[0]}")
+        note(axes, f"{display_name(found.arms[arm])} has no {scale.label.partition(' (')[0]}")
         return _crosses(axes, grid, lost)
     heights = scale.heights(picture)
     gone = np.isfinite(picture) & (picture <= 0) & scale.logarithmic
@@ -215,7 +216,7 @@ def _flat(found: Readings, scale: Scale, arm: int) -> bool:
 def _constant(found: Readings, scales: list[Scale], arm: int) -> str:
     """An arm on which nothing acts, in words."""
     parts = [f"{scale.label.partition(' (')[0]} {short(float(found.values[scale.name][0, arm]), 3)}" for scale in scales]
-    return f"{words(found.arms[arm])} everywhere: {', '.join(parts)}"
+    return f"{display_name(found.arms[arm])} everywhere: {', '.join(parts)}"
 
 
 def _colours(scale: Scale) -> tuple[Colormap, Normalize]:

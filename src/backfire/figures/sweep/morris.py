@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from backfire.figures import DOTS_PER_INCH as DOTS
-from backfire.figures import FAINT, INK, arm_looks, look, words
+from backfire.figures import FAINT, INK, arm_looks, look
 from backfire.figures.sweep.data import Readings, Scale
 from backfire.figures.sweep.page import HALO, WIDTH, field_axis, key, note, page, place
+from backfire.formatting import display_name
 from backfire.solvers import Floats
 
 MOST_NAMED: Final = 6
@@ -63,7 +64,7 @@ def effects(found: Readings) -> Figure:
             _panel(axes, found, scale, column == 0)
         looks = arm_looks(found.arms)
         handles = [Line2D([], [], marker="o", linestyle="none", color=looks[arm].colour, markersize=8) for arm in found.arms]
-        names = [words(arm) for arm in found.arms]
+        names = [display_name(arm) for arm in found.arms]
         key(figure, [*handles, Line2D([], [], color=FAINT, linestyle=(0, (2, 2)))], [*names, "spread as large as the effect"])
     return figure
 
@@ -99,7 +100,7 @@ def _names(axes: Axes, rows: list[tuple[float, float, str, str]]) -> None:
     fields = list(dict.fromkeys(rows[index][2] for index in order))[:MOST_NAMED]
     for index in order:
         (x, y), field = points[index], rows[index][2]
-        text = words(field.replace(".", ": "))
+        text = display_name(field.replace(".", ": "))
         wide = 7.2 * len(text)
         centre = x - wide / 2
         for align, left, up in (

@@ -17,7 +17,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from backfire.figures import new_figure
-from backfire.figures.sweep.data import LARGEST, Readings, Scale, short
+from backfire.figures.sweep.data import LARGEST, Readings, Scale
+from backfire.formatting import short
 from backfire.solvers import Floats
 
 WIDTH: Final = 14.0

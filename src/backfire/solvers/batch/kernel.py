@@ -7,7 +7,7 @@ folder under a hash of the network, of the text of the generators and of the pac
 code beside it. An edited generator therefore never meets stale machine code.
 
 What depends on constants alone is computed once per member (``prepare``); what right-hand side and Jacobian share is
-computed once per step. Powers are exp(n·log x) by series that vectorise (``backfire.series``).
+computed once per step. Powers are exp(n·log x) by series that vectorise (``vectormath``).
 """
 
 from __future__ import annotations

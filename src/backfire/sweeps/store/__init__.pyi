@@ -18,7 +18,6 @@ from .folder import trajectories_hash as trajectories_hash
 from .parquet import SCHEMA as SCHEMA
 from .parquet import DamagedChunkError as DamagedChunkError
 from .recording import Recording as Recording
-from .recording import bytes_in_words as bytes_in_words
 from .recording import write_trajectories as write_trajectories
 from .rows import Floats as Floats
 from .rows import Layout as Layout

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError, echo
+from backfire.formatting import bytes_in_words
 from backfire.sweeps.store.parquet import DamagedChunkError, RowHash, Seal, read_sealed, write_sealed
 
 if TYPE_CHECKING:
@@ -99,16 +100,6 @@ class Recording:
         """As the manifest has it; ``recording_of`` reads it."""
         units = {name: {"unit": unit} for name, unit in zip(self.states, self.units, strict=True)}
         return {"every": self.every, "horizon": self.horizon, "arms": list(self.arms), "states": units}
-
-
-def bytes_in_words(count: int) -> str:
-    """A number of bytes as people say it, for example ``12.3 MB``."""
-    size, unit = float(count), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.3g} {unit}"
 
 
 def recording_of(about: Any) -> Recording | None:

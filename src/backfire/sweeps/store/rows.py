@@ -31,7 +31,7 @@ _OWN: Final = ("member", "arm", "status", "reason", "steps")
 
 
 class Rows(Protocol):
-    """What the members of a slice came to; ``backfire.cohort.Cohort`` is one."""
+    """What the members of a slice came to; ``simulation.Cohort`` is one."""
 
     @property
     def status(self) -> NDArray[np.int8]:

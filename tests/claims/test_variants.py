@@ -1,0 +1,155 @@
+"""Other forms of the equations: comparable at the first treatment, different elsewhere, skipped where they do not apply."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfire.claims.articles import Seed, load_seeds
+from backfire.claims.evaluation import Board
+from backfire.claims.variants import (
+    FORMS,
+    LAWS,
+    SOLVERS,
+    Form,
+    Formed,
+    Skipped,
+    first_day,
+    flips,
+    growing,
+    grown,
+    in_form,
+    other_forms,
+)
+from backfire.claims.verdict import Verdict
+from backfire.model.motifs import ResponseForm
+from backfire.scenario.scenario import Scenario, load
+from backfire.simulation.arms import simulate
+
+BY_LABEL = {form.label: form for form in FORMS}
+
+
+@pytest.fixture(scope="module")
+def stroma() -> Scenario:
+    return load("wnt16b-stroma")
+
+
+def only(seed: Seed, *identifiers: str) -> Seed:
+    return Seed(seed.name, seed.file, {name: seed.claims[name] for name in identifiers})
+
+
+@given(st.sampled_from(LAWS), st.floats(1e5, 9e8), st.floats(0.005, 0.3), st.floats(1e9, 1e10), st.floats(0, 30))
+def test_the_start_that_reaches_a_size_and_speed_reaches_it(
+    law: str, size: float, speed: float, capacity: float, day: float
+) -> None:
+    cells, rate = grown(law, size, speed, capacity, day)
+    if cells > 1:
+        assert growing(law, cells, rate, capacity, day) == pytest.approx((size, speed), rel=1e-6)
+
+
+@pytest.mark.parametrize("law", ["gompertz", "exponential"])
+def test_growth_is_as_large_and_as_fast_on_the_first_day_of_treatment_and_not_later(law: str, stroma: Scenario) -> None:
+    other, names = in_form(stroma, BY_LABEL[f"{law} growth"])
+    assert names == ()
+    day = first_day(stroma)
+    courses = []
+    for scenario in (stroma, other):
+        trajectory = simulate(scenario, ["untreated"]).trajectories["untreated"]
+        row = int(np.searchsorted(trajectory.times, day))
+        courses.append([trajectory["burden"][row], trajectory["proliferation_rate"][row], trajectory["burden"][-1]])
+    assert courses[1][:2] == pytest.approx(courses[0][:2], rel=1e-6)
+    assert abs(math.log(courses[1][2] / courses[0][2])) > 0.05
+
+
+@pytest.mark.parametrize("response", ["threshold", "linear"])
+def test_a_response_in_another_form_answers_the_first_dose_comparably(response: str, stroma: Scenario) -> None:
+    other, _ = in_form(stroma, BY_LABEL[f"{response} response"])
+    first = min(dose.time for dose in stroma.doses("monotherapy"))
+    answers = []
+    for scenario in (stroma, other):
+        trajectory = simulate(scenario, ["monotherapy"]).trajectories["monotherapy"]
+        answers.append(trajectory["stroma_response"][np.searchsorted(trajectory.times, first)])
+    if response == "linear":
+        assert answers[1] == pytest.approx(answers[0], rel=1e-9)
+    else:
+        assert answers[1] == pytest.approx(1.0, abs=1e-6)  # the dose is six times the threshold
+        assert other.values["stroma_response_half"] == stroma.values["stroma_response_half"]
+
+
+def test_norton_simon_kills_as_fast_on_the_first_day_of_treatment(stroma: Scenario) -> None:
+    other, (name,) = in_form(stroma, BY_LABEL["norton-simon kill"])
+    assert (name.old, name.new) == ("mitoxantrone_kill_rate", "mitoxantrone_kill_per_growth")
+    day = first_day(stroma)
+    rates = []
+    for scenario in (stroma.changed({"mitoxantrone.start": day}), other.changed({"mitoxantrone.start": day})):
+        trajectory = simulate(scenario, ["monotherapy"]).trajectories["monotherapy"]
+        row = int(np.searchsorted(trajectory.times, day))
+        rates.append(trajectory["kill_by_mitoxantrone"][row] / trajectory["active"][row])
+    assert rates[1] == pytest.approx(rates[0], rel=1e-6)
+
+
+def test_thresholds_and_horizons_change_nothing_else(stroma: Scenario) -> None:
+    other, _ = in_form(stroma, BY_LABEL["progression at 1.5 × nadir"])
+    assert other.rules.progression == 1.5
+    assert other.values == stroma.values
+    longer, _ = in_form(stroma, BY_LABEL["1.5 × the days"])
+    assert longer.days == 180
+    assert longer.regimens == stroma.regimens
+
+
+@pytest.mark.parametrize(
+    ("scenario", "form", "why"),
+    [
+        ("wnt16b-stroma", "logistic growth", "form that wnt16b-stroma has"),
+        ("wnt16b-stroma", "saturating response", "form that wnt16b-stroma has"),
+        ("wnt16b-stroma", "log-kill kill", "form that wnt16b-stroma has"),
+        ("wnt16b-stroma", "progression at 1.2 × nadir", "rule that wnt16b-stroma has"),
+        ("hibernation-rigi", "linear response", "no host response"),
+        ("pi3k-jak2-bypass", "0.75 × the days", "do not fit"),
+    ],
+)
+def test_a_form_that_does_not_apply_says_why(scenario: str, form: str, why: str) -> None:
+    with pytest.raises(Skipped, match=why):
+        in_form(load(scenario), BY_LABEL[form])
+
+
+def test_a_claim_that_flips_names_the_form_and_one_without_its_names_is_skipped() -> None:
+    (seed,) = load_seeds(["wnt16b-stroma"])
+    (macrophages,) = load_seeds(["bortezomib-macrophages"])
+    chosen = [BY_LABEL["linear response"], BY_LABEL["progression at 2 × nadir"]]
+    found = other_forms([only(seed, "M4.1", "M4.4"), only(macrophages, "P1.3")], chosen=chosen)
+    assert [item.form.label for item in flips(found["M4.4"], Verdict.HOLDS)] == ["linear response"]
+    assert flips(found["M4.1"], Verdict.HOLDS) == []
+    assert "macrophage_response_hill" in found["P1.3"][0].reason
+    assert found["M4.4"][1].verdict is None
+    assert "progression" in found["M4.4"][1].reason
+
+
+def test_other_solvers_come_to_the_same_verdict() -> None:
+    (seed,) = load_seeds(["wnt16b-stroma"])
+    claims = only(seed, "M4.4", "M4.6b")
+    usual = Board().finding(claims, "M4.4")
+    for name in SOLVERS:
+        found = other_forms([claims], chosen=[Form("solver", name, name)])
+        assert found["M4.4"][0].verdict is usual.verdict
+        assert found["M4.4"][0].margin == pytest.approx(usual.margin, rel=1e-3)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", load_seeds(), ids=lambda seed: seed.name)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_no_claim_hangs_on_the_solver(solver: str, seed: Seed) -> None:
+    usual = Board()
+    for name, found in other_forms([seed], chosen=[Form("solver", solver, solver)]).items():
+        assert found[0].verdict is usual.finding(seed, name).verdict, name
+
+
+def test_every_form_of_the_mechanisms_is_tried() -> None:
+    assert {form.choice for form in FORMS if form.kind == "response"} == {*get_args(ResponseForm)}
+    assert len({form.label for form in FORMS}) == len(FORMS)
+    assert flips([Formed(FORMS[0], None, reason="skipped")], Verdict.HOLDS) == []

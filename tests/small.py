@@ -1,0 +1,33 @@
+"""Scenario and sweep files that many tests share: one small tumour and one drug."""
+
+from __future__ import annotations
+
+SMALL = """
+title = "A small tumour and one drug"
+days = 30
+
+[mechanisms]
+growth = { law = "logistic" }
+pharmacology = { agents = ["drug"] }
+kill = { by = ["drug"] }
+
+[regimens]
+drug = { amount = 4.0, start = 10, every = 7, count = 2 }
+
+[arms]
+untreated = []
+monotherapy = ["drug"]
+"""
+STUDY = """
+title = "How much drug, and when?"
+scenario = "small.toml"
+outcomes = ["final_burden", "time_to_progression", "log_kill_last", "peak(effect_drug)"]
+
+[design]
+kind = "grid"
+
+[vary]
+drug.amount = { low = 1, high = 16, points = 3, scale = "log" }
+drug.every = { values = [5, 7, 30] }
+"""
+"""The third interval is longer than the simulation: those members cannot be built."""
