@@ -13,6 +13,9 @@ _SPELT: Final = {
 }  # fmt: skip
 
 
+_PLURAL: Final = {"cell": "cells", "day": "days", "cell*day": "cells × days", "cell·day": "cells × days", "1": ""}
+
+
 def number(value: float) -> str:
     """A number as short as it can be read: 3 significant digits, powers of ten from ten thousand on."""
     if not math.isfinite(value):
@@ -56,6 +59,17 @@ def bytes_in_words(count: int) -> str:
             break
         size, unit = size / 1000, larger
     return f"{size:.3g} {unit}"
+
+
+def with_unit(name: str, unit: str) -> str:
+    """A name with its unit in words behind it, unless it says it already."""
+    unit = "" if name.endswith((" cells", ")")) else unit_in_words(unit)
+    return f"{name} ({unit})" if unit else name
+
+
+def unit_in_words(unit: str) -> str:
+    """A unit as figures show it: cells, days; nothing for a plain number."""
+    return _PLURAL.get(unit, unit)
 
 
 def display_name(name: str) -> str:

@@ -406,18 +406,6 @@ def test_the_public_name_is_a_function() -> None:
     assert json.dumps(sweeps.code_identity())
 
 
-def test_every_number_of_a_regimen_can_be_described() -> None:
-    from backfire.scenario.scenario import load
-    from backfire.simulation.members import REGIMEN_FIELDS
-    from backfire.sweeps.planning import describe_field, field_value
-
-    scenario = load("wnt16b-stroma")
-    for word in REGIMEN_FIELDS:
-        about = describe_field(scenario, f"mitoxantrone.{word}")
-        assert "mitoxantrone" in about["meaning"]
-        assert field_value(scenario, f"mitoxantrone.{word}") == getattr(scenario.regimens["mitoxantrone"], word)
-
-
 def test_cycles_of_a_regimen_are_whole_numbers_in_every_design_and_no_switch(tmp_path: Path) -> None:
     regimen = "drug = { amount = 4.0, start = 5, every = 2, count = 2, cycles = 2, cycle_length = 6 }"
     (tmp_path / "small.toml").write_text(SMALL.replace("drug = { amount = 4.0, start = 10, every = 7, count = 2 }", regimen))

@@ -11,10 +11,12 @@ from .components import check_name as check_name
 from .components import option as option
 from .components import unit_of as unit_of
 from .dosing import LARGEST_AMOUNT as LARGEST_AMOUNT
+from .dosing import REGIMEN_NUMBERS as REGIMEN_NUMBERS
 from .dosing import Dose as Dose
 from .dosing import Event as Event
 from .dosing import EventPlan as EventPlan
 from .dosing import Regimen as Regimen
+from .dosing import RegimenNumber as RegimenNumber
 from .dosing import event_table as event_table
 from .motifs import STEEPNESS as STEEPNESS
 from .motifs import ResponseForm as ResponseForm

@@ -7,11 +7,12 @@ crosses a dose. Rows at one time and state are merged: first all factors, then a
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,11 @@ class Dose:
     duration: float = 0.0
 
 
+def _number(label: str, meaning: str, unit: str = "day", *, default: Any = dataclasses.MISSING, whole: bool = False) -> Any:
+    """A number of a regimen: its name in figures and its meaning, both with a place for the agent, and its unit."""
+    return field(default=default, metadata={"label": label, "meaning": meaning, "unit": unit, "whole": whole})
+
+
 @dataclass(frozen=True)
 class Regimen:
     """How one agent is given: ``count`` doses of ``amount``, ``every`` so many days from day ``start`` on.
@@ -49,13 +55,13 @@ class Regimen:
 
     name: str
     agent: str
-    start: float
-    amount: float = 0.0
-    every: float = 0.0
-    count: int = 1
-    duration: float = 0.0
-    cycles: int = 1
-    cycle_length: float = 0.0
+    start: float = _number("first dose of {} (day)", "day of the first dose of {}")
+    amount: float = _number("each dose of {}", "amount of each dose of {}", "", default=0.0)
+    every: float = _number("time between doses of {}", "days from one dose of {} to the next", default=0.0)
+    count: int = _number("doses of {}", "number of doses of {}", "1", default=1, whole=True)
+    duration: float = _number("infusion of {}", "days over which each dose of {} is infused", default=0.0)
+    cycles: int = _number("cycles of {}", "number of cycles of {}", "1", default=1, whole=True)
+    cycle_length: float = _number("time between cycles of {}", "days from one cycle of {} to the next", default=0.0)
 
     def __post_init__(self) -> None:
         for word in ("start", "amount", "every", "duration", "cycle_length"):
@@ -93,6 +99,23 @@ class Regimen:
 
     def _time(self, cycle: int, index: int) -> float:
         return self.start + cycle * self.cycle_length + index * self.every
+
+
+@dataclass(frozen=True)
+class RegimenNumber:
+    """A number of a regimen: ``label`` and ``meaning`` have a place for the agent; ``unit`` is empty for that of the agent."""
+
+    name: str
+    label: str
+    meaning: str
+    unit: str
+    whole: bool
+
+
+REGIMEN_NUMBERS: Final = {
+    item.name: RegimenNumber(item.name, **item.metadata) for item in dataclasses.fields(Regimen) if item.metadata
+}
+"""The numbers of a regimen by name."""
 
 
 @dataclass(frozen=True, order=True)

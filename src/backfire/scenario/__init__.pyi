@@ -1,3 +1,8 @@
+from .inputs import Input as Input
+from .inputs import find_inputs as find_inputs
+from .inputs import input_label as input_label
+from .inputs import kind_of as kind_of
+from .inputs import whole_numbers as whole_numbers
 from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build

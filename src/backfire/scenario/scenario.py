@@ -25,6 +25,7 @@ from backfire.formulas import parse_unit
 from backfire.mechanisms import shipped
 from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, check_name, compose, event_table
 from backfire.outcomes import Rules
+from backfire.scenario.inputs import DAYS, Input, named_inputs
 from backfire.scenario.schema import OURS, ParameterEntry, ScenarioFile, is_name_option, options_model, problems_of, unknown_key
 from backfire.scenario.toml import Document, parse_document, read_document
 from backfire.system import shipped_folder
@@ -66,6 +67,11 @@ class Scenario:
     def values(self) -> dict[str, float]:
         """The value of every parameter by name."""
         return {name: parameter.value for name, parameter in self.network.parameters.items()}
+
+    @cached_property
+    def inputs(self) -> dict[str, Input]:
+        """Everything that can be set by name, by name; see ``Input``."""
+        return named_inputs(self)
 
     def constants(self) -> list[float]:
         """Parameters and switches in the order of ``Network.constant_names``."""
@@ -137,21 +143,19 @@ class Scenario:
 
     def _change(self, data: dict[str, Any], name: str, value: Value) -> Problem | None:
         owner, _, word = name.partition(".")
-        if name in ("days", "record_every"):
+        agents = [f"{regimen}.agent" for regimen in self.regimens]
+        item = self.inputs.get(name)
+        if name in DAYS:
             data[name] = value
-        elif name in self.network.parameters:
-            old = data.setdefault("parameters", {}).get(name)
-            unit = old.get("unit") if isinstance(old, dict) else None
-            given = {"value": value, "unit": unit, "source": "set for this run", "grade": "assumed"} if unit else value
-            data["parameters"][name] = given
-        elif name in self.network.switches:
-            data.setdefault("switches", {}).setdefault(owner, {})[word] = value
-        elif owner in self.regimens and word in {item.name for item in dataclasses.fields(Regimen)} - {"name"}:
+        elif name in agents or (item and item.kind == "regimen"):
             data["regimens"][owner][word] = value
+        elif item and item.kind == "switch":
+            data.setdefault("switches", {}).setdefault(owner, {})[word] = value
+        elif item:
+            given = {"value": value, "unit": item.unit, "source": "set for this run", "grade": "assumed"}
+            data.setdefault("parameters", {})[name] = given if item.per_unit != 1.0 else value
         else:
-            fields = [f"{regimen}.{word}" for regimen in self.regimens for word in ("amount", "start", "every", "count")]
-            allowed = [*self.network.parameters, *self.network.switches, *fields, "days", "record_every"]
-            return Problem("--set", 0, name, unknown("name", name, allowed))
+            return Problem("--set", 0, name, unknown("name", name, [*self.inputs, *DAYS]))
         return None
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from backfire.errors import DeclarationError, Problem, ScheduleError, echo, nearest, unknown
 from backfire.mechanisms import shipped
-from backfire.model import ARTICLES, GRADES, LONGEST_NAME, Mechanism, Regimen
+from backfire.model import ARTICLES, GRADES, LONGEST_NAME, REGIMEN_NUMBERS, Mechanism, Regimen, RegimenNumber
 from backfire.outcomes import Rules
 from backfire.scenario.toml import Document
 
@@ -48,17 +48,27 @@ def _is_entry(value: object) -> str:
 PlainOrEntry = Annotated[Annotated[Number, Tag("number")] | Annotated[ParameterEntry, Tag("entry")], Discriminator(_is_entry)]
 
 
-class RegimenEntry(_Strict):
+def _number_field(number: RegimenNumber) -> tuple[Any, Any]:
+    """Type and field of a number of a regimen, as its declaration says."""
+    item = next(item for item in dataclasses.fields(Regimen) if item.name == number.name)
+    least: dict[str, Any] = (
+        {"json_schema_extra": {"minimum": 1 if number.whole else 0}} if number.name in ("start", "count") else {}
+    )
+    about = number.meaning.replace(" of {}", "") + (", in EC50" if number.name == "amount" else "")
+    kind: Any = int if number.whole else Number
+    default = ... if item.default is dataclasses.MISSING else item.default
+    return kind, Field(default, description=about, **least)
+
+
+_RegimenNumbers = create_model(
+    "_RegimenNumbers", __base__=_Strict, **{name: _number_field(item) for name, item in REGIMEN_NUMBERS.items()}
+)  # type: ignore[call-overload]
+
+
+class RegimenEntry(_RegimenNumbers):  # type: ignore[misc, valid-type]
     """How one agent is given. Days and amounts; see `amount`, `start`, `every`, `count`."""
 
     agent: str | None = Field(None, description="the agent, or `surgery`; the name of the regimen if left out")
-    amount: Number | None = Field(None, description="amount of each dose, in EC50")
-    start: Number = Field(json_schema_extra={"minimum": 0}, description="day of the first dose")
-    every: Number = Field(0.0, description="days from one dose to the next")
-    count: int = Field(1, json_schema_extra={"minimum": 1}, description="number of doses")
-    duration: Number = Field(0.0, description="days over which each dose is infused; 0 is a bolus")
-    cycles: int = Field(1, description="how often the whole block is repeated")
-    cycle_length: Number = Field(0.0, description="days from the start of one cycle to the next")
 
     def regimen(self, name: str) -> Regimen:
         """The regimen this entry describes; raises ScheduleError if it cannot be given."""
@@ -66,8 +76,7 @@ class RegimenEntry(_Strict):
         for times, gap in (("count", "every"), ("cycles", "cycle_length")):
             if gap in written and times not in written:
                 raise ScheduleError(f"`{gap}` says how far apart, but `{times}` does not say how many")
-        given = self.model_dump(exclude={"agent", "amount"})
-        return Regimen(name=name, agent=self.agent or name, amount=self.amount or 0.0, **given)
+        return Regimen(name=name, agent=self.agent or name, **self.model_dump(exclude={"agent"}))
 
 
 RulesEntry = create_model(

@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 
 from backfire.errors import DocumentError, UserError, unknown
 from backfire.outcomes import FOUND, Plan, plan, reader, summary
-from backfire.scenario import Scenario
+from backfire.scenario import Scenario, find_inputs, whole_numbers
 from backfire.simulation.arms import Result, simulate, watch
-from backfire.simulation.members import WHOLE, Table, check_fields
+from backfire.simulation.members import Table
 from backfire.solvers import Floats, Settings, Status, Trajectory, batch
 from backfire.solvers.batch import BatchSettings, Kernel, aside, is_compiled, kernel_of
-
-__all__ = ["SUMMARY", "Cohort", "check_fields", "needs_compiling", "outcome_names", "run_members", "trajectories"]
 
 SUMMARY: Final = re.compile(r"(peak|lowest|final|mean|area)\(([a-z0-9_.]+)\)")
 """Outcomes of anything recorded: ``peak(hibernating)``, ``mean(stroma.protects_kill)``."""
@@ -78,7 +76,7 @@ def run_members(
     Raises UserError for names that do not exist, before anything runs.
     """
     chosen = _arms(scenario, arms)
-    check_fields(scenario, fields)
+    find_inputs(scenario, fields)
     names = outcome_names(scenario, chosen, outcomes)
     samples = np.asarray(samples, dtype=float)
     if isinstance(settings, Settings):
@@ -330,7 +328,7 @@ def _by_reference(
     for member in range(count):
         changes = {name: float(value) for name, value in zip(fields, samples[member], strict=True)}
         try:
-            result = simulate(scenario.changed(_whole(changes)), arms, settings)
+            result = simulate(scenario.changed(whole_numbers(scenario, changes)), arms, settings)
         except DocumentError as error:
             reasons |= {(member, arm): "; ".join(problem.message for problem in error.problems) for arm in arms}
             continue
@@ -343,13 +341,6 @@ def _by_reference(
             for name in names[arm]:
                 values[arm][name][member], observed[arm][name][member] = _read(result, arm, name)
     return Cohort(tuple(arms), status, steps, values, observed, reasons)
-
-
-def _whole(changes: dict[str, float]) -> dict[str, float | int | str]:
-    """Counts as whole numbers, as the scenario wants them."""
-    return {
-        name: int(value) if name.rpartition(".")[2] in WHOLE and value.is_integer() else value for name, value in changes.items()
-    }
 
 
 def _read(result: Result, arm: str, name: str) -> tuple[float, bool]:

@@ -13,38 +13,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.errors import UserError, unknown
+from backfire.errors import UserError
 from backfire.model import LARGEST_AMOUNT, Dose, EventPlan, Regimen
 from backfire.outcomes import Plan, Watch, course_starts, fill
-from backfire.scenario import Scenario
+from backfire.scenario import Scenario, find_inputs
 from backfire.simulation.arms import course_agents, feeds
 from backfire.solvers import Floats
 from backfire.solvers.batch import Members
-
-REGIMEN_FIELDS: Final = ("amount", "start", "every", "count", "duration", "cycles", "cycle_length")
-"""Numbers of a regimen that members may differ in."""
-WHOLE: Final = ("count", "cycles")
-"""Those of them that are whole numbers."""
-
-
-def check_fields(scenario: Scenario, fields: Sequence[str]) -> None:
-    """Raise UserError, naming the nearest, for a field that the scenario does not have or that is given twice."""
-    parts = [f"{regimen}.{word}" for regimen in scenario.regimens for word in REGIMEN_FIELDS]
-    known = [*scenario.values, *scenario.switches, *parts]
-    for name in fields:
-        if name not in known:
-            raise UserError(unknown("parameter, switch or regimen value", name, known))
-        regimen = scenario.regimens.get(name.removesuffix(".amount"))
-        if regimen and not scenario.network.interventions[regimen.agent].amount_unit:
-            raise UserError(f"`{name}`: `{regimen.agent}` takes no `amount`; an arm without it is an arm of its own")
-    twice = sorted({name for name in fields if list(fields).count(name) > 1})
-    if twice:
-        raise UserError(f"`{twice[0]}` is given twice; a member has one value of it")
 
 
 @dataclass(frozen=True)
@@ -83,7 +63,7 @@ class Table:
     """The members of one scenario: constants, starts and schedules, with a reason for each that cannot run."""
 
     def __init__(self, scenario: Scenario, fields: Sequence[str], samples: Floats) -> None:
-        check_fields(scenario, fields)
+        self.inputs = find_inputs(scenario, fields)
         if samples.shape != (len(samples), len(fields)):
             raise UserError(f"samples have shape {samples.shape}, must be (members, {len(fields)} fields)")
         self.scenario, self.fields, self.samples = scenario, list(fields), samples
@@ -102,22 +82,17 @@ class Table:
 
     def _fill_constants(self) -> None:
         places = {name: place for place, name in enumerate([*self.scenario.values, *self.network.switches])}
-        for column, name in enumerate(self.fields):
-            if name not in places:
+        for column, item in enumerate(self.inputs):
+            if item.kind == "regimen":
                 continue
-            given = self.samples[:, column]
-            self.constants[:, places[name]] = given
-            parameter = self.network.parameters.get(name)
-            most = parameter.maximum if parameter else 1.0
-            for member in np.flatnonzero(~((given >= 0) & (given <= most) & (given < math.inf))):
-                value = float(given[member])
-                problem = parameter.problem_with(value) if parameter else f"{value:g} is no switch; it must lie in [0, 1]"
-                self.reasons.setdefault(int(member), f"{name}: {problem}")
+            given = self.samples[:, column] * item.per_unit
+            self.constants[:, places[item.name]] = given
+            for member in np.flatnonzero(~((given >= 0) & (given <= item.most) & (given < math.inf))):
+                self.reasons.setdefault(int(member), f"{item.name}: {item.problem_with(float(self.samples[member, column]))}")
 
     def _fill_schedules(self) -> None:
         """Give every member its schedule and its amounts; members that differ only in these share the schedule."""
-        others = {*self.scenario.values, *self.network.switches}
-        scheduled = [column for column, name in enumerate(self.fields) if name not in others]
+        scheduled = [column for column, item in enumerate(self.inputs) if item.kind == "regimen"]
         names = [self.fields[column] for column in scheduled]
         alike = np.array(self.samples[:, scheduled], order="C")
         for place, name in enumerate(names):
@@ -147,11 +122,12 @@ class Table:
         changed: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             owner, _, word = name.partition(".")
-            if word in WHOLE and not float(value).is_integer():
+            whole = self.scenario.inputs[name].whole
+            if whole and not float(value).is_integer():
                 raise UserError(f"{name}: {value:g} is not a whole number")
             if not math.isfinite(value):
                 raise UserError(f"{name}: {value:g} is not a finite number")
-            changed.setdefault(owner, {})[word] = int(value) if word in WHOLE else value
+            changed.setdefault(owner, {})[word] = int(value) if whole else value
         regimens = dict(self.scenario.regimens)
         for owner, values in changed.items():
             try:

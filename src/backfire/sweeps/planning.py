@@ -23,7 +23,7 @@ import numpy as np
 
 from backfire.errors import StorageError, UserError, unknown
 from backfire.model import CAUTION, Mechanism, version
-from backfire.scenario import Scenario, parse_data
+from backfire.scenario import Scenario, find_inputs, parse_data
 from backfire.simulation import SUMMARY, Cohort, needs_compiling, prepare_folder, run_members, simulate
 from backfire.simulation import trajectories as simulate_trajectories
 from backfire.solvers import Settings, Status
@@ -120,7 +120,7 @@ def _crew(plan: Plan, workers: int | None, executor: Any) -> Callable[[Job], Cre
 def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
     """The plan of a study: its columns with units and meanings, its identity, and what computes its members."""
     scenario, used = study.scenario, settings or BatchSettings()
-    outcomes = describe_outcomes(scenario, study.arms, study.outcomes)
+    outcomes, inputs = describe_outcomes(scenario, study.arms, study.outcomes), find_inputs(scenario, study.design.fields)
     runner = ScenarioRunner(
         json.dumps(scenario.document.data, allow_nan=False),
         scenario.name,
@@ -137,7 +137,7 @@ def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
     return Plan(
         design=study.design,
         arms=study.arms,
-        fields={name: describe_field(scenario, name) for name in study.design.fields},
+        fields={item.name: {"unit": item.unit, "meaning": item.meaning} for item in inputs},
         outcomes=outcomes,
         identity={
             "schema": SCHEMA,
@@ -145,6 +145,7 @@ def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
             "arms": list(study.arms),
             "outcomes": list(outcomes),
             "design": study.design.describe(),
+            "units": {item.name: item.unit for item in inputs},
             "solver": {"name": _SOLVERS[type(used)], **dataclasses.asdict(used)},
             **asked,
             **code_identity(),
@@ -163,7 +164,7 @@ def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
                 "days": scenario.days,
                 "untreated": scenario.untreated,
                 "reference": scenario.reference,
-                "values": {name: field_value(scenario, name) for name in study.design.fields},
+                "values": {item.name: item.value for item in inputs},
             },
             "document": scenario.document.data,
         },
@@ -249,38 +250,6 @@ def _recorder(study: SweepStudy, runner: ScenarioRunner) -> ScenarioRecorder | N
 def _scenario(data: str, name: str, mechanisms: tuple[type[Mechanism], ...]) -> Scenario:
     """Built once per process, not once per chunk."""
     return parse_data(json.loads(data), name, mechanisms)
-
-
-def describe_field(scenario: Scenario, name: str) -> dict[str, str]:
-    """Unit and meaning of a field."""
-    if name in scenario.values:
-        parameter = scenario.network.parameters[name]
-        return {"unit": parameter.unit, "meaning": parameter.meaning}
-    if name in scenario.switches:
-        return {"unit": "1", "meaning": f"how much of the influence {name} acts, 0 none to 1 all"}
-    owner, _, word = name.partition(".")
-    agent = scenario.regimens[owner].agent
-    meanings = {
-        "amount": (scenario.network.interventions[agent].amount_unit, f"amount of each dose of {agent}"),
-        "start": ("day", f"day of the first dose of {agent}"),
-        "every": ("day", f"days from one dose of {agent} to the next"),
-        "count": ("1", f"number of doses of {agent}"),
-        "duration": ("day", f"days over which each dose of {agent} is infused"),
-        "cycles": ("1", f"number of cycles of {agent}"),
-        "cycle_length": ("day", f"days from one cycle of {agent} to the next"),
-    }
-    unit, meaning = meanings[word]
-    return {"unit": unit, "meaning": meaning}
-
-
-def field_value(scenario: Scenario, name: str) -> float:
-    """The value a field has in the unchanged scenario."""
-    if name in scenario.values:
-        return scenario.values[name]
-    if name in scenario.switches:
-        return scenario.switches[name]
-    owner, _, word = name.partition(".")
-    return float(getattr(scenario.regimens[owner], word))
 
 
 def describe_outcomes(scenario: Scenario, arms: Iterable[str], wanted: Iterable[str] | None) -> dict[str, dict[str, Any]]:

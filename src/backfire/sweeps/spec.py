@@ -20,6 +20,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,15 +34,17 @@ from backfire.errors import DocumentError, Problem, UserError, echo, unknown
 from backfire.sampling import Axis, Design, Grid, LatinHypercube, Morris, Sobol, Table, designs
 from backfire.scenario import (
     Document,
+    Input,
     Number,
     Scenario,
     check_folder_name,
+    find_inputs,
     load,
     parse_document,
     problems_of,
     read_document,
 )
-from backfire.simulation import SUMMARY, WHOLE, check_fields, outcome_names
+from backfire.simulation import SUMMARY, outcome_names
 from backfire.sweeps.store import Recording
 from backfire.system import shipped_folder
 
@@ -133,7 +136,7 @@ class SweepStudy:
         for arm in self.arms:
             if arm not in self.scenario.arms:
                 raise UserError(unknown("arm", arm, self.scenario.arms))
-        check_fields(self.scenario, self.design.fields)
+        find_inputs(self.scenario, self.design.fields)
 
     def recorded(self, every: float, arms: Sequence[str] | None = None) -> SweepStudy:
         """The study with trajectories stored every so many days, of all its arms or some; raises UserError if it cannot."""
@@ -331,7 +334,7 @@ class _Reader:
     def _fields(self, scenario: Scenario, fields: Iterable[str], paths: Mapping[str, tuple[str, ...]]) -> None:
         for name in fields:
             try:
-                check_fields(scenario, [name])
+                find_inputs(scenario, [name])
             except UserError as error:
                 self.add(paths[name], error)
 
@@ -346,30 +349,22 @@ class _Reader:
 
     def _axes(self, scenario: Scenario, entries: Mapping[str, AxisEntry], paths: Mapping[str, tuple[str, ...]]) -> Iterator[Axis]:
         for name, entry in entries.items():
-            whole = name.rpartition(".")[2] in WHOLE and name not in scenario.values
+            item = scenario.inputs[name]
             try:
                 if entry.values is not None:
-                    yield Axis(name, values=tuple(entry.values), whole=whole)
+                    yield Axis(name, values=tuple(entry.values), whole=item.whole)
                 else:
-                    low, high = self._limits(scenario, name, entry)
-                    yield Axis(name, low, high, entry.points or 0, entry.scale, whole=whole)
+                    low, high = self._limits(item, entry)
+                    yield Axis(name, low, high, entry.points or 0, entry.scale, whole=item.whole)
             except UserError as error:
                 self.add(paths[name], error)
 
-    def _limits(self, scenario: Scenario, name: str, entry: AxisEntry) -> tuple[float, float]:
-        """What the file says, else the parameter's own plausible range, else all a switch can be."""
-        if entry.low is not None and entry.high is not None:
-            return entry.low, entry.high
-        written = scenario.document.data.get("parameters", {}).get(name)
-        if isinstance(written, dict) and written.get("unit"):
-            raise UserError("is given in a unit of its own in the scenario; write low and high, in that unit")
-        if name in scenario.values:
-            low, high = scenario.network.parameters[name].range
-        elif name in scenario.switches:
-            low, high = 0.0, 1.0
-        else:
+    def _limits(self, item: Input, entry: AxisEntry) -> tuple[float, float]:
+        """What the file says, else the range that the input has by itself."""
+        low, high = item.low if entry.low is None else entry.low, item.high if entry.high is None else entry.high
+        if math.isnan(low) or math.isnan(high):
             raise UserError("needs low and high: only parameters and switches have a range of their own")
-        return low if entry.low is None else entry.low, high if entry.high is None else entry.high
+        return low, high
 
     def _design(self, entry: DesignEntry, axes: tuple[Axis, ...]) -> Design:
         seed = entry.seed or 0
