@@ -53,19 +53,19 @@ def test_values_are_in_the_unit_of_the_file_whichever_way_they_come_in() -> None
 def test_unknown_names_doubles_and_surgery_without_amount_are_refused() -> None:
     scenario = load("exosome-metastasis")
     with pytest.raises(UserError, match="did you mean `growth_rate`"):
-        find_inputs(scenario, ["growht_rate"])
+        find_inputs(scenario.inputs, ["growht_rate"])
     with pytest.raises(UserError, match="given twice"):
-        find_inputs(scenario, ["growth_rate", "growth_rate"])
+        find_inputs(scenario.inputs, ["growth_rate", "growth_rate"])
     surgery = next(name for name, item in scenario.regimens.items() if item.agent == "surgery")
     with pytest.raises(UserError, match="takes no `amount`"):
-        find_inputs(scenario, [f"{surgery}.amount"])
+        find_inputs(scenario.inputs, [f"{surgery}.amount"])
     with pytest.raises(DocumentError, match="did you mean"):
         scenario.changed({"surgery.strat": 3})
 
 
 def test_what_counts_is_whole() -> None:
     scenario = parse(SMALL)
-    given = whole_numbers(scenario, {"drug.count": 2.0, "drug.amount": 2.0, "drug.cycles": 1.5})
+    given = whole_numbers(scenario.inputs, {"drug.count": 2.0, "drug.amount": 2.0, "drug.cycles": 1.5})
     assert [type(value) for value in given.values()] == [int, float, float]
 
 

@@ -11,15 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from backfire.errors import UserError, unknown
 from backfire.formatting import display_name, with_unit
 from backfire.formulas import parse_unit
-from backfire.model import REGIMEN_NUMBERS, Parameter, Regimen, RegimenNumber
-
-if TYPE_CHECKING:
-    from backfire.scenario.scenario import Scenario
+from backfire.model import REGIMEN_NUMBERS, Network, Parameter, Regimen, RegimenNumber
 
 Kind = Literal["parameter", "switch", "regimen"]
 DAYS: Final = ("days", "record_every")
@@ -32,7 +29,8 @@ class Input:
 
     ``value`` is that of the unchanged scenario; ``low`` and ``high`` are the range an input has by itself (the plausible
     range of a parameter, 0 to 1 for a switch, NaN for a number of a regimen), all in ``unit``. ``whole`` inputs count
-    something. ``parameter`` is the parameter behind the input, if it is one.
+    something. ``parameter`` is the parameter behind the input, ``agent`` what its regimen
+    gives.
     """
 
     name: str
@@ -45,6 +43,7 @@ class Input:
     whole: bool = False
     per_unit: float = 1.0
     parameter: Parameter | None = None
+    agent: str = ""
 
     @property
     def most(self) -> float:
@@ -58,19 +57,22 @@ class Input:
         return None if 0 <= value <= 1 else f"{value:g} is no switch; it must lie in [0, 1]"
 
 
-def named_inputs(scenario: Scenario) -> dict[str, Input]:
-    """All inputs of a scenario by name: parameters, then switches, then the numbers of its regimens."""
-    found = [_parameter(scenario, parameter) for parameter in scenario.network.parameters.values()]
-    for name, value in scenario.switches.items():
+def named_inputs(
+    network: Network, switches: Mapping[str, float], regimens: Mapping[str, Regimen], units: Mapping[str, str]
+) -> dict[str, Input]:
+    """All inputs of a scenario by name: parameters, then switches, then the numbers of its regimens.
+
+    ``units`` has the units that the scenario file gives parameters in, where it does.
+    """
+    found = [_parameter(parameter, units.get(parameter.name, parameter.unit)) for parameter in network.parameters.values()]
+    for name, value in switches.items():
         meaning = f"how much of the influence {name} acts, 0 none to 1 all"
         found.append(Input(name, "switch", "1", meaning, value, 0.0, 1.0))
-    found += [_number(scenario, regimen, number) for regimen in scenario.regimens.values() for number in REGIMEN_NUMBERS.values()]
+    found += [_number(network, regimen, number) for regimen in regimens.values() for number in REGIMEN_NUMBERS.values()]
     return {item.name: item for item in found}
 
 
-def _parameter(scenario: Scenario, parameter: Parameter) -> Input:
-    written = scenario.document.data.get("parameters", {}).get(parameter.name)
-    unit = (written.get("unit") if isinstance(written, dict) else None) or parameter.unit
+def _parameter(parameter: Parameter, unit: str) -> Input:
     factor = 1.0 if unit == parameter.unit else parse_unit(unit).factor_to(parse_unit(parameter.unit))
     value, low, high = (number / factor for number in (parameter.value, *parameter.range))
     return Input(
@@ -78,17 +80,15 @@ def _parameter(scenario: Scenario, parameter: Parameter) -> Input:
     )  # fmt: skip
 
 
-def _number(scenario: Scenario, regimen: Regimen, number: RegimenNumber) -> Input:
-    unit = scenario.network.interventions[regimen.agent].amount_unit if number.name == "amount" else number.unit
-    meaning = number.meaning.format(regimen.agent)
-    return Input(
-        f"{regimen.name}.{number.name}", "regimen", unit, meaning, float(getattr(regimen, number.name)), whole=number.whole
-    )
+def _number(network: Network, regimen: Regimen, number: RegimenNumber) -> Input:
+    unit = network.interventions[regimen.agent].amount_unit if number.name == "amount" else number.unit
+    name, value = f"{regimen.name}.{number.name}", float(getattr(regimen, number.name))
+    return Input(name, "regimen", unit, number.meaning.format(regimen.agent), value, whole=number.whole, agent=regimen.agent)
 
 
-def find_inputs(scenario: Scenario, names: Iterable[str]) -> list[Input]:
+def find_inputs(known: Mapping[str, Input], names: Iterable[str]) -> list[Input]:
     """The inputs of these names; raises UserError, with the nearest, for one that is not there or is named twice."""
-    known, found = scenario.inputs, {}
+    found: dict[str, Input] = {}
     for name in names:
         if name not in known:
             raise UserError(unknown("parameter, switch or regimen value", name, known))
@@ -96,14 +96,12 @@ def find_inputs(scenario: Scenario, names: Iterable[str]) -> list[Input]:
             raise UserError(f"`{name}` is given twice; a member has one value of it")
         found[name] = known[name]
         if not found[name].unit:
-            agent = scenario.regimens[name.removesuffix(".amount")].agent
-            raise UserError(f"`{name}`: `{agent}` takes no `amount`; an arm without it is an arm of its own")
+            raise UserError(f"`{name}`: `{found[name].agent}` takes no `amount`; an arm without it is an arm of its own")
     return [*found.values()]
 
 
-def whole_numbers(scenario: Scenario, values: Mapping[str, float]) -> dict[str, float | int | str]:
+def whole_numbers(known: Mapping[str, Input], values: Mapping[str, float]) -> dict[str, float | int | str]:
     """Values by name, those that count something as whole numbers where they are."""
-    known = scenario.inputs
     return {name: int(value) if known[name].whole and float(value).is_integer() else value for name, value in values.items()}
 
 

@@ -71,7 +71,9 @@ class Scenario:
     @cached_property
     def inputs(self) -> dict[str, Input]:
         """Everything that can be set by name, by name; see ``Input``."""
-        return named_inputs(self)
+        written = self.document.data.get("parameters", {}).items()
+        units = {name: item["unit"] for name, item in written if isinstance(item, dict) and item.get("unit")}
+        return named_inputs(self.network, self.switches, self.regimens, units)
 
     def constants(self) -> list[float]:
         """Parameters and switches in the order of ``Network.constant_names``."""

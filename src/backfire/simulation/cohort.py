@@ -76,7 +76,7 @@ def run_members(
     Raises UserError for names that do not exist, before anything runs.
     """
     chosen = _arms(scenario, arms)
-    find_inputs(scenario, fields)
+    find_inputs(scenario.inputs, fields)
     names = outcome_names(scenario, chosen, outcomes)
     samples = np.asarray(samples, dtype=float)
     if isinstance(settings, Settings):
@@ -328,7 +328,7 @@ def _by_reference(
     for member in range(count):
         changes = {name: float(value) for name, value in zip(fields, samples[member], strict=True)}
         try:
-            result = simulate(scenario.changed(whole_numbers(scenario, changes)), arms, settings)
+            result = simulate(scenario.changed(whole_numbers(scenario.inputs, changes)), arms, settings)
         except DocumentError as error:
             reasons |= {(member, arm): "; ".join(problem.message for problem in error.problems) for arm in arms}
             continue

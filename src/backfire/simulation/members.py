@@ -63,7 +63,7 @@ class Table:
     """The members of one scenario: constants, starts and schedules, with a reason for each that cannot run."""
 
     def __init__(self, scenario: Scenario, fields: Sequence[str], samples: Floats) -> None:
-        self.inputs = find_inputs(scenario, fields)
+        self.inputs = find_inputs(scenario.inputs, fields)
         if samples.shape != (len(samples), len(fields)):
             raise UserError(f"samples have shape {samples.shape}, must be (members, {len(fields)} fields)")
         self.scenario, self.fields, self.samples = scenario, list(fields), samples

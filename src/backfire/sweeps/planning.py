@@ -120,7 +120,7 @@ def _crew(plan: Plan, workers: int | None, executor: Any) -> Callable[[Job], Cre
 def plan_of(study: SweepStudy, settings: AnySettings | None = None) -> Plan:
     """The plan of a study: its columns with units and meanings, its identity, and what computes its members."""
     scenario, used = study.scenario, settings or BatchSettings()
-    outcomes, inputs = describe_outcomes(scenario, study.arms, study.outcomes), find_inputs(scenario, study.design.fields)
+    outcomes, inputs = describe_outcomes(scenario, study.arms, study.outcomes), find_inputs(scenario.inputs, study.design.fields)
     runner = ScenarioRunner(
         json.dumps(scenario.document.data, allow_nan=False),
         scenario.name,

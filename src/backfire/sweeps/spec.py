@@ -136,7 +136,7 @@ class SweepStudy:
         for arm in self.arms:
             if arm not in self.scenario.arms:
                 raise UserError(unknown("arm", arm, self.scenario.arms))
-        find_inputs(self.scenario, self.design.fields)
+        find_inputs(self.scenario.inputs, self.design.fields)
 
     def recorded(self, every: float, arms: Sequence[str] | None = None) -> SweepStudy:
         """The study with trajectories stored every so many days, of all its arms or some; raises UserError if it cannot."""
@@ -334,7 +334,7 @@ class _Reader:
     def _fields(self, scenario: Scenario, fields: Iterable[str], paths: Mapping[str, tuple[str, ...]]) -> None:
         for name in fields:
             try:
-                find_inputs(scenario, [name])
+                find_inputs(scenario.inputs, [name])
             except UserError as error:
                 self.add(paths[name], error)
 
