@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backfire.errors import UserError
 from backfire.model.dosing import Dose, Event
-from backfire.outcomes.interpolant import Course, Outcome, Rules, Watch, course_starts, outcomes
+from backfire.outcomes import Interpolant, Outcome, Rules, Watch, course_starts, outcomes
 from backfire.scenario.scenario import load
 from backfire.simulation.arms import CLOSEST, record_days, simulate, watch
 from backfire.solvers.trajectory import Floats, Status, Trajectory
@@ -367,7 +367,7 @@ def test_pieces_that_are_not_searched_could_not_have_held_the_minimum(
         times.append(own)
         values.append(1 + level + np.sin(7 * own + level))
     joined = np.concatenate(times)
-    course = Course(recorded(joined, burden=np.concatenate(values)), np.concatenate(values), logarithmic)
+    course = Interpolant(recorded(joined, burden=np.concatenate(values)), np.concatenate(values), logarithmic)
     start, end = float(first), float(first + width) - 0.3
     every = [item for index in range(len(course.pieces)) if (item := course._lowest(index, start, end)) is not None]
     found = course.minimum(start, end)

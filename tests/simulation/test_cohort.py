@@ -16,8 +16,6 @@ from backfire import Intervention, Parameter
 from backfire.errors import UserError
 from backfire.formulas.units import BASE, parse_unit
 from backfire.model.dosing import Event
-from backfire.outcomes import compiled as readings
-from backfire.outcomes import interpolant as outcomes
 from backfire.scenario.scenario import Scenario, load
 from backfire.simulation import cohort
 from backfire.simulation.cohort import Cohort, run_members, trajectories
@@ -460,10 +458,6 @@ def test_members_of_many_steps_are_run_again_with_more_room(monkeypatch: pytest.
     assert {key: values.tobytes() for key, values in table(found).items()} == {
         key: values.tobytes() for key, values in table(free).items()
     }
-
-
-def test_runs_and_samples_call_the_same_factors_flat() -> None:
-    assert outcomes.FLAT == readings.FLAT
 
 
 # The same bits in every arrangement.

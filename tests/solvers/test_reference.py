@@ -20,7 +20,7 @@ from backfire.mechanisms.pharmacology import Pharmacology
 from backfire.model.components import Definition, Intervention, Process, State
 from backfire.model.dosing import Event, Regimen, event_table
 from backfire.model.network import Network, compose
-from backfire.outcomes.interpolant import Watch, outcomes
+from backfire.outcomes import Watch, outcomes
 from backfire.solvers.reference import METHODS, Settings, Solution, solve
 from backfire.solvers.trajectory import Status
 from networks import TIGHT, Built, at, built, injected, ivp, last, parameter, problem_of, run, trajectory_of, values_of

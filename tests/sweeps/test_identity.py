@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backfire import system
-from backfire.outcomes.interpolant import Rules
+from backfire.outcomes import Rules
 from backfire.scenario.scenario import Scenario, parse, parse_data
 from backfire.scenario.schema import RegimenEntry, ScenarioFile
 from backfire.solvers.batch.solve import BatchSettings

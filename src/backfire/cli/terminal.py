@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from backfire.outcomes import Outcome
     from backfire.simulation import Result
 
-_SKIPPED = ("log_kill_", "given_", "courses", "responded", "nadir", "smallest_share", "burden_area", "mean_", "seeded")
-_KEPT = ("nadir", "nadir_day", "log_kill_first", "log_kill_last")
-
 
 class Format(StrEnum):
     """How results are printed."""
@@ -57,10 +54,11 @@ def print_results(results: Sequence[Result], form: Format) -> None:
 def _print_outcomes(result: Result) -> None:
     """One table: outcomes down, arms across; below each value its change against untreated and reference."""
     from backfire.model import CAUTION
+    from backfire.outcomes import in_table
 
     scenario = result.scenario
     names = list(dict.fromkeys(name for found in result.outcomes.values() for name in found))
-    shown = [name for name in names if _worth_a_row(name, names)]
+    shown = [name for name in names if in_table(name, names)]
     rows = []
     for name in shown:
         unit = next(found[name].unit for found in result.outcomes.values() if name in found)
@@ -74,32 +72,19 @@ def _print_outcomes(result: Result) -> None:
     write_line(f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n")
 
 
-def _worth_a_row(name: str, names: Sequence[str]) -> bool:
-    """The table leaves out what only scripts need; of a factor it shows what still acts after blockade."""
-    if name.startswith("peak_"):
-        return not name.endswith("_day") and name.replace("peak_", "peak_acting_", 1) not in names
-    return name in _KEPT or not name.startswith(_SKIPPED)
-
-
 def _outcome_cell(result: Result, arm: str, name: str) -> str:
     item = result.outcomes[arm].get(name)
     if item is None or not math.isfinite(item.value):
         return "–"
     others = (result.scenario.untreated, result.scenario.reference)
     changes = [_change_text(item, result.change(name, arm, other)) for other in others if other is not None]
-    return f"{_value_text(item)}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
-
-
-def _value_text(item: Outcome) -> str:
-
-    if item.name in ("eradicated", "responded"):
-        return "yes" if item.value else "no"
-    return number(item.value) if item.observed else f"> {number(item.value)}"
+    return f"{item.text}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
 
 
 def _change_text(item: Outcome, change: float | None) -> str:
+    from backfire.outcomes import declared
 
-    if change is None or item.name in ("eradicated", "responded"):
+    if change is None or declared(item.name).kind == "yes":
         return ""
     return f"{round(change, 3) + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
 

@@ -1,97 +1,30 @@
-"""Outcomes read off the rows of one member by compiled code: the same numbers as ``outcomes``, thousands of times faster.
+"""The compiled reader: the features of outcomes read off the rows of one member, thousands of times faster.
 
 The rows are the accepted steps of the solver, with the value and the time derivative of everything watched. Between two
 rows the course is the cubic through both values and slopes, of the logarithm where both are positive. What is found
-(days, extrema, integrals) goes into a row of numbers; ``cohort`` turns these into outcomes.
+(days, extrema, integrals) goes into a row of numbers, of which ``CompiledFeatures`` are made.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from backfire.solvers import Floats
+from backfire.outcomes import reading as at
+from backfire.outcomes.rules import COUNTED, FLAT, NEARLY, ONE_CELL
 from backfire.solvers.batch import READER, compiled, peek
 
-KINDS: Final = ("peak", "lowest", "final", "mean", "area")
-"""Summaries of anything recorded, in the order of their codes."""
-_NEARLY = 1e-5
-FLAT = 1e-7
-_ONE_CELL = 1.0
+_NEARLY, _FLAT, _ONE_CELL = NEARLY, FLAT, ONE_CELL
 # Thresholds instead of truths: of every truth that is written into a call the compiler would make a function of its own.
-_CELLS, _ANYTHING = _ONE_CELL * (1 - 1e-9), -math.inf
+_CELLS, _ANYTHING = COUNTED, -math.inf
 """``floor``: below one cell, by more than rounding, are none, or everything is as it is."""
 _LOGARITHMS, _PLAIN = 0.0, math.inf
 """``logs``: between values above it the logarithm is the cubic, or the value itself always is."""
 _NODES = (0.1127016653792583, 0.5, 0.8872983346207417)
 _WEIGHTS = (5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0)
-
-# the head of a watch row
-_START, _SURGERY, _PROGRESSION, _REGROWTH, _BURDEN, _ACTIVE, _GROWTH, _SEEDING, _METASTASES, _HOST = range(10)
-_KILLS, _FACTORS, _EXCESSES, _SUMMARIES, _COURSES, _HEAD = range(10, 16)
-FOUND: Final = (
-    "nadir", "nadir_at", "before", "progression_at", "doubled_at", "final_burden", "burden_area", "final_metastases",
-    "active_area", "growth_area", "kill_area", "seeding_area", "survival_at",
-)  # fmt: skip
-"""The first numbers of a result row; those of factors, summaries and courses follow."""
-_SINGLE = {"burden": _BURDEN, "active": _ACTIVE, "growth": _GROWTH, "seeding": _SEEDING}
-_SINGLE |= {"metastatic_burden": _METASTASES, "host_load": _HOST}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is read of the members of a network: ``watched`` are the columns, ``units`` of everything recorded.
-
-    ``kills``, ``factors`` and ``excesses`` are names of columns; ``summaries`` pairs (kind, name of a column).
-    """
-
-    watched: tuple[str, ...]
-    kills: tuple[str, ...]
-    factors: tuple[str, ...]
-    excesses: tuple[str, ...]
-    summaries: tuple[tuple[str, str], ...]
-
-    def width(self, courses: int) -> int:
-        """How many numbers a result row has."""
-        return len(FOUND) + 3 * len(self.factors) + len(self.excesses) + len(self.summaries) + 2 * courses
-
-    def watch(self, count: int, courses: int) -> Floats:
-        """Watch rows (count, …) with everything that all members share; ``fill`` adds the rest."""
-        at = {name: column for column, name in enumerate(self.watched)}
-        head = np.full(_HEAD, -1.0)
-        for name, place in _SINGLE.items():
-            head[place] = at.get(name, -1)
-        groups = [self.kills, self.factors, self.excesses, self.summaries, range(courses)]
-        head[_KILLS:_HEAD] = [len(group) for group in groups]
-        named = [at[name] for name in (*self.kills, *self.factors, *self.excesses)]
-        kinds = [number for kind, name in self.summaries for number in (KINDS.index(kind), at[name])]
-        row = np.array([*head, *named, *kinds, *([math.nan] * courses)])
-        return np.tile(row, (count, 1))
-
-
-def plan(units: Mapping[str, str], summaries: Iterable[tuple[str, str]] = ()) -> Plan:
-    """The plan for a network that records ``units`` (name → unit), with ``summaries`` (kind, name) on top."""
-    asked = tuple(dict.fromkeys(summaries))
-    kills = tuple(name for name in units if name.startswith("kill_by_"))
-    folds = [name for name, unit in units.items() if unit == "fold"]
-    factors = tuple(name for name in folds if not name.startswith("excess_"))
-    excesses = tuple(name for name in folds if name.startswith("excess_"))
-    single = [name for name in _SINGLE if name in units]
-    watched = tuple(dict.fromkeys([*single, *kills, *factors, *excesses, *(name for _, name in asked)]))
-    return Plan(watched, kills, factors, excesses, asked)
-
-
-def fill(watch: Floats, start: Floats, surgery: Floats, progression: Floats, regrowth: Floats, courses: Floats) -> None:
-    """Put what members may differ in into their watch rows: days (m,), rules (m,), and first days of courses (m, c)."""
-    watch[:, _START], watch[:, _SURGERY] = start, surgery
-    watch[:, _PROGRESSION], watch[:, _REGROWTH] = progression, regrowth
-    if courses.shape[1]:
-        watch[:, -courses.shape[1] :] = courses
 
 
 @compiled()
@@ -331,8 +264,8 @@ def _mean(first, last, step, low, low_slope, high, high_slope, floor, logs):  # 
 @compiled()
 def _burden(column, rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
     """Nadir, progression and regrowth of the burden, and the integral of it."""
-    start, last = watch[_START], days[rows - 1]
-    end = min(last, np.nextafter(watch[_SURGERY], -np.inf))
+    start, last = watch[at.START], days[rows - 1]
+    end = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
     before = _before(start, column, rows, room, days, values, slopes, _CELLS)
     day, nadir = math.nan, math.nan
     if start <= end:
@@ -340,10 +273,10 @@ def _burden(column, rows, room, days, values, slopes, watch, result):  # type: i
     level = max(nadir, _ONE_CELL)
     progression = math.nan
     if nadir < before or nadir > 0.0:
-        progression = _rises(watch[_PROGRESSION] * level, column, rows, room, days, values, slopes, day, end, _CELLS)
+        progression = _rises(watch[at.PROGRESSION] * level, column, rows, room, days, values, slopes, day, end, _CELLS)
     result[0], result[1], result[2], result[3] = nadir, day, before, progression
     result[4] = _rises(
-        watch[_PROGRESSION] * watch[_REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, _CELLS
+        watch[at.PROGRESSION] * watch[at.REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, _CELLS
     )
     result[5] = _counted(values[column * room + rows - 1], _CELLS)
     result[6] = _integral(column, rows, room, days, values, slopes, start, last, _CELLS, _LOGARITHMS)
@@ -352,18 +285,18 @@ def _burden(column, rows, room, days, values, slopes, watch, result):  # type: i
 @compiled()
 def _singles(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
     """Everything in ``FOUND`` after the burden."""
-    start, last = watch[_START], days[rows - 1]
-    for place, name, logs in ((8, _ACTIVE, _LOGARITHMS), (9, _GROWTH, _PLAIN), (11, _SEEDING, _PLAIN)):
+    start, last = watch[at.START], days[rows - 1]
+    for place, name, logs in ((8, at.ACTIVE, _LOGARITHMS), (9, at.GROWTH, _PLAIN), (11, at.SEEDING, _PLAIN)):
         if watch[name] >= 0.0:
             result[place] = _integral(int(watch[name]), rows, room, days, values, slopes, start, last, _ANYTHING, logs)
-    if watch[_METASTASES] >= 0.0:
-        result[7] = values[int(watch[_METASTASES]) * room + rows - 1]
+    if watch[at.METASTASES] >= 0.0:
+        result[7] = values[int(watch[at.METASTASES]) * room + rows - 1]
     kills = 0.0
-    for kill in range(int(watch[_KILLS])):
-        kills += _integral(int(watch[_HEAD + kill]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
+    for kill in range(int(watch[at.KILLS])):
+        kills += _integral(int(watch[at.HEAD + kill]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
     result[10] = kills
-    if watch[_HOST] >= 0.0:
-        result[12] = _rises(1.0, int(watch[_HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
+    if watch[at.HOST] >= 0.0:
+        result[12] = _rises(1.0, int(watch[at.HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
 
 
 @compiled()
@@ -390,36 +323,36 @@ def reader() -> Any:
 
 def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
     """Read everything the watch row asks for into the result row."""
-    start, last = watch[_START], days[rows - 1]
-    if watch[_BURDEN] >= 0.0:
-        _burden(int(watch[_BURDEN]), rows, room, days, values, slopes, watch, result)
+    start, last = watch[at.START], days[rows - 1]
+    if watch[at.BURDEN] >= 0.0:
+        _burden(int(watch[at.BURDEN]), rows, room, days, values, slopes, watch, result)
     _singles(rows, room, days, values, slopes, watch, result)
-    at, place = _HEAD + int(watch[_KILLS]), 13
-    for factor in range(int(watch[_FACTORS])):
-        column = int(watch[at + factor])
+    listed, place = at.HEAD + int(watch[at.KILLS]), 13
+    for factor in range(int(watch[at.FACTORS])):
+        column = int(watch[listed + factor])
         day, high = _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
         low = _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
         result[place], result[place + 1] = high, day
-        result[place + 2] = 1.0 if not high - low > FLAT * abs(high) else 0.0
+        result[place + 2] = 1.0 if not high - low > _FLAT * abs(high) else 0.0
         place += 3
-    at += int(watch[_FACTORS])
-    for excess in range(int(watch[_EXCESSES])):
-        result[place] = _least(-1.0, int(watch[at + excess]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
+    listed += int(watch[at.FACTORS])
+    for excess in range(int(watch[at.EXCESSES])):
+        result[place] = _least(-1.0, int(watch[listed + excess]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
         place += 1
-    at += int(watch[_EXCESSES])
-    for summary in range(int(watch[_SUMMARIES])):
-        kind, column = int(watch[at + 2 * summary]), int(watch[at + 2 * summary + 1])
+    listed += int(watch[at.EXCESSES])
+    for summary in range(int(watch[at.ASKED])):
+        kind, column = int(watch[listed + 2 * summary]), int(watch[listed + 2 * summary + 1])
         result[place] = _summary(kind, column, rows, room, days, values, slopes, start)
         place += 1
-    at += 2 * int(watch[_SUMMARIES])
-    courses = int(watch[_COURSES])
-    final = min(last, np.nextafter(watch[_SURGERY], -np.inf))
+    listed += 2 * int(watch[at.ASKED])
+    courses = int(watch[at.COURSES])
+    final = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
     for course in range(courses):
-        first = watch[at + course]
-        if first <= final and watch[_BURDEN] >= 0.0:
-            following = watch[at + course + 1] if course + 1 < courses else math.nan
+        first = watch[listed + course]
+        if first <= final and watch[at.BURDEN] >= 0.0:
+            following = watch[listed + course + 1] if course + 1 < courses else math.nan
             end = final if math.isnan(following) else min(np.nextafter(following, -np.inf), final)
-            column = int(watch[_BURDEN])
+            column = int(watch[at.BURDEN])
             result[place] = _before(first, column, rows, room, days, values, slopes, _CELLS)
             result[place + 1] = _least(1.0, column, rows, room, days, values, slopes, first, end, _CELLS, _LOGARITHMS)[1]
         place += 2

@@ -1,90 +1,30 @@
-"""Numbers read off a trajectory: nadir, progression, regrowth, kill, peaks, spread, survival.
+"""The reader of recorded rows: splines from event to event, and the features that outcomes are computed from.
 
 Everything is computed from the recorded rows alone, so a stored run gives the same outcomes as a fresh one. Between
 rows the course is a quintic spline (of the logarithm for positive amounts) within each piece from event to event;
-extrema and crossings are its exact roots, never grid look-ups.
+extrema and crossings are its exact roots, never grid look-ups. The compiled reader does the same by other means: each
+bears witness for the other.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
-from backfire.model import Dose
+from backfire.outcomes.catalogue import Outcome, readable
+from backfire.outcomes.rules import COUNTED, FLAT, NEARLY, ONE_CELL, Rules, Watch, course_starts
 from backfire.solvers import Floats, Trajectory
 
-ONE_CELL = 1.0
-_COUNTED: Final = ONE_CELL * (1 - 1e-9)
-"""The row before an extinction lies on one cell, or a rounding below it; ``readings`` has the same."""
-NEARLY = 1e-5
-"""Peaks and troughs that agree within this share count as equal; the first one gives the day."""
-FLAT = 1e-7
-"""A factor that moves by less than this share has no day of its peak; ``readings`` has the same."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 
-@dataclass(frozen=True)
-class Rules:
-    """The thresholds behind the outcomes.
-
-    ``progression``: burden over nadir that counts as progression (1.2 as RECIST 1.1 asks for diameters; here cells).
-    ``response``: share of the burden at the start of treatment that the nadir must reach to count as a response.
-    ``course_gap``: doses further apart than this many days belong to different courses.
-    ``regrowth``: the regrowth rate is the mean rate from progression until the burden has grown by this factor more.
-    """
-
-    progression: float = 1.2
-    response: float = 0.7
-    course_gap: float = 6.0
-    regrowth: float = 2.0
-
-    def __post_init__(self) -> None:
-        limits = {"progression": (1, 100), "response": (0, 1), "course_gap": (0, 1000), "regrowth": (1, 1e6)}
-        for word, (low, high) in limits.items():
-            if not low < getattr(self, word) <= high:
-                raise UserError(f"outcome rule `{word}` must lie in ({low}, {high:g}], got {getattr(self, word)}")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One number with unit. Times that did not happen are censored: ``value`` is the time watched, ``observed`` False.
-
-    NaN means that the outcome does not apply, for example the kill of a course that was never given.
-    """
-
-    name: str
-    value: float
-    unit: str
-    meaning: str
-    observed: bool = True
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What an arm was given and how it is judged.
-
-    ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` the first day of
-    treatment of any arm, so that arms compare; ``surgery`` the day the primary is removed, if it is; ``units`` the
-    unit of the amounts of each agent.
-    """
-
-    doses: Sequence[Dose]
-    course_agents: frozenset[str]
-    start: float
-    surgery: float | None = None
-    units: Mapping[str, str] = field(default_factory=dict)
-    rules: Rules = Rules()
-
-
-class Course:
+class Interpolant:
     """The course of one recorded amount between its rows.
 
     ``logarithmic`` courses are interpolated in the logarithm wherever they are positive. ``counted`` ones jump between
@@ -239,7 +179,7 @@ def _flat(spline: scipy.interpolate.BSpline, values: Floats, times: Floats, insi
 
 def counted(cells: Floats) -> Floats:
     """Cells as they can be counted: less than one, by more than rounding, is none."""
-    return np.where(cells < _COUNTED, 0.0, cells)
+    return np.where(cells < COUNTED, 0.0, cells)
 
 
 def summary(trajectory: Trajectory, values: Floats, start: float, kind: str) -> float:
@@ -248,10 +188,10 @@ def summary(trajectory: Trajectory, values: Floats, start: float, kind: str) -> 
     Mean and area are over time, the area in the unit of the values times days.
     """
     end = float(trajectory.times[-1])
-    course = Course(trajectory, values, logarithmic=False)
+    course = Interpolant(trajectory, values, logarithmic=False)
     match kind:
         case "peak":
-            return -Course(trajectory, -values, logarithmic=False).minimum(start, end)[1]
+            return -Interpolant(trajectory, -values, logarithmic=False).minimum(start, end)[1]
         case "lowest":
             return course.minimum(start, end)[1]
         case "final":
@@ -264,167 +204,147 @@ def summary(trajectory: Trajectory, values: Floats, start: float, kind: str) -> 
 
 
 def outcomes(trajectory: Trajectory, watch: Watch, wanted: Collection[str] | None = None) -> dict[str, Outcome]:
-    """All outcomes of one arm by name. An arm that did not end well gives NaN for every number.
+    """All outcomes of one arm by name, or those ``wanted``, summaries of anything recorded too.
 
-    With ``wanted`` those of these names that there are, and others that are computed together with them.
+    An arm that did not end well gives NaN for every number.
     """
-    found: list[Outcome] = []
-    for read, names in _READ_BY:
-        if wanted is None or any(names.fullmatch(name) for name in wanted):
-            found += read(trajectory, watch)
-    if not trajectory.status.good:
-        found = [Outcome(item.name, math.nan, item.unit, item.meaning, observed=False) for item in found]
-    return {item.name: item for item in found}
+    found, made = RecordedFeatures(trajectory, watch), {}
+    for name, item in readable(found, wanted).items():
+        if trajectory.status.good:
+            values, observed = item.read(found)
+            made[name] = Outcome(name, float(values[0]), item.unit, item.meaning, bool(observed[0]))
+        else:
+            made[name] = Outcome(name, math.nan, item.unit, item.meaning, observed=False)
+    return made
 
 
-def _burden(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    if "burden" not in trajectory:
-        return
-    rules, start, last = watch.rules, watch.start, float(trajectory.times[-1])
-    end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
-    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True, counted=True)
-    first = course.before(start)
-    day, nadir = course.minimum(start, end)  # NaN if surgery came before the first treatment
-    level = max(nadir, ONE_CELL)
-    progression = course.rises_to(rules.progression * level, day, end) if nadir < first or nadir > 0 else math.nan
-    doubled = course.rises_to(rules.progression * rules.regrowth * level, progression, end)
-    seen = not math.isnan(progression)
-    yield Outcome("nadir", nadir, "cell", "smallest tumour burden after the start of treatment")
-    yield Outcome("nadir_day", day - start, "day", "time of the nadir after the start of treatment")
-    yield Outcome(
-        "smallest_share",
-        nadir / first if first > 0 else math.nan,
-        "1",
-        "nadir as a share of the burden at the start of treatment",
-    )
-    fall = _decades(first, level) if first > 0 and math.isfinite(nadir) else math.nan
-    yield Outcome("deepest_fall", fall, "1", "log10 of the burden at the start of treatment over the nadir, at least one cell")
-    responded = float(nadir <= rules.response * first) if math.isfinite(nadir) else math.nan
-    yield Outcome("responded", responded, "1", "1 if the nadir counts as a response")
-    yield Outcome(
-        "time_to_progression", (progression if seen else end if end >= start else math.nan) - start, "day",
-        f"time from the start of treatment until {rules.progression:g} × nadir, after the nadir", observed=seen,
-    )  # fmt: skip
-    yield Outcome(
-        "regrowth_rate", math.log(rules.regrowth) / (doubled - progression) if doubled > progression else math.nan, "1/day",
-        f"mean growth rate while the burden grows by {rules.regrowth:g} × after progression",
-    )  # fmt: skip
-    yield Outcome("final_burden", float(counted(trajectory["burden"])[-1]), "cell", "tumour burden on the last day")
-    area = course.area(start, last)
-    yield Outcome("burden_area", area, "cell*day", "area under the tumour burden from the start of treatment")
-    total = trajectory["burden"][-1] + (trajectory["metastatic_burden"][-1] if "metastatic_burden" in trajectory else 0.0)
-    gone = float(total < ONE_CELL) if math.isfinite(total) else math.nan
-    yield Outcome("eradicated", gone, "1", "1 (yes) if not one tumour cell is left anywhere on the last day")
+def _one(value: float) -> Floats:
+    return np.array([value])
 
 
-def _decades(before: float, low: float) -> float:
-    """log10 of the fall from ``before`` to ``low``; what is rounding is none."""
-    fall = math.log10(before / low)
-    return 0.0 if abs(fall) < 1e-14 else fall
+class RecordedFeatures:
+    """``Features`` of one arm (m = 1), each read off the recorded rows when it is first asked for."""
 
+    def __init__(self, trajectory: Trajectory, watch: Watch) -> None:
+        self.trajectory, self.watch = trajectory, watch
+        self.recorded: Mapping[str, str] = dict(zip(trajectory.names, trajectory.units, strict=True))
+        self.rules: Rules = watch.rules
+        given = sorted({dose.agent for dose in watch.doses if dose.amount > 0})
+        self.agents: Mapping[str, str] = {agent: watch.units.get(agent, "EC50") for agent in given}
+        last = float(trajectory.times[-1])
+        self._end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
+        self.start, self.last, self.end = _one(watch.start), _one(last), _one(self._end)
 
-def course_starts(watch: Watch) -> list[float]:
-    """The days on which courses begin: doses of the course agents after a pause longer than ``course_gap``."""
-    days = sorted({dose.time for dose in watch.doses if dose.agent in watch.course_agents})
-    return [day for index, day in enumerate(days) if index == 0 or day - days[index - 1] > watch.rules.course_gap]
+    @cached_property
+    def _burden(self) -> Interpolant:
+        return Interpolant(self.trajectory, counted(self.trajectory["burden"]), logarithmic=True, counted=True)
 
+    @cached_property
+    def _nadir(self) -> tuple[float, float]:
+        return self._burden.minimum(self.watch.start, self._end)
 
-def _courses(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    if "burden" not in trajectory:
-        return
-    starts = course_starts(watch)
-    last = float(trajectory.times[-1]) if watch.surgery is None else math.nextafter(watch.surgery, -math.inf)
-    course = Course(trajectory, counted(trajectory["burden"]), logarithmic=True, counted=True)
-    kills = []
-    for index, start in enumerate(starts):
-        if start > last:
-            kills.append(math.nan)  # after surgery there is no primary to kill
-            continue
-        end = min(math.nextafter(starts[index + 1], -math.inf), last) if index + 1 < len(starts) else last
-        low = max(course.minimum(start, end)[1], ONE_CELL)
-        before = course.before(start)
-        kills.append(_decades(before, low) if before > 0 else math.nan)
-    yield Outcome("courses", float(len(starts)), "1", "courses given")
-    for number, kill in enumerate(kills, start=1):
-        yield Outcome(f"log_kill_{number}", kill, "1", f"log10 fall of the burden in course {number}")
-    yield Outcome("log_kill_first", kills[0] if kills else math.nan, "1", "log10 fall of the burden in the first course")
-    yield Outcome("log_kill_last", kills[-1] if kills else math.nan, "1", "log10 fall of the burden in the last course")
+    @cached_property
+    def _level(self) -> float:
+        return max(self._nadir[1], ONE_CELL)
 
+    @cached_property
+    def before(self) -> Floats:
+        """As ``Features``; so all below."""
+        return _one(self._burden.before(self.watch.start))
 
-def _rates(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    """Mean rates per active cell from the start of treatment on, weighted with the cells that are there."""
-    if "active" not in trajectory:
-        return
-    end = float(trajectory.times[-1])
-    cells = Course(trajectory, trajectory["active"], logarithmic=True).area(watch.start, end)
-    kills = [name for name in trajectory.names if name.startswith("kill_by_")]
-    rows = [
-        ("mean_growth_rate", ["growth"], "divisions per active cell and day, mean over cells and time"),
-        ("mean_kill_rate", kills, "drug kill per active cell and day, mean over cells and time"),
-        ("seeding_per_cell", ["seeding"], "metastatic cells seeded per active cell and day, mean over cells and time"),
-    ]
-    for name, sources, meaning in rows:
-        if sources and all(source in trajectory for source in sources):
-            flux = np.sum([trajectory[source] for source in sources], axis=0)
-            area = Course(trajectory, flux, logarithmic=False).area(watch.start, end)
-            yield Outcome(name, area / cells if cells > 0 else math.nan, "1/day", meaning)
+    @property
+    def nadir(self) -> Floats:
+        return _one(self._nadir[1])
 
+    @property
+    def nadir_at(self) -> Floats:
+        return _one(self._nadir[0])
 
-def _metastases(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    if "metastatic_burden" not in trajectory:
-        return
-    end = float(trajectory.times[-1])
-    yield Outcome("metastatic_burden", float(trajectory["metastatic_burden"][-1]), "cell", "cells in metastases on the last day")
-    if "seeding" in trajectory:
-        seeded = Course(trajectory, trajectory["seeding"], logarithmic=False).area(watch.start, end)
-        yield Outcome("seeded", seeded, "cell", "metastatic cells seeded from the start of treatment on")
+    @cached_property
+    def progression_at(self) -> Floats:
+        day, nadir = self._nadir
+        if not (nadir < self.before[0] or nadir > 0):
+            return _one(math.nan)
+        return _one(self._burden.rises_to(self.rules.progression * self._level, day, self._end))
 
+    @cached_property
+    def regrown_at(self) -> Floats:
+        level = self.rules.progression * self.rules.regrowth * self._level
+        return _one(self._burden.rises_to(level, float(self.progression_at[0]), self._end))
 
-def _survival(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    if "host_load" not in trajectory:
-        return
-    end = float(trajectory.times[-1])
-    day = Course(trajectory, trajectory["host_load"], logarithmic=True).rises_to(1.0, 0.0, end)
-    seen = not math.isnan(day)
-    yield Outcome(
-        "survival_time", (day if seen else end) - watch.start, "day",
-        "time from the start of treatment until the host can bear no more", observed=seen,
-    )  # fmt: skip
+    @property
+    def final_burden(self) -> Floats:
+        return _one(float(counted(self.trajectory["burden"])[-1]))
 
+    @property
+    def burden_area(self) -> Floats:
+        return _one(self._burden.area(self.watch.start, float(self.last[0])))
 
-def _factors(trajectory: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    """Peak and its day of every host factor, and the peak of what still acts after blockade."""
-    for name, unit in zip(trajectory.names, trajectory.units, strict=True):
-        if unit != "fold":
-            continue
-        if name.startswith("excess_"):
-            high = summary(trajectory, trajectory[name], watch.start, "peak")
-            factor = name.removeprefix("excess_")
-            yield Outcome(f"peak_acting_{factor}", 1 + high, "fold", f"largest {factor} that still acts after blockade")
-            continue
-        rows = trajectory.times >= watch.start
-        course = Course(trajectory, -trajectory[name], logarithmic=False)
-        day, low = course.minimum(watch.start, float(trajectory.times[-1])) if rows.any() else (math.nan, math.nan)
-        yield Outcome(f"peak_{name}", -low, "fold", f"largest {name} over its untreated level")
-        flat = not math.isfinite(low) or float(np.ptp(trajectory[name][rows])) <= FLAT * abs(low)
-        since = math.nan if flat else day - watch.start
-        yield Outcome(f"peak_{name}_day", since, "day", f"time of the peak of {name} after the start of treatment")
+    @property
+    def final_metastases(self) -> Floats:
+        there = "metastatic_burden" in self.trajectory
+        return _one(float(self.trajectory["metastatic_burden"][-1]) if there else math.nan)
 
+    @cached_property
+    def active_area(self) -> Floats:
+        return self._area(["active"], logarithmic=True)
 
-def _doses(_: Trajectory, watch: Watch) -> Iterable[Outcome]:
-    for agent in sorted({dose.agent for dose in watch.doses if dose.amount > 0}):
-        total = math.fsum(dose.amount for dose in watch.doses if dose.agent == agent)
-        yield Outcome(f"given_{agent}", total, watch.units.get(agent, "EC50"), f"{agent} given in total")
+    @property
+    def growth_area(self) -> Floats:
+        return self._area(["growth"])
 
+    @property
+    def kill_area(self) -> Floats:
+        return self._area([name for name in self.recorded if name.startswith("kill_by_")])
 
-_BURDEN = "nadir|nadir_day|smallest_share|deepest_fall|responded|time_to_progression|regrowth_rate|final_burden|burden_area"
-_READ_BY: Final = (
-    (_burden, re.compile(f"{_BURDEN}|eradicated")),
-    (_courses, re.compile("courses|log_kill_.+")),
-    (_rates, re.compile("mean_growth_rate|mean_kill_rate|seeding_per_cell")),
-    (_metastases, re.compile("metastatic_burden|seeded")),
-    (_survival, re.compile("survival_time")),
-    (_factors, re.compile("peak_.+")),
-    (_doses, re.compile("given_.+")),
-)
-"""What computes outcomes, and the names of those it computes."""
+    @property
+    def seeding_area(self) -> Floats:
+        return self._area(["seeding"])
+
+    def _area(self, names: Collection[str], logarithmic: bool = False) -> Floats:
+        """The integral of the sum of what is recorded under these names."""
+        total = np.sum([self.trajectory[name] for name in names], axis=0)
+        return _one(Interpolant(self.trajectory, total, logarithmic).area(self.watch.start, float(self.last[0])))
+
+    @property
+    def survival_at(self) -> Floats:
+        load = Interpolant(self.trajectory, self.trajectory["host_load"], logarithmic=True)
+        return _one(load.rises_to(1.0, 0.0, float(self.last[0])))
+
+    @cached_property
+    def _starts(self) -> list[float]:
+        return course_starts(self.watch)
+
+    @property
+    def courses(self) -> NDArray[np.int64]:
+        return np.array([len(self._starts)])
+
+    @cached_property
+    def before_course(self) -> Floats:
+        return np.array([[self._burden.before(day) if day <= self._end else math.nan for day in self._starts]])
+
+    @cached_property
+    def low_in_course(self) -> Floats:
+        """After surgery there is no primary to kill."""
+        ends = [*(min(math.nextafter(day, -math.inf), self._end) for day in self._starts[1:]), self._end]
+        spans = zip(self._starts, ends, strict=False)
+        return np.array([[self._burden.minimum(day, end)[1] if day <= self._end else math.nan for day, end in spans]])
+
+    def log10(self, values: Floats) -> Floats:
+        return np.array([math.log10(value) if value > 0 else math.nan for value in values.flat]).reshape(values.shape)
+
+    def peak(self, name: str) -> Floats:
+        return self.summary("peak", name)
+
+    def peak_at(self, name: str) -> Floats:
+        rows = self.trajectory.times >= self.watch.start
+        values = self.trajectory[name]
+        day, low = Interpolant(self.trajectory, -values, logarithmic=False).minimum(self.watch.start, float(self.last[0]))
+        flat = not math.isfinite(low) or float(np.ptp(values[rows])) <= FLAT * abs(low)
+        return _one(math.nan if flat else day)
+
+    def given(self, agent: str) -> Floats:
+        return _one(math.fsum(dose.amount for dose in self.watch.doses if dose.agent == agent))
+
+    def summary(self, kind: str, name: str) -> Floats:
+        return _one(summary(self.trajectory, self.trajectory[name], self.watch.start, kind))

@@ -6,15 +6,14 @@ The part of a model page that makes the model understandable; ``pages`` writes t
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from backfire.formatting import exact, number
+from backfire.formatting import exact
 from backfire.model import Mechanism
-from backfire.outcomes import Outcome
+from backfire.outcomes import Outcome, ranked
 from backfire.reports.diagram import mermaid
 from backfire.reports.explanation import equations, how_given
 from backfire.reports.markdown import fenced, named, plain, table
@@ -22,11 +21,6 @@ from backfire.scenario import Scenario
 
 WIDTH: Final = 100
 """Characters in a line of equations."""
-SHOWN: Final = (
-    "nadir", "nadir_day", "time_to_progression", "log_kill_first", "log_kill_last", "final_burden", "metastatic_burden",
-    "survival_time", "eradicated",
-)  # fmt: skip
-"""Outcomes in the table of the arms, as far as the scenario has them."""
 
 
 def describe(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> Iterator[str]:
@@ -60,7 +54,7 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
     rows = [(f"`{name}`", f"`{item.agent}`", how_given(item)) for name, item in scenario.regimens.items()]
     yield table(("regimen", "agent", "given"), rows)
     found = list(outcomes.values())
-    names = [name for name in SHOWN if any(name in item for item in found)]
+    names = [name for name in (item.name for item in ranked("page")) if any(name in item for item in found)]
     heads = ["arm", "regimens"]
     for name in names:
         unit = next(item[name].unit for item in found if name in item)
@@ -68,7 +62,7 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
     yield table(
         heads,
         [
-            (f"`{arm}`", named(given) or "nothing", *(_outcome(outcomes[arm].get(name)) for name in names))
+            (f"`{arm}`", named(given) or "nothing", *(_text(outcomes[arm], name) for name in names))
             for arm, given in scenario.arms.items()
         ],
     )
@@ -81,12 +75,8 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
     yield "\n".join(f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in meanings.items())
 
 
-def _outcome(item: Outcome | None) -> str:
-    if item is None or math.isnan(item.value):
-        return "–"
-    if item.name == "eradicated":
-        return "yes" if item.value else "no"
-    return number(item.value) if item.observed else f"> {number(item.value)}"
+def _text(found: Mapping[str, Outcome], name: str) -> str:
+    return found[name].text if name in found else "–"
 
 
 def _pieces(scenario: Scenario) -> Iterator[str]:

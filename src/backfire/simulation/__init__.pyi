@@ -1,8 +1,8 @@
 from .arms import Result as Result
 from .arms import simulate as simulate
 from .arms import watch as watch
-from .cohort import SUMMARY as SUMMARY
 from .cohort import Cohort as Cohort
+from .cohort import arm_outcomes as arm_outcomes
 from .cohort import needs_compiling as needs_compiling
 from .cohort import outcome_names as outcome_names
 from .cohort import run_members as run_members

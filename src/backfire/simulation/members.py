@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from backfire.errors import UserError
 from backfire.model import LARGEST_AMOUNT, Dose, EventPlan, Regimen
-from backfire.outcomes import Plan, Watch, course_starts, fill
+from backfire.outcomes import ReadPlan, Watch, course_starts, fill
 from backfire.scenario import Scenario, find_inputs
 from backfire.simulation.arms import course_agents, feeds
 from backfire.solvers import Floats
@@ -255,7 +255,7 @@ class Table:
             feeds=kinship,
         )
 
-    def watch(self, arm: str, wanted: NDArray[np.int64], plan: Plan) -> tuple[Floats, Floats]:
+    def watch(self, arm: str, wanted: NDArray[np.int64], plan: ReadPlan) -> tuple[Floats, Floats]:
         """(watch rows, first days of the courses (m, c), NaN where a member has fewer) of the chosen members."""
         agents = course_agents(self.scenario)
 

@@ -13,7 +13,7 @@ import functools
 import importlib.metadata
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 from backfire.errors import StorageError, UserError, unknown
 from backfire.model import CAUTION, Mechanism, version
 from backfire.scenario import Scenario, find_inputs, parse_data
-from backfire.simulation import SUMMARY, Cohort, needs_compiling, prepare_folder, run_members, simulate
+from backfire.simulation import Cohort, arm_outcomes, needs_compiling, outcome_names, prepare_folder, run_members
 from backfire.simulation import trajectories as simulate_trajectories
 from backfire.solvers import Settings, Status
 from backfire.solvers.batch import BatchSettings, is_compiled
@@ -252,29 +252,14 @@ def _scenario(data: str, name: str, mechanisms: tuple[type[Mechanism], ...]) -> 
     return parse_data(json.loads(data), name, mechanisms)
 
 
-def describe_outcomes(scenario: Scenario, arms: Iterable[str], wanted: Iterable[str] | None) -> dict[str, dict[str, Any]]:
+def describe_outcomes(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None) -> dict[str, dict[str, Any]]:
     """Outcome → unit, meaning, and ``time``: whether it may be censored. Raises UserError for names nobody has."""
-    result = simulate(scenario, arms)
-    found = {item.name: item for outcomes in result.outcomes.values() for item in outcomes.values()}
-    units = dict(scenario.network.observables) | {state.name: state.unit for state in scenario.network.states}
-    described = {}
-    for name in found if wanted is None else wanted:
-        match = SUMMARY.fullmatch(name)
-        if match and match[2] in units:
-            unit = units[match[2]]
-            area = "day" if unit == "1" else f"{unit}·day"
-            described[name] = {
-                "unit": area if match[1] == "area" else unit,
-                "meaning": f"{match[1]} of {match[2]} from the start of treatment on",
-                "time": False,
-            }
-        elif name in found:
-            described[name] = {"unit": found[name].unit, "meaning": found[name].meaning, "time": found[name].unit == "day"}
-        elif match:
-            raise UserError(unknown("recorded value", match[2], units))
-        else:
-            raise UserError(unknown("outcome", name, found))
-    return described
+    names = outcome_names(scenario, arms, wanted)
+    found = {name: item for arm in arms for name, item in arm_outcomes(scenario, arm, names[arm]).items()}
+    return {
+        name: {"unit": found[name].unit, "meaning": found[name].meaning, "time": found[name].declaration.kind == "time"}
+        for name in (found if wanted is None else wanted)
+    }
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backfire.errors import DocumentError, Problem, UserError, echo, unknown
+from backfire.outcomes import parse_summary
 from backfire.sampling import Axis, Design, Grid, LatinHypercube, Morris, Sobol, Table, designs
 from backfire.scenario import (
     Document,
@@ -44,7 +45,7 @@ from backfire.scenario import (
     problems_of,
     read_document,
 )
-from backfire.simulation import SUMMARY, outcome_names
+from backfire.simulation import outcome_names
 from backfire.sweeps.store import Recording
 from backfire.system import shipped_folder
 
@@ -384,14 +385,11 @@ class _Reader:
     def _outcomes(self, file: SweepFile, scenario: Scenario, arms: Sequence[str]) -> None:
         if file.outcomes is None:
             return
-        known = list(dict.fromkeys(name for names in outcome_names(scenario, arms, None).values() for name in names))
-        recorded = [*scenario.network.state_names, *scenario.network.observables]
         for name in file.outcomes:
-            match = SUMMARY.fullmatch(name)
-            if match and match[2] not in recorded:
-                self.add(("outcomes",), f"{name}: {unknown('recorded value', match[2], recorded)}")
-            if not match and name not in known:
-                self.add(("outcomes",), unknown("outcome", name, known))
+            try:
+                outcome_names(scenario, arms, [name])
+            except UserError as error:
+                self.add(("outcomes",), f"{name}: {error}" if parse_summary(name) else error)
 
     def _recorded(self, study: SweepStudy, entry: TrajectoriesEntry) -> SweepStudy:
         for arm in entry.arms or ():

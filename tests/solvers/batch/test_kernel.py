@@ -24,8 +24,7 @@ from backfire.errors import UserError
 from backfire.mechanisms import shipped
 from backfire.model.components import Process, State
 from backfire.model.network import Network
-from backfire.outcomes.compiled import plan
-from backfire.outcomes.interpolant import Course, Outcome
+from backfire.outcomes import Interpolant, Outcome, read_plan
 from backfire.scenario.scenario import Scenario, parse_data
 from backfire.simulation.arms import Result, feeds, simulate, watch
 from backfire.simulation.cohort import run_members
@@ -260,7 +259,7 @@ def differing(item: Outcome, found: float, result: Result) -> float:
             return 0.0
         if math.isfinite(found) and math.isfinite(item.value) and abs(found - item.value) > 0.02:
             day = found + watch(result.scenario, "treated").start
-            return abs(Course(course, course[name], logarithmic=False).before(day) / peak.value - 1) / 2e-5
+            return abs(Interpolant(course, course[name], logarithmic=False).before(day) / peak.value - 1) / 2e-5
     if math.isnan(found) or math.isnan(item.value):
         return 0.0 if math.isnan(found) and math.isnan(item.value) else math.inf
     if item.unit == "day":
@@ -293,7 +292,7 @@ def compare(seed: int, count: int) -> None:
     table = Table(scenario, fields, samples)
     table.check_events(["treated"])
     assert not table.reasons
-    made = lanes(network, plan({state.name: state.unit for state in network.states} | network.observables).watched)
+    made = lanes(network, read_plan({state.name: state.unit for state in network.states} | network.observables).watched)
     out, ends = record(made, table.numbers("treated", np.arange(count)), DAYS, BatchSettings())
     cohort = run_members(scenario, fields, samples, ["treated"])
     assert cohort.status[:, 0].tolist() == ends.status.tolist()

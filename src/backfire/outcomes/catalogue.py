@@ -1,0 +1,359 @@
+"""The catalogue of outcomes: every number that is read off a course, declared once.
+
+A declaration says what an outcome is (name, unit, meaning), what must be recorded for it, how it follows from what a
+reader finds (``Features``), and how it is shown: title, which end is better, where it appears and in which order. Tables,
+figures, bars, claims, sweeps, pages and schema are computed from it. To add an outcome, add a declaration.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import cache
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from backfire.errors import UserError, unknown
+from backfire.formatting import display_name, number, with_unit
+from backfire.outcomes.features import Bools, Features
+from backfire.outcomes.rules import ONE_CELL
+from backfire.solvers import Floats
+
+Kind = Literal["amount", "time", "decades", "exact", "yes"]
+"""What is compared how: amounts by their ratio, times and decades by their difference; exact ones and yes or no as they are."""
+Better = Literal["low", "high", ""]
+ROUNDING: Final = 1e-14
+"""Decades below this are rounding."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number with unit. Times that did not happen are censored: ``value`` is the time watched, ``observed`` False.
+
+    NaN means that the outcome does not apply, for example the kill of a course that was never given.
+    """
+
+    name: str
+    value: float
+    unit: str
+    meaning: str
+    observed: bool = True
+
+    @property
+    def text(self) -> str:
+        """The value as a table shows it: yes or no, > for a time not reached, a dash where it does not apply."""
+        if not math.isfinite(self.value):
+            return "–"
+        if declared(self.name).kind == "yes":
+            return "yes" if self.value else "no"
+        return number(self.value) if self.observed else f"> {number(self.value)}"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One outcome, or one for each course, factor or agent: then ``{}`` in its words stands for that.
+
+    ``value`` computes it from the features of all members at once: (m,), NaN where it does not apply. A time gives the
+    day that came (NaN if it did not); ``until`` the day up to which it was watched for. ``needs`` are the recorded names
+    without which there is no such outcome. ``rules`` are the thresholds that it reads. ``ranks`` say where it is shown,
+    and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    value: Callable[..., Any]
+    needs: tuple[str, ...] = ()
+    each: Literal["", "course", "factor", "excess", "agent"] = ""
+    kind: Kind = "amount"
+    better: Better = ""
+    until: Callable[[Features], Floats] | None = None
+    rules: tuple[str, ...] = ()
+    title: str = ""
+    brief: str = ""
+    in_table: bool = True
+    ranks: Mapping[str, int] = field(default_factory=dict)
+
+    def label(self, name: str, unit: str) -> str:
+        """Title and unit of the outcome called ``name``."""
+        return f"{self.titled(name)} (log10)" if self.kind == "decades" else with_unit(self.titled(name), unit)
+
+    def titled(self, name: str) -> str:
+        """The outcome called ``name`` in words."""
+        return self.title or display_name(name)
+
+
+def _decades(found: Features, before: Floats, low: Floats) -> Floats:
+    """log10 of the fall from ``before`` to ``low``, at least one cell; what is rounding is none."""
+    with np.errstate(all="ignore"):
+        fall = found.log10(before / np.maximum(low, ONE_CELL))
+    return np.where(before > 0, np.where(np.abs(fall) < ROUNDING, 0.0, fall), math.nan)
+
+
+def _where(there: Bools, values: Any) -> Floats:
+    return np.where(there, values, math.nan)
+
+
+def _per_cell(found: Features, area: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        return _where(found.active_area > 0, area / found.active_area)
+
+
+def _regrowth(found: Features) -> Floats:
+    with np.errstate(all="ignore"):
+        span = found.regrown_at - found.progression_at
+        return _where(found.regrown_at > found.progression_at, math.log(found.rules.regrowth) / span)
+
+
+def _share(found: Features) -> Floats:
+    with np.errstate(all="ignore"):
+        return _where(found.before > 0, found.nadir / found.before)
+
+
+def _eradicated(found: Features) -> Floats:
+    total = found.final_burden + np.nan_to_num(found.final_metastases, nan=0.0)
+    return _where(np.isfinite(found.final_burden), (total < ONE_CELL).astype(float))
+
+
+def _last_kill(found: Features) -> Floats:
+    kills, count = _decades(found, found.before_course, found.low_in_course), found.courses
+    if not kills.shape[1]:
+        return np.full(len(kills), math.nan)
+    return _where(count > 0, kills[np.arange(len(kills)), np.maximum(count, 1).astype(int) - 1])
+
+
+def _first_kill(found: Features) -> Floats:
+    kills = _decades(found, found.before_course, found.low_in_course)
+    return kills[:, 0] if kills.shape[1] else np.full(len(kills), math.nan)
+
+
+def _judged(found: Features) -> Floats:
+    """The day up to which the primary is watched; it is not if surgery came before the first treatment."""
+    return _where(found.end >= found.start, found.end)
+
+
+_SINCE = "after the start of treatment"
+_FROM = "from the start of treatment"
+CATALOGUE: Final = (
+    Declaration(
+        "nadir", "cell", f"smallest tumour burden {_SINCE}", lambda f: f.nadir, ("burden",), better="low",
+        ranks={"page": 1, "figures": 6},
+    ),
+    Declaration(
+        "nadir_day", "day", f"time of the nadir {_SINCE}", lambda f: f.nadir_at - f.start, ("burden",), kind="time",
+        ranks={"page": 2},
+    ),
+    Declaration(
+        "smallest_share", "1", "nadir as a share of the burden at the start of treatment", _share, ("burden",), better="low",
+        in_table=False,
+    ),
+    Declaration(
+        "deepest_fall", "1", "log10 of the burden at the start of treatment over the nadir, at least one cell",
+        lambda f: _where(np.isfinite(f.nadir), _decades(f, f.before, f.nadir)), ("burden",), kind="decades", better="high",
+        ranks={"bars": 4, "figures": 7},
+    ),
+    Declaration(
+        "responded", "1", "1 if the nadir counts as a response",
+        lambda f: _where(np.isfinite(f.nadir), (f.nadir <= f.rules.response * f.before).astype(float)), ("burden",), kind="yes",
+        better="high", rules=("response",), in_table=False,
+    ),
+    Declaration(
+        "time_to_progression", "day", f"time {_FROM} until {{progression:g}} × nadir, after the nadir",
+        lambda f: f.progression_at, ("burden",), kind="time", better="high", until=_judged, rules=("progression",),
+        brief="progression", ranks={"page": 3, "bars": 3, "figures": 3},
+    ),
+    Declaration(
+        "regrowth_rate", "1/day", "mean growth rate while the burden grows by {regrowth:g} × after progression", _regrowth,
+        ("burden",), better="low", rules=("progression", "regrowth"), ranks={"bars": 8},
+    ),
+    Declaration(
+        "final_burden", "cell", "tumour burden on the last day", lambda f: f.final_burden, ("burden",), better="low",
+        ranks={"page": 6, "bars": 7, "figures": 1},
+    ),
+    Declaration(
+        "burden_area", "cell*day", f"area under the tumour burden {_FROM}", lambda f: f.burden_area, ("burden",), better="low",
+        title="area under the burden", in_table=False, ranks={"figures": 9},
+    ),
+    Declaration(
+        "eradicated", "1", "1 (yes) if not one tumour cell is left anywhere on the last day", _eradicated, ("burden",),
+        kind="yes", better="high", ranks={"page": 9},
+    ),
+    Declaration("courses", "1", "courses given", lambda f: f.courses.astype(float), ("burden",), kind="exact", in_table=False),
+    Declaration(
+        "log_kill_{}", "1", "log10 fall of the burden in course {}",
+        lambda f, course: _decades(f, f.before_course, f.low_in_course)[:, int(course) - 1], ("burden",), each="course",
+        kind="decades", better="high", in_table=False,
+    ),
+    Declaration(
+        "log_kill_first", "1", "log10 fall of the burden in the first course", _first_kill, ("burden",), kind="decades",
+        better="high", title="kill in the first course", ranks={"page": 4},
+    ),
+    Declaration(
+        "log_kill_last", "1", "log10 fall of the burden in the last course", _last_kill, ("burden",), kind="decades",
+        better="high", title="kill in the last course", ranks={"page": 5, "bars": 5, "figures": 5},
+    ),
+    Declaration(
+        "mean_growth_rate", "1/day", "divisions per active cell and day, mean over cells and time",
+        lambda f: _per_cell(f, f.growth_area), ("active", "growth"), better="low", in_table=False,
+    ),
+    Declaration(
+        "mean_kill_rate", "1/day", "drug kill per active cell and day, mean over cells and time",
+        lambda f: _per_cell(f, f.kill_area), ("active", "kill_by_*"), better="high", in_table=False,
+    ),
+    Declaration(
+        "seeding_per_cell", "1/day", "metastatic cells seeded per active cell and day, mean over cells and time",
+        lambda f: _per_cell(f, f.seeding_area), ("active", "seeding"), better="low", ranks={"bars": 6},
+    ),
+    Declaration(
+        "metastatic_burden", "cell", "cells in metastases on the last day", lambda f: f.final_metastases,
+        ("metastatic_burden",), better="low", title="metastases", ranks={"page": 7, "bars": 2, "figures": 2},
+    ),
+    Declaration(
+        "seeded", "cell", f"metastatic cells seeded {_FROM} on", lambda f: f.seeding_area, ("metastatic_burden", "seeding"),
+        better="low", title="metastatic cells seeded", in_table=False, ranks={"figures": 8},
+    ),
+    Declaration(
+        "survival_time", "day", f"time {_FROM} until the host can bear no more", lambda f: f.survival_at, ("host_load",),
+        kind="time", better="high", until=lambda f: f.last, brief="survival", ranks={"page": 8, "bars": 1, "figures": 4},
+    ),
+    Declaration(
+        "peak_acting_{}", "fold", "largest {} that still acts after blockade", lambda f, name: 1 + f.peak(f"excess_{name}"),
+        each="excess", better="low",
+    ),
+    Declaration(
+        "peak_{}", "fold", "largest {} over its untreated level", lambda f, name: f.peak(name), each="factor", better="low"
+    ),
+    Declaration(
+        "peak_{}_day", "day", f"time of the peak of {{}} {_SINCE}", lambda f, name: f.peak_at(name) - f.start, each="factor",
+        kind="time", in_table=False,
+    ),
+    Declaration(
+        "given_{}", "agent", "{} given in total", lambda f, agent: f.given(agent), each="agent", kind="exact", in_table=False
+    ),
+)  # fmt: skip
+
+SUMMARIES: Final = ("peak", "lowest", "final", "mean", "area")
+"""What can be read of anything recorded, a state, definition, process rate or influence, from the start of treatment on."""
+_SUMMARY: Final = re.compile(rf"({'|'.join(SUMMARIES)})\(([a-z0-9_.]+)\)")
+_BURDENS: Final = {"burden", "metastatic_burden", "hibernating", "active", "persisting", "metastases", "host_load"}
+"""Recorded amounts of which less is better."""
+_CELLS: Final = {"hibernating", "active"}
+
+
+def parse_summary(name: str) -> tuple[str, str] | None:
+    """(kind, recorded name) of ``peak(hibernating)``, or None for something else."""
+    match = _SUMMARY.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
+def _summary(kind: str, of: str) -> Declaration:
+    """What a summary of something recorded is; its unit is that of the recorded."""
+    better: Better = "low" if of in _BURDENS else ""
+    title = f"{kind} of {display_name(of)}{' cells' if of in _CELLS else ''}"
+    meaning = f"{kind} of {of} from the start of treatment on"
+    return Declaration(f"{kind}({of})", "", meaning, lambda f: f.summary(kind, of), better=better, title=title)
+
+
+@cache
+def declared(name: str) -> Declaration:
+    """The declaration of an outcome by the name it has in tables; a name that is none, as in a store of another version, is
+    an amount of which nothing more is known."""
+    if asked := parse_summary(name):
+        return _summary(*asked)
+    for item in CATALOGUE:
+        if item.name == name:
+            return item
+    for item in sorted(CATALOGUE, key=lambda item: -len(item.name)):
+        if item.each and re.fullmatch(re.escape(item.name).replace(r"\{\}", ".+"), name):
+            return item
+    return Declaration(name, "", "", lambda f: np.full(len(f.start), math.nan))
+
+
+def in_table(name: str, names: Collection[str]) -> bool:
+    """Whether an outcome has a row in tables, which leave out what only scripts need; of a factor they show what still acts
+    after blockade, if ``names`` have that."""
+    item = declared(name)
+    acting = item.each == "factor" and name.replace("peak_", "peak_acting_", 1) in names
+    return item.in_table and not acting
+
+
+def ranked(place: str) -> list[Declaration]:
+    """The outcomes that are shown somewhere, the most telling first."""
+    return sorted((item for item in CATALOGUE if place in item.ranks), key=lambda item: item.ranks[place])
+
+
+@dataclass(frozen=True)
+class Readable:
+    """An outcome of one arm: its declaration, and the course, factor or agent it is of, if any."""
+
+    declaration: Declaration
+    of: str
+    unit: str
+    meaning: str
+
+    def read(self, found: Features) -> tuple[Floats, Bools]:
+        """(values, observed) of all members; a time that did not come is the time watched, not observed, and so is the kill of
+        a course that was not given."""
+        item = self.declaration
+        values = np.asarray(item.value(found, self.of) if item.each else item.value(found), dtype=float)
+        if item.until is None:
+            return values, found.courses >= int(self.of) if item.each == "course" else np.ones(len(values), dtype=bool)
+        seen = ~np.isnan(values)
+        return np.where(seen, values, item.until(found)) - found.start, seen
+
+
+def readable(found: Features, wanted: Collection[str] | None = None) -> dict[str, Readable]:
+    """The outcomes that an arm has, by name; with ``wanted`` those of these names, and the summaries among them."""
+    made = dict(_listed(found))
+    summaries = (name for name in wanted or () if parse_summary(name))
+    made |= {name: _summarised(found, *asked) for name in summaries if (asked := parse_summary(name))}
+    return made if wanted is None else {name: made[name] for name in wanted if name in made}
+
+
+def _summarised(found: Features, kind: str, of: str) -> Readable:
+    if of not in found.recorded:
+        raise UserError(unknown("recorded value", of, found.recorded))
+    unit = found.recorded[of]
+    item = _summary(kind, of)
+    return Readable(item, of, ("day" if unit == "1" else f"{unit}·day") if kind == "area" else unit, item.meaning)
+
+
+def _listed(found: Features) -> Iterator[tuple[str, Readable]]:
+    """Every outcome of an arm in the order of tables: those of one factor stand together."""
+    folds = [name for name, unit in found.recorded.items() if unit == "fold"]
+    for fold, group in itertools.groupby(CATALOGUE, lambda item: item.each in ("factor", "excess")):
+        items = list(group)
+        if not fold:
+            yield from (pair for item in items if _recorded(item, found) for pair in _keyed(item, found))
+            continue
+        for name in folds:
+            each = "excess" if name.startswith("excess_") else "factor"
+            for item in (item for item in items if item.each == each):
+                yield _named(item, name.removeprefix("excess_"), found)
+
+
+def _recorded(item: Declaration, found: Features) -> bool:
+    return all(any(fnmatch(name, need) for name in found.recorded) for need in item.needs)
+
+
+def _keyed(item: Declaration, found: Features) -> Iterator[tuple[str, Readable]]:
+    """An outcome, or what there is of it for every course or agent."""
+    match item.each:
+        case "course":
+            keys = [str(place + 1) for place in range(int(found.courses.max(initial=0)))]
+        case "agent":
+            keys = [*found.agents]
+        case _:
+            keys = [""]
+    yield from (_named(item, key, found) for key in keys)
+
+
+def _named(item: Declaration, key: str, found: Features) -> tuple[str, Readable]:
+    unit = found.agents[key] if item.unit == "agent" else item.unit
+    rules = {word: getattr(found.rules, word) for word in item.rules}
+    return item.name.format(key), Readable(item, key, unit, item.meaning.format(key, **rules))

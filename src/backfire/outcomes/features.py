@@ -1,0 +1,125 @@
+"""What a reader finds in the courses of one arm, before any outcome is computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.outcomes.rules import Rules
+from backfire.solvers import Floats
+
+Bools = NDArray[np.bool_]
+
+
+class Features(Protocol):
+    """Days, extremes and integrals of m members in one arm: each (m,) unless said otherwise, NaN where there is none.
+
+    Two readers find them independently: one in recorded rows by splines (``interpolant``), one in the steps of the batch
+    solver by compiled code (``compiled``). Burdens are counted: less than one cell is none.
+    """
+
+    @property
+    def rules(self) -> Rules:
+        """The thresholds by which the arm is judged."""
+
+    @property
+    def recorded(self) -> Mapping[str, str]:
+        """Name → unit of everything recorded."""
+
+    @property
+    def agents(self) -> Mapping[str, str]:
+        """Agent → unit of its amounts, of the agents that the arm is given, sorted."""
+
+    @property
+    def start(self) -> Floats:
+        """The first day of treatment of any arm."""
+
+    @property
+    def last(self) -> Floats:
+        """The last day."""
+
+    @property
+    def end(self) -> Floats:
+        """The last day on which the primary is judged: the last day, or just before surgery."""
+
+    @property
+    def before(self) -> Floats:
+        """The burden at the start of treatment, before its events."""
+
+    @property
+    def nadir(self) -> Floats:
+        """The smallest burden from the start on."""
+
+    @property
+    def nadir_at(self) -> Floats:
+        """The day of the nadir."""
+
+    @property
+    def progression_at(self) -> Floats:
+        """The day on which the burden reaches ``rules.progression`` × nadir."""
+
+    @property
+    def regrown_at(self) -> Floats:
+        """The day on which it has grown by ``rules.regrowth`` more."""
+
+    @property
+    def final_burden(self) -> Floats:
+        """The burden on the last day."""
+
+    @property
+    def burden_area(self) -> Floats:
+        """Its integral from the start to the last day, in cells × days; so the other areas."""
+
+    @property
+    def final_metastases(self) -> Floats:
+        """The metastatic burden on the last day; NaN where none is recorded."""
+
+    @property
+    def active_area(self) -> Floats:
+        """Of the active cells."""
+
+    @property
+    def growth_area(self) -> Floats:
+        """Of the rate of growth."""
+
+    @property
+    def kill_area(self) -> Floats:
+        """Of all rates of kill by drugs."""
+
+    @property
+    def seeding_area(self) -> Floats:
+        """Of the rate of seeding."""
+
+    @property
+    def survival_at(self) -> Floats:
+        """The day on which the host load reaches 1."""
+
+    @property
+    def courses(self) -> NDArray[np.int64]:
+        """How many courses are given."""
+
+    @property
+    def before_course(self) -> Floats:
+        """(m, c): the burden before every course."""
+
+    @property
+    def low_in_course(self) -> Floats:
+        """(m, c): the smallest burden in every course."""
+
+    def log10(self, values: Floats) -> Floats:
+        """Decades: of one arm by the library of C, of many members in vectors, which may differ in the last bit."""
+
+    def peak(self, name: str) -> Floats:
+        """The largest value of something recorded from the start on."""
+
+    def peak_at(self, name: str) -> Floats:
+        """The day of that peak; NaN where it is flat."""
+
+    def given(self, agent: str) -> Floats:
+        """The total amount given of an agent."""
+
+    def summary(self, kind: str, name: str) -> Floats:
+        """One of ``SUMMARIES`` of something recorded."""

@@ -1,0 +1,63 @@
+"""How an arm is judged: thresholds, the clock, and what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from backfire.errors import UserError
+from backfire.model import Dose
+
+ONE_CELL: Final = 1.0
+COUNTED: Final = ONE_CELL * (1 - 1e-9)
+"""Less than this is no cell: the row before an extinction lies on one cell, or a rounding below it."""
+NEARLY: Final = 1e-5
+"""Peaks and troughs that agree within this share count as equal; the first one gives the day."""
+FLAT: Final = 1e-7
+"""A factor that moves by less than this share has no day of its peak."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The thresholds behind the outcomes.
+
+    ``progression``: burden over nadir that counts as progression (1.2 as RECIST 1.1 asks for diameters; here cells).
+    ``response``: share of the burden at the start of treatment that the nadir must reach to count as a response.
+    ``course_gap``: doses further apart than this many days belong to different courses.
+    ``regrowth``: the regrowth rate is the mean rate from progression until the burden has grown by this factor more.
+    """
+
+    progression: float = 1.2
+    response: float = 0.7
+    course_gap: float = 6.0
+    regrowth: float = 2.0
+
+    def __post_init__(self) -> None:
+        limits = {"progression": (1, 100), "response": (0, 1), "course_gap": (0, 1000), "regrowth": (1, 1e6)}
+        for word, (low, high) in limits.items():
+            if not low < getattr(self, word) <= high:
+                raise UserError(f"outcome rule `{word}` must lie in ({low}, {high:g}], got {getattr(self, word)}")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What an arm was given and how it is judged.
+
+    ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` the first day of
+    treatment of any arm, so that arms compare; ``surgery`` the day the primary is removed, if it is; ``units`` the
+    unit of the amounts of each agent.
+    """
+
+    doses: Sequence[Dose]
+    course_agents: frozenset[str]
+    start: float
+    surgery: float | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    rules: Rules = Rules()
+
+
+def course_starts(watch: Watch) -> list[float]:
+    """The days on which courses begin: doses of the course agents after a pause longer than ``course_gap``."""
+    days = sorted({dose.time for dose in watch.doses if dose.agent in watch.course_agents})
+    return [day for index, day in enumerate(days) if index == 0 or day - days[index - 1] > watch.rules.course_gap]
