@@ -33,9 +33,16 @@ class BackfireError(Exception):
 
 
 class UserError(BackfireError):
-    """The input is wrong: nothing was computed, nothing was written."""
+    """The input is wrong: nothing was computed, nothing was written.
+
+    ``key`` names the part of the input that is wrong, ``kind`` what is wrong with it, so that nobody has to read the text.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: object = "", *, key: str = "", kind: str = "") -> None:
+        super().__init__(message)
+        self.key, self.kind = key, kind
 
 
 class FormulaError(UserError):
@@ -66,13 +73,14 @@ class ScheduleError(UserError):
 class Problem:
     """One thing wrong with a file: where it stands and what would be right.
 
-    ``line`` counts from 1; 0 means the file as a whole. ``key`` is the dotted path in the file.
+    ``line`` counts from 1; 0 means the file as a whole. ``key`` is the dotted path in the file, ``kind`` what is wrong.
     """
 
     file: str
     line: int
     key: str
     message: str
+    kind: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file

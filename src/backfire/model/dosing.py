@@ -234,10 +234,11 @@ def event_table(
 def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:
     """The intervention a regimen gives; raises ScheduleError if it does not exist or does not fit before ``days``."""
     if regimen.agent not in interventions:
-        raise ScheduleError(unknown("agent", regimen.agent, interventions))
+        raise ScheduleError(unknown("agent", regimen.agent, interventions), key="agent")
     intervention = interventions[regimen.agent]
     if regimen.end > days:
-        raise ScheduleError(f"the last dose ends on day {regimen.end:g}, after the end of the simulation on day {days:g}")
+        last = f"the last dose ends on day {regimen.end:g}, after the end of the simulation on day {days:g}"
+        raise ScheduleError(last, kind="late")
     if intervention.amount_unit and regimen.amount <= 0:
         raise ScheduleError(f"`{regimen.agent}` needs an `amount` above 0, in {intervention.amount_unit}")
     if not intervention.amount_unit and regimen.amount:

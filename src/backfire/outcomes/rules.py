@@ -37,7 +37,8 @@ class Rules:
         limits = {"progression": (1, 100), "response": (0, 1), "course_gap": (0, 1000), "regrowth": (1, 1e6)}
         for word, (low, high) in limits.items():
             if not low < getattr(self, word) <= high:
-                raise UserError(f"outcome rule `{word}` must lie in ({low}, {high:g}], got {getattr(self, word)}")
+                given = getattr(self, word)
+                raise UserError(f"outcome rule `{word}` must lie in ({low}, {high:g}], got {given}", key=word)
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def load(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> Scen
         return build(read_document(known[str(source)]), str(source), mechanisms)
     path = Path(source)
     if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
-        raise DocumentError([Problem(echo(source), 0, "", unknown("scenario", str(source), known))])
+        raise DocumentError([Problem(echo(source), 0, "", unknown("scenario", str(source), known), "unknown")])
     return build(read_document(path), path.stem, mechanisms)
 
 
@@ -388,9 +388,8 @@ class _Builder:
             try:
                 event_table([regimen], network.interventions, values, file.days)
             except UserError as error:
-                late = "after the end" in str(error)
-                path = ("regimens", name, "agent") if "unknown agent" in str(error) else ("regimens", name)
-                self.add(path, f"{error}; raise `days` or give fewer doses" if late else error)
+                path = ("regimens", name, error.key) if error.key else ("regimens", name)
+                self.add(path, f"{error}; raise `days` or give fewer doses" if error.kind == "late" else error)
 
     def _arms(self, file: ScenarioFile) -> dict[str, tuple[str, ...]]:
         for arm, regimens in file.arms.items():
@@ -413,6 +412,5 @@ class _Builder:
         try:
             return Rules(**dict(file.outcomes))
         except UserError as error:
-            word = str(error).split("`")[1]
-            self.add(("outcomes", word), error)
+            self.add(("outcomes", error.key), error)
             return Rules()

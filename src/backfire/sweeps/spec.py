@@ -319,7 +319,7 @@ class _Reader:
             scenario = load(source, self.mechanisms)
         except DocumentError as error:
             # a misspelt name is a problem of this file; anything else stands in the scenario's own
-            if len(error.problems) == 1 and "unknown scenario" in error.problems[0].message:
+            if [item.kind for item in error.problems] == ["unknown"]:
                 raise self.document_error(("scenario",), error.problems[0].message) from None
             raise
         places = {".".join(path[1:]): path for path, _ in _leaves(file.set, ("set",))}
