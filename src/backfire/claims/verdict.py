@@ -8,14 +8,14 @@ never decides on rounding. NaN is looked for before anything is compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.claims.language import Claim, Comparison, Reading, Term, readings_of
+from backfire.claims.language import Claim, Comparison, OutcomeRef, Term, refs_of
 from backfire.solvers import Floats
 
 Bools = NDArray[np.bool_]
@@ -46,15 +46,16 @@ VERDICTS: Final = tuple(Verdict)
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One reading in n models: ``value`` (n,), NaN where it does not apply.
+    """One outcome in n models: ``value`` (n,), NaN where it does not apply.
 
     ``observed`` (n,) is False for times not reached, whose value is only a lower bound; ``solved`` (n,) is False where
-    the model could not be built or solved.
+    the model could not be built or solved, and ``problems`` says why, by model.
     """
 
     value: Floats
     observed: Bools
     solved: Bools
+    problems: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ class _Interval:
     high: Floats
 
 
-def judge(claim: Claim, measured: Mapping[Reading, Measured], resolved: float = RESOLVED) -> Judged:
+def judge(claim: Claim, measured: Mapping[OutcomeRef, Measured], resolved: float = RESOLVED) -> Judged:
     """The verdict and the margin of a claim in every model.
 
     A model that failed gives *error*, a NaN *not applicable*. Otherwise one comparison that is false for all values
@@ -91,7 +92,7 @@ def judge(claim: Claim, measured: Mapping[Reading, Measured], resolved: float = 
     applicable*; if because the solver does not resolve it, *inconclusive*. The margin is that of the tightest
     comparison: the natural logarithm of the ratio of its sides, or of what is left to the edge of a tolerance.
     """
-    readings = [measured[reading] for reading in claim.readings()]
+    readings = [measured[reading] for reading in claim.refs()]
     count = max((len(item.value) for item in readings), default=1)
     margins = np.full(count, np.inf)
     tightest = np.zeros(count, dtype=np.int8)
@@ -119,9 +120,9 @@ def judge(claim: Claim, measured: Mapping[Reading, Measured], resolved: float = 
     return Judged(codes, np.where(nothing, np.nan, margins), tightest)
 
 
-def value_of(term: Term, read: Callable[[Reading], Floats]) -> Floats:
+def value_of(term: Term, read: Callable[[OutcomeRef], Floats]) -> Floats:
     """The numbers that a term gives, (n,) or () if it reads nothing; NaN where it is not defined."""
-    if isinstance(term, Reading):
+    if isinstance(term, OutcomeRef):
         return read(term)
     if isinstance(term, float | int):
         return np.asarray(float(term))
@@ -148,23 +149,23 @@ def distance(left: Floats, right: Floats) -> Floats:
         return np.asarray(np.where(left == right, 0.0, found))
 
 
-def _margin(comparison: Comparison, measured: Mapping[Reading, Measured]) -> Floats:
-    left, right = (value_of(side, lambda reading: measured[reading].value) for side in (comparison.left, comparison.right))
+def _margin(comparison: Comparison, measured: Mapping[OutcomeRef, Measured]) -> Floats:
+    left, right = (value_of(side, lambda ref: measured[ref].value) for side in (comparison.left, comparison.right))
     apart = np.where(np.isnan(left) | np.isnan(right), np.nan, distance(left, right))
     if comparison.order == "=":
         return np.asarray(np.log1p(comparison.tolerance) - np.abs(apart))
     return apart if comparison.order in (">", ">=") else -apart
 
 
-def _censored(comparison: Comparison, measured: Mapping[Reading, Measured], count: int) -> Bools:
+def _censored(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], count: int) -> Bools:
     found = np.zeros(count, dtype=bool)
     for side in (comparison.left, comparison.right):
-        for reading in readings_of(side):
-            found |= ~measured[reading].observed
+        for ref in refs_of(side):
+            found |= ~measured[ref].observed
     return found
 
 
-def _decided(comparison: Comparison, measured: Mapping[Reading, Measured], resolved: float) -> tuple[Bools, Bools]:
+def _decided(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], resolved: float) -> tuple[Bools, Bools]:
     """Where a comparison is true, and where it is false, whatever the readings are within their intervals."""
     left, right = (_bounds(side, measured, resolved) for side in (comparison.left, comparison.right))
     if comparison.order == "=":
@@ -187,9 +188,9 @@ def _apart(left: _Interval, right: _Interval) -> tuple[Floats, Floats]:
     return np.where(meet, 0.0, np.minimum(np.abs(ends[0]), np.abs(ends[1]))), furthest
 
 
-def _bounds(term: Term, measured: Mapping[Reading, Measured], resolved: float) -> _Interval:
+def _bounds(term: Term, measured: Mapping[OutcomeRef, Measured], resolved: float) -> _Interval:
     """All values that a term can have."""
-    if isinstance(term, Reading):
+    if isinstance(term, OutcomeRef):
         item = measured[term]
         blur = resolution(term.outcome, item.value, resolved)
         high = item.value + blur

@@ -1,0 +1,138 @@
+"""Spaces: named inputs that are not known exactly, each with its distribution, and points in them.
+
+A point is first one of the unit cube, as designs and Sobol sequences give them; every distribution then turns its share
+into a value. What a space is filled with and what it means are thus two things, and any number of samples keeps them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.errors import UserError
+from backfire.model import Parameter
+from backfire.sampling.designs import Axis, Sobol
+
+Floats = NDArray[np.float64]
+
+WIDE: Final = 10.0
+"""Plausible ranges wider than this factor are even in the logarithm."""
+
+
+class Distribution(Protocol):
+    """How likely the values of one input are; ``low`` and ``high`` are its ends, where one is wanted alone."""
+
+    @property
+    def low(self) -> float:
+        """The lowest value that is looked at, in the unit of the input."""
+
+    @property
+    def high(self) -> float:
+        """The highest one."""
+
+    def at(self, shares: Floats) -> Floats:
+        """The quantile function: the values (n,) below which ``shares`` (n,) in [0, 1] of all values lie."""
+
+
+@dataclass(frozen=True)
+class _Between:
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
+            raise UserError(f"goes from low = {self.low:g} to high = {self.high:g}; low must not be above high")
+
+    def _within(self, values: Floats, shares: Floats) -> Floats:
+        """Rounding leads neither past an end nor short of it."""
+        return np.asarray(np.where(shares >= 1, self.high, np.clip(values, self.low, self.high)))
+
+
+@dataclass(frozen=True)
+class Uniform(_Between):
+    """Every value from ``low`` to ``high`` as likely as any other."""
+
+    def at(self, shares: Floats) -> Floats:
+        """``low`` + share·(``high`` - ``low``)."""
+        return self._within(self.low + (self.high - self.low) * shares, shares)
+
+
+@dataclass(frozen=True)
+class LogUniform(_Between):
+    """From ``low`` to ``high``, each above 0, every ratio as likely as any other."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low <= 0:
+            raise UserError(f"a log scale starts above 0, got low = {self.low:g}")
+
+    def at(self, shares: Floats) -> Floats:
+        """``low``·(``high``/``low``)^share."""
+        return self._within(self.low * (self.high / self.low) ** shares, shares)
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Named inputs with their distributions, in the order of the columns of points."""
+
+    inputs: Mapping[str, Distribution]
+
+    @classmethod
+    def plausible(cls, parameters: Iterable[Parameter]) -> Space:
+        """Every parameter within its plausible range: by the logarithm if it is wider than a factor of ``WIDE``.
+
+        A parameter that is 0 is switched off by design and stays so.
+        """
+        inputs: dict[str, Distribution] = {}
+        for item in parameters:
+            low, high = item.range
+            if item.value != 0:
+                kind = LogUniform if low > 0 and high / low > WIDE else Uniform
+                inputs[item.name] = kind(low, min(high, item.maximum))
+        return cls(inputs)
+
+    @classmethod
+    def box(cls, parameters: Iterable[Parameter], factor: float) -> Space:
+        """Every parameter from value/factor to value·factor by the logarithm, cut at its largest possible value.
+
+        A parameter that is 0, or has nowhere to go, stays. Raises UserError for a factor that is not above 1.
+        """
+        if not 1 < factor < np.inf:
+            raise UserError(f"a box needs a factor above 1, got {factor:g}")
+        limits = {item.name: (item.value / factor, min(item.value * factor, item.maximum)) for item in parameters if item.value}
+        return cls({name: LogUniform(low, high) for name, (low, high) in limits.items() if low < high})
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The inputs, in the order of the columns."""
+        return tuple(self.inputs)
+
+    def place(self, unit: Floats) -> Floats:
+        """Points of the unit cube (n, inputs) as values (n, inputs). Raises UserError for another number of columns."""
+        if unit.ndim != 2 or unit.shape[1] != len(self.names):
+            raise UserError(f"points have shape {unit.shape}, must be (n, {len(self.names)})")
+        columns = [item.at(column) for item, column in zip(self.inputs.values(), unit.T, strict=True)]
+        return np.column_stack(columns) if columns else np.empty((len(unit), 0))
+
+    def sobol(self, count: int, seed: int = 0) -> Floats:
+        """``count`` points of a scrambled Sobol sequence (count, inputs): a power of two of them fills the space evenly."""
+        if not self.names:
+            return np.empty((count, 0))
+        cube = Sobol(tuple(Axis(name, 0.0, 1.0) for name in self.names), count, seed)
+        return self.place(cube.samples(0, count))
+
+    def one_at_a_time(self, usual: Mapping[str, float]) -> tuple[Floats, list[tuple[str, float]]]:
+        """Every input alone at its low and at its high end, all others at their ``usual`` values.
+
+        Gives the points (2·inputs, inputs), low end first, and for each of them the input moved and its value.
+        """
+        moved = [(name, float(end)) for name, item in self.inputs.items() for end in (item.low, item.high)]
+        points = np.tile(np.array([usual[name] for name in self.names], dtype=float), (len(moved), 1))
+        for row, (name, value) in zip(points, moved, strict=True):
+            row[self.names.index(name)] = value
+        return points, moved
