@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from backfire.errors import UserError
 from backfire.model import Parameter
-from backfire.sampling.designs import Axis, Sobol
 
 Floats = NDArray[np.float64]
 
@@ -120,11 +119,17 @@ class Space:
         return np.column_stack(columns) if columns else np.empty((len(unit), 0))
 
     def sobol(self, count: int, seed: int = 0) -> Floats:
-        """``count`` points of a scrambled Sobol sequence (count, inputs): a power of two of them fills the space evenly."""
+        """``count`` points (count, inputs) of a scrambled Sobol sequence, which fill the space evenly.
+
+        Raises UserError unless ``count`` is a power of two. The designs of sweeps draw other points from an equal seed.
+        """
+        from scipy.stats import qmc
+
+        if count < 1 or count & (count - 1):
+            raise UserError(f"Sobol points fill a space evenly in powers of two, got {count}")
         if not self.names:
             return np.empty((count, 0))
-        cube = Sobol(tuple(Axis(name, 0.0, 1.0) for name in self.names), count, seed)
-        return self.place(cube.samples(0, count))
+        return self.place(qmc.Sobol(len(self.names), scramble=True, seed=seed).random_base2(count.bit_length() - 1))
 
     def one_at_a_time(self, usual: Mapping[str, float]) -> tuple[Floats, list[tuple[str, float]]]:
         """Every input alone at its low and at its high end, all others at their ``usual`` values.
