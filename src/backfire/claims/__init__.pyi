@@ -13,5 +13,5 @@ from .scorecard import margin_text as margin_text
 from .variants import VARIANTS as VARIANTS
 from .variants import Variant as Variant
 from .variants import VariantResult as VariantResult
-from .variants import try_variants as try_variants
+from .variants import VariantTrial as VariantTrial
 from .verdict import Verdict as Verdict

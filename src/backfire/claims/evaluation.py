@@ -94,31 +94,26 @@ def evaluate_claims(
     for identifier in wanted or ():
         find_claim(chosen, identifier)
     asked = topics(chosen, wanted, loaded)
-    if notify is not None and (robustness is not None or variants) and (names := _to_compile(asked)):
-        notify(f"compiling {', '.join(names)} for this machine, once: some ten seconds each")
-    arms, tried = sum(len(topic.arms) for topic in asked), len(VARIANTS) * len(asked) if variants else 0
-    steps = arms * (1 if robustness is None else 2) + tried
+    waiting = [topic.scenario.name for topic in asked if has_to_compile(topic.scenario)] if robustness or variants else []
+    if notify is not None and waiting:
+        notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
+    steps = (1 if robustness is None else 2) * sum(len(topic.arms) for topic in asked) + variants * len(VARIANTS) * len(asked)
     told = None if progress is None else lambda what: progress(what, steps)
     found: dict[str, Evaluated] = {}
-    trials: list[VariantTrial] = []
     sound: list[Topic] = []
+    trials: list[VariantTrial] = []
     with worker_pool(workers if variants else 0) as executor:
         for topic in asked:
             own = evaluate_members(topic.scenario, topic.claims, settings=REFERENCE, resolved=RESOLVED, progress=told)
             found |= own
             possible = {name: topic.claims[name] for name in own if own[name].judged.verdict() is not Verdict.ERROR}
-            sound.append(Topic(topic.scenario, possible))
-            if variants:
-                trials.append(VariantTrial(sound[-1], executor=executor))
+            if possible:
+                sound.append(Topic(topic.scenario, possible))
+                trials += [VariantTrial(sound[-1], executor=executor)] if variants else []
         shares = {} if robustness is None else robustness_of(sound, robustness, progress=told)
         other = {name: results for trial in trials for name, results in trial.results(told).items()}
     hashes = {topic.scenario.name: topic.scenario.hash for topic in asked}
     return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes)
-
-
-def _to_compile(asked: Iterable[Topic]) -> list[str]:
-    """The scenarios that make this machine wait for the compiler."""
-    return [topic.scenario.name for topic in asked if has_to_compile(topic.scenario)]
 
 
 def evaluate_articles(

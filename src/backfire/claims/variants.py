@@ -130,19 +130,10 @@ def renamed(claim: Claim, names: Sequence[Renamed]) -> Claim:
 
 def in_variant(scenario: Scenario, variant: Variant) -> tuple[Scenario, tuple[Renamed, ...]]:
     """The scenario in another form, and the parameters that have other names there; raises Skipped."""
-    match variant.kind:
-        case "growth":
-            return _growth(scenario, variant.choice), ()
-        case "response":
-            return _response(scenario, variant.choice), ()
-        case "kill":
-            return _kill(scenario, variant.choice)
-        case "progression":
-            return _progression(scenario, float(variant.choice)), ()
-        case "horizon":
-            return _horizon(scenario, float(variant.choice)), ()
-        case _:
-            return scenario, ()
+    if variant.kind == "kill":
+        return _kill(scenario, variant.choice)
+    change = {"growth": _growth, "response": _response, "progression": _progression, "horizon": _horizon}.get(variant.kind)
+    return (change(scenario, variant.choice) if change else scenario), ()
 
 
 def flips(results: Iterable[VariantResult], usual: Verdict) -> list[VariantResult]:
@@ -152,6 +143,16 @@ def flips(results: Iterable[VariantResult], usual: Verdict) -> list[VariantResul
 
 def _of_label(scenario: Scenario, label: str) -> dict[str, Mechanism]:
     return {name: item for name, item in scenario.network.mechanisms.items() if item.label == label}
+
+
+def _with_other_law(scenario: Scenario, label: str, law: str) -> dict[str, Mechanism]:
+    """The mechanisms of a label, by name; raises Skipped if there are none, or all have this law."""
+    found = _of_label(scenario, label)
+    if not found:
+        raise Skipped(f"{scenario.name} has no mechanism {label}")
+    if all(vars(item)["law"] == law for item in found.values()):
+        raise Skipped(f"{law} {label} is the form that {scenario.name} has", "own")
+    return found
 
 
 def _rebuilt(scenario: Scenario, data: dict[str, Any]) -> Scenario:
@@ -213,11 +214,7 @@ def _at_treatment(scenario: Scenario) -> tuple[float, float]:
 
 
 def _growth(scenario: Scenario, law: str) -> Scenario:
-    found = _of_label(scenario, "growth")
-    if not found:
-        raise Skipped(f"{scenario.name} has no mechanism growth")
-    if all(vars(item)["law"] == law for item in found.values()):
-        raise Skipped(f"{law} growth is the form that {scenario.name} has", "own")
+    found = _with_other_law(scenario, "growth", law)
     size, speed = _at_treatment(scenario)
     gone = ("capacity",) if law == "exponential" else ()
     other = _edited(scenario, found, "law", law, {}, gone)
@@ -261,24 +258,21 @@ def _first_amount(scenario: Scenario, answer: str) -> float:
 
 
 def _kill(scenario: Scenario, law: str) -> tuple[Scenario, tuple[Renamed, ...]]:
-    found = _of_label(scenario, "kill")
-    if not found:
-        raise Skipped(f"{scenario.name} has no mechanism kill")
-    if all(vars(item)["law"] == law for item in found.values()):
-        raise Skipped(f"{law} kill is the form that {scenario.name} has", "own")
+    found = _with_other_law(scenario, "kill", law)
     _, speed = _at_treatment(scenario)
     if not speed > 0:
         raise Skipped("the untreated tumour does not grow on the first day of treatment")
-    words, factor = (
-        (("kill_rate", "kill_per_growth"), 1 / speed) if law == "norton-simon" else (("kill_per_growth", "kill_rate"), speed)
-    )
+    old, new, factor = ("kill_rate", "kill_per_growth", 1 / speed)
+    if law == "log-kill":
+        old, new, factor = new, old, speed
     agents = sorted({agent for item in found.values() for agent in vars(item)["by"]})
-    names = tuple(Renamed(f"{agent}_{words[0]}", f"{agent}_{words[1]}", factor) for agent in agents)
+    names = tuple(Renamed(f"{agent}_{old}", f"{agent}_{new}", factor) for agent in agents)
     values = {item.new: scenario.values[item.old] * factor for item in names if item.old in scenario.values}
     return _edited(scenario, found, "law", law, values, [item.old for item in names]), names
 
 
-def _progression(scenario: Scenario, level: float) -> Scenario:
+def _progression(scenario: Scenario, choice: str) -> Scenario:
+    level = float(choice)
     if level == scenario.rules.progression:
         raise Skipped(f"{level:g} × nadir is the rule that {scenario.name} has", "own")
     data = copy.deepcopy(scenario.document.data)
@@ -286,8 +280,8 @@ def _progression(scenario: Scenario, level: float) -> Scenario:
     return _rebuilt(scenario, data)
 
 
-def _horizon(scenario: Scenario, share: float) -> Scenario:
-    days = share * scenario.days
+def _horizon(scenario: Scenario, choice: str) -> Scenario:
+    days = float(choice) * scenario.days
     last = max((dose.time + dose.duration for arm in scenario.arms for dose in scenario.doses(arm)), default=0.0)
     if last >= days:
         raise Skipped(f"doses until day {last:g} do not fit into {days:g} days")
@@ -297,27 +291,12 @@ def _horizon(scenario: Scenario, share: float) -> Scenario:
         raise Skipped(str(error)) from None
 
 
-def try_variants(
-    topics: Iterable[Topic],
-    chosen: Sequence[Variant] = VARIANTS,
-    run: Runner = run_members,
-    progress: Progress | None = None,
-    executor: Executor | None = None,
-) -> dict[str, list[VariantResult]]:
-    """Every claim of the topics at default parameters under every variant, by id, variants in their order.
+class VariantTrial:
+    """The claims of one topic at default parameters under variants, under way: ``results`` does or awaits what is left.
 
     A variant whose equations cannot be solved gives the verdict *error*. ``executor`` is any executor of
-    ``concurrent.futures`` for what the slow reference solver does; the numbers do not depend on it. ``progress`` is
-    called with each variant. Raises BackendLostError when the executor loses what it was given.
-    """
-    trials = [VariantTrial(topic, chosen, run, executor) for topic in topics]
-    return {name: results for trial in trials for name, results in trial.results(progress).items()}
-
-
-class VariantTrial:
-    """The claims of one topic under variants, under way: an executor starts at once, the rest is done by ``results``.
-
-    Arguments as for ``try_variants``.
+    ``concurrent.futures`` for what the slow reference solver does, which it starts at once; the numbers do not depend on
+    it. Raises BackendLostError when the executor loses what it was given.
     """
 
     def __init__(
