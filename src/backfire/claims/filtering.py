@@ -221,7 +221,7 @@ def monte_carlo_filtering(points: Floats, names: Sequence[str], holds: Bools) ->
             break
         if all(statistic > 1.5 * paired(stronger, column) for _, stronger in named):
             higher = bool(tests[index].statistic_sign < 0)
-            named.append((DecidingParameter(names[index], statistic, float(chances[index]), higher), column))
+            named.append((DecidingParameter(names[index], statistic, chances[index], higher), column))
     return tuple(item for item, _ in named)
 
 
@@ -232,10 +232,10 @@ def paired(first: Floats, second: Floats) -> float:
     return max(float(ks_2samp(second[first > cut], second[first <= cut], method="asymp").statistic) for cut in cuts)
 
 
-def holm(chances: Sequence[float]) -> Floats:
+def holm(chances: Sequence[float]) -> list[float]:
     """Holm's step-down correction of several probabilities, in the order given, at most 1."""
     given = np.asarray(chances, dtype=float)
     order = np.argsort(given, kind="stable")
     corrected = np.empty(len(given))
     corrected[order] = np.maximum.accumulate(np.minimum(1.0, (len(given) - np.arange(len(given))) * given[order]))
-    return corrected
+    return [float(chance) for chance in corrected]
