@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfire.claims.language import OutcomeRef, parse_claim
-from backfire.claims.verdict import VERDICTS, Judged, Measured, Verdict, distance, judge, resolution, value_of
+from backfire.claims.verdict import VERDICTS, Judged, Measured, Verdict, distance, judge, known, resolution
 
 A, B, C = (OutcomeRef("final_burden", arm) for arm in ("a", "b", "c"))
 TIME = OutcomeRef("time_to_progression", "a")
@@ -121,10 +121,11 @@ def test_a_verdict_stands_for_every_value_within_the_intervals(
         given_values = {}
         for name, value, share in zip(names, centre, move, strict=False):
             blur = float(resolution(name.outcome, np.array(value), resolved))
-            given_values[name] = np.array(value + share * blur + (move[4] if name is TIME and not reached else 0.0))
+            moved = np.array([value + share * blur + (move[4] if name is TIME and not reached else 0.0)])
+            given_values[name] = Measured(moved, np.array([True]), np.array([True]))
         truths = []
         for item in claim.comparisons:
-            left, right = (float(value_of(side, given_values.__getitem__)) for side in (item.left, item.right))
+            left, right = (known(side, given_values).value.item() for side in (item.left, item.right))
             if item.order == "=":
                 truths.append(max(left, right) <= (1 + item.tolerance) * min(left, right))
             else:

@@ -7,7 +7,7 @@ never decides on rounding. NaN is looked for before anything is compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.claims.language import Claim, Comparison, OutcomeRef, Term, refs_of
+from backfire.claims.language import Arithmetic, Claim, Comparison, OutcomeRef, Term, refs_of
 from backfire.solvers import Floats
 
 Bools = NDArray[np.bool_]
@@ -79,7 +79,10 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class _Interval:
+class Known:
+    """What is known of a term in n models: its ``value``, NaN where it is not defined, and all values it can have."""
+
+    value: Floats
     low: Floats
     high: Floats
 
@@ -99,8 +102,9 @@ def judge(claim: Claim, measured: Mapping[OutcomeRef, Measured], resolved: float
     failed, waiting, blurred = (np.zeros(count, dtype=bool) for _ in range(3))
     with np.errstate(all="ignore"):
         for number, comparison in enumerate(claim.comparisons):
-            margin = _margin(comparison, measured)
-            true, false = _decided(comparison, measured, resolved)
+            left, right = (known(side, measured, resolved) for side in (comparison.left, comparison.right))
+            margin = _margin(comparison, left.value, right.value)
+            true, false = _decided(comparison, left, right)
             tightest = np.where(margin < margins, number, tightest).astype(np.int8)
             margins = np.minimum(margins, margin)  # NaN stays NaN
             failed |= false
@@ -120,25 +124,6 @@ def judge(claim: Claim, measured: Mapping[OutcomeRef, Measured], resolved: float
     return Judged(codes, np.where(nothing, np.nan, margins), tightest)
 
 
-def value_of(term: Term, read: Callable[[OutcomeRef], Floats]) -> Floats:
-    """The numbers that a term gives, (n,) or () if it reads nothing; NaN where it is not defined."""
-    if isinstance(term, OutcomeRef):
-        return read(term)
-    if isinstance(term, float | int):
-        return np.asarray(float(term))
-    left, right = value_of(term.left, read), value_of(term.right, read)
-    with np.errstate(all="ignore"):
-        match term.sign:
-            case "+":
-                return left + right
-            case "-":
-                return left - right
-            case "*":
-                return left * right
-            case _:
-                return np.asarray(left / np.where(right == 0, np.nan, right))
-
-
 def distance(left: Floats, right: Floats) -> Floats:
     """ln(left/right) for positive sides; their difference relative to the larger one otherwise, between -2 and 2."""
     with np.errstate(all="ignore"):
@@ -149,8 +134,7 @@ def distance(left: Floats, right: Floats) -> Floats:
         return np.asarray(np.where(left == right, 0.0, found))
 
 
-def _margin(comparison: Comparison, measured: Mapping[OutcomeRef, Measured]) -> Floats:
-    left, right = (value_of(side, lambda ref: measured[ref].value) for side in (comparison.left, comparison.right))
+def _margin(comparison: Comparison, left: Floats, right: Floats) -> Floats:
     apart = np.where(np.isnan(left) | np.isnan(right), np.nan, distance(left, right))
     if comparison.order == "=":
         return np.asarray(np.log1p(comparison.tolerance) - np.abs(apart))
@@ -165,9 +149,8 @@ def _censored(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], c
     return found
 
 
-def _decided(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], resolved: float) -> tuple[Bools, Bools]:
+def _decided(comparison: Comparison, left: Known, right: Known) -> tuple[Bools, Bools]:
     """Where a comparison is true, and where it is false, whatever the readings are within their intervals."""
-    left, right = (_bounds(side, measured, resolved) for side in (comparison.left, comparison.right))
     if comparison.order == "=":
         nearest, furthest = _apart(left, right)
         edge = np.log1p(comparison.tolerance)
@@ -180,45 +163,41 @@ def _decided(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], re
     return true, false
 
 
-def _apart(left: _Interval, right: _Interval) -> tuple[Floats, Floats]:
+def _apart(left: Known, right: Known) -> tuple[Floats, Floats]:
     """The smallest and the largest distance, without sign, that two intervals can have."""
-    ends = (distance(left.low, right.high), distance(left.high, right.low))
-    furthest = np.maximum(np.abs(ends[0]), np.abs(ends[1]))
+    ends = np.abs([distance(left.low, right.high), distance(left.high, right.low)])
     meet = (left.low <= right.high) & (right.low <= left.high)
-    return np.where(meet, 0.0, np.minimum(np.abs(ends[0]), np.abs(ends[1]))), furthest
+    return np.where(meet, 0.0, ends.min(axis=0)), ends.max(axis=0)
 
 
-def _bounds(term: Term, measured: Mapping[OutcomeRef, Measured], resolved: float) -> _Interval:
-    """All values that a term can have."""
+@np.errstate(all="ignore")
+def known(term: Term, measured: Mapping[OutcomeRef, Measured], resolved: float = RESOLVED) -> Known:
+    """A term as a number and as an interval, arrays of (n,), or () if it reads nothing."""
     if isinstance(term, OutcomeRef):
         item = measured[term]
         blur = resolution(term.outcome, item.value, resolved)
-        high = item.value + blur
-        return _Interval(item.value - blur, np.where(item.observed, high, np.inf))
-    if isinstance(term, float | int):
-        return _Interval(np.asarray(float(term)), np.asarray(float(term)))
-    left, right = (_bounds(side, measured, resolved) for side in (term.left, term.right))
+        return Known(item.value, item.value - blur, np.where(item.observed, item.value + blur, np.inf))
+    if not isinstance(term, Arithmetic):
+        exact = np.asarray(float(term))
+        return Known(exact, exact, exact)
+    left, right = (known(side, measured, resolved) for side in (term.left, term.right))
     match term.sign:
         case "+":
-            return _Interval(left.low + right.low, left.high + right.high)
+            return Known(left.value + right.value, left.low + right.low, left.high + right.high)
         case "-":
-            return _Interval(left.low - right.high, left.high - right.low)
+            return Known(left.value - right.value, left.low - right.high, left.high - right.low)
         case "*":
-            return _product(left, right)
+            return Known(left.value * right.value, *_product(left, right.low, right.high))
         case _:
-            through = (right.low <= 0) & (right.high >= 0)
-            inverse = _Interval(
-                np.where(through, -np.inf, 1 / right.high), np.where(through, np.inf, 1 / right.low)
-            )  # a divisor that may be zero leaves nothing known
-            return _product(left, inverse)
+            through = (right.low <= 0) & (right.high >= 0)  # a divisor that may be zero leaves nothing known
+            low, high = np.where(through, -np.inf, 1 / right.high), np.where(through, np.inf, 1 / right.low)
+            return Known(left.value / np.where(right.value == 0, np.nan, right.value), *_product(left, low, high))
 
 
-def _product(left: _Interval, right: _Interval) -> _Interval:
-    corners = np.stack(
-        np.broadcast_arrays(left.low * right.low, left.low * right.high, left.high * right.low, left.high * right.high)
-    )
+def _product(left: Known, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    corners = np.stack(np.broadcast_arrays(left.low * low, left.low * high, left.high * low, left.high * high))
     corners = np.where(np.isnan(corners), 0.0, corners)  # 0 × ∞: the bound is met by the factor 0
-    return _Interval(corners.min(axis=0), corners.max(axis=0))
+    return corners.min(axis=0), corners.max(axis=0)
 
 
 def resolution(outcome: str, value: Floats, resolved: float) -> Floats:

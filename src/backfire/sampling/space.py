@@ -6,10 +6,11 @@ into a value. What a space is filled with and what it means are thus two things,
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,23 +24,13 @@ WIDE: Final = 10.0
 """Plausible ranges wider than this factor are even in the logarithm."""
 
 
-class Distribution(Protocol):
-    """How likely the values of one input are; ``low`` and ``high`` are its ends, where one is wanted alone."""
-
-    @property
-    def low(self) -> float:
-        """The lowest value that is looked at, in the unit of the input."""
-
-    @property
-    def high(self) -> float:
-        """The highest one."""
-
-    def at(self, shares: Floats) -> Floats:
-        """The quantile function: the values (n,) below which ``shares`` (n,) in [0, 1] of all values lie."""
-
-
 @dataclass(frozen=True)
-class _Between:
+class Distribution(ABC):
+    """How likely the values of one input are, from ``low`` to ``high``, the ends to which it goes where it goes alone.
+
+    Raises UserError for ends that are not finite or the wrong way round.
+    """
+
     low: float
     high: float
 
@@ -47,32 +38,33 @@ class _Between:
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
             raise UserError(f"goes from low = {self.low:g} to high = {self.high:g}; low must not be above high")
 
-    def _within(self, values: Floats, shares: Floats) -> Floats:
-        """Rounding leads neither past an end nor short of it."""
-        return np.asarray(np.where(shares >= 1, self.high, np.clip(values, self.low, self.high)))
-
-
-@dataclass(frozen=True)
-class Uniform(_Between):
-    """Every value from ``low`` to ``high`` as likely as any other."""
-
     def at(self, shares: Floats) -> Floats:
-        """``low`` + share·(``high`` - ``low``)."""
-        return self._within(self.low + (self.high - self.low) * shares, shares)
+        """The quantile function: the values (n,) below which ``shares`` (n,) in [0, 1] of all values lie, ends exact."""
+        return np.asarray(np.where(shares >= 1, self.high, np.clip(self._at(shares), self.low, self.high)))
+
+    @abstractmethod
+    def _at(self, shares: Floats) -> Floats: ...
 
 
 @dataclass(frozen=True)
-class LogUniform(_Between):
-    """From ``low`` to ``high``, each above 0, every ratio as likely as any other."""
+class Uniform(Distribution):
+    """Every value as likely as any other: ``low`` + share·(``high`` - ``low``)."""
+
+    def _at(self, shares: Floats) -> Floats:
+        return self.low + (self.high - self.low) * shares
+
+
+@dataclass(frozen=True)
+class LogUniform(Distribution):
+    """Every ratio as likely as any other: ``low``·(``high``/``low``)^share, for ends above 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.low <= 0:
             raise UserError(f"a log scale starts above 0, got low = {self.low:g}")
 
-    def at(self, shares: Floats) -> Floats:
-        """``low``·(``high``/``low``)^share."""
-        return self._within(self.low * (self.high / self.low) ** shares, shares)
+    def _at(self, shares: Floats) -> Floats:
+        return np.asarray(self.low * (self.high / self.low) ** shares)
 
 
 @dataclass(frozen=True, eq=False)
