@@ -13,5 +13,4 @@ from .scorecard import margin_text as margin_text
 from .variants import VARIANTS as VARIANTS
 from .variants import Variant as Variant
 from .variants import VariantResult as VariantResult
-from .variants import VariantTrial as VariantTrial
 from .verdict import Verdict as Verdict

@@ -111,15 +111,15 @@ def table(known: Report, article: str | None = None) -> tuple[tuple[str, ...], l
     heads = ("id", "role", "verdict", "margin", "share of the box", "decided by", "flips under")
     body = []
     for item in chosen:
-        firm = known.robustness.get(item.claim.id)
+        robust = known.robustness.get(item.claim.id)
         body.append(
             [
                 item.claim.id,
                 item.claim.role,
                 item.verdict.value,
                 margin_text(item.margin),
-                share_text(firm) if firm else "–",
-                ", ".join(part.direction for part in firm.deciding) if firm else "–",
+                share_text(robust) if robust else "–",
+                ", ".join(part.direction for part in robust.deciding) if robust else "–",
                 ", ".join(flip.variant.label for flip in known.flips(item)),
             ]
         )
@@ -210,25 +210,25 @@ def _line(word: str, text: object) -> str:
     return f"  {word:<9} {text}"
 
 
-def _robustness_lines(firm: Robustness, sample: BoxSample) -> Iterable[str]:
-    yield _line("share", f"holds in {share_text(firm)} of {sample}")
-    counted = ", ".join(f"{firm.counts[verdict]} {verdict.value}" for verdict in VERDICTS if firm.counts[verdict])
+def _robustness_lines(robust: Robustness, sample: BoxSample) -> Iterable[str]:
+    yield _line("share", f"holds in {share_text(robust)} of {sample}")
+    counted = ", ".join(f"{robust.counts[verdict]} {verdict.value}" for verdict in VERDICTS if robust.counts[verdict])
     yield _line("", counted)
-    if len(firm.broken) > 1:
+    if len(robust.broken) > 1:
         yield _line("fails at", "samples by the comparison that fails most clearly")
-        for comparison, times in firm.broken.items():
+        for comparison, times in robust.broken.items():
             yield _line("", f"{times}  {comparison}")
-    if firm.deciding:
+    if robust.deciding:
         yield _line("decided", "by (Kolmogorov-Smirnov distance; p after Holm; a screening)")
-    for part in firm.deciding:
+    for part in robust.deciding:
         towards = "higher" if part.higher else "lower"
         yield _line("", f"{part.parameter}: holds rather at {towards} values ({part.statistic:.2f}; p {_chance(part.chance)})")
-    if not firm.deciding:
-        few = f"; it takes {SCREENED} samples" if firm.samples < SCREENED else ""
+    if not robust.deciding:
+        few = f"; it takes {SCREENED} samples" if robust.samples < SCREENED else ""
         yield _line("decided", f"by no single parameter that this screening can see{few}")
-    if firm.turned_by:
+    if robust.turned_by:
         yield _line("turned", "by one parameter alone at an end of the box")
-    for name, value, verdict in firm.turned_by:
+    for name, value, verdict in robust.turned_by:
         yield _line("", f"{name} = {value:.4g}: {verdict.value}")
 
 
