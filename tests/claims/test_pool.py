@@ -14,50 +14,22 @@ from typing import Any
 
 import pytest
 
-from backfire import cli
-from backfire.claims import pool as claim_crew
-from backfire.claims.articles import ClaimEntry, Seed, SeedFile, Story
-from backfire.claims.language import parse_claim
-from backfire.claims.pool import crew
-from backfire.claims.variants import FORMS, Formed, Trial, by_reference, other_forms
+from backfire.claims import pool
+from backfire.claims.pool import worker_pool
+from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial
 from backfire.errors import BackendLostError, UserError
-from backfire.scenario.scenario import parse
+from invented import small, topic
 
-SMALL = """
-title = "A small tumour and one drug"
-days = 40
-[mechanisms]
-growth = { law = "gompertz" }
-pharmacology = { agents = ["drug"] }
-kill = { by = ["drug"] }
-[regimens]
-drug = { amount = 4.0, start = 10, every = 7, count = 3 }
-[arms]
-untreated = []
-monotherapy = ["drug"]
-"""
-LOADED = {"small": parse(SMALL, "small")}
-CHOSEN = [form for form in FORMS if by_reference(form)]
-CHECKS = ("nadir(monotherapy) < 0.5 * nadir(untreated)", "final_burden(monotherapy with drug_kill_rate * 2) < 1e6")
+ABOUT = topic(
+    small(("exponential", "gompertz"), ('cytostasis = { by = ["drug"] }\n', "")),
+    "nadir(monotherapy) < 0.5 * nadir(untreated)",
+    "final_burden(monotherapy with drug_kill_rate * 2) < 1e6",
+)
+CHOSEN = [variant for variant in VARIANTS if variant.settings is not None]
 
 
-def small() -> Seed:
-    entries = [
-        ClaimEntry(id=f"T1.{number}", statement="a statement for a test", check=check, role="predicted", where="nowhere")
-        for number, check in enumerate(CHECKS, start=1)
-    ]
-    file = SeedFile(
-        article="wnt16b-stroma",
-        scenario="small",
-        story=Story(drug="a drug", answer="none", blocked_by="nothing"),
-        facts=["none"],
-        claims=entries,
-    )
-    return Seed("test", file, {entry.id: (entry, parse_claim(entry.check)) for entry in entries})
-
-
-def tried(executor: Executor | None) -> dict[str, list[Formed]]:
-    return other_forms([small()], chosen=CHOSEN, loaded=LOADED, executor=executor)
+def tried(executor: Executor | None) -> dict[str, list[VariantResult]]:
+    return VariantTrial(ABOUT, CHOSEN, executor=executor).results()
 
 
 def die(*_: Any, **__: Any) -> Any:
@@ -85,26 +57,27 @@ class Backwards(Executor):
         return future
 
 
-def test_forms_are_the_same_whoever_tries_them_and_in_whatever_order() -> None:
+def test_results_are_the_same_whoever_tries_them_and_in_whatever_order() -> None:
     serial = tried(None)
-    assert [[item.form for item in found] for found in serial.values()] == [CHOSEN, CHOSEN]
+    assert [[item.variant for item in found] for found in serial.values()] == [CHOSEN, CHOSEN]
     assert sum(item.verdict is not None for item in serial["T1.1"]) >= 4
     assert repr(tried(Backwards())) == repr(serial)  # as texts, in which NaN equals itself and no digit is lost
-    with crew(2) as executor:
+    with worker_pool(2) as executor:
         assert repr(tried(executor)) == repr(serial)
-    with crew(1) as executor:
+    with worker_pool(1) as executor:
         assert repr(tried(executor)) == repr(serial)
 
 
 def test_what_is_compiled_stays_in_this_process() -> None:
-    trial = Trial([small()], loaded=LOADED, executor=Backwards())
-    assert {form.kind for _, form in trial.begun} == {"growth", "response", "kill", "solver"}
-    assert {form.label for form in FORMS} - {form.label for _, form in trial.begun} >= {"solver of cohorts", "1.5 × the days"}
+    trial = VariantTrial(ABOUT, executor=Backwards())
+    assert {variant.kind for variant in trial.begun} == {"growth", "response", "kill", "solver"}
+    left = {variant.label for variant in VARIANTS} - {variant.label for variant in trial.begun}
+    assert left >= {"solver of cohorts", "1.5 × the days"}
 
 
 def test_a_worker_that_dies_is_told_and_nobody_waits_for_it() -> None:
-    with pytest.raises(BackendLostError, match="--workers 0"), crew(1) as executor:
-        other_forms([small()], chosen=CHOSEN, loaded=LOADED, run=die, executor=executor)
+    with pytest.raises(BackendLostError, match="--workers 0"), worker_pool(1) as executor:
+        VariantTrial(ABOUT, CHOSEN, die, executor).results()
 
 
 def test_an_executor_that_was_shut_down_is_told() -> None:
@@ -115,25 +88,25 @@ def test_an_executor_that_was_shut_down_is_told() -> None:
 
 
 def test_what_cannot_travel_is_told_before_anything_starts() -> None:
-    with pytest.raises(UserError, match="functions and classes of a module"), crew(1) as executor:
-        Trial([small()], chosen=CHOSEN, loaded=LOADED, run=lambda *_: die(), executor=executor)
+    with pytest.raises(UserError, match="functions and classes of a module"), worker_pool(1) as executor:
+        VariantTrial(ABOUT, CHOSEN, lambda *_: die(), executor)
 
 
 def test_one_core_or_no_workers_mean_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim_crew, "usable_cores", lambda: 1)
+    monkeypatch.setattr(pool, "usable_cores", lambda: 1)
     for workers in (None, 0):
-        with crew(workers) as executor:
+        with worker_pool(workers) as executor:
             assert executor is None
-    with pytest.raises(UserError, match="got -1"), crew(-1):
+    with pytest.raises(UserError, match="got -1"), worker_pool(-1):
         pass
 
 
 WORKING = """
 import os, sys, time
-from backfire.claims.pool import crew
+from backfire.claims.pool import worker_pool
 
 if __name__ == "__main__":
-    with crew(2) as executor:
+    with worker_pool(2) as executor:
         print(*{executor.submit(os.getpid).result() for _ in range(4)}, flush=True)
         executor.submit(time.sleep, 600)
         executor.submit(time.sleep, 600).result()
@@ -171,18 +144,13 @@ def _alive(worker: int) -> bool:
 def test_a_script_that_its_own_workers_import_is_told_what_it_needs(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text(
-        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys\nsys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]\n"
         "import test_pool as here\n"
-        "from backfire.claims.pool import crew\n"
-        "with crew(1) as executor:\n    here.tried(executor)\n",
+        "from backfire.claims.pool import worker_pool\n"
+        "with worker_pool(1) as executor:\n    here.tried(executor)\n",
         encoding="utf-8",
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert "BackendLostError: a worker process ended abruptly" in done.stderr
     assert 'if __name__ == "__main__":' in done.stderr
-
-
-def test_a_negative_number_of_workers_is_refused_even_where_none_are_needed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["claims", "wnt16b-stroma", "--workers", "-1"]) == 2
-    assert "--workers" in capsys.readouterr().err

@@ -10,28 +10,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire.claims.articles import Seed, load_seeds
-from backfire.claims.evaluation import Board
+from backfire.claims.articles import Article, load_articles, topics
+from backfire.claims.evaluation import evaluate_articles
+from backfire.claims.language import Change, parse_claim
 from backfire.claims.variants import (
-    FORMS,
     LAWS,
     SOLVERS,
-    Form,
-    Formed,
+    VARIANTS,
+    Renamed,
     Skipped,
+    Variant,
+    VariantResult,
+    VariantTrial,
     first_day,
     flips,
     growing,
     grown,
-    in_form,
-    other_forms,
+    in_variant,
+    renamed,
 )
 from backfire.claims.verdict import Verdict
 from backfire.model.motifs import ResponseForm
 from backfire.scenario.scenario import Scenario, load
 from backfire.simulation.arms import simulate
+from invented import only
 
-BY_LABEL = {form.label: form for form in FORMS}
+BY_LABEL = {variant.label: variant for variant in VARIANTS}
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +43,8 @@ def stroma() -> Scenario:
     return load("wnt16b-stroma")
 
 
-def only(seed: Seed, *identifiers: str) -> Seed:
-    return Seed(seed.name, seed.file, {name: seed.claims[name] for name in identifiers})
+def tried(articles: list[Article], *chosen: Variant) -> dict[str, list[VariantResult]]:
+    return {name: item for topic in topics(articles) for name, item in VariantTrial(topic, chosen).results().items()}
 
 
 @given(st.sampled_from(LAWS), st.floats(1e5, 9e8), st.floats(0.005, 0.3), st.floats(1e9, 1e10), st.floats(0, 30))
@@ -54,7 +58,7 @@ def test_the_start_that_reaches_a_size_and_speed_reaches_it(
 
 @pytest.mark.parametrize("law", ["gompertz", "exponential"])
 def test_growth_is_as_large_and_as_fast_on_the_first_day_of_treatment_and_not_later(law: str, stroma: Scenario) -> None:
-    other, names = in_form(stroma, BY_LABEL[f"{law} growth"])
+    other, names = in_variant(stroma, BY_LABEL[f"{law} growth"])
     assert names == ()
     day = first_day(stroma)
     courses = []
@@ -68,7 +72,7 @@ def test_growth_is_as_large_and_as_fast_on_the_first_day_of_treatment_and_not_la
 
 @pytest.mark.parametrize("response", ["threshold", "linear"])
 def test_a_response_in_another_form_answers_the_first_dose_comparably(response: str, stroma: Scenario) -> None:
-    other, _ = in_form(stroma, BY_LABEL[f"{response} response"])
+    other, _ = in_variant(stroma, BY_LABEL[f"{response} response"])
     first = min(dose.time for dose in stroma.doses("monotherapy"))
     answers = []
     for scenario in (stroma, other):
@@ -82,7 +86,7 @@ def test_a_response_in_another_form_answers_the_first_dose_comparably(response: 
 
 
 def test_norton_simon_kills_as_fast_on_the_first_day_of_treatment(stroma: Scenario) -> None:
-    other, (name,) = in_form(stroma, BY_LABEL["norton-simon kill"])
+    other, (name,) = in_variant(stroma, BY_LABEL["norton-simon kill"])
     assert (name.old, name.new) == ("mitoxantrone_kill_rate", "mitoxantrone_kill_per_growth")
     day = first_day(stroma)
     rates = []
@@ -94,16 +98,16 @@ def test_norton_simon_kills_as_fast_on_the_first_day_of_treatment(stroma: Scenar
 
 
 def test_thresholds_and_horizons_change_nothing_else(stroma: Scenario) -> None:
-    other, _ = in_form(stroma, BY_LABEL["progression at 1.5 × nadir"])
+    other, _ = in_variant(stroma, BY_LABEL["progression at 1.5 × nadir"])
     assert other.rules.progression == 1.5
     assert other.values == stroma.values
-    longer, _ = in_form(stroma, BY_LABEL["1.5 × the days"])
+    longer, _ = in_variant(stroma, BY_LABEL["1.5 × the days"])
     assert longer.days == 180
     assert longer.regimens == stroma.regimens
 
 
 @pytest.mark.parametrize(
-    ("scenario", "form", "why"),
+    ("scenario", "variant", "why"),
     [
         ("wnt16b-stroma", "logistic growth", "form that wnt16b-stroma has"),
         ("wnt16b-stroma", "saturating response", "form that wnt16b-stroma has"),
@@ -113,43 +117,54 @@ def test_thresholds_and_horizons_change_nothing_else(stroma: Scenario) -> None:
         ("pi3k-jak2-bypass", "0.75 × the days", "do not fit"),
     ],
 )
-def test_a_form_that_does_not_apply_says_why(scenario: str, form: str, why: str) -> None:
-    with pytest.raises(Skipped, match=why):
-        in_form(load(scenario), BY_LABEL[form])
+def test_a_form_that_does_not_apply_says_why(scenario: str, variant: str, why: str) -> None:
+    with pytest.raises(Skipped, match=why) as caught:
+        in_variant(load(scenario), BY_LABEL[variant])
+    assert (caught.value.kind == "own") == ("scenario has" in why.replace(scenario, "scenario"))
 
 
 def test_a_claim_that_flips_names_the_form_and_one_without_its_names_is_skipped() -> None:
-    (seed,) = load_seeds(["wnt16b-stroma"])
-    (macrophages,) = load_seeds(["bortezomib-macrophages"])
+    stroma, macrophages = load_articles(["wnt16b-stroma", "bortezomib-macrophages"])
     chosen = [BY_LABEL["linear response"], BY_LABEL["progression at 2 × nadir"]]
-    found = other_forms([only(seed, "M4.1", "M4.4"), only(macrophages, "P1.3")], chosen=chosen)
-    assert [item.form.label for item in flips(found["M4.4"], Verdict.HOLDS)] == ["linear response"]
+    found = tried([only(stroma, "M4.1", "M4.4"), only(macrophages, "P1.3")], *chosen)
+    assert [item.variant.label for item in flips(found["M4.4"], Verdict.HOLDS)] == ["linear response"]
     assert flips(found["M4.1"], Verdict.HOLDS) == []
     assert "macrophage_response_hill" in found["P1.3"][0].reason
+    assert found["P1.3"][0].skipped == "impossible"
     assert found["M4.4"][1].verdict is None
     assert "progression" in found["M4.4"][1].reason
+    assert found["M4.4"][1].skipped == "unrelated"
 
 
 def test_other_solvers_come_to_the_same_verdict() -> None:
-    (seed,) = load_seeds(["wnt16b-stroma"])
-    claims = only(seed, "M4.4", "M4.6b")
-    usual = Board().finding(claims, "M4.4")
+    (article,) = load_articles(["wnt16b-stroma"])
+    claims = only(article, "M4.4", "M4.6b")
+    (usual, _) = evaluate_articles([claims])
     for name in SOLVERS:
-        found = other_forms([claims], chosen=[Form("solver", name, name)])
+        found = tried([claims], Variant("solver", name, name))
         assert found["M4.4"][0].verdict is usual.verdict
         assert found["M4.4"][0].margin == pytest.approx(usual.margin, rel=1e-3)
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("seed", load_seeds(), ids=lambda seed: seed.name)
+@pytest.mark.parametrize("article", load_articles(), ids=lambda article: article.name)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_no_claim_hangs_on_the_solver(solver: str, seed: Seed) -> None:
-    usual = Board()
-    for name, found in other_forms([seed], chosen=[Form("solver", solver, solver)]).items():
-        assert found[0].verdict is usual.finding(seed, name).verdict, name
+def test_no_claim_hangs_on_the_solver(solver: str, article: Article) -> None:
+    usual = {item.claim.id: item.verdict for item in evaluate_articles([article])}
+    found = tried([article], Variant("solver", solver, solver))
+    assert {name: results[0].verdict for name, results in found.items()} == usual
 
 
 def test_every_form_of_the_mechanisms_is_tried() -> None:
-    assert {form.choice for form in FORMS if form.kind == "response"} == {*get_args(ResponseForm)}
-    assert len({form.label for form in FORMS}) == len(FORMS)
-    assert flips([Formed(FORMS[0], None, reason="skipped")], Verdict.HOLDS) == []
+    assert {variant.choice for variant in VARIANTS if variant.kind == "response"} == {*get_args(ResponseForm)}
+    assert len({variant.label for variant in VARIANTS}) == len(VARIANTS)
+    assert flips([VariantResult(VARIANTS[0], None, reason="skipped")], Verdict.HOLDS) == []
+
+
+def test_outcomes_in_the_words_of_another_form() -> None:
+    claim = parse_claim("nadir(a with k = 3, r * 2) < nadir(a with k * 2)")
+    words = renamed(claim, [Renamed("k", "n", 10.0)])
+    assert [item.changes for item in words.refs()] == [
+        (Change("n", "=", 30.0), Change("r", "*", 2.0)),
+        (Change("n", "*", 2.0),),
+    ]

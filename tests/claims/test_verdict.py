@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire.claims.language import Reading, parse_claim
-from backfire.claims.verdict import VERDICTS, Judged, Measured, Verdict, distance, judge, resolution, value_of
+from backfire.claims.language import OutcomeRef, parse_claim
+from backfire.claims.verdict import VERDICTS, Judged, Measured, Verdict, distance, judge, known, resolution
 
-A, B, C = (Reading("final_burden", arm) for arm in ("a", "b", "c"))
-TIME = Reading("time_to_progression", "a")
-KILL = Reading("log_kill_1", "a")
+A, B, C = (OutcomeRef("final_burden", arm) for arm in ("a", "b", "c"))
+TIME = OutcomeRef("time_to_progression", "a")
+KILL = OutcomeRef("log_kill_1", "a")
 
 
-def judged(text: str, values: dict[Reading, float], resolved: float = 1e-6, late: frozenset[Reading] = frozenset()) -> Judged:
+def judged(
+    text: str, values: dict[OutcomeRef, float], resolved: float = 1e-6, late: frozenset[OutcomeRef] = frozenset()
+) -> Judged:
     measured = {
         item: Measured(np.array([value]), np.array([item not in late]), np.array([True])) for item, value in values.items()
     }
@@ -47,7 +49,7 @@ def judged(text: str, values: dict[Reading, float], resolved: float = 1e-6, late
         ("final_burden(a) > 1 and final_burden(b) > 1.0000001", {A: 0.5, B: 1.0}, Verdict.FAILS, -math.log(2)),
     ],
 )
-def test_one_comparison(text: str, values: dict[Reading, float], wanted: Verdict, margin: float) -> None:
+def test_one_comparison(text: str, values: dict[OutcomeRef, float], wanted: Verdict, margin: float) -> None:
     found = judged(text, values)
     assert found.verdict() is wanted
     assert float(found.margins[0]) == pytest.approx(margin, rel=0.01, abs=1e-9, nan_ok=True)
@@ -119,10 +121,11 @@ def test_a_verdict_stands_for_every_value_within_the_intervals(
         given_values = {}
         for name, value, share in zip(names, centre, move, strict=False):
             blur = float(resolution(name.outcome, np.array(value), resolved))
-            given_values[name] = np.array(value + share * blur + (move[4] if name is TIME and not reached else 0.0))
+            moved = np.array([value + share * blur + (move[4] if name is TIME and not reached else 0.0)])
+            given_values[name] = Measured(moved, np.array([True]), np.array([True]))
         truths = []
         for item in claim.comparisons:
-            left, right = (float(value_of(side, given_values.__getitem__)) for side in (item.left, item.right))
+            left, right = (known(side, given_values).value.item() for side in (item.left, item.right))
             if item.order == "=":
                 truths.append(max(left, right) <= (1 + item.tolerance) * min(left, right))
             else:

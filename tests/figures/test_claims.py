@@ -10,36 +10,35 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from backfire.claims.articles import load_seeds
-from backfire.claims.evaluation import Finding
-from backfire.claims.filtering import Deciding, Design, Robustness, wilson
-from backfire.claims.scorecard import Report
-from backfire.claims.variants import FORMS, Formed
+from backfire.claims.articles import load_articles
+from backfire.claims.evaluation import Finding, Report
+from backfire.claims.filtering import BoxSample, DecidingParameter, Robustness, wilson
+from backfire.claims.variants import VARIANTS, VariantResult
 from backfire.claims.verdict import VERDICTS, Verdict
 from backfire.errors import UserError
 from backfire.figures.claims import article_page, overview
 from backfire.figures.style import png
 from backfire.model.references import CAUTION
 
-SEEDS = load_seeds()
-LONGEST = Deciding("bortezomib_metastasis_kill_rate", 0.5, 0.001, higher=True)
+ARTICLES = load_articles()
+LONGEST = DecidingParameter("bortezomib_metastasis_kill_rate", 0.5, 0.001, higher=True)
 
 
 def report(firm: bool) -> Report:
     """All claims with verdicts of every kind and margins of every size."""
     findings = []
-    pairs = [(seed, identifier) for seed in SEEDS for identifier in seed.claims]
-    for number, (seed, identifier) in enumerate(pairs):
+    pairs = [(article, identifier) for article in ARTICLES for identifier in article.claims]
+    for number, (article, identifier) in enumerate(pairs):
         verdict = VERDICTS[number % len(VERDICTS)]
         margin = math.nan if verdict in (Verdict.NOT_APPLICABLE, Verdict.ERROR) else (-1) ** number * 10.0 ** (number % 5 - 3)
-        findings.append(Finding(seed.name, seed.claims[identifier][0], verdict, margin))
+        findings.append(Finding(article.name, article.claims[identifier][0], verdict, margin))
     if not firm:
-        return Report(SEEDS, findings)
+        return Report(ARTICLES, findings)
     names = [item.claim.id for item in findings]
     counts = {verdict: 64 if verdict in (Verdict.HOLDS, Verdict.FAILS) else 0 for verdict in VERDICTS}
     shares = dict.fromkeys(names, Robustness(128, counts, *wilson(64, 128), (LONGEST,) * 3))
-    forms = {name: [Formed(form, VERDICTS[number % 2]) for number, form in enumerate(FORMS)] for name in names}
-    return Report(SEEDS, findings, Design(128), shares, forms, {seed.name: "0" * 12 for seed in SEEDS})
+    forms = {name: [VariantResult(variant, VERDICTS[number % 2]) for number, variant in enumerate(VARIANTS)] for name in names}
+    return Report(ARTICLES, findings, BoxSample(128), shares, forms, {article.name: "0" * 12 for article in ARTICLES})
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -47,7 +46,7 @@ def texts(figure: Figure) -> list[Text]:
 
 
 @pytest.mark.parametrize("firm", [False, True])
-@pytest.mark.parametrize("article", [None, *(seed.name for seed in SEEDS)])
+@pytest.mark.parametrize("article", [None, *(article.name for article in ARTICLES)])
 def test_nothing_is_written_over_anything_else(article: str | None, firm: bool) -> None:
     figure = overview(report(firm)) if article is None else article_page(report(firm), article)
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -68,9 +67,9 @@ def test_every_claim_is_on_the_board_and_on_its_page() -> None:
     known = report(firm=True)
     written = {item.get_text() for item in texts(overview(known))}
     assert {item.claim.id for item in known.findings} <= written
-    for seed in SEEDS:
-        page = " ".join(item.get_text().replace("\n", " ") for item in texts(article_page(known, seed.name)))
-        for entry, _ in seed.claims.values():
+    for article in ARTICLES:
+        page = " ".join(item.get_text().replace("\n", " ") for item in texts(article_page(known, article.name)))
+        for entry, _ in article.claims.values():
             assert entry.id in page
             assert entry.statement[:60] in page
 

@@ -10,7 +10,7 @@ import pytest
 
 import backfire
 from backfire import cli
-from backfire.claims.articles import load_seeds
+from backfire.claims.articles import load_articles
 from backfire.formatting import exact
 from backfire.model.references import CAUTION, GRADES
 from backfire.reports.diagram import mermaid
@@ -20,7 +20,7 @@ from backfire.reports.model_page import page
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "scenarios"
-NAMES = [seed.file.scenario for seed in load_seeds()]
+NAMES = [article.file.scenario for article in load_articles()]
 HEADINGS = ["Context of use", "Credible", "Understandable", "Reproducible", "Extensible"]
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
 
@@ -58,8 +58,8 @@ def test_a_page_is_whole(name: str) -> None:
         assert part.name in text
     for item in scenario.network.parameters.values():
         assert f"| `{item.name}` | {plain(item.meaning)} | {exact(item.value)} |" in text
-    for seed in load_seeds([scenario.article]):
-        for identifier in seed.claims:
+    for article in load_articles([scenario.article]):
+        for identifier in article.claims:
             assert f"| {identifier} |" in text
     counted = {grade: int(re.search(rf"^\| {grade} \| (\d+) \|", text, re.MULTILINE)[1]) for grade in GRADES}  # type: ignore[index]
     assert sum(counted.values()) == len(scenario.network.parameters)

@@ -1,7 +1,8 @@
-"""Seed files: each one article, with its facts in our own words and its claims, read and checked whole."""
+"""Articles, a file each in `seeds/`: facts in our own words and claims, read and checked whole; claims by what they speak of."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backfire.claims.language import Claim, parse_claim
 from backfire.errors import DocumentError, Problem, UserError, unknown
 from backfire.model import ARTICLES
-from backfire.scenario import Document, problems_of, read_document
+from backfire.scenario import Scenario, load, problems_of, read_document
 from backfire.system import shipped_folder
 
 
@@ -21,7 +22,7 @@ class _Strict(BaseModel):
 
 
 class ClaimEntry(_Strict):
-    """One claim as a seed file writes it."""
+    """One claim as a file writes it."""
 
     id: str = Field(pattern=r"^[A-Z][0-9]+\.[0-9]+[a-z]?$", description="M1.1 and so on, unique")
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
@@ -42,7 +43,7 @@ class Story(_Strict):
     blocked_by: str = Field(min_length=3, description="what blocks the answer")
 
 
-class SeedFile(_Strict):
+class ArticleFile(_Strict):
     """One article: what it says, how we read it, and its claims."""
 
     article: str = Field(description=f"one of {', '.join(ARTICLES)}")
@@ -54,11 +55,11 @@ class SeedFile(_Strict):
 
 
 @dataclass(frozen=True)
-class Seed:
+class Article:
     """An article with its checked claims."""
 
     name: str
-    file: SeedFile
+    file: ArticleFile
     claims: Mapping[str, tuple[ClaimEntry, Claim]]
 
     def scenario_of(self, identifier: str) -> str:
@@ -66,23 +67,36 @@ class Seed:
         return self.claims[identifier][0].scenario or self.file.scenario
 
 
-def load_seeds(articles: Iterable[str] = ()) -> list[Seed]:
+@dataclass(frozen=True)
+class Topic:
+    """A scenario and the claims that speak of it, by id."""
+
+    scenario: Scenario
+    claims: Mapping[str, Claim]
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that the claims speak of, each once."""
+        return list(dict.fromkeys(ref.arm for claim in self.claims.values() for ref in claim.refs()))
+
+
+def load_articles(articles: Iterable[str] = ()) -> list[Article]:
     """The articles named, or all; raises DocumentError with every problem, UserError for an unknown article."""
     known = {path.stem: path for path in sorted(shipped_folder("seeds").glob("*.toml"))}
     wanted = list(dict.fromkeys(articles)) or [*known]
     for article in wanted:
         if article not in known:
             raise UserError(unknown("article", article, known))
-    return [read_seed(known[article]) for article in wanted]
+    return [read_article(known[article]) for article in wanted]
 
 
-def read_seed(path: Path) -> Seed:
-    """One seed file, checked; raises DocumentError."""
+def read_article(path: Path) -> Article:
+    """One file of an article, checked; raises DocumentError."""
     document = read_document(path)
     try:
-        file = SeedFile.model_validate(document.data)
+        file = ArticleFile.model_validate(document.data)
     except ValidationError as error:
-        raise DocumentError(problems_of(error, document, SeedFile)) from None
+        raise DocumentError(problems_of(error, document, ArticleFile)) from None
     problems: list[Problem] = []
     if file.article not in ARTICLES:
         problems.append(document.problem(("article",), unknown("article", file.article, ARTICLES)))
@@ -93,19 +107,43 @@ def read_seed(path: Path) -> Seed:
                 raise UserError(f"claim {entry.id} is given twice")
             claims[entry.id] = (entry, parse_claim(entry.check))
         except UserError as error:
-            problems.append(_at(document, number, entry, str(error)))
+            line = document.line(("claims", number, "check"))
+            problems.append(Problem(document.name, line, f"claims.{entry.id}", str(error)))
     if problems:
         raise DocumentError(problems)
-    return Seed(path.stem, file, claims)
+    return Article(path.stem, file, claims)
 
 
-def _at(document: Document, number: int, entry: ClaimEntry, message: str) -> Problem:
-    return Problem(document.name, document.line(("claims", number, "check")), f"claims.{entry.id}", message)
-
-
-def find_claim(seeds: Iterable[Seed], identifier: str) -> Seed:
+def find_claim(articles: Iterable[Article], identifier: str) -> Article:
     """The article that makes a claim; raises UserError with the nearest id."""
-    known = {claim: seed for seed in seeds for claim in seed.claims}
+    known = {claim: article for article in articles for claim in article.claims}
     if identifier not in known:
         raise UserError(unknown("claim", identifier, known))
     return known[identifier]
+
+
+def topics(
+    articles: Iterable[Article], only: Iterable[str] | None = None, loaded: Mapping[str, Scenario] | None = None
+) -> list[Topic]:
+    """The claims (or those in ``only``) by the scenario they speak of, in order.
+
+    ``loaded`` gives scenarios by name in place of the shipped ones.
+    """
+    wanted = set(only) if only is not None else None
+    claims: dict[str, dict[str, Claim]] = {}
+    for article in articles:
+        for identifier, (_, claim) in article.claims.items():
+            if wanted is None or identifier in wanted:
+                claims.setdefault(article.scenario_of(identifier), {})[identifier] = claim
+    return [Topic((loaded or {}).get(name) or load(name), own) for name, own in claims.items()]
+
+
+def recorded_by_claims() -> frozenset[str]:
+    """What the claims of all articles read besides outcomes: names of states, definitions, rates and influences."""
+    return _recorded_in(shipped_folder("seeds"))
+
+
+@functools.cache
+def _recorded_in(folder: Path) -> frozenset[str]:
+    claims = [claim for path in folder.glob("*.toml") for _, claim in read_article(path).claims.values()]
+    return frozenset(ref.of for claim in claims for ref in claim.refs() if ref.of)

@@ -1,4 +1,4 @@
-"""The articles as executable claims: each one evaluated at default parameters, with a verdict and a margin.
+"""The articles as executable claims: each one evaluated at default parameters, over a box, and under other equations.
 
 Four verdicts are possible: *holds*, *fails*, *inconclusive* (the sides agree within what the solver resolves) and *not
 applicable* (what it speaks of did not happen). A claim that cannot be evaluated is an *error* with its reason.
@@ -6,20 +6,25 @@ applicable* (what it speaks of did not happen). A claim that cannot be evaluated
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
-from backfire.claims.articles import ClaimEntry, Seed
-from backfire.claims.language import SUMMARIES, Change, Reading
-from backfire.claims.verdict import RESOLVED, Measured, Verdict, judge
-from backfire.errors import UserError, unknown
-from backfire.outcomes import summary
-from backfire.scenario import Scenario, load
-from backfire.simulation import Result, simulate, watch
+from backfire.claims.articles import Article, ClaimEntry, Topic, find_claim, load_articles, topics
+from backfire.claims.filtering import BoxSample, Robustness
+from backfire.claims.filtering import robustness as robustness_of
+from backfire.claims.language import OutcomeRef
+from backfire.claims.measuring import Evaluated, Progress, evaluate_members, has_to_compile
+from backfire.claims.pool import worker_pool
+from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial, flips
+from backfire.claims.verdict import RESOLVED, Verdict
+from backfire.scenario import Scenario
 from backfire.solvers import Settings
+
+REFERENCE: Final = Settings()
+"""The reference solver as it comes."""
 
 
 @dataclass(frozen=True)
@@ -34,112 +39,116 @@ class Finding:
     claim: ClaimEntry
     verdict: Verdict
     margin: float
-    readings: Mapping[Reading, float] = field(default_factory=dict)
+    readings: Mapping[OutcomeRef, float] = field(default_factory=dict)
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class _Read:
-    """One reading of one model; ``problem`` says why the solver failed, if it did."""
+class Report:
+    """Findings at default parameters, and how robust they are.
 
-    value: float
-    observed: bool
-    problem: str = ""
-
-
-class Board:
-    """Evaluates claims, simulating each changed model once.
-
-    ``base`` may change every scenario before anything else, for example to switch an influence off; ``loaded`` gives
-    scenarios by name in place of the shipped ones; ``resolved`` is the share of a reading that the solver resolves.
+    ``robustness`` maps ids to the share of the box, ``variants`` to the other forms of the equations; both are empty if
+    not asked for. ``sample`` says how the box was sampled; ``hashes`` maps each scenario that the claims speak of to its
+    hash.
     """
 
-    def __init__(
-        self,
-        base: Mapping[str, float] | None = None,
-        settings: Settings | None = None,
-        loaded: Mapping[str, Scenario] | None = None,
-        resolved: float = RESOLVED,
-    ) -> None:
-        self.base = dict(base or {})
-        self.settings = settings
-        self.loaded = dict(loaded or {})
-        self.resolved = resolved
-        self._runs: dict[tuple[str, str, tuple[Change, ...]], Result] = {}
+    articles: Sequence[Article]
+    findings: Sequence[Finding]
+    sample: BoxSample | None = None
+    robustness: Mapping[str, Robustness] = field(default_factory=dict)
+    variants: Mapping[str, Sequence[VariantResult]] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
-    def finding(self, seed: Seed, identifier: str) -> Finding:
-        """Evaluate one claim; a claim that cannot be evaluated is an ``error`` with its reason, not an exception."""
-        if identifier not in seed.claims:
-            raise UserError(unknown("claim", identifier, seed.claims))
-        entry, claim = seed.claims[identifier]
-        scenario = seed.scenario_of(identifier)
-        try:
-            found = {reading: self._read(scenario, reading) for reading in claim.readings()}
-        except UserError as error:
-            return Finding(seed.name, entry, Verdict.ERROR, math.nan, reason=str(error))
-        measured = {
-            reading: Measured(np.array([item.value]), np.array([item.observed]), np.array([not item.problem]))
-            for reading, item in found.items()
-        }
-        judged = judge(claim, measured, self.resolved)
-        values = {reading: item.value for reading, item in found.items()}
-        margin = float(judged.margins[0])
-        return Finding(seed.name, entry, judged.verdict(), margin, values, _reason(judged.verdict(), found))
-
-    def _read(self, scenario: str, reading: Reading) -> _Read:
-        result = self.result(scenario, reading.arm, reading.changes)
-        trajectory = result.trajectories[reading.arm]
-        problem = "" if trajectory.status.good else f"{reading}: {trajectory.status.word}: {trajectory.message}"
-        if reading.of:
-            values, start = trajectory[reading.of], watch(result.scenario, reading.arm).start
-            return _Read(math.nan if problem else summary(trajectory, values, start, reading.outcome), True, problem)
-        item = result.outcome(reading.arm, reading.outcome)
-        if item is None:
-            raise UserError(unknown("outcome", reading.outcome, [*result.outcomes[reading.arm], *SUMMARIES]))
-        return _Read(item.value, item.observed, problem)
-
-    def result(self, name: str, arm: str, changes: tuple[Change, ...] = ()) -> Result:
-        """One arm of a scenario, changed or not, simulated on first use."""
-        key = (name, arm, changes)
-        if key not in self._runs:
-            self._runs[key] = simulate(self._changed(name, changes), [arm], self.settings)
-        return self._runs[key]
-
-    def _changed(self, name: str, changes: Sequence[Change]) -> Scenario:
-        if name not in self.loaded:
-            self.loaded[name] = load(name)
-        scenario = self.loaded[name]
-        own = {key: value for key, value in self.base.items() if key in scenario.values or key in scenario.switches}
-        given: dict[str, float | int | str] = dict(own)
-        for change in changes:
-            if change.how == "=":
-                given[change.name] = change.value
-            elif change.name in scenario.values:
-                given[change.name] = given.get(change.name, scenario.values[change.name]) * change.value  # type: ignore[operator]
-            else:
-                raise UserError(unknown("parameter", change.name, scenario.values))
-        return scenario.changed(given) if given else scenario
+    def flips(self, item: Finding) -> list[VariantResult]:
+        """The variants in which a claim comes to another verdict."""
+        return flips(self.variants.get(item.claim.id, ()), item.verdict)
 
 
-def _reason(verdict: Verdict, found: Mapping[Reading, _Read]) -> str:
-    """Why there is no verdict; empty if there is one."""
-    if verdict is Verdict.ERROR:
-        return "; ".join(item.problem for item in found.values() if item.problem)
-    if verdict is Verdict.NOT_APPLICABLE:
-        missing = [str(reading) for reading, item in found.items() if not math.isfinite(item.value)]
-        late = [str(reading) for reading, item in found.items() if not item.observed and math.isfinite(item.value)]
-        words = [f"{', '.join(missing)} did not happen"] if missing else []
-        words += [f"{', '.join(late)} was not reached, which leaves the comparison open"] if late and not missing else []
-        return "; ".join(words) or "a quotient is not defined"
-    if verdict is Verdict.INCONCLUSIVE:
-        return "the sides differ by less than the solver resolves"
-    return ""
+def evaluate_claims(
+    articles: Iterable[str] = (),
+    robustness: BoxSample | None = None,
+    variants: bool = False,
+    workers: int | None = None,
+    only: Iterable[str] | None = None,
+    loaded: Mapping[str, Scenario] | None = None,
+    progress: Callable[[str, int], None] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Report:
+    """Check what articles state against the models: a verdict and a margin for every claim.
+
+        from backfire.claims import BoxSample
+
+        report = backfire.evaluate_claims(["wnt16b-stroma"], robustness=BoxSample(256), variants=True)
+        {item.claim.id: (item.verdict.value, item.margin) for item in report.findings}
+        report.robustness["M4.4"].share                    # of the tumours within the plausible ranges
+        [item.variant.label for item in report.flips(report.findings[0])]
+
+    ``articles`` are names, all if there are none; ``only`` the ids of claims. ``robustness`` samples a box of
+    parameters, and ``variants`` tries other forms of the equations, in ``workers`` processes (None: one per core; 0:
+    this one): both for claims that can be evaluated at all. ``loaded`` gives scenarios by name in place of the shipped
+    ones. ``progress`` is called with what runs next and how many such steps there are at most; ``notify`` with what to
+    wait for. Raises UserError for names that do not exist, BackendLostError if a worker process dies.
+    """
+    chosen = load_articles(articles)
+    wanted = None if only is None else list(only)
+    for identifier in wanted or ():
+        find_claim(chosen, identifier)
+    asked = topics(chosen, wanted, loaded)
+    waiting = [topic.scenario.name for topic in asked if has_to_compile(topic.scenario)] if robustness or variants else []
+    if notify is not None and waiting:
+        notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
+    steps = (1 if robustness is None else 2) * sum(len(topic.arms) for topic in asked) + variants * len(VARIANTS) * len(asked)
+    told = None if progress is None else lambda what: progress(what, steps)
+    found: dict[str, Evaluated] = {}
+    sound: list[Topic] = []
+    trials: list[VariantTrial] = []
+    with worker_pool(workers if variants else 0) as executor:
+        for topic in asked:
+            own = evaluate_members(topic.scenario, topic.claims, settings=REFERENCE, resolved=RESOLVED, progress=told)
+            found |= own
+            possible = {name: topic.claims[name] for name in own if own[name].judged.verdict() is not Verdict.ERROR}
+            if possible:
+                sound.append(Topic(topic.scenario, possible))
+                trials += [VariantTrial(sound[-1], executor=executor)] if variants else []
+        shares = {} if robustness is None else robustness_of(sound, robustness, progress=told)
+        other = {name: results for trial in trials for name, results in trial.results(told).items()}
+    hashes = {topic.scenario.name: topic.scenario.hash for topic in asked}
+    return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes)
 
 
-def board(seeds: Iterable[Seed], settings: Settings | None = None) -> list[Finding]:
-    """All claims of the seeds, evaluated at default parameters."""
-    shared = Board(settings=settings)
-    return [shared.finding(seed, identifier) for seed in seeds for identifier in seed.claims]
+def evaluate_articles(
+    articles: Sequence[Article],
+    only: Iterable[str] | None = None,
+    loaded: Mapping[str, Scenario] | None = None,
+    base: Mapping[str, float] | None = None,
+    settings: Settings | None = REFERENCE,
+    resolved: float = RESOLVED,
+    progress: Progress | None = None,
+) -> list[Finding]:
+    """The claims of articles (or those in ``only``), each evaluated once, in their order.
+
+    ``loaded`` gives scenarios by name in place of the shipped ones. ``base`` changes every scenario that has the
+    parameters or influences it names before anything else, for example to switch an influence off. ``settings`` are
+    those of the reference solver, None for the batch solver; ``resolved`` is the share of an outcome that it resolves.
+    """
+    found: dict[str, Evaluated] = {}
+    for topic in topics(articles, only, loaded):
+        scenario = topic.scenario
+        own = {name: value for name, value in (base or {}).items() if name in scenario.values or name in scenario.switches}
+        samples = np.array([[*own.values()]], dtype=float)
+        found |= evaluate_members(scenario, topic.claims, [*own], samples, settings, resolved, progress=progress)
+    return _findings(articles, found)
+
+
+def _findings(articles: Iterable[Article], found: Mapping[str, Evaluated]) -> list[Finding]:
+    made = []
+    for article in articles:
+        for name, (entry, _) in article.claims.items():
+            if name in found:
+                item = found[name]
+                margin = float(item.judged.margins[0])
+                made.append(Finding(article.name, entry, item.judged.verdict(), margin, item.values(), item.reason()))
+    return made
 
 
 def calibrated_failures(findings: Iterable[Finding]) -> list[Finding]:

@@ -16,20 +16,20 @@ the start of treatment on). An arm may carry changes: an influence ``off``, a va
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from backfire.errors import FormulaError, echo
+from backfire.outcomes import SUMMARIES
 
 LONGEST = 1000
 DEEPEST = 20
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)|(?P<sign><=|>=|[<>=+\-*/(),%]))"
 )
-SUMMARIES: Final = ("peak", "lowest", "final", "mean", "area")
-"""What can be read of a recorded state, definition, process rate or influence."""
 _ORDERS: Final = ("<", "<=", ">", ">=", "=")
 
 
@@ -43,13 +43,18 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Reading:
+class OutcomeRef:
     """An outcome of an arm, or one of ``SUMMARIES`` of the recorded value ``of``, possibly of a changed model."""
 
     outcome: str
     arm: str
     changes: tuple[Change, ...] = ()
     of: str = ""
+
+    @property
+    def column(self) -> str:
+        """What tables of outcomes call it: ``nadir``, ``peak(hibernating)``."""
+        return f"{self.outcome}({self.of})" if self.of else self.outcome
 
     def __str__(self) -> str:
         changes = ", ".join(
@@ -69,7 +74,7 @@ class Arithmetic:
     right: Term
 
 
-Term = float | Reading | Arithmetic
+Term = float | OutcomeRef | Arithmetic
 
 
 @dataclass(frozen=True)
@@ -93,19 +98,30 @@ class Claim:
     text: str
     comparisons: tuple[Comparison, ...]
 
-    def readings(self) -> tuple[Reading, ...]:
+    def refs(self) -> tuple[OutcomeRef, ...]:
         """Every outcome the claim reads, once, in order."""
-        found = [reading for item in self.comparisons for side in (item.left, item.right) for reading in readings_of(side)]
+        found = [ref for item in self.comparisons for side in (item.left, item.right) for ref in refs_of(side)]
         return tuple(dict.fromkeys(found))
 
+    def replaced(self, change: Callable[[OutcomeRef], OutcomeRef]) -> Claim:
+        """The same claim over other outcomes: each is what ``change`` makes of it."""
 
-def readings_of(term: Term) -> Iterator[Reading]:
+        def term(given: Term) -> Term:
+            if isinstance(given, Arithmetic):
+                return Arithmetic(given.sign, term(given.left), term(given.right))
+            return change(given) if isinstance(given, OutcomeRef) else given
+
+        changed = [dataclasses.replace(item, left=term(item.left), right=term(item.right)) for item in self.comparisons]
+        return Claim(self.text, tuple(changed))
+
+
+def refs_of(term: Term) -> Iterator[OutcomeRef]:
     """The outcomes that a term reads."""
-    if isinstance(term, Reading):
+    if isinstance(term, OutcomeRef):
         yield term
     elif isinstance(term, Arithmetic):
-        yield from readings_of(term.left)
-        yield from readings_of(term.right)
+        yield from refs_of(term.left)
+        yield from refs_of(term.right)
 
 
 def written(term: Term, inside: bool = False) -> str:
@@ -113,7 +129,7 @@ def written(term: Term, inside: bool = False) -> str:
     if isinstance(term, Arithmetic):
         text = f"{written(term.left, inside=term.sign in '*/')} {term.sign} {written(term.right, inside=term.sign != '+')}"
         return f"({text})" if inside else text
-    return str(term) if isinstance(term, Reading) else f"{term:g}"
+    return str(term) if isinstance(term, OutcomeRef) else f"{term:g}"
 
 
 def parse_claim(text: str) -> Claim:
@@ -208,9 +224,9 @@ class _Parser:
             return term
         if self.next == "-" or re.match(r"\d", self.next):
             return self.number()
-        return self.reading()
+        return self.ref()
 
-    def reading(self) -> Reading:
+    def ref(self) -> OutcomeRef:
         outcome = self.name("an outcome such as nadir(monotherapy), or a number")
         self.must("(")
         of = ""
@@ -224,7 +240,7 @@ class _Parser:
             while self.take(","):
                 changes.append(self.change())
         self.must(")")
-        return Reading(outcome, arm, tuple(sorted(changes)), of)
+        return OutcomeRef(outcome, arm, tuple(sorted(changes)), of)
 
     def change(self) -> Change:
         name = self.name("the name of an influence or a parameter")

@@ -1,152 +1,202 @@
-"""The readings of many claims in many members of a scenario, with as few runs as will do.
+"""What claims come to in many members of a scenario, with as few runs as will do: the one path on which they are evaluated.
 
-The changes that claims ask for (``with stroma.protects_kill off``) become columns beside the samples, so that every
-arm of a scenario is run once, for all claims, all changes and all members together.
+The changes that claims ask for (``with stroma.protects_kill off``) become columns beside the samples. The batch solver
+runs every arm once, for all claims, all changes and all members together; the reference solver every arm and set of
+changes once. A scenario as it is has one member, in which nothing is changed.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from backfire.claims.language import Change, Claim, Reading
-from backfire.claims.verdict import Measured
+from backfire.claims.articles import recorded_by_claims
+from backfire.claims.language import Change, Claim, OutcomeRef
+from backfire.claims.verdict import SAMPLED, VERDICTS, Judged, Measured, Verdict, judge
 from backfire.errors import UserError, unknown
+from backfire.outcomes import SUMMARIES
 from backfire.scenario import Scenario
-from backfire.simulation import Cohort, needs_compiling, run_members
+from backfire.simulation import Cohort, needs_compiling, outcome_names, run_members
 from backfire.solvers import Floats, Settings, Status
 from backfire.system import usable_cores
 
 GOOD: Final = tuple(int(status) for status in Status if status.good)
+AS_IT_IS: Final = np.empty((1, 0))
+"""The samples of no fields: one member, the scenario as it is."""
 Runner = Callable[..., Cohort]
 """Runs members of a scenario, as ``run_members`` does."""
+Progress = Callable[[str], None]
+"""Is told what runs next."""
 
 
-@dataclass(frozen=True)
-class Renamed:
-    """A parameter that another form of the equations calls by another name, in another measure.
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """A claim in n members: the outcomes it reads, and what it came to; ``refused`` says why nothing could be read."""
 
-    What a claim sets ``old`` to is set as ``new`` times ``factor``; what it multiplies is multiplied as before.
+    measured: Mapping[OutcomeRef, Measured]
+    judged: Judged
+    refused: str = ""
+
+    def values(self, member: int = 0) -> dict[OutcomeRef, float]:
+        """The numbers behind the verdict of one member."""
+        return {ref: float(item.value[member]) for ref, item in self.measured.items()}
+
+    def reason(self, member: int = 0) -> str:
+        """Why one member has no verdict; empty if it has one."""
+        verdict, measured = self.judged.verdict(member), self.measured.items()
+        if verdict is Verdict.ERROR:
+            return self.refused or "; ".join(
+                f"{ref}: {item.problems[member]}" for ref, item in measured if member in item.problems
+            )
+        if verdict is Verdict.NOT_APPLICABLE:
+            there = {ref: math.isfinite(item.value[member]) for ref, item in measured}
+            missing = [str(ref) for ref in there if not there[ref]]
+            late = [str(ref) for ref, item in measured if there[ref] and not item.observed[member]]
+            words = [f"{', '.join(missing)} did not happen"] if missing else []
+            words += [f"{', '.join(late)} was not reached, which leaves the comparison open"] if late and not missing else []
+            return "; ".join(words) or "a quotient is not defined"
+        if verdict is Verdict.INCONCLUSIVE:
+            return "the sides differ by less than the solver resolves"
+        return ""
+
+
+def evaluate_members(
+    scenario: Scenario,
+    claims: Mapping[str, Claim],
+    fields: Sequence[str] = (),
+    samples: Floats = AS_IT_IS,
+    settings: Settings | None = None,
+    resolved: float = SAMPLED,
+    run: Runner = run_members,
+    progress: Progress | None = None,
+) -> dict[str, Evaluated]:
+    """Every claim in every member of a scenario, by id; arguments as for ``measure``.
+
+    ``resolved`` is the share of an outcome that the solver resolves. A claim with names that the scenario does not have
+    is an *error* in every member and does not keep others from being evaluated.
     """
-
-    old: str
-    new: str
-    factor: float
-
-
-def renamed(claim: Claim, names: Sequence[Renamed]) -> dict[Reading, Reading]:
-    """Every reading of a claim → the same reading in the words of another form."""
-    return {
-        reading: dataclasses.replace(reading, changes=tuple(sorted(_renamed(change, names) for change in reading.changes)))
-        for reading in claim.readings()
-    }
-
-
-def _renamed(change: Change, names: Sequence[Renamed]) -> Change:
-    for item in names:
-        if change.name == item.old:
-            return Change(item.new, change.how, change.value * (item.factor if change.how == "=" else 1.0))
-    return change
+    unreadable = refusals(scenario, (ref for claim in claims.values() for ref in claim.refs()))
+    refused = {name: [unreadable[ref] for ref in claim.refs() if ref in unreadable] for name, claim in claims.items()}
+    refs = [ref for name, claim in claims.items() if not refused[name] for ref in claim.refs()]
+    found = measure(scenario, refs, fields, samples, settings, run, progress)
+    made = {}
+    for name, claim in claims.items():
+        if refused[name]:
+            count = len(samples)
+            codes = np.full(count, VERDICTS.index(Verdict.ERROR), dtype=np.int8)
+            judged = Judged(codes, np.full(count, math.nan), np.zeros(count, dtype=np.int8))
+            made[name] = Evaluated({}, judged, refused[name][0])
+        else:
+            own = {ref: found[ref] for ref in claim.refs()}
+            made[name] = Evaluated(own, judge(claim, own, resolved))
+    return made
 
 
-def watched_by(claims: Iterable[Claim], scenario: Scenario) -> list[str]:
-    """The recorded values of a scenario that claims read, sorted."""
-    recorded = {*scenario.network.state_names, *scenario.network.observables}
-    return sorted({reading.of for claim in claims for reading in claim.readings() if reading.of} & recorded)
+def refusals(scenario: Scenario, refs: Iterable[OutcomeRef]) -> dict[OutcomeRef, str]:
+    """The outcomes that a scenario does not have, and why, naming the nearest name."""
+    wanted = list(dict.fromkeys(refs))
+    named = outcome_names(scenario, [ref.arm for ref in wanted if ref.arm in scenario.arms], None)
+    recorded = [*scenario.network.state_names, *scenario.network.observables]
+
+    def problem(ref: OutcomeRef) -> str:
+        if ref.arm not in scenario.arms:
+            return unknown("arm", ref.arm, scenario.arms)
+        for change in ref.changes:
+            if change.name not in scenario.values and (change.how == "*" or change.name not in scenario.switches):
+                return unknown("parameter or influence", change.name, [*scenario.values, *scenario.switches])
+        if ref.of:
+            return "" if ref.of in recorded else unknown("recorded value", ref.of, recorded)
+        return "" if ref.outcome in named[ref.arm] else unknown("outcome", ref.outcome, [*named[ref.arm], *SUMMARIES])
+
+    return {ref: words for ref in wanted if (words := problem(ref))}
 
 
-def has_to_compile(claims: Iterable[Claim], scenario: Scenario) -> bool:
-    """True if the first members of a scenario will wait for the compiler; ``claims`` are all that its kernel serves."""
-    return needs_compiling(scenario, [f"final({name})" for name in watched_by(claims, scenario)])
+def watched_in(scenario: Scenario) -> list[str]:
+    """The recorded values of a scenario that the claims of all articles read, sorted: what its one kernel looks at."""
+    return sorted(recorded_by_claims() & {*scenario.network.state_names, *scenario.network.observables})
 
 
-def check_reading(scenario: Scenario, reading: Reading) -> None:
-    """Raise UserError, naming the nearest, for a name that the scenario does not have."""
-    if reading.arm not in scenario.arms:
-        raise UserError(unknown("arm", reading.arm, scenario.arms))
-    for change in reading.changes:
-        if change.name not in scenario.values and (change.how == "*" or change.name not in scenario.switches):
-            raise UserError(unknown("parameter or influence", change.name, [*scenario.values, *scenario.switches]))
-    if reading.of and reading.of not in (recorded := [*scenario.network.state_names, *scenario.network.observables]):
-        raise UserError(unknown("recorded value", reading.of, recorded))
+def has_to_compile(scenario: Scenario) -> bool:
+    """True if the first members of a scenario will wait for the compiler."""
+    return needs_compiling(scenario, [f"final({name})" for name in watched_in(scenario)])
 
 
 def measure(
     scenario: Scenario,
-    readings: Iterable[Reading],
-    fields: Sequence[str],
-    samples: Floats,
+    refs: Iterable[OutcomeRef],
+    fields: Sequence[str] = (),
+    samples: Floats = AS_IT_IS,
     settings: Settings | None = None,
     run: Runner = run_members,
-    progress: Callable[[str], None] | None = None,
-    watched: Iterable[str] = (),
-) -> dict[Reading, Measured]:
-    """Every reading in every member: ``samples`` (n, fields) holds the values of ``fields`` member by member.
+    progress: Progress | None = None,
+) -> dict[OutcomeRef, Measured]:
+    """Every outcome in every member: ``samples`` (n, fields) holds the values of ``fields`` member by member.
 
-    A change that a reading carries is made on top of the sample: ``off`` and ``= number`` set the column, ``* number``
-    multiplies it. ``progress`` is called with each arm before it runs. ``watched`` are recorded values to look at
-    besides: a kernel is compiled for what it watches, and one that watches the same for every question is compiled
-    once. Raises UserError for names that do not exist.
+    A change that an outcome carries is made on top of the sample: ``off`` and ``= number`` set the column, ``* number``
+    multiplies it. ``settings`` choose the reference solver. ``progress`` is called with each arm before it runs.
+    Raises UserError for names that do not exist.
     """
-    wanted = list(dict.fromkeys(readings))
-    summaries = {(reading.of, reading.outcome) for reading in wanted if reading.of} | {(name, "final") for name in watched}
-    listed = [f"{kind}({name})" for name, kind in sorted(summaries)]
-    for reading in wanted:
-        check_reading(scenario, reading)
-    found: dict[Reading, Measured] = {}
-    for arm in dict.fromkeys(reading.arm for reading in wanted):
+    wanted = list(dict.fromkeys(refs))
+    for words in refusals(scenario, wanted).values():
+        raise UserError(words)
+    # a kernel is compiled for what it watches: one that watches the same for every question is compiled once
+    summaries = {(ref.of, ref.outcome) for ref in wanted if ref.of} | {(name, "final") for name in watched_in(scenario)}
+    listed = [f"{kind}({name})" for name, kind in sorted(summaries)] if settings is None else []
+    found: dict[OutcomeRef, Measured] = {}
+    for arm in dict.fromkeys(ref.arm for ref in wanted):
         if progress is not None:
             progress(f"{scenario.name}: {arm}")
-        of_arm = [reading for reading in wanted if reading.arm == arm]
-        if settings is None:
-            found |= _measure_arm(scenario, arm, of_arm, listed, fields, samples, None, run)
-            continue
-        # the reference solver runs member by member and takes as long to read as to solve: each is read for its own sake
-        for changes in dict.fromkeys(reading.changes for reading in of_arm):
-            own = [reading for reading in of_arm if reading.changes == changes]
-            asked = [f"{reading.outcome}({reading.of})" for reading in own if reading.of]
-            found |= _measure_arm(scenario, arm, own, [*dict.fromkeys(asked)], fields, samples, settings, run)
+        runs = [[ref for ref in wanted if ref.arm == arm]]
+        if settings is not None:
+            # the reference solver runs member by member and takes as long to read as to solve: each is read for its own sake
+            runs = [
+                [ref for ref in runs[0] if ref.changes == changes] for changes in dict.fromkeys(ref.changes for ref in runs[0])
+            ]
+        for together in runs:
+            found |= _measure_arm(scenario, together, listed, fields, samples, settings, run)
     return found
 
 
 def _measure_arm(
     scenario: Scenario,
-    arm: str,
-    readings: Sequence[Reading],
-    summaries: Sequence[str],
+    refs: Sequence[OutcomeRef],
+    listed: Sequence[str],
     fields: Sequence[str],
     samples: Floats,
     settings: Settings | None,
     run: Runner,
-) -> dict[Reading, Measured]:
-    """The readings of one arm: one block of members for every set of changes, all blocks in one run."""
-    sets = list(dict.fromkeys(reading.changes for reading in readings))
+) -> dict[OutcomeRef, Measured]:
+    """Outcomes of one arm: one block of members for every set of changes, all blocks in one run; ``listed`` are read, too."""
+    arm, count = refs[0].arm, len(samples)
+    sets = list(dict.fromkeys(ref.changes for ref in refs))
     changed = {change.name for changes in sets for change in changes}
     columns = [*fields, *sorted(changed - set(fields))]
-    usual = [scenario.values.get(name, scenario.switches.get(name, np.nan)) for name in columns[len(fields) :]]
-    start = np.hstack([samples, np.tile(usual, (len(samples), 1))])
+    usual = [scenario.values.get(name, scenario.switches.get(name, math.nan)) for name in columns[len(fields) :]]
+    start = np.hstack([samples, np.tile(usual, (count, 1))])
     stacked = np.vstack([_with(start, columns, changes) for changes in sets])
-    names = [*dict.fromkeys(reading.outcome for reading in readings if not reading.of), *summaries]
+    names = list(dict.fromkeys([*listed, *(ref.column for ref in refs)]))  # summaries sorted: their order makes the kernel
     cohort = run(scenario, columns, stacked, [arm], names, settings, threads=usable_cores())
-    solved = np.isin(cohort.status[:, 0], GOOD)
-    missing = [name for name in names if name not in cohort.values[arm]]
-    if missing:
-        raise UserError(unknown("outcome", missing[0], cohort.values[arm]))
+    status = cohort.status[:, 0]
+    solved = np.isin(status, GOOD)
     found = {}
-    for reading in readings:
-        number = sets.index(reading.changes)
-        block = slice(number * len(samples), (number + 1) * len(samples))
-        name = _name(reading)
-        found[reading] = Measured(cohort.values[arm][name][block], cohort.observed[arm][name][block], solved[block])
+    for ref in refs:
+        first = sets.index(ref.changes) * count
+        block = slice(first, first + count)
+        values, observed = cohort.values[arm][ref.column][block], cohort.observed[arm][ref.column][block]
+        found[ref] = Measured(
+            values,
+            observed,
+            solved[block],
+            {
+                int(member): f"{Status(status[first + member]).word}: {cohort.reasons.get((int(first + member), arm), '')}"
+                for member in np.flatnonzero(~solved[block])
+            },
+        )
     return found
-
-
-def _name(reading: Reading) -> str:
-    return f"{reading.outcome}({reading.of})" if reading.of else reading.outcome
 
 
 def _with(samples: Floats, columns: Sequence[str], changes: Sequence[Change]) -> Floats:

@@ -27,7 +27,7 @@ GUARD: Final = 'put `if __name__ == "__main__":` around what the script runs, or
 
 
 @contextlib.contextmanager
-def crew(workers: int | None = None) -> Iterator[Executor | None]:
+def worker_pool(workers: int | None = None) -> Iterator[Executor | None]:
     """Worker processes for as long as the block runs; None if there are to be none, so that this process does the work.
 
     ``workers`` None gives one per core that this process may use, and none if that is one core. A block that ends with

@@ -1,4 +1,4 @@
-"""The board of claims as rows, CSV, JSON, text and as the table of the articles: what ``backfire claims`` shows."""
+"""The scorecard of the claims as rows, CSV, JSON, text and as the table of the articles: what ``backfire claims`` shows."""
 
 from __future__ import annotations
 
@@ -6,43 +6,16 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
-from backfire.claims.articles import Seed, find_claim
-from backfire.claims.evaluation import Finding, board
-from backfire.claims.filtering import SCREENED, Design, Robustness
-from backfire.claims.variants import Formed, flips
+from backfire.claims.articles import find_claim
+from backfire.claims.evaluation import Finding, Report
+from backfire.claims.filtering import SCREENED, BoxSample, Robustness
 from backfire.claims.verdict import VERDICTS, Verdict
 from backfire.errors import UserError
 from backfire.model import ARTICLES, CAUTION, version
-
-
-@dataclass(frozen=True)
-class Report:
-    """Findings at default parameters, and what is known of their firmness.
-
-    ``firmness`` maps ids to the share of the box, ``forms`` to the other forms; both are empty if not asked for.
-    ``design`` says how the box was sampled; ``hashes`` maps each scenario that the claims speak of to its hash.
-    """
-
-    seeds: Sequence[Seed]
-    findings: Sequence[Finding]
-    design: Design | None = None
-    firmness: Mapping[str, Robustness] = field(default_factory=dict)
-    forms: Mapping[str, Sequence[Formed]] = field(default_factory=dict)
-    hashes: Mapping[str, str] = field(default_factory=dict)
-
-    def flips(self, item: Finding) -> list[Formed]:
-        """The forms in which a claim comes to another verdict."""
-        return flips(self.forms.get(item.claim.id, ()), item.verdict)
-
-
-def made(seeds: Sequence[Seed]) -> Report:
-    """The board of the seeds at default parameters, without its firmness."""
-    return Report(seeds, board(seeds))
 
 
 def margin_text(margin: float) -> str:
@@ -51,25 +24,25 @@ def margin_text(margin: float) -> str:
 
 
 def rows(known: Report) -> list[dict[str, Any]]:
-    """One row per claim, ready to keep; columns on firmness and forms only where they were asked for.
+    """One row per claim, ready to keep; columns on robustness and variants only where they were asked for.
 
     Numbers are numbers, NaN where there is none; several things in one cell are lists.
     """
     made_rows = []
     for item in known.findings:
-        seed = find_claim(known.seeds, item.claim.id)
+        article = find_claim(known.articles, item.claim.id)
         row: dict[str, Any] = {
             "id": item.claim.id,
             "article": item.article,
-            "scenario": seed.scenario_of(item.claim.id),
+            "scenario": article.scenario_of(item.claim.id),
             "role": item.claim.role,
             "verdict": item.verdict.value,
             "margin": item.margin,
         }
-        if known.design is not None:
-            row |= _firmness(known.firmness.get(item.claim.id))
-        if known.forms:
-            row |= _forms(known, item)
+        if known.sample is not None:
+            row |= _robustness_cells(known.robustness.get(item.claim.id))
+        if known.variants:
+            row |= _variant_cells(known, item)
         row |= {
             "statement": item.claim.statement,
             "check": " ".join(item.claim.check.split()),
@@ -81,7 +54,7 @@ def rows(known: Report) -> list[dict[str, Any]]:
     return made_rows
 
 
-def _firmness(item: Robustness | None) -> dict[str, Any]:
+def _robustness_cells(item: Robustness | None) -> dict[str, Any]:
     counted = [verdict.value.replace(" ", "_") for verdict in VERDICTS]
     words = ["share", "share_low", "share_high", "samples", *counted, "median_margin", "decided_by", "turned_by"]
     if item is None:
@@ -91,15 +64,15 @@ def _firmness(item: Robustness | None) -> dict[str, Any]:
     return dict(zip(words, [*numbers, item.median_margin, [str(part) for part in item.deciding], turned], strict=True))
 
 
-def _forms(known: Report, item: Finding) -> dict[str, Any]:
-    tried = [form for form in known.forms.get(item.claim.id, ()) if form.verdict is not None]
+def _variant_cells(known: Report, item: Finding) -> dict[str, Any]:
+    tried = [result for result in known.variants.get(item.claim.id, ()) if result.verdict is not None]
     turned = known.flips(item)
-    listed = [f"{form.form.label}: {form.verdict.value} {margin_text(form.margin)}".strip() for form in turned if form.verdict]
+    listed = [f"{flip.variant.label}: {flip.verdict} {margin_text(flip.margin)}".strip() for flip in turned]
     return {"forms_tried": len(tried), "forms_flipped": len(turned), "flips": listed}
 
 
 def as_csv(known: Report) -> str:
-    """The board as CSV."""
+    """The scorecard as CSV."""
     made_rows = rows(known)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(made_rows[0]) if made_rows else ["id"], lineterminator="\n")
@@ -118,42 +91,36 @@ def _cell(word: str, value: Any) -> str:
 
 
 def as_data(known: Report) -> dict[str, Any]:
-    """The board with everything needed to make it again, as plain data for JSON."""
-    design = known.design
+    """The scorecard with everything needed to make it again, as plain data for JSON."""
+    sample = known.sample
     about: dict[str, Any] = {"backfire": version(), "caution": CAUTION, "scenarios": dict(known.hashes)}
-    if design is not None:
-        about["design"] = {
-            "samples": design.samples,
-            "seed": design.seed,
-            "box": str(design.box),
-            "box_factor": design.box.factor,
-        }
+    if sample is not None:
+        about["design"] = {"samples": sample.samples, "seed": sample.seed, "box": sample.box, "box_factor": sample.factor}
         about["share"] = "holding samples over all samples; interval: Wilson 95 %, nominal for Sobol samples"
-    if known.forms:
-        some = next(iter(known.forms.values()))
-        about["forms"] = [item.form.label for item in some]
+    if known.variants:
+        about["forms"] = [item.variant.label for item in next(iter(known.variants.values()))]
     return {"about": about, "claims": rows(known)}
 
 
 def table(known: Report, article: str | None = None) -> tuple[tuple[str, ...], list[list[str]]]:
-    """Heads and rows of the board as a terminal shows it: of one article, or of all."""
+    """Heads and rows of the scorecard as a terminal shows it: of one article, or of all."""
     chosen = [item for item in known.findings if article in (None, item.article)]
-    if known.design is None and not known.forms:
+    if known.sample is None and not known.variants:
         shown = ("id", "article", "role", "verdict", "margin", "statement")
         return shown, [[_cell(head, row[head]) for head in shown] for row in rows(known) if article in (None, row["article"])]
     heads = ("id", "role", "verdict", "margin", "share of the box", "decided by", "flips under")
     body = []
     for item in chosen:
-        firm = known.firmness.get(item.claim.id)
+        robust = known.robustness.get(item.claim.id)
         body.append(
             [
                 item.claim.id,
                 item.claim.role,
                 item.verdict.value,
                 margin_text(item.margin),
-                share_text(firm) if firm else "–",
-                ", ".join(f"{part.parameter} {'↑' if part.higher else '↓'}" for part in firm.deciding) if firm else "–",
-                ", ".join(form.form.label for form in known.flips(item)),
+                share_text(robust) if robust else "–",
+                ", ".join(part.direction for part in robust.deciding) if robust else "–",
+                ", ".join(flip.variant.label for flip in known.flips(item)),
             ]
         )
     return heads, body
@@ -170,13 +137,13 @@ def summary_line(known: Report) -> str:
     counts = Counter((item.claim.role, item.verdict.value) for item in findings)
     listed = ", ".join(f"{count} {role} {verdict}" for (role, verdict), count in sorted(counts.items()))
     line = f"{len(findings)} claims: {listed}. Margins are natural logarithms of the ratio to the turning point. {CAUTION}."
-    if known.design is not None:
+    if known.sample is not None:
         line += (
-            f"\nShare: samples in which the claim holds, of {known.design}. In brackets Wilson's 95 % interval, nominal for"
+            f"\nShare: samples in which the claim holds, of {known.sample}. In brackets Wilson's 95 % interval, nominal for"
             " Sobol samples.\nDecided by: largest Kolmogorov-Smirnov distances between holding and other samples, p < 0.05"
             " after Holm: a screening. ↑ holds rather at higher values, ↓ at lower."
         )
-    if known.forms:
+    if known.variants:
         turned = sum(bool(known.flips(item)) for item in findings)
         line += f"\n{turned} of {len(findings)} claims flip under at least one other form of the equations."
     return line
@@ -188,16 +155,16 @@ def articles_table(known: Report) -> str:
     With a sampled box a column gives the median share of the claims that hold at default parameters, and the lowest.
     """
     heads = ["scenario", "the drug", "the answer to it", "what blocks it", "primary paper", "claims that hold"]
-    heads += [f"share of the box, {known.design.samples} samples"] if known.design is not None else []
+    heads += [f"share of the box, {known.sample.samples} samples"] if known.sample is not None else []
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for seed in known.seeds:
-        reference, story = ARTICLES[seed.file.article], seed.file.story
+    for article in known.articles:
+        reference, story = ARTICLES[article.file.article], article.file.story
         paper = f"{reference.authors} {reference.year}, *{reference.journal}*"
         paper += f", [{reference.doi}](https://doi.org/{reference.doi})" if reference.doi else ""
-        own = [item for item in known.findings if item.article == seed.name]
-        cells = [f"`{seed.file.scenario}`", story.drug, story.answer, story.blocked_by, paper, _holding(own)]
-        if known.design is not None:
-            shares = [known.firmness[item.claim.id].share for item in own if item.claim.id in known.firmness]
+        own = [item for item in known.findings if item.article == article.name]
+        cells = [f"`{article.file.scenario}`", story.drug, story.answer, story.blocked_by, paper, _holding(own)]
+        if known.sample is not None:
+            shares = [known.robustness[item.claim.id].share for item in own if item.claim.id in known.robustness]
             cells.append(f"median {median(shares):.2f}, lowest {min(shares):.2f}" if shares else "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -214,26 +181,26 @@ def _holding(findings: Iterable[Finding]) -> str:
 
 def explain_claim(known: Report, identifier: str) -> str:
     """One claim in full: statement, source, check, the numbers of every arm it reads, and what decides it."""
-    seed = find_claim(known.seeds, identifier)
+    article = find_claim(known.articles, identifier)
     item = next((found for found in known.findings if found.claim.id == identifier), None)
     if item is None:
         raise UserError(f"claim {identifier} was not evaluated")
     lines = [
         f"{identifier}  {item.claim.statement}",
-        _line("article", ARTICLES[seed.file.article]),
+        _line("article", ARTICLES[article.file.article]),
         _line("where", item.claim.where),
         _line("role", item.claim.role),
-        _line("scenario", seed.scenario_of(identifier)),
+        _line("scenario", article.scenario_of(identifier)),
         _line("check", " ".join(item.claim.check.split())),
-        *(_line("", f"{reading} = {value:.6g}") for reading, value in item.readings.items()),
+        *(_line("", f"{ref} = {value:.6g}") for ref, value in item.readings.items()),
         _line("verdict", item.verdict.value + ("" if math.isnan(item.margin) else f", margin {margin_text(item.margin)}")),
     ]
     lines += [_line("reason", item.reason)] if item.reason else []
     lines += [_line("about", ", ".join(item.claim.names))] if item.claim.names else []
-    if identifier in known.firmness:
-        lines += _firm_lines(known.firmness[identifier], known.design or Design())
-    if identifier in known.forms:
-        lines += _form_lines(known, item)
+    if identifier in known.robustness:
+        lines += _robustness_lines(known.robustness[identifier], known.sample or BoxSample())
+    if identifier in known.variants:
+        lines += _variant_lines(known, item)
     lines += [_line("note", item.claim.note)] if item.claim.note else []
     lines += [_line("fragile", item.claim.fragile)] if item.claim.fragile else []
     return "\n".join([*lines, f"  {CAUTION}"])
@@ -243,25 +210,25 @@ def _line(word: str, text: object) -> str:
     return f"  {word:<9} {text}"
 
 
-def _firm_lines(firm: Robustness, design: Design) -> Iterable[str]:
-    yield _line("share", f"holds in {share_text(firm)} of {design}")
-    counted = ", ".join(f"{firm.counts[verdict]} {verdict.value}" for verdict in VERDICTS if firm.counts[verdict])
+def _robustness_lines(robust: Robustness, sample: BoxSample) -> Iterable[str]:
+    yield _line("share", f"holds in {share_text(robust)} of {sample}")
+    counted = ", ".join(f"{robust.counts[verdict]} {verdict.value}" for verdict in VERDICTS if robust.counts[verdict])
     yield _line("", counted)
-    if len(firm.broken) > 1:
+    if len(robust.broken) > 1:
         yield _line("fails at", "samples by the comparison that fails most clearly")
-        for comparison, times in firm.broken.items():
+        for comparison, times in robust.broken.items():
             yield _line("", f"{times}  {comparison}")
-    if firm.deciding:
+    if robust.deciding:
         yield _line("decided", "by (Kolmogorov-Smirnov distance; p after Holm; a screening)")
-    for part in firm.deciding:
+    for part in robust.deciding:
         towards = "higher" if part.higher else "lower"
         yield _line("", f"{part.parameter}: holds rather at {towards} values ({part.statistic:.2f}; p {_chance(part.chance)})")
-    if not firm.deciding:
-        few = f"; it takes {SCREENED} samples" if firm.samples < SCREENED else ""
+    if not robust.deciding:
+        few = f"; it takes {SCREENED} samples" if robust.samples < SCREENED else ""
         yield _line("decided", f"by no single parameter that this screening can see{few}")
-    if firm.turned_by:
+    if robust.turned_by:
         yield _line("turned", "by one parameter alone at an end of the box")
-    for name, value, verdict in firm.turned_by:
+    for name, value, verdict in robust.turned_by:
         yield _line("", f"{name} = {value:.4g}: {verdict.value}")
 
 
@@ -269,14 +236,12 @@ def _chance(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _form_lines(known: Report, item: Finding) -> Iterable[str]:
-    turned = known.flips(item)
-    forms = known.forms[item.claim.id]
-    tried = [form for form in forms if form.verdict is not None]
-    yield _line("forms", f"{len(tried)} other forms of the equations tried, {len(turned)} turn it over")
-    for form in turned:
-        if form.verdict is not None:
-            yield _line("", f"{form.form.label}: {form.verdict.value} {margin_text(form.margin)} {form.reason}".rstrip())
-    for form in forms:
-        if form.verdict is None and "is the" not in form.reason and "does not speak" not in form.reason:
-            yield _line("", f"{form.form.label}: skipped, {form.reason}")
+def _variant_lines(known: Report, item: Finding) -> Iterable[str]:
+    turned, results = known.flips(item), known.variants[item.claim.id]
+    tried = sum(result.verdict is not None for result in results)
+    yield _line("forms", f"{tried} other forms of the equations tried, {len(turned)} turn it over")
+    for flip in turned:
+        yield _line("", f"{flip.variant.label}: {flip.verdict} {margin_text(flip.margin)} {flip.reason}".rstrip())
+    for result in results:
+        if result.skipped == "impossible":
+            yield _line("", f"{result.variant.label}: skipped, {result.reason}")

@@ -17,41 +17,54 @@ A form that a scenario does not have, or in which a claim's names do not exist, 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
-import numpy as np
-
-from backfire.claims.articles import Seed, load_seeds
-from backfire.claims.evaluation import Board
-from backfire.claims.language import Claim
-from backfire.claims.measuring import Renamed, Runner, check_reading, measure, renamed, watched_by
-from backfire.claims.verdict import SAMPLED, Verdict, judge
+from backfire.claims.articles import Topic
+from backfire.claims.language import Change, Claim
+from backfire.claims.measuring import Progress, Runner, evaluate_members
+from backfire.claims.verdict import Verdict
 from backfire.errors import BackendLostError, UserError, echo
 from backfire.formulas import parse
 from backfire.model import STEEPNESS, Mechanism, ResponseForm
-from backfire.scenario import Document, Scenario, build, load
+from backfire.outcomes import declared
+from backfire.scenario import Document, Scenario, build
 from backfire.simulation import run_members, watch
 from backfire.solvers import Settings
 
-READ_BY_PROGRESSION: Final = ("time_to_progression", "regrowth_rate")
-
 
 class Skipped(UserError):  # noqa: N818  a reason, not a failure
-    """A form that does not apply; the message says why."""
+    """A variant that does not apply; the message says why, ``kind`` whether a reader has to know.
+
+    *own*: it is the form that the scenario has; *unrelated*: the claim does not speak of it; *impossible*: the scenario
+    has nothing to vary, or its variant cannot be compared.
+    """
+
+    def __init__(self, message: str, kind: SkipKind = "impossible") -> None:
+        super().__init__(message, kind=kind)
+        self.skipped: SkipKind = kind
+
+
+SkipKind = Literal["own", "unrelated", "impossible"]
 
 
 @dataclass(frozen=True)
-class Form:
+class Variant:
     """One other form: ``kind`` and ``choice``, such as growth and gompertz; ``label`` as tables show it."""
 
     kind: str
     choice: str
     label: str
+
+    @property
+    def settings(self) -> Settings | None:
+        """Those of the reference solver, if it is used: to compile other equations for one member would not pay."""
+        return LAWFUL if self.kind in ("growth", "response", "kill") else SOLVERS.get(self.choice)
 
 
 LAWS: Final = ("logistic", "gompertz", "exponential")
@@ -65,52 +78,80 @@ LAWFUL: Final = Settings(relative=1e-7, cells=1e-4, absolute=1e-10)
 COHORT: Final = "cohort"
 """The choice of the solver that cohorts are run with."""
 
-FORMS: Final = (
-    *(Form("growth", law, f"{law} growth") for law in LAWS),
-    *(Form("response", form, f"{form} response") for form in get_args(ResponseForm)),
-    *(Form("kill", law, f"{law} kill") for law in KILLS),
-    *(Form("progression", str(level), f"progression at {level:g} × nadir") for level in PROGRESSIONS),
-    *(Form("horizon", str(share), f"{share:g} × the days") for share in HORIZONS),
-    Form("solver", "LSODA 1e-6", "solver LSODA 1e-6"),
-    Form("solver", COHORT, "solver of cohorts"),
+VARIANTS: Final = (
+    *(Variant("growth", law, f"{law} growth") for law in LAWS),
+    *(Variant("response", form, f"{form} response") for form in get_args(ResponseForm)),
+    *(Variant("kill", law, f"{law} kill") for law in KILLS),
+    *(Variant("progression", str(level), f"progression at {level:g} × nadir") for level in PROGRESSIONS),
+    *(Variant("horizon", str(share), f"{share:g} × the days") for share in HORIZONS),
+    Variant("solver", "LSODA 1e-6", "solver LSODA 1e-6"),
+    Variant("solver", COHORT, "solver of cohorts"),
 )
 """Every form, in the order of tables and figures; a scenario's own form among them is skipped."""
 
 
 @dataclass(frozen=True)
-class Formed:
-    """A claim under one form: its verdict and margin, or None and the reason why the form was skipped."""
+class VariantResult:
+    """A claim under one variant: its verdict and margin, or None and why the variant was ``skipped``.
 
-    form: Form
+    ``reason`` says in words why it was skipped, or why there is no verdict.
+    """
+
+    variant: Variant
     verdict: Verdict | None
     margin: float = math.nan
     reason: str = ""
+    skipped: SkipKind | None = None
 
 
-def in_form(scenario: Scenario, form: Form) -> tuple[Scenario, tuple[Renamed, ...]]:
+@dataclass(frozen=True)
+class Renamed:
+    """A parameter that another form of the equations calls by another name, in another measure.
+
+    What a claim sets ``old`` to is set as ``new`` times ``factor``; what it multiplies is multiplied as before.
+    """
+
+    old: str
+    new: str
+    factor: float
+
+
+def renamed(claim: Claim, names: Sequence[Renamed]) -> Claim:
+    """A claim in the words of another form of the equations."""
+    known = {item.old: item for item in names}
+
+    def change(given: Change) -> Change:
+        item = known.get(given.name)
+        return Change(item.new, given.how, given.value * (item.factor if given.how == "=" else 1.0)) if item else given
+
+    return claim.replaced(lambda ref: dataclasses.replace(ref, changes=tuple(sorted(map(change, ref.changes)))))
+
+
+def in_variant(scenario: Scenario, variant: Variant) -> tuple[Scenario, tuple[Renamed, ...]]:
     """The scenario in another form, and the parameters that have other names there; raises Skipped."""
-    match form.kind:
-        case "growth":
-            return _growth(scenario, form.choice), ()
-        case "response":
-            return _response(scenario, form.choice), ()
-        case "kill":
-            return _kill(scenario, form.choice)
-        case "progression":
-            return _progression(scenario, float(form.choice)), ()
-        case "horizon":
-            return _horizon(scenario, float(form.choice)), ()
-        case _:
-            return scenario, ()
+    if variant.kind == "kill":
+        return _kill(scenario, variant.choice)
+    change = {"growth": _growth, "response": _response, "progression": _progression, "horizon": _horizon}.get(variant.kind)
+    return (change(scenario, variant.choice) if change else scenario), ()
 
 
-def flips(formed: Iterable[Formed], usual: Verdict) -> list[Formed]:
-    """The forms in which a claim comes to another verdict than it usually does."""
-    return [item for item in formed if item.verdict is not None and item.verdict is not usual]
+def flips(results: Iterable[VariantResult], usual: Verdict) -> list[VariantResult]:
+    """The variants in which a claim comes to another verdict than it usually does."""
+    return [item for item in results if item.verdict is not None and item.verdict is not usual]
 
 
 def _of_label(scenario: Scenario, label: str) -> dict[str, Mechanism]:
     return {name: item for name, item in scenario.network.mechanisms.items() if item.label == label}
+
+
+def _with_other_law(scenario: Scenario, label: str, law: str) -> dict[str, Mechanism]:
+    """The mechanisms of a label, by name; raises Skipped if there are none, or all have this law."""
+    found = _of_label(scenario, label)
+    if not found:
+        raise Skipped(f"{scenario.name} has no mechanism {label}")
+    if all(vars(item)["law"] == law for item in found.values()):
+        raise Skipped(f"{law} {label} is the form that {scenario.name} has", "own")
+    return found
 
 
 def _rebuilt(scenario: Scenario, data: dict[str, Any]) -> Scenario:
@@ -172,11 +213,7 @@ def _at_treatment(scenario: Scenario) -> tuple[float, float]:
 
 
 def _growth(scenario: Scenario, law: str) -> Scenario:
-    found = _of_label(scenario, "growth")
-    if not found:
-        raise Skipped(f"{scenario.name} has no mechanism growth")
-    if all(vars(item)["law"] == law for item in found.values()):
-        raise Skipped(f"{law} growth is the form that {scenario.name} has")
+    found = _with_other_law(scenario, "growth", law)
     size, speed = _at_treatment(scenario)
     gone = ("capacity",) if law == "exponential" else ()
     other = _edited(scenario, found, "law", law, {}, gone)
@@ -193,7 +230,7 @@ def _response(scenario: Scenario, choice: str) -> Scenario:
         raise Skipped(f"{scenario.name} has no host response with a choice of form")
     changed = {name: item for name, item in found.items() if vars(item)["response"] != choice}
     if not changed:
-        raise Skipped(f"the {choice} response is the form that {scenario.name} has")
+        raise Skipped(f"the {choice} response is the form that {scenario.name} has", "own")
     owners = scenario.network.owners
     halves = [name for name in scenario.values if name.endswith("_response_half") and owners[name] in changed]
     gone = [] if choice == "saturating" else [name.replace("_half", "_hill") for name in halves]
@@ -220,33 +257,30 @@ def _first_amount(scenario: Scenario, answer: str) -> float:
 
 
 def _kill(scenario: Scenario, law: str) -> tuple[Scenario, tuple[Renamed, ...]]:
-    found = _of_label(scenario, "kill")
-    if not found:
-        raise Skipped(f"{scenario.name} has no mechanism kill")
-    if all(vars(item)["law"] == law for item in found.values()):
-        raise Skipped(f"{law} kill is the form that {scenario.name} has")
+    found = _with_other_law(scenario, "kill", law)
     _, speed = _at_treatment(scenario)
     if not speed > 0:
         raise Skipped("the untreated tumour does not grow on the first day of treatment")
-    words, factor = (
-        (("kill_rate", "kill_per_growth"), 1 / speed) if law == "norton-simon" else (("kill_per_growth", "kill_rate"), speed)
-    )
+    old, new, factor = ("kill_rate", "kill_per_growth", 1 / speed)
+    if law == "log-kill":
+        old, new, factor = new, old, speed
     agents = sorted({agent for item in found.values() for agent in vars(item)["by"]})
-    names = tuple(Renamed(f"{agent}_{words[0]}", f"{agent}_{words[1]}", factor) for agent in agents)
+    names = tuple(Renamed(f"{agent}_{old}", f"{agent}_{new}", factor) for agent in agents)
     values = {item.new: scenario.values[item.old] * factor for item in names if item.old in scenario.values}
     return _edited(scenario, found, "law", law, values, [item.old for item in names]), names
 
 
-def _progression(scenario: Scenario, level: float) -> Scenario:
+def _progression(scenario: Scenario, choice: str) -> Scenario:
+    level = float(choice)
     if level == scenario.rules.progression:
-        raise Skipped(f"{level:g} × nadir is the rule that {scenario.name} has")
+        raise Skipped(f"{level:g} × nadir is the rule that {scenario.name} has", "own")
     data = copy.deepcopy(scenario.document.data)
     data.setdefault("outcomes", {})["progression"] = level
     return _rebuilt(scenario, data)
 
 
-def _horizon(scenario: Scenario, share: float) -> Scenario:
-    days = share * scenario.days
+def _horizon(scenario: Scenario, choice: str) -> Scenario:
+    days = float(choice) * scenario.days
     last = max((dose.time + dose.duration for arm in scenario.arms for dose in scenario.doses(arm)), default=0.0)
     if last >= days:
         raise Skipped(f"doses until day {last:g} do not fit into {days:g} days")
@@ -256,47 +290,23 @@ def _horizon(scenario: Scenario, share: float) -> Scenario:
         raise Skipped(str(error)) from None
 
 
-def other_forms(
-    seeds: Sequence[Seed],
-    only: Iterable[str] | None = None,
-    chosen: Sequence[Form] = FORMS,
-    loaded: Mapping[str, Scenario] | None = None,
-    run: Runner = run_members,
-    progress: Callable[[str], None] | None = None,
-    executor: Executor | None = None,
-) -> dict[str, list[Formed]]:
-    """Every claim (or those in ``only``) at default parameters under every form, by id.
+class VariantTrial:
+    """The claims of one topic at default parameters under variants, under way: ``results`` does or awaits what is left.
 
-    ``loaded`` gives scenarios by name in place of the shipped ones. A form whose equations cannot be solved gives the
-    verdict *error*. ``executor`` is any executor of ``concurrent.futures`` for what the slow reference solver does; the
-    numbers do not depend on it. Raises BackendLostError when it loses what it was given.
-    """
-    return Trial(seeds, only, chosen, loaded, run, executor).found(progress)
-
-
-class Trial:
-    """Claims under other forms, under way: an executor starts at once, what is left is done by ``found``.
-
-    Arguments as for ``other_forms``.
+    A variant whose equations cannot be solved gives the verdict *error*. ``executor`` is any executor of
+    ``concurrent.futures`` for what the slow reference solver does, which it starts at once; the numbers do not depend on
+    it. Raises BackendLostError when the executor loses what it was given.
     """
 
     def __init__(
         self,
-        seeds: Sequence[Seed],
-        only: Iterable[str] | None = None,
-        chosen: Sequence[Form] = FORMS,
-        loaded: Mapping[str, Scenario] | None = None,
+        topic: Topic,
+        chosen: Sequence[Variant] = VARIANTS,
         run: Runner = run_members,
         executor: Executor | None = None,
     ) -> None:
-        wanted = set(only) if only is not None else {identifier for seed in seeds for identifier in seed.claims}
-        self.pairs: dict[str, list[tuple[Seed, str]]] = {}
-        for seed in seeds:
-            for identifier in (name for name in seed.claims if name in wanted):
-                self.pairs.setdefault(seed.scenario_of(identifier), []).append((seed, identifier))
-        self.scenarios = {name: (loaded or {}).get(name) or load(name) for name in self.pairs}
-        self.chosen, self.run = chosen, run
-        self.begun: dict[tuple[str, Form], Future[dict[str, Formed]]] = {}
+        self.topic, self.chosen, self.run = topic, chosen, run
+        self.begun: dict[Variant, Future[dict[str, VariantResult]]] = {}
         if executor is not None:
             self._begin(executor)
 
@@ -304,91 +314,60 @@ class Trial:
         """Submit what takes long. What is compiled is left to this process, which has the machine code at hand."""
         if isinstance(executor, ProcessPoolExecutor):
             try:
-                pickle.dumps((list(self.scenarios.values()), self.run))
+                pickle.dumps((self.topic.scenario, self.run))
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 raise UserError(
                     f"cannot be sent to worker processes: {echo(error)}; use functions and classes of a module"
                 ) from None
-        for name, pairs in self.pairs.items():
-            for form in (form for form in self.chosen if by_reference(form)):
-                try:
-                    self.begun[name, form] = executor.submit(_under, self.scenarios[name], pairs, form, self.run)
-                except RuntimeError as error:  # shut down, or broken: BrokenExecutor is one
-                    raise _lost(error, f"{name}: {form.label}") from None
+        for variant in (variant for variant in self.chosen if variant.settings is not None):
+            try:
+                self.begun[variant] = executor.submit(_under, self.topic, variant, self.run)
+            except RuntimeError as error:  # shut down, or broken: BrokenExecutor is one
+                raise self._lost(error, variant) from None
 
-    def found(self, progress: Callable[[str], None] | None = None) -> dict[str, list[Formed]]:
-        """What the claims came to, by id, forms in their order; ``progress`` is called with each form."""
-        found: dict[str, list[Formed]] = {identifier: [] for pairs in self.pairs.values() for _, identifier in pairs}
-        here = [(name, form) for name in self.pairs for form in self.chosen if (name, form) not in self.begun]
-        every = [claim for seed in load_seeds() for _, claim in seed.claims.values()]
-        made: dict[tuple[str, Form], dict[str, Formed]] = {}
-        for name, form in [*here, *self.begun]:
+    def results(self, progress: Progress | None = None) -> dict[str, list[VariantResult]]:
+        """What the claims came to, by id, variants in their order; ``progress`` is called with each variant."""
+        made: dict[Variant, dict[str, VariantResult]] = {}
+        for variant in sorted(self.chosen, key=self.begun.__contains__):  # own work first
             if progress is not None:
-                progress(f"{name}: {form.label}")
-            if (name, form) in self.begun:
-                made[name, form] = _answer(self.begun[name, form], f"{name}: {form.label}")
+                progress(f"{self.topic.scenario.name}: {variant.label}")
+            if variant in self.begun:
+                try:
+                    made[variant] = self.begun[variant].result()
+                except (BrokenExecutor, CancelledError) as error:
+                    raise self._lost(error, variant) from None
             else:
-                made[name, form] = _under(self.scenarios[name], self.pairs[name], form, self.run, every)
-        for name in self.pairs:
-            for form in self.chosen:
-                for identifier, item in made[name, form].items():
-                    found[identifier].append(item)
-        return found
+                made[variant] = _under(self.topic, variant, self.run)
+        return {name: [made[variant][name] for variant in self.chosen] for name in self.topic.claims}
+
+    def _lost(self, error: BaseException, variant: Variant) -> BackendLostError:
+        """How a task was lost, in words that help."""
+        what = f"{self.topic.scenario.name}: {variant.label}"
+        if not isinstance(error, BrokenExecutor):
+            return BackendLostError(f"the executor takes no more work or dropped it ({what}): {echo(error)}")
+        return BackendLostError(
+            f"a worker process ended abruptly, and with it other forms of the equations ({what}). Was it killed, or out of "
+            'memory? A script of yours needs `if __name__ == "__main__":`; --workers 0 does without worker processes'
+        )
 
 
-def by_reference(form: Form) -> bool:
-    """True if a form goes to the reference solver: to compile its equations for one member would not pay."""
-    return form.kind in ("growth", "response", "kill") or form.choice in SOLVERS
-
-
-def _answer(future: Future[dict[str, Formed]], what: str) -> dict[str, Formed]:
-    """What an executor found; raises BackendLostError if it is gone."""
+def _under(topic: Topic, variant: Variant, run: Runner) -> dict[str, VariantResult]:
+    """The claims of one scenario under one variant."""
     try:
-        return future.result()
-    except (BrokenExecutor, CancelledError) as error:
-        raise _lost(error, what) from None
-
-
-def _lost(error: BaseException, what: str) -> BackendLostError:
-    """How a task was lost, in words that help."""
-    if not isinstance(error, BrokenExecutor):
-        return BackendLostError(f"the executor takes no more work or dropped it ({what}): {echo(error)}")
-    return BackendLostError(
-        f"a worker process ended abruptly, and with it other forms of the equations ({what}). Was it killed, or out of memory? "
-        'A script of yours needs `if __name__ == "__main__":`; --workers 0 does without worker processes'
-    )
-
-
-def _under(
-    scenario: Scenario, pairs: Sequence[tuple[Seed, str]], form: Form, run: Runner, every: Iterable[Claim] = ()
-) -> dict[str, Formed]:
-    """The claims of one scenario under one form; ``every`` are the claims that a kernel serves, if one is used."""
-    if form.choice in SOLVERS:
-        board = Board(settings=SOLVERS[form.choice], loaded={scenario.name: scenario}, resolved=SAMPLED)
-        findings = {identifier: board.finding(seed, identifier) for seed, identifier in pairs}
-        return {name: Formed(form, item.verdict, item.margin, item.reason) for name, item in findings.items()}
-    try:
-        other, names = in_form(scenario, form)
+        scenario, names = in_variant(topic.scenario, variant)
     except Skipped as reason:
-        return {identifier: Formed(form, None, reason=str(reason)) for _, identifier in pairs}
-    made: dict[str, Formed] = {}
+        return dict.fromkeys(topic.claims, VariantResult(variant, None, reason=str(reason), skipped=reason.skipped))
+    made: dict[str, VariantResult] = {}
     asked = {}
-    for seed, identifier in pairs:
-        claim = seed.claims[identifier][1]
-        words = renamed(claim, names)
-        try:
-            if form.kind == "progression" and not any(item.outcome in READ_BY_PROGRESSION for item in words):
-                raise Skipped("the claim does not speak of progression")
-            for reading in words.values():
-                check_reading(other, reading)
-        except UserError as reason:
-            made[identifier] = Formed(form, None, reason=str(reason))
+    for name, claim in topic.claims.items():
+        if variant.kind == "progression" and not any("progression" in declared(ref.outcome).rules for ref in claim.refs()):
+            made[name] = VariantResult(variant, None, reason="the claim does not speak of progression", skipped="unrelated")
         else:
-            asked[identifier] = (claim, words)
-    readings = [reading for _, words in asked.values() for reading in words.values()]
-    settings = LAWFUL if by_reference(form) else None
-    measured = measure(other, readings, [], np.empty((1, 0)), settings, run, watched=watched_by(every, other))
-    for identifier, (claim, words) in asked.items():
-        judged = judge(claim, {reading: measured[word] for reading, word in words.items()}, SAMPLED)
-        made[identifier] = Formed(form, judged.verdict(), float(judged.margins[0]))
+            asked[name] = renamed(claim, names)
+    found = evaluate_members(scenario, asked, settings=variant.settings, run=run)
+    for name, item in found.items():
+        if item.refused:
+            made[name] = VariantResult(variant, None, reason=item.refused, skipped="impossible")
+        else:
+            made[name] = VariantResult(variant, item.judged.verdict(), float(item.judged.margins[0]), item.reason())
     return made

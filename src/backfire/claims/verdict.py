@@ -7,15 +7,16 @@ never decides on rounding. NaN is looked for before anything is compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.claims.language import Claim, Comparison, Reading, Term, readings_of
+from backfire.claims.language import Arithmetic, Claim, Comparison, OutcomeRef, Term, refs_of
+from backfire.outcomes import declared
 from backfire.solvers import Floats
 
 Bools = NDArray[np.bool_]
@@ -26,8 +27,6 @@ SAMPLED: Final = 1e-4
 """What a fast solver resolves at a local tolerance of 1e-6: about four digits of a nadir."""
 SLOWEST: Final = 0.01
 """A course known to a share of e is known in time to e/0.01 days, as it changes by 1 % a day or more."""
-_EXACT: Final = ("eradicated", "responded", "courses")
-_TIMES: Final = ("time_to_progression", "survival_time")
 
 
 class Verdict(StrEnum):
@@ -46,15 +45,16 @@ VERDICTS: Final = tuple(Verdict)
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One reading in n models: ``value`` (n,), NaN where it does not apply.
+    """One outcome in n models: ``value`` (n,), NaN where it does not apply.
 
     ``observed`` (n,) is False for times not reached, whose value is only a lower bound; ``solved`` (n,) is False where
-    the model could not be built or solved.
+    the model could not be built or solved, and ``problems`` says why, by model.
     """
 
     value: Floats
     observed: Bools
     solved: Bools
+    problems: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +78,15 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class _Interval:
+class Known:
+    """What is known of a term in n models: its ``value``, NaN where it is not defined, and all values it can have."""
+
+    value: Floats
     low: Floats
     high: Floats
 
 
-def judge(claim: Claim, measured: Mapping[Reading, Measured], resolved: float = RESOLVED) -> Judged:
+def judge(claim: Claim, measured: Mapping[OutcomeRef, Measured], resolved: float = RESOLVED) -> Judged:
     """The verdict and the margin of a claim in every model.
 
     A model that failed gives *error*, a NaN *not applicable*. Otherwise one comparison that is false for all values
@@ -91,15 +94,16 @@ def judge(claim: Claim, measured: Mapping[Reading, Measured], resolved: float = 
     applicable*; if because the solver does not resolve it, *inconclusive*. The margin is that of the tightest
     comparison: the natural logarithm of the ratio of its sides, or of what is left to the edge of a tolerance.
     """
-    readings = [measured[reading] for reading in claim.readings()]
+    readings = [measured[reading] for reading in claim.refs()]
     count = max((len(item.value) for item in readings), default=1)
     margins = np.full(count, np.inf)
     tightest = np.zeros(count, dtype=np.int8)
     failed, waiting, blurred = (np.zeros(count, dtype=bool) for _ in range(3))
     with np.errstate(all="ignore"):
         for number, comparison in enumerate(claim.comparisons):
-            margin = _margin(comparison, measured)
-            true, false = _decided(comparison, measured, resolved)
+            left, right = (known(side, measured, resolved) for side in (comparison.left, comparison.right))
+            margin = _margin(comparison, left.value, right.value)
+            true, false = _decided(comparison, left, right)
             tightest = np.where(margin < margins, number, tightest).astype(np.int8)
             margins = np.minimum(margins, margin)  # NaN stays NaN
             failed |= false
@@ -119,25 +123,6 @@ def judge(claim: Claim, measured: Mapping[Reading, Measured], resolved: float = 
     return Judged(codes, np.where(nothing, np.nan, margins), tightest)
 
 
-def value_of(term: Term, read: Callable[[Reading], Floats]) -> Floats:
-    """The numbers that a term gives, (n,) or () if it reads nothing; NaN where it is not defined."""
-    if isinstance(term, Reading):
-        return read(term)
-    if isinstance(term, float | int):
-        return np.asarray(float(term))
-    left, right = value_of(term.left, read), value_of(term.right, read)
-    with np.errstate(all="ignore"):
-        match term.sign:
-            case "+":
-                return left + right
-            case "-":
-                return left - right
-            case "*":
-                return left * right
-            case _:
-                return np.asarray(left / np.where(right == 0, np.nan, right))
-
-
 def distance(left: Floats, right: Floats) -> Floats:
     """ln(left/right) for positive sides; their difference relative to the larger one otherwise, between -2 and 2."""
     with np.errstate(all="ignore"):
@@ -148,25 +133,23 @@ def distance(left: Floats, right: Floats) -> Floats:
         return np.asarray(np.where(left == right, 0.0, found))
 
 
-def _margin(comparison: Comparison, measured: Mapping[Reading, Measured]) -> Floats:
-    left, right = (value_of(side, lambda reading: measured[reading].value) for side in (comparison.left, comparison.right))
+def _margin(comparison: Comparison, left: Floats, right: Floats) -> Floats:
     apart = np.where(np.isnan(left) | np.isnan(right), np.nan, distance(left, right))
     if comparison.order == "=":
         return np.asarray(np.log1p(comparison.tolerance) - np.abs(apart))
     return apart if comparison.order in (">", ">=") else -apart
 
 
-def _censored(comparison: Comparison, measured: Mapping[Reading, Measured], count: int) -> Bools:
+def _censored(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], count: int) -> Bools:
     found = np.zeros(count, dtype=bool)
     for side in (comparison.left, comparison.right):
-        for reading in readings_of(side):
-            found |= ~measured[reading].observed
+        for ref in refs_of(side):
+            found |= ~measured[ref].observed
     return found
 
 
-def _decided(comparison: Comparison, measured: Mapping[Reading, Measured], resolved: float) -> tuple[Bools, Bools]:
+def _decided(comparison: Comparison, left: Known, right: Known) -> tuple[Bools, Bools]:
     """Where a comparison is true, and where it is false, whatever the readings are within their intervals."""
-    left, right = (_bounds(side, measured, resolved) for side in (comparison.left, comparison.right))
     if comparison.order == "=":
         nearest, furthest = _apart(left, right)
         edge = np.log1p(comparison.tolerance)
@@ -179,54 +162,51 @@ def _decided(comparison: Comparison, measured: Mapping[Reading, Measured], resol
     return true, false
 
 
-def _apart(left: _Interval, right: _Interval) -> tuple[Floats, Floats]:
+def _apart(left: Known, right: Known) -> tuple[Floats, Floats]:
     """The smallest and the largest distance, without sign, that two intervals can have."""
-    ends = (distance(left.low, right.high), distance(left.high, right.low))
-    furthest = np.maximum(np.abs(ends[0]), np.abs(ends[1]))
+    ends = np.abs([distance(left.low, right.high), distance(left.high, right.low)])
     meet = (left.low <= right.high) & (right.low <= left.high)
-    return np.where(meet, 0.0, np.minimum(np.abs(ends[0]), np.abs(ends[1]))), furthest
+    return np.where(meet, 0.0, ends.min(axis=0)), ends.max(axis=0)
 
 
-def _bounds(term: Term, measured: Mapping[Reading, Measured], resolved: float) -> _Interval:
-    """All values that a term can have."""
-    if isinstance(term, Reading):
+@np.errstate(all="ignore")
+def known(term: Term, measured: Mapping[OutcomeRef, Measured], resolved: float = RESOLVED) -> Known:
+    """A term as a number and as an interval, arrays of (n,), or () if it reads nothing."""
+    if isinstance(term, OutcomeRef):
         item = measured[term]
         blur = resolution(term.outcome, item.value, resolved)
-        high = item.value + blur
-        return _Interval(item.value - blur, np.where(item.observed, high, np.inf))
-    if isinstance(term, float | int):
-        return _Interval(np.asarray(float(term)), np.asarray(float(term)))
-    left, right = (_bounds(side, measured, resolved) for side in (term.left, term.right))
+        return Known(item.value, item.value - blur, np.where(item.observed, item.value + blur, np.inf))
+    if not isinstance(term, Arithmetic):
+        exact = np.asarray(float(term))
+        return Known(exact, exact, exact)
+    left, right = (known(side, measured, resolved) for side in (term.left, term.right))
     match term.sign:
         case "+":
-            return _Interval(left.low + right.low, left.high + right.high)
+            return Known(left.value + right.value, left.low + right.low, left.high + right.high)
         case "-":
-            return _Interval(left.low - right.high, left.high - right.low)
+            return Known(left.value - right.value, left.low - right.high, left.high - right.low)
         case "*":
-            return _product(left, right)
+            return Known(left.value * right.value, *_product(left, right.low, right.high))
         case _:
-            through = (right.low <= 0) & (right.high >= 0)
-            inverse = _Interval(
-                np.where(through, -np.inf, 1 / right.high), np.where(through, np.inf, 1 / right.low)
-            )  # a divisor that may be zero leaves nothing known
-            return _product(left, inverse)
+            through = (right.low <= 0) & (right.high >= 0)  # a divisor that may be zero leaves nothing known
+            low, high = np.where(through, -np.inf, 1 / right.high), np.where(through, np.inf, 1 / right.low)
+            return Known(left.value / np.where(right.value == 0, np.nan, right.value), *_product(left, low, high))
 
 
-def _product(left: _Interval, right: _Interval) -> _Interval:
-    corners = np.stack(
-        np.broadcast_arrays(left.low * right.low, left.low * right.high, left.high * right.low, left.high * right.high)
-    )
+def _product(left: Known, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    corners = np.stack(np.broadcast_arrays(left.low * low, left.low * high, left.high * low, left.high * high))
     corners = np.where(np.isnan(corners), 0.0, corners)  # 0 × ∞: the bound is met by the factor 0
-    return _Interval(corners.min(axis=0), corners.max(axis=0))
+    return corners.min(axis=0), corners.max(axis=0)
 
 
 def resolution(outcome: str, value: Floats, resolved: float) -> Floats:
     """How far a reading may be off: a share of it, in decades for kills, in days for times; counts are exact."""
-    if outcome in _EXACT or outcome.startswith("given_"):
-        return np.zeros_like(value)
     blur = resolved * np.abs(value)
-    if outcome.startswith("log_kill_") or outcome == "deepest_fall":
-        return blur + resolved
-    if outcome in _TIMES or outcome.endswith("_day"):
-        return blur + resolved / SLOWEST
+    match declared(outcome).kind:
+        case "exact" | "yes":
+            return np.zeros_like(value)
+        case "decades":
+            return blur + resolved
+        case "time":
+            return blur + resolved / SLOWEST
     return blur

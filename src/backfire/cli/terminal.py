@@ -122,7 +122,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: bo
 
 
 @contextlib.contextmanager
-def progress(total: int) -> Iterator[Any]:
+def progress(total: int | None) -> Iterator[Any]:
     """A progress bar on stderr while someone watches, nothing otherwise."""
     if not sys.stderr.isatty():
         yield None
@@ -132,8 +132,8 @@ def progress(total: int) -> Iterator[Any]:
     with Progress(console=_console(stderr=True), transient=True) as bar:
         task = bar.add_task("simulating", total=total)
 
-        def advance(what: str) -> None:
-            bar.update(task, advance=1, description=what)
+        def advance(what: str, total: int | None = total) -> None:
+            bar.update(task, advance=1, description=what, total=total)
 
         yield advance
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from backfire.claims import Finding, Form, Report, Verdict
+from backfire.claims import Finding, Report, Variant, Verdict
 from backfire.errors import UserError, unknown
 from backfire.figures.style import FAINT, INK, look, new_figure
 from backfire.model import ARTICLES
@@ -53,7 +53,7 @@ def overview(known: Report) -> Figure:
     """All articles of a report side by side, three in a row, and a key."""
     if not known.findings:
         raise UserError("a board needs at least one claim")
-    articles = [seed.name for seed in known.seeds]
+    articles = [article.name for article in known.articles]
     own = {article: [item for item in known.findings if item.article == article] for article in articles}
     across = min(3, len(articles) + 1)
     down = math.ceil((len(articles) + 1) / across)
@@ -77,7 +77,7 @@ def article_page(known: Report, article: str) -> Figure:
     """One article with every statement written out; raises UserError for an article that is not in the report."""
     own = [item for item in known.findings if item.article == article]
     if not own:
-        raise UserError(unknown("article", article, [seed.name for seed in known.seeds]))
+        raise UserError(unknown("article", article, [article.name for article in known.articles]))
     width, height = 19.0, 0.75 + HEAD + TALL_ROW * len(own) + 2.05
     with look():
         figure = new_figure(width, height, str(ARTICLES.get(article, article)), known.hashes, title_size=15)
@@ -95,12 +95,8 @@ def _statement(figure: Figure, known: Report, item: Finding, middle: float) -> N
     lines = textwrap.wrap(item.claim.statement, 118)
     if len(lines) > 2:
         lines = [lines[0], textwrap.shorten(" ".join(lines[1:]), 116, placeholder=" …")]
-    firm = known.firmness.get(item.claim.id)
-    below = (
-        "decided by " + ", ".join(f"{part.parameter} {'↑' if part.higher else '↓'}" for part in firm.deciding)
-        if firm and firm.deciding
-        else ""
-    )
+    firm = known.robustness.get(item.claim.id)
+    below = "decided by " + ", ".join(part.direction for part in firm.deciding) if firm and firm.deciding else ""
     lift = 0.065 if below else 0.0
     place = {"va": "center", "linespacing": 1.12}
     figure.text(0.3 / width, (middle + lift) / height, "\n".join(lines), fontsize=8.8, **place)  # type: ignore[arg-type]
@@ -120,7 +116,7 @@ def _panel(figure: Figure, known: Report, items: Sequence[Finding], left: float,
     forms = _columns(known, items)
     wide = row > ROW
     squares = (0.2 if wide else 0.175) * len(forms)
-    shares = 0.0 if known.design is None else 1.5 if wide else 1.05
+    shares = 0.0 if known.sample is None else 1.5 if wide else 1.05
     margins = span - squares - shares - 0.15 * bool(forms) - 0.2 * bool(shares)
     first = _axes(figure, left, top, margins, row * len(items), len(items))
     _margins(first, items, row)
@@ -180,7 +176,7 @@ def _shares(axes: Axes, known: Report, items: Sequence[Finding]) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.axvline(0.5, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
     for index, item in enumerate(items):
-        firm = known.firmness.get(item.claim.id)
+        firm = known.robustness.get(item.claim.id)
         if firm is None:
             axes.text(0.5, index, "–", ha="center", va="center", fontsize=8.5, color=FAINT)
             continue
@@ -193,21 +189,21 @@ def _shares(axes: Axes, known: Report, items: Sequence[Finding]) -> None:
     axes.set_xlabel("share of the box", fontsize=8.5, labelpad=1)
 
 
-def _columns(known: Report, items: Iterable[Finding]) -> list[Form]:
+def _columns(known: Report, items: Iterable[Finding]) -> list[Variant]:
     """The forms that at least one of the claims was tried in."""
-    tried: dict[Form, bool] = {}
+    tried: dict[Variant, bool] = {}
     for item in items:
-        for formed in known.forms.get(item.claim.id, ()):
-            tried[formed.form] = tried.get(formed.form, False) or formed.verdict is not None
+        for formed in known.variants.get(item.claim.id, ()):
+            tried[formed.variant] = tried.get(formed.variant, False) or formed.verdict is not None
     return [form for form, wanted in tried.items() if wanted]
 
 
-def _squares(axes: Axes, known: Report, items: Sequence[Finding], forms: Sequence[Form]) -> None:
+def _squares(axes: Axes, known: Report, items: Sequence[Finding], forms: Sequence[Variant]) -> None:
     """One square per form: filled where the verdict stays, a cross where it turns, a dot where the form was skipped."""
     axes.set_xlim(-0.5, len(forms) - 0.5)
     marks: dict[str, list[tuple[int, int]]] = {"skipped": [], "same": [], "flips": []}
     for index, item in enumerate(items):
-        under = {formed.form: formed.verdict for formed in known.forms.get(item.claim.id, ())}
+        under = {formed.variant: formed.verdict for formed in known.variants.get(item.claim.id, ())}
         for column, form in enumerate(forms):
             verdict = under.get(form)
             marks["skipped" if verdict is None else "same" if verdict is item.verdict else "flips"].append((column, index))
@@ -231,11 +227,11 @@ def _key(figure: Figure, known: Report, left: float, top: float, wide: bool = Fa
     handles = [Line2D([], [], linestyle="none", **_LOOKS[verdict]) for verdict in present]
     words = [f"{verdict.value} at default parameters" for verdict in present]
     lines = ["bold: must-have statement · italic: predicted, chose no parameter · others calibrated"]
-    if known.design is not None:
+    if known.sample is not None:
         handles.append(Line2D([], [], marker="o", color=INK, markersize=5.5, linewidth=1.6))
         words.append("share of the box, Wilson 95 % (open: below a half)")
-        lines += ["share: samples in which the claim holds, of", f"{known.design}.", "The interval is nominal for Sobol samples."]
-    if known.forms:
+        lines += ["share: samples in which the claim holds, of", f"{known.sample}.", "The interval is nominal for Sobol samples."]
+    if known.variants:
         handles += [Line2D([], [], linestyle="none", **_FORM_LOOKS[name]) for name in ("same", "flips", "skipped")]
         words += ["same verdict under this form", "another verdict under this form", "form not tried"]
         lines += ["forms: one change of the equations at a time, comparable at the first treatment."]

@@ -337,7 +337,9 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
         place += 3
     listed += int(watch[at.FACTORS])
     for excess in range(int(watch[at.EXCESSES])):
-        result[place] = _least(-1.0, int(watch[listed + excess]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
+        result[place] = _least(
+            -1.0, int(watch[listed + excess]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN
+        )[1]
         place += 1
     listed += int(watch[at.EXCESSES])
     for summary in range(int(watch[at.ASKED])):

@@ -1,3 +1,4 @@
+from .claims import save_claims as save_claims
 from .explanation import Section as Section
 from .explanation import as_text as as_text
 from .explanation import describe_mechanism as describe_mechanism

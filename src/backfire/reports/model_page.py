@@ -12,26 +12,27 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from backfire.claims import Board, Finding, Seed, Verdict, load_seeds, margin_text
+from backfire.claims import Article, Finding, Verdict, evaluate_claims, load_articles, margin_text
 from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
 from backfire.outcomes import Outcome
 from backfire.reports.description import describe
 from backfire.reports.markdown import bullets, commands, named, plain, table
 from backfire.scenario import Scenario, load, shipped_scenarios
+from backfire.simulation import simulate
 from backfire.solvers import Settings
 from backfire.system import shipped_folder
 
 
 @dataclass(frozen=True)
 class _Matter:
-    """Everything a page is written from. ``seed`` is the article whose scenario this is, if it is one.
+    """Everything a page is written from. ``article``: whose scenario this is, if it is one.
 
     ``shipped``: the scenario is the shipped one of its name, so that links to other files lead somewhere.
     """
 
     scenario: Scenario
-    seed: Seed | None
+    article: Article | None
     findings: Sequence[Finding]
     outcomes: Mapping[str, Mapping[str, Outcome]]
     shipped: bool
@@ -44,33 +45,28 @@ class _Matter:
 
 def page(scenario: Scenario) -> str:
     """The page of a scenario as Markdown, ending in a line break; simulates its arms and the claims that speak of it."""
-    seeds = load_seeds()
-    board = Board(loaded={scenario.name: scenario})
-    seed = next((item for item in seeds if item.file.scenario == scenario.name), None)
-    findings = [
-        board.finding(item, claim)
-        for item in seeds
-        for claim in item.claims
-        if item is seed or item.scenario_of(claim) == scenario.name
-    ]
-    outcomes = {arm: board.result(scenario.name, arm).outcomes[arm] for arm in scenario.arms}
+    articles = load_articles()
+    own = next((item for item in articles if item.file.scenario == scenario.name), None)
+    only = [claim for item in articles for claim in item.claims if item is own or item.scenario_of(claim) == scenario.name]
+    findings = evaluate_claims(only=only, loaded={scenario.name: scenario}).findings
+    outcomes = simulate(scenario).outcomes
     known = shipped_scenarios()
     shipped = scenario.name in known and load(known[scenario.name]).hash == scenario.hash
-    matter = _Matter(scenario, seed, findings, outcomes, shipped)
+    matter = _Matter(scenario, own, findings, outcomes, shipped)
     blocks = [*_context(matter), *_credible(matter), "## Understandable", *describe(scenario, outcomes)]
     return "\n\n".join([*blocks, *_reproducible(matter), *_extensible(matter)]) + "\n"
 
 
 def _context(matter: _Matter) -> Iterator[str]:
-    scenario, seed = matter.scenario, matter.seed
+    scenario, article = matter.scenario, matter.article
     yield f"# {plain(scenario.name)}"
     yield f"**{plain(scenario.title.rstrip('. '))}.**"
     yield f"> {CAUTION.capitalize()}. Nothing here is medical advice."
     headings = ("Context of use", "Credible", "Understandable", "Reproducible", "Extensible")
     yield " · ".join(f"[{heading}](#{heading.lower().replace(' ', '-')})" for heading in headings)
     yield "## Context of use"
-    if seed is not None:
-        story = seed.file.story
+    if article is not None:
+        story = article.file.story
         rows = [("the drug", story.drug), ("the answer to it", story.answer), ("what blocks the answer", story.blocked_by)]
         yield table(("", ""), [*((word, plain(text)) for word, text in rows), ("after", _reference(scenario))])
     else:
@@ -126,9 +122,9 @@ def _credible(matter: _Matter) -> Iterator[str]:
     yield table(("grade", "values", "meaning"), [*rows, ("all", str(len(parameters)), "")])
     yield "Every value with its unit, plausible range and source stands in the table of [parameters](#parameters)."
     yield from _claims(matter)
-    if matter.seed is not None and matter.seed.file.ambiguities:
+    if matter.article is not None and matter.article.file.ambiguities:
         yield "### What the article leaves open, and how we read it"
-        yield bullets(plain(text) for text in matter.seed.file.ambiguities)
+        yield bullets(plain(text) for text in matter.article.file.ambiguities)
     yield "### Limits of every model here"
     yield bullets(
         [
@@ -204,7 +200,7 @@ def _claim_row(matter: _Matter, item: Finding) -> tuple[str, ...]:
 
 def _reproducible(matter: _Matter) -> Iterator[str]:
     scenario, source, settings = matter.scenario, matter.source, Settings()
-    article = matter.seed.name if matter.seed and matter.shipped else ""
+    article = matter.article.name if matter.article and matter.shipped else ""
     yield "## Reproducible"
     yield commands(
         [

@@ -6,3 +6,7 @@ from .designs import Morris as Morris
 from .designs import Sobol as Sobol
 from .designs import Table as Table
 from .designs import permuted as permuted
+from .space import Distribution as Distribution
+from .space import LogUniform as LogUniform
+from .space import Space as Space
+from .space import Uniform as Uniform

@@ -235,9 +235,10 @@ def _by_reference(
     for member in range(count):
         changes = {name: float(value) for name, value in zip(fields, samples[member], strict=True)}
         try:
-            result = simulate(scenario.changed(whole_numbers(scenario.inputs, changes)), arms, settings)
-        except DocumentError as error:
-            reasons |= {(member, arm): "; ".join(problem.message for problem in error.problems) for arm in arms}
+            result = simulate(scenario.changed(whole_numbers(scenario.inputs, changes)) if changes else scenario, arms, settings)
+        except UserError as error:
+            problems = [problem.message for problem in error.problems] if isinstance(error, DocumentError) else [str(error)]
+            reasons |= {(member, arm): "; ".join(problems) for arm in arms}
             continue
         for column, arm in enumerate(arms):
             trajectory: Trajectory = result.trajectories[arm]

@@ -1,0 +1,55 @@
+"""Articles: files whose every problem has its line, and the statements that must be there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backfire.claims.articles import find_claim, load_articles, read_article, topics
+from backfire.errors import DocumentError, UserError
+from invented import FILE, article_of, small
+
+ARTICLES = {article.name: article for article in load_articles()}
+EVERY = [identifier for article in ARTICLES.values() for identifier in article.claims]
+MUST_HOLD = {1: 8, 2: 7, 3: 6, 4: 6, 5: 5}
+
+
+def test_a_file_names_every_problem_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "article.toml"
+    path.write_text(FILE.replace("{check}", "nadir(a) <").replace("wnt16b-stroma", "wnt16b-strom"), encoding="utf-8")
+    with pytest.raises(DocumentError) as caught:
+        read_article(path)
+    found = {problem.line: problem.message for problem in caught.value.problems}
+    assert "did you mean `wnt16b-stroma`" in found[2]
+    assert "needs an outcome" in found[14]
+    path.write_text(FILE.replace("role =", "rol ="), encoding="utf-8")
+    with pytest.raises(DocumentError, match="did you mean `role`"):
+        read_article(path)
+
+
+def test_every_must_have_statement_is_a_claim() -> None:
+    given_ids = {identifier.rstrip("abcdefgh") for identifier in EVERY}
+    assert {f"M{article}.{number}" for article, most in MUST_HOLD.items() for number in range(1, most + 1)} <= given_ids
+    assert len(set(EVERY)) == len(EVERY)
+
+
+def test_every_article_makes_a_prediction_and_has_a_control() -> None:
+    for article in ARTICLES.values():
+        entries = [entry for entry, _ in article.claims.values()]
+        assert any(entry.role == "predicted" for entry in entries), article.name
+        assert any(" within " in entry.check for entry in entries), article.name
+
+
+def test_claims_are_found_and_put_together_by_what_they_speak_of() -> None:
+    assert find_claim(ARTICLES.values(), "M4.4").name == "wnt16b-stroma"
+    with pytest.raises(UserError, match=r"did you mean `M4\.1`"):
+        find_claim(ARTICLES.values(), "M4.11")
+    found = topics(ARTICLES.values())
+    assert sorted(name for item in found for name in item.claims) == sorted(EVERY)
+    assert len({item.scenario.name for item in found}) == len(found)
+    for item in found:
+        assert all(find_claim(ARTICLES.values(), name).scenario_of(name) == item.scenario.name for name in item.claims)
+    own = small()
+    (chosen,) = topics([article_of("nadir(monotherapy) < 5", "nadir(untreated) > 5")], ["T1.2"], {"small": own})
+    assert (chosen.scenario, [*chosen.claims], chosen.arms) == (own, ["T1.2"], ["untreated"])

@@ -1,0 +1,147 @@
+"""Spaces: values where their shares say, never past an end, whatever the order of names."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from scipy import stats
+from scipy.stats import qmc
+
+from backfire.errors import UserError
+from backfire.model.components import Parameter
+from backfire.sampling.space import WIDE, Distribution, LogUniform, Space, Uniform
+from backfire.scenario import Input, Scenario, load
+from invented import small as small_tumour
+
+SPACE = Space({"a": Uniform(0.0, 2.0), "b": LogUniform(0.01, 100.0), "c": LogUniform(0.3, 0.7)})
+limits = some.tuples(some.floats(1e-6, 1e6), some.floats(1.001, 1e6)).map(lambda pair: (pair[0], pair[0] * pair[1]))
+shares = some.lists(some.floats(0, 1), min_size=1, max_size=20).map(lambda given: np.array([*given, 0.0, 1.0]))
+
+
+def parameter(name: str, value: float, low: float, high: float, maximum: float = math.inf) -> Input:
+    item = Parameter(name, value, "1", "a number", (low, high), "a test", "assumed", maximum)
+    return Input(name, "parameter", "1", "a number", value, low, high, parameter=item)
+
+
+@pytest.fixture(scope="module")
+def small() -> Scenario:
+    return small_tumour(("[regimens]", "[parameters]\ndrug_growth_inhibition = 0\n[regimens]"))
+
+
+@given(limits, shares, some.sampled_from([Uniform, LogUniform]))
+def test_values_stay_within_their_limits_rise_with_their_share_and_meet_both_ends(
+    ends: tuple[float, float], given_shares: np.ndarray, kind: type[Uniform | LogUniform]
+) -> None:
+    values = kind(*ends).at(np.sort(given_shares))
+    assert values[0] == ends[0]
+    assert values[-1] == ends[1]
+    assert (np.diff(values) >= 0).all()
+
+
+@given(limits, shares)
+def test_shares_are_those_of_the_distributions_of_scipy(ends: tuple[float, float], given_shares: np.ndarray) -> None:
+    low, high = ends
+    assert Uniform(low, high).at(given_shares) == pytest.approx(stats.uniform(low, high - low).ppf(given_shares), rel=1e-9)
+    assert LogUniform(low, high).at(given_shares) == pytest.approx(stats.loguniform(low, high).ppf(given_shares), rel=1e-9)
+
+
+@given(some.permutations(["a", "b", "c"]), some.integers(0, 100))
+def test_the_order_of_names_does_not_matter(order: list[str], seed: int) -> None:
+    unit = np.random.default_rng(seed).random((7, 3))
+    other = Space({name: SPACE.inputs[name] for name in order})
+    columns = [SPACE.names.index(name) for name in order]
+    assert (other.place(unit[:, columns]) == SPACE.place(unit)[:, columns]).all()
+    usual = {"a": 1.0, "b": 1.0, "c": 0.5}
+    ends, moved = other.one_at_a_time(usual)
+    assert {(*move, *row[np.argsort(order)]) for move, row in zip(moved, ends, strict=True)} == {
+        (*move, *row) for move, row in zip(SPACE.one_at_a_time(usual)[1], SPACE.one_at_a_time(usual)[0], strict=True)
+    }
+
+
+@given(some.floats(1e-3, 1e3), some.floats(1.01, 1000))
+def test_a_factor_box_is_centred_on_the_value_and_cut_at_what_is_possible(value: float, factor: float) -> None:
+    space = Space.box([parameter("a", value, 1e-9, 1e9), parameter("b", value, 1e-9, 1e9, maximum=value)], factor)
+    values = space.place(np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]))
+    assert values[:, 0] == pytest.approx([value / factor, value, value * factor])
+    assert values[:, 1] == pytest.approx([value / factor, value / math.sqrt(factor), value])
+
+
+def test_wide_ranges_are_even_in_the_logarithm_and_what_is_off_stays_off(small: Scenario) -> None:
+    made = Space.plausible(
+        [
+            parameter("wide", 1.0, 1.0, 1.001 * WIDE),
+            parameter("narrow", 1.0, 1.0, 0.999 * WIDE),
+            parameter("from_nothing", 1.0, 0.0, 50.0),
+            parameter("a_share", 0.5, 0.2, 3.0, maximum=1.0),
+            parameter("off", 0.0, 0.1, 1.0),
+        ]
+    ).inputs
+    assert made == {
+        "wide": LogUniform(1.0, 1.001 * WIDE),
+        "narrow": Uniform(1.0, 0.999 * WIDE),
+        "from_nothing": Uniform(0.0, 50.0),
+        "a_share": LogUniform(0.2, 1.0),
+    }
+
+
+def test_the_box_is_the_plausible_range_or_a_factor(small: Scenario) -> None:
+    def spaces(scenario: Scenario) -> tuple[Space, Space]:
+        inputs = scenario.inputs.values()
+        return Space.plausible(inputs), Space.box(inputs, 3.0)
+
+    def ends(item: Distribution) -> tuple[float, float]:
+        return item.low, item.high
+
+    own, factor = spaces(small)
+    assert own.inputs["growth_rate"] == LogUniform(0.02, 0.4)
+    assert own.inputs["drug_ec50"] == LogUniform(0.2, 5.0)
+    assert isinstance(factor.inputs["growth_rate"], LogUniform)
+    assert ends(factor.inputs["growth_rate"]) == pytest.approx((0.115 / 3, 0.345))
+    assert "drug_growth_inhibition" not in own.inputs  # 0 in this scenario: switched off by design
+    assert "drug_growth_inhibition" not in factor.inputs
+    assert spaces(load("hibernation-rigi"))[0].inputs["hibernating_death_rate"] == Uniform(0.0, 0.05)
+    assert ends(spaces(load("pi3k-jak2-bypass"))[1].inputs["jak2_inhibitor_completeness"]) == pytest.approx((0.95 / 3, 1.0))
+    assert "responsive_stroma" not in spaces(load("control-no-stroma"))[0].inputs
+
+
+def test_every_input_goes_to_either_end_alone() -> None:
+    points, moved = SPACE.one_at_a_time({"a": 1.0, "b": 1.0, "c": 0.5, "d": 9.0})
+    assert moved == [("a", 0.0), ("a", 2.0), ("b", 0.01), ("b", 100.0), ("c", 0.3), ("c", 0.7)]
+    assert points.tolist() == [[0, 1, 0.5], [2, 1, 0.5], [1, 0.01, 0.5], [1, 100, 0.5], [1, 1, 0.3], [1, 1, 0.7]]
+
+
+def test_sobol_points_are_those_of_scipy_bit_for_bit() -> None:
+    unit = qmc.Sobol(3, scramble=True, seed=5).random_base2(6)
+    low, high = np.array([0.01, 0.3]), np.array([100.0, 0.7])
+    points = SPACE.sobol(64, 5)
+    assert (points[:, 0] == 2.0 * unit[:, 0]).all()
+    assert (points[:, 1:] == low * (high / low) ** unit[:, 1:]).all()
+    assert (SPACE.sobol(64, 5) == points).all()
+    assert (SPACE.sobol(64, 6) != points).any()
+    for column, item in zip(points.T, SPACE.inputs.values(), strict=True):
+        assert (np.histogram(column, item.at(np.linspace(0, 1, 65)))[0] == 1).all()  # one in every 64th of each input
+
+
+def test_a_space_of_nothing_has_points_of_nothing() -> None:
+    nothing = Space.plausible([parameter("off", 0.0, 0.1, 1.0)])
+    assert nothing.names == ()
+    assert nothing.sobol(4).shape == nothing.place(np.empty((4, 0))).shape == (4, 0)
+    assert nothing.one_at_a_time({}) == (pytest.approx(np.empty((0, 0))), [])
+
+
+def test_limits_points_and_factors_that_make_no_space_are_refused() -> None:
+    for low, high in ((2.0, 1.0), (math.nan, 1.0), (0.0, math.inf)):
+        with pytest.raises(UserError, match="must not be above"):
+            Uniform(low, high)
+    with pytest.raises(UserError, match="starts above 0"):
+        LogUniform(0.0, 1.0)
+    with pytest.raises(UserError, match="a factor above 1, got 1"):
+        Space.box([], 1.0)
+    with pytest.raises(UserError, match="powers of two, got 12"):
+        SPACE.sobol(12)
+    with pytest.raises(UserError, match=r"must be \(n, 3\)"):
+        SPACE.place(np.zeros((4, 2)))
