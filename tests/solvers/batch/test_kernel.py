@@ -33,9 +33,10 @@ from backfire.simulation.members import Table
 from backfire.solvers import pycode as codegen
 from backfire.solvers.batch import jit as compiling
 from backfire.solvers.batch import kernel as kernels
-from backfire.solvers.batch.jit import GAMMA, LANES, STAGES
+from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.kernel import Kernel, is_compiled, write_kernel
 from backfire.solvers.batch.solve import BatchSettings, record
+from backfire.solvers.batch.tableau import GAMMA, STAGES
 from backfire.solvers.pycode import write_source
 from backfire.solvers.reference import Problem, Settings, Solution, solve
 from backfire.solvers.trajectory import Floats, Status

@@ -25,8 +25,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from backfire.model import Network
-from backfire.solvers.batch.jit import GAMMA, LANES, STAGES, compile_loops, machine_folder, unkept
+from backfire.solvers.batch.jit import LANES, compile_loops, machine_folder, unkept
 from backfire.solvers.batch.spelling import spell, written
+from backfire.solvers.batch.tableau import GAMMA, STAGES
 from backfire.solvers.cache import GENERATORS, cache_folder, keep, read_own
 from backfire.system import source_hash
 
