@@ -16,6 +16,10 @@ from .dosing import Event as Event
 from .dosing import EventPlan as EventPlan
 from .dosing import Regimen as Regimen
 from .dosing import event_table as event_table
+from .equations import Slopes as Slopes
+from .equations import balance as balance
+from .equations import differentiate as differentiate
+from .equations import reached as reached
 from .motifs import STEEPNESS as STEEPNESS
 from .motifs import ResponseForm as ResponseForm
 from .motifs import excess as excess
