@@ -54,7 +54,7 @@ def some_states(network: Network, count: int = 3) -> list[list[float]]:
     def one(state: State) -> float:
         if state.is_cells:
             return float(10 ** random.uniform(2, 8))
-        return float(random.uniform(1.1, 6.0) if state.is_factor else random.uniform(0.05, 0.95))
+        return float(random.uniform(1.1, 6.0) if state.unit == "fold" else random.uniform(0.05, 0.95))
 
     return [[one(state) for state in network.states] for _ in range(count)]
 

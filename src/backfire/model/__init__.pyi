@@ -14,6 +14,7 @@ from .dosing import LARGEST_AMOUNT as LARGEST_AMOUNT
 from .dosing import Dose as Dose
 from .dosing import Event as Event
 from .dosing import EventPlan as EventPlan
+from .dosing import Floats as Floats
 from .dosing import Regimen as Regimen
 from .dosing import event_table as event_table
 from .equations import Slopes as Slopes

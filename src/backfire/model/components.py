@@ -130,11 +130,6 @@ class State:
         """True for counted cells, which die out below one."""
         return parse_unit(self.unit) == UNIT_CONSTANTS["cell"]
 
-    @property
-    def is_factor(self) -> bool:
-        """True for host factors and signals, measured as fold over the untreated level."""
-        return parse_unit(self.unit) == UNIT_CONSTANTS["fold"]
-
 
 @dataclass(frozen=True)
 class Definition:

@@ -104,13 +104,6 @@ class Network:
                 ends |= {end for start, end in flows if start in ends}
         return {name: frozenset(ends) for name, ends in reached.items()}
 
-    def meaning(self, name: str) -> str:
-        """The meaning of any state, definition, process or parameter."""
-        for part in self.named():
-            if part.name == name:
-                return part.meaning
-        raise CompositionError([unknown("name", name, self.owners)])
-
     def named(self) -> Iterator[Named]:
         """All states, definitions, processes and parameters."""
         yield from self.states

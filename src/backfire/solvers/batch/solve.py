@@ -24,7 +24,6 @@ from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.kernel import Kernel
 from backfire.solvers.batch.tableau import STAGES
 
-Wholes = NDArray[np.int64]
 FEW: Final = 4_000
 """Steps that lanes have room for at first; members that need more are run once more, with room for all their steps."""
 LINE: Final = 8
