@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from backfire.errors import DeclarationError, UserError
-from backfire.model.components import Definition, Influence, Intervention, Parameter, Process, State
+from backfire.model.components import Definition, Influence, Intervention, Parameter, Part, Process, State
 from backfire.solvers.reference import Settings
 from networks import built, last, run
 
