@@ -1,4 +1,4 @@
-"""The tableau of Rodas5P against theory: what an order needs of coefficients, in exact arithmetic, and its stages against it."""
+"""The tableau of Rodas5P against theory: what an order needs of coefficients, in exact arithmetic."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-import numpy as np
 import pytest
-from numba import njit
 
-from backfire.solvers.batch.jit import LANES, compile_loops
-from backfire.solvers.batch.stages import GATHERS, STRIDE, bend
 from backfire.solvers.batch.tableau import GAMMA, STAGES, A, C, H
 
-compile_loops()  # whoever calls a stage first keeps its machine code for all
 Tree = tuple["Tree", ...]
 """A rooted tree as the trees that hang on its root: one condition of an order each."""
 Vector = list[Fraction]
@@ -145,38 +140,3 @@ def test_the_method_is_stiffly_accurate() -> None:
     """The last stage sits at the new state: its row of α + Γ is the weights, so that stiff parts vanish in one step."""
     last = [float(a + g) for a, g in zip(alphas()[-1], gammas()[-1], strict=True)]
     assert last == pytest.approx([float(value) for value in weights(NEW)], abs=1e-14)
-
-
-@pytest.mark.parametrize("stage", range(2, STAGES + 1))
-def test_stages_add_up_what_the_tableau_says(stage: int) -> None:
-    rng, states = np.random.default_rng(stage), 3
-    state, slopes, inner = (rng.standard_normal(states * size) for size in (LANES, STRIDE, LANES))
-    given, looked = slopes.reshape(states, STAGES, LANES).copy(), inner.reshape(states, LANES).copy()
-    gather = GATHERS[stage - 2]
-
-    @njit
-    def call(states, state, slopes, inner):
-        gather(states, state, slopes, inner)
-
-    call(states, state, slopes, inner)
-    before = state.reshape(states, LANES) + np.tensordot(given[:, : stage - 1], A[stage - 1], (1, 0))
-    if stage > 6:  # one slope more than in the stage before
-        before = looked + given[:, stage - 2]
-    found = slopes.reshape(states, STAGES, LANES)
-    assert inner.reshape(states, LANES) == pytest.approx(before, rel=1e-12, abs=1e-12)
-    assert found[:, stage - 1] == pytest.approx(np.tensordot(given[:, : stage - 1], C[stage - 1], (1, 0)), rel=1e-12, abs=1e-12)
-    others = [other for other in range(STAGES) if other != stage - 1]
-    assert (found[:, others] == given[:, others]).all()
-
-
-def test_bends_add_up_what_the_tableau_says() -> None:
-    rng, states = np.random.default_rng(1), 3
-    slopes, bends = rng.standard_normal(states * STRIDE), np.zeros(3 * states * LANES)
-
-    @njit
-    def call(states, slopes, bends):
-        bend(states, slopes, bends)
-
-    call(states, slopes, bends)
-    wanted = np.einsum("psl,hs->phl", slopes.reshape(states, STAGES, LANES), np.array(H))
-    assert bends.reshape(states, 3, LANES) == pytest.approx(wanted, rel=1e-12, abs=1e-12)
