@@ -1,4 +1,4 @@
-"""The chain rule over the lines of a network, against sympy's derivative of the whole, and the walk over what lines read."""
+"""The chain rule over the lines of a network, against sympy's derivative of the whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sympy
 
 from backfire.formulas.symbolic import as_sympy, names_in, symbol
 from backfire.model.components import Definition, Process, State
-from backfire.model.equations import Slopes, balance, differentiate, reached
+from backfire.model.equations import Slopes, balance, differentiate
 from backfire.model.network import Network
 from networks import built, everything, parameter, working_network
 
@@ -93,13 +93,6 @@ def test_every_name_of_a_chain_stands_above_where_it_is_read() -> None:
         assert {inner for _, inner in terms if inner} <= seen
         seen.add(name)
     assert {name for signed in slopes.jacobian.values() for _, name in signed} <= seen
-
-
-def test_what_is_reached() -> None:
-    reads = {"a": ["b", "c"], "b": ["c", "d"], "c": [], "e": ["a"]}
-    assert reached(["a"], reads) == {"a", "b", "c", "d"}
-    assert reached(["c", "x"], reads) == {"c", "x"}
-    assert reached([], reads) == set()
 
 
 def test_balances_as_text() -> None:

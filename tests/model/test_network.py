@@ -20,7 +20,7 @@ from backfire.mechanisms.kill import Kill
 from backfire.mechanisms.pharmacology import Pharmacology
 from backfire.model.components import Definition, Influence, Intervention, Mechanism, Part, Process, State
 from backfire.model.dosing import Event, Regimen, event_table
-from backfire.model.network import Network, compose
+from backfire.model.network import Network, compose, reached
 from backfire.solvers import pycode as codegen
 from backfire.solvers.reference import Settings
 from networks import Built, built, completed, everything, last, parameter, run, trajectory_of, values_of, without, working_network
@@ -362,3 +362,10 @@ def test_mechanisms_without_parts() -> None:
 def test_bad_labels(label: str) -> None:
     with pytest.raises(CompositionError, match="mechanism label"):
         compose({label: Growth()})
+
+
+def test_what_is_reached() -> None:
+    reads = {"a": ["b", "c"], "b": ["c", "d"], "c": [], "e": ["a"]}
+    assert reached(["a"], reads) == {"a", "b", "c", "d"}
+    assert reached(["c", "x"], reads) == {"c", "x"}
+    assert reached([], reads) == set()

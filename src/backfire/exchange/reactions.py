@@ -22,9 +22,7 @@ from backfire.model import (
     ARTICLES,
     CAUTION,
     GRADES,
-    Definition,
     Event,
-    Network,
     Parameter,
     Process,
     Reference,
@@ -159,7 +157,7 @@ class _Translation:
         self.scenario, self.arm, self.network = scenario, arm, scenario.network
         self.units: dict[str, Unit] = {}
         self.parts = {part.name: part for part in self.network.named()}
-        self.dimensions = _dimensions(self.network)
+        self.dimensions = self.network.units
         self.lines = {line.name: line.expression for line in self.network.assignments}
         self.starts = dict(zip(self.network.state_names, scenario.start_state(), strict=True))
         # a reaction moves an amount from species to species; whatever has another unit changes by a rate rule
@@ -316,16 +314,6 @@ class _Translation:
             article = ARTICLES[self.scenario.article]
             return (article,) if article.doi else ()
         return _found([type(mechanism).__doc__ or "" for mechanism in self.network.mechanisms.values()])
-
-
-def _dimensions(network: Network) -> dict[str, Unit]:
-    """The unit of everything that a formula can read, and of every process."""
-    measured: list[Parameter | State | Definition] = [*network.states, *network.definitions, *network.parameters.values()]
-    units = {part.name: unit_of(part) for part in measured}
-    units |= {name: ONE for switch in network.switches.values() for name in (switch.code, switch.effect)}
-    for process in network.processes:
-        units[process.name] = units[process.enters or process.leaves or ""] / base_unit("day")
-    return units
 
 
 def _calls_hill(tree: ast.expr) -> bool:

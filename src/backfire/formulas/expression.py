@@ -25,16 +25,7 @@ MOST_NODES = 600
 DEEPEST = 50
 LARGEST_EXPONENT = 10
 
-FUNCTIONS: Final[dict[str, int]] = {
-    "exp": 1,
-    "log": 1,
-    "sqrt": 1,
-    "abs": 1,
-    "min": 2,
-    "max": 2,
-    "positive": 1,
-    "hill": 3,
-}
+FUNCTIONS: Final = {"exp": 1, "log": 1, "sqrt": 1, "abs": 1, "min": 2, "max": 2, "positive": 1, "hill": 3}
 """Function names and how many arguments each takes.
 
 ``positive(x)`` is x where x > 0, else 0. ``hill(x, half, n)`` is xⁿ/(halfⁿ + xⁿ), and 0 for x ≤ 0.
@@ -204,29 +195,31 @@ def _check_number(value: float, text: str) -> None:
 
 def _check_exponent(node: ast.expr, text: str) -> None:
     constant = _constant(node)
-    if constant is not None and abs(constant) > LARGEST_EXPONENT:
+    if constant is not None and not abs(constant) <= LARGEST_EXPONENT:
         raise FormulaError(f"in `{echo(text)}`: exponents are allowed up to {LARGEST_EXPONENT}")
 
 
 def _constant(node: ast.expr) -> float | None:
-    """The value of a subtree without names, infinite if a double cannot hold it; None if it reads a name."""
+    """The value of a subtree without names, NaN if a double cannot hold it; None if it reads a name or is no formula."""
+    try:
+        return _finite(lambda: _value(node, {}), math.nan)
+    except LookupError:
+        return None
+
+
+def _value(node: ast.expr, values: Mapping[str, float]) -> float:
     match node:
-        case ast.Constant(value) if isinstance(value, int | float):
-            return float(value) if abs(value) < 1e308 else math.inf
-        case ast.Name(name) if name in UNIT_CONSTANTS:
-            return 1.0
+        case ast.Constant(int() | float() as value):
+            return float(value)
+        case ast.Name(name):
+            return 1.0 if name in UNIT_CONSTANTS else values[name]
         case ast.UnaryOp(sign, operand):
-            inner = _constant(operand)
-            return inner if inner is None or isinstance(sign, ast.UAdd) else -inner
-        case ast.BinOp(left, sign, right) if type(sign) in ARITHMETIC:
-            first, second = _constant(left), _constant(right)
-            if first is None or second is None:
-                return None
-            return _finite(lambda: ARITHMETIC[type(sign)](first, second), math.inf)
-        case ast.Call(ast.Name(function), arguments) if function in FUNCTIONS and len(arguments) == FUNCTIONS[function]:
-            values = [value for argument in arguments if (value := _constant(argument)) is not None]
-            return _finite(lambda: SCALAR_FUNCTIONS[function](*values), math.inf) if len(values) == len(arguments) else None
-    return None
+            return -_value(operand, values) if isinstance(sign, ast.USub) else _value(operand, values)
+        case ast.BinOp(left, sign, right):
+            return _finite(lambda: ARITHMETIC[type(sign)](_value(left, values), _value(right, values)), math.nan)
+        case ast.Call(ast.Name(function), arguments) if FUNCTIONS.get(function) == len(arguments):
+            return float(SCALAR_FUNCTIONS[function](*(_value(argument, values) for argument in arguments)))
+    raise LookupError("not a formula")
 
 
 def _finite(compute: Callable[[], Any], otherwise: float) -> float:
@@ -297,19 +290,3 @@ def _call_unit(function: str, arguments: list[ast.expr], units: Mapping[str, Uni
             raise UnitError(f"in `{echo(text)}`: the Hill exponent has unit {given[2]}, must be 1")
         return ONE
     return given[0]
-
-
-def _value(node: ast.expr, values: Mapping[str, float]) -> float:
-    match node:
-        case ast.Constant(value):
-            assert isinstance(value, int | float)
-            return float(value)
-        case ast.Name(name):
-            return 1.0 if name in UNIT_CONSTANTS else values[name]
-        case ast.UnaryOp(sign, operand):
-            return -_value(operand, values) if isinstance(sign, ast.USub) else _value(operand, values)
-        case ast.BinOp(left, sign, right):
-            return _finite(lambda: ARITHMETIC[type(sign)](_value(left, values), _value(right, values)), math.nan)
-        case ast.Call(ast.Name(function), arguments):
-            return float(SCALAR_FUNCTIONS[function](*(_value(argument, values) for argument in arguments)))
-    raise AssertionError("unchecked formula")

@@ -19,19 +19,10 @@ from backfire.errors import UnitError, echo, unknown
 
 BASE = ("cell", "day", "EC50", "fold")
 _MULTIPLES: dict[str, tuple[str, float]] = {
-    "cell": ("cell", 1.0),
-    "cells": ("cell", 1.0),
-    "day": ("day", 1.0),
-    "days": ("day", 1.0),
-    "hour": ("day", 1 / 24),
-    "hours": ("day", 1 / 24),
-    "minute": ("day", 1 / 1440),
-    "minutes": ("day", 1 / 1440),
-    "week": ("day", 7.0),
-    "weeks": ("day", 7.0),
-    "EC50": ("EC50", 1.0),
-    "fold": ("fold", 1.0),
-}
+    "cell": ("cell", 1.0), "cells": ("cell", 1.0), "day": ("day", 1.0), "days": ("day", 1.0),
+    "hour": ("day", 1 / 24), "hours": ("day", 1 / 24), "minute": ("day", 1 / 1440), "minutes": ("day", 1 / 1440),
+    "week": ("day", 7.0), "weeks": ("day", 7.0), "EC50": ("EC50", 1.0), "fold": ("fold", 1.0),
+}  # fmt: skip
 _NOTATION = re.compile(r"(?!.*\b(\d+[A-Za-z]|True|False|None))[A-Za-z0-9*/() -]{,160}")
 """Names, whole numbers and signs, but no number of another notation, such as 1e3 and 0x1."""
 

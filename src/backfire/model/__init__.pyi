@@ -20,7 +20,6 @@ from .dosing import event_table as event_table
 from .equations import Slopes as Slopes
 from .equations import balance as balance
 from .equations import differentiate as differentiate
-from .equations import reached as reached
 from .motifs import STEEPNESS as STEEPNESS
 from .motifs import ResponseForm as ResponseForm
 from .motifs import excess as excess
@@ -32,6 +31,7 @@ from .motifs import trigger as trigger
 from .network import Network as Network
 from .network import Switch as Switch
 from .network import compose as compose
+from .network import reached as reached
 from .references import ARTICLES as ARTICLES
 from .references import CAUTION as CAUTION
 from .references import GRADES as GRADES

@@ -55,18 +55,6 @@ def differentiate(network: Network, lines: Mapping[str, sympy.Expr]) -> Slopes:
     return Slopes(partials, chain, jacobian)
 
 
-def reached(start: Iterable[str], reads: Mapping[str, Iterable[str]]) -> set[str]:
-    """``start`` and every name on the way down from there; ``reads`` holds what each line reads."""
-    found: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += reads.get(name, ())
-    return found
-
-
 def balance(terms: Iterable[tuple[int, str]]) -> str:
     """A sum of signed names as text: ``- loss``, ``growth - kill``; 0 if there are none."""
     return " ".join(f"{'+' if sign > 0 else '-'} {name}" for sign, name in terms).removeprefix("+ ") or "0"
