@@ -35,12 +35,8 @@ UNIT_CONSTANTS: Final[dict[str, Unit]] = {name: base_unit(name) for name in BASE
 """The names ``cell``, ``day``, ``EC50`` and ``fold`` may stand in a formula: each is 1 of its unit."""
 
 ARITHMETIC: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-}
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
+}  # fmt: skip
 """What every operator does, for numbers and for sympy's expressions alike."""
 
 

@@ -28,7 +28,7 @@ from backfire.formulas import as_sympy, in_series, names_in, symbol, vector_code
 from backfire.model import Network, differentiate, reached
 from backfire.solvers.batch.jit import LANES, compile_loops, machine_folder, unkept
 from backfire.solvers.batch.tableau import GAMMA, STAGES
-from backfire.solvers.cache import GENERATORS, cache_folder, keep, read_own
+from backfire.solvers.cache import GENERATORS, cache_folder, cached, keep, read_own
 from backfire.system import source_hash
 
 if TYPE_CHECKING:
@@ -72,19 +72,15 @@ def is_compiled(network: Network, watched: Sequence[str] = ()) -> bool:
 
 def _source(network: Network, watched: tuple[str, ...]) -> tuple[str, tuple[int, int]]:
     digest = hashlib.sha256(f"{network.fingerprint()}{watched}{_generator()}".encode()).hexdigest()[:20]
-    path = cache_folder() / f"lanes-{digest}.txt"
-    try:
-        head, _, source = read_own(path).partition("\n")
-        words = head.split()
-        if words[:1] == ["#"] and words[1] == hashlib.sha256(source.encode()).hexdigest():
-            return source, (int(words[2]), int(words[3]))
-    except (OSError, UnicodeDecodeError, IndexError, ValueError):
-        pass
-    writer = _Writer(network, watched)
-    source = writer.text()
-    sizes = (len(writer.fixed), writer.places)
-    keep(path, f"# {hashlib.sha256(source.encode()).hexdigest()} {sizes[0]} {sizes[1]}\n{source}")
-    return source, sizes
+
+    def made() -> str:
+        writer = _Writer(network, watched)
+        source = writer.text()
+        return f"{len(writer.fixed)} {writer.places}\n{source}"
+
+    sizes, _, source = cached(f"lanes-{digest}.txt", made).partition("\n")
+    fixed, factors = sizes.split()
+    return source, (int(fixed), int(factors))
 
 
 @lru_cache(maxsize=1)
