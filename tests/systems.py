@@ -20,7 +20,7 @@ from backfire.simulation.arms import feeds
 from backfire.solvers.batch.integrator import integrator
 from backfire.solvers.batch.kernel import Kernel, kernel_of
 from backfire.solvers.batch.solve import BatchSettings, Ends, Members, record
-from backfire.solvers.pycode import cache_folder
+from backfire.solvers.cache import cache_folder
 from backfire.solvers.trajectory import Floats
 from networks import built, parameter, start_of, values_of
 

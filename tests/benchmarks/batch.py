@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import collections
-import inspect
 import statistics
 import sys
 import time
@@ -30,7 +29,7 @@ from backfire.simulation.cohort import run_members
 from backfire.solvers import batch
 from backfire.solvers.batch import jit as compiling
 from backfire.solvers.batch import kernel as kernels
-from backfire.solvers.batch import stages as rosenbrock
+from backfire.solvers.batch import stages, tableau
 
 NETWORK = problem.network()
 COMPARED = 32
@@ -232,7 +231,7 @@ def shares(kernel: kernels.Kernel) -> None:
     state, inner = np.full(width * lanes, 0.3), np.zeros(width * lanes)
     constant = np.ones((kernel.constants + kernel.fixed) * lanes)
     steps, factors = np.full(lanes, 0.1), np.zeros(kernel.factors * lanes)
-    slopes, error, absolute = np.zeros(width * rosenbrock.STRIDE), np.zeros(lanes, np.float32), np.full(width, 1e-9)
+    slopes, error, absolute = np.zeros(width * stages.STRIDE), np.zeros(lanes, np.float32), np.full(width, 1e-9)
 
     def timed(function: object, *arguments: object) -> float:
         names = ", ".join(f"a{place}" for place in range(len(arguments)))
@@ -244,15 +243,9 @@ def shares(kernel: kernels.Kernel) -> None:
 
     first = timed(kernel.module.first, state, constant, steps, factors, slopes)
     stage = timed(kernel.module.stage, state, constant, steps, factors, slopes)
-    gather = sum(
-        timed(function, width, state, slopes, inner)
-        for function in (
-            rosenbrock.gather_2, rosenbrock.gather_3, rosenbrock.gather_4, rosenbrock.gather_5, rosenbrock.gather_6,
-        )
-    )  # fmt: skip
-    gather += timed(rosenbrock.gather_7, width, slopes, inner) + timed(rosenbrock.gather_8, width, slopes, inner)
-    last = timed(rosenbrock.errors, width, 1e-6, absolute, state, slopes, inner, error)
-    bends = timed(rosenbrock.bend, width, slopes, np.zeros(3 * width * lanes))
+    gather = sum(timed(function, width, state, slopes, inner) for function in stages.GATHERS)
+    last = timed(stages.errors, width, 1e-6, absolute, state, slopes, inner, error)
+    bends = timed(stages.bend, width, slopes, np.zeros(3 * width * lanes))
     many, chosen = members(BATCH), settings(TOLERANCES[0])
     spent = min(seconds(lambda: batch.record(kernel, many, DAYS, chosen)) for _ in range(5))
     whole = spent / float(batch.record(kernel, many, DAYS, chosen)[1].steps.sum()) * 1e9
@@ -284,8 +277,8 @@ def operations(kernel: kernels.Kernel) -> int:
         return sum(id(node) not in inside for node in sums)
 
     texts = {node.name: ast.unparse(node) for node in ast.parse(kernel.source).body if isinstance(node, ast.FunctionDef)}
-    gathers = [getattr(rosenbrock, f"gather_{stage}") for stage in range(2, 9)]
-    sums = sum(counted(inspect.getsource(function.py_func)) for function in (*gathers, rosenbrock.bend))
+    looks = sum(2 * len(row) for row in tableau.A[:6]) + 2  # later ones add one slope each
+    sums = looks + sum(2 * len(row) - 1 for row in (*tableau.C[1:], *tableau.H))
     return counted(texts["first"]) + 7 * counted(texts["stage"]) + kernel.states * (sums + 8)
 
 

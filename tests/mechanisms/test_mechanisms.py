@@ -101,7 +101,7 @@ def test_an_untreated_host_stays_as_it_is() -> None:
     code = codegen.generate(network)
     rates = dict(zip(network.state_names, code.rates(start_of(network, values), constants), strict=True))
     for state in network.states:
-        if state.is_factor:
+        if state.unit == "fold":
             assert state.initial == 1, state.name
             assert rates[state.name] == pytest.approx(0, abs=1e-14), state.name
 

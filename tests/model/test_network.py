@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfire.errors import CompositionError, DeclarationError, UserError
+from backfire.errors import CompositionError
 from backfire.mechanisms import shipped
 from backfire.mechanisms.growth import Growth
 from backfire.mechanisms.hibernation import Hibernation
 from backfire.mechanisms.kill import Kill
 from backfire.mechanisms.pharmacology import Pharmacology
-from backfire.model.components import Definition, Influence, Intervention, Mechanism, Parameter, Part, Process, State
+from backfire.model.components import Definition, Influence, Intervention, Mechanism, Part, Process, State
 from backfire.model.dosing import Event, Regimen, event_table
-from backfire.model.network import Network, compose
+from backfire.model.network import Network, compose, reached
 from backfire.solvers import pycode as codegen
 from backfire.solvers.reference import Settings
 from networks import Built, built, completed, everything, last, parameter, run, trajectory_of, values_of, without, working_network
@@ -365,86 +364,8 @@ def test_bad_labels(label: str) -> None:
         compose({label: Growth()})
 
 
-def test_the_meaning_of_a_name() -> None:
-    network = compose(DRUG)
-    assert "tumour cells" in network.meaning("active")
-    with pytest.raises(CompositionError, match="did you mean `active`"):
-        network.meaning("actve")
-
-
-# Declarations.
-
-
-def declare(**changes: Any) -> Parameter:
-    good: dict[str, Any] = {
-        "name": "rate", "value": 1.0, "unit": "1/day", "meaning": "m", "range": (0.1, 2.0), "source": "s", "grade": "assumed",
-    }  # fmt: skip
-    return Parameter(**(good | changes))
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"unit": ""}, "has no unit"),
-        ({"unit": " "}, "has no unit"),
-        ({"source": ""}, "has no source"),
-        ({"meaning": ""}, "has no meaning"),
-        ({"grade": ""}, "has no grade"),
-        ({"grade": "asumed"}, "did you mean `assumed`"),
-        ({"unit": "1/dya"}, "did you mean `day`"),
-        ({"unit": "1/hour"}, "declare it in cells and days"),
-        ({"range": (2.0, 0.1)}, "range"),
-        ({"range": (1.0, 1.0)}, "range"),
-        ({"range": (-1.0, 1.0)}, "range"),
-        ({"range": (0.0, math.inf)}, "range"),
-        ({"range": (math.nan, 1.0)}, "range"),
-        ({"value": -1.0}, "negative"),
-        ({"value": math.nan}, "finite"),
-        ({"value": math.inf}, "finite"),
-        ({"value": 1.5, "maximum": 1.0}, "largest possible value 1"),
-        ({"name": "Rate"}, "lower-case"),
-        ({"name": "rate__x"}, "single underscores"),
-        ({"name": "hill"}, "formula notation"),
-        ({"name": "day"}, "formula notation"),
-        ({"name": "amount"}, "formula notation"),
-    ],
-)
-def test_parameters_declare_everything(changes: dict[str, Any], word: str) -> None:
-    assert declare().value == 1
-    with pytest.raises(UserError, match=word):
-        declare(**changes)
-
-
-@pytest.mark.parametrize("name", ["class", "yield", "with", "pass", "none", "step", "constants"])
-def test_names_that_python_or_the_generated_code_needs(name: str) -> None:
-    """Refused with a reason, or usable: never a broken model."""
-    try:
-        network = built(RATE, State(name, "1", "m", 1.0), Process("p", "k", f"rate * positive({name})", "m", leaves=name))
-    except DeclarationError as error:
-        assert name in str(error)
-    else:
-        assert last(network, run(network, [1], settings=Settings(method="Radau")))[name] == pytest.approx(math.exp(-1), rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("part", "word"),
-    [
-        (lambda: State("x", "", "m"), "has no unit"),
-        (lambda: State("x", "1", ""), "has no meaning"),
-        (lambda: State("x", "cell/hour", "m"), "days"),
-        (lambda: Definition("x", "", "1", "m"), "has no formula"),
-        (lambda: Definition("x", "1", "", "m"), "has no unit"),
-        (lambda: Definition("x", "1", "1/hour", "m"), "days"),
-        (lambda: Process("p", "k", "1", "m"), "neither leaves nor enters"),
-        (lambda: Process("p", "k", "1", "m", enters="x", leaves="x"), "same state"),
-        (lambda: Process("p", "k", "", "m", enters="x"), "has no rate"),
-        (lambda: Process("p", "K", "1", "m", enters="x"), "process kind"),
-        (lambda: Influence("i", "k", "", "m"), "has no factor"),
-        (lambda: Influence("i", "k", "1", ""), "has no meaning"),
-        (lambda: Intervention("i", "m"), "changes no state"),
-    ],
-)
-def test_parts_declare_everything(part: Any, word: str) -> None:
-    with pytest.raises(UserError, match=word):
-        parts: Iterator[Part] = iter([part()])
-        built(*parts)
+def test_what_is_reached() -> None:
+    reads = {"a": ["b", "c"], "b": ["c", "d"], "c": [], "e": ["a"]}
+    assert reached(["a"], reads) == {"a", "b", "c", "d"}
+    assert reached(["c", "x"], reads) == {"c", "x"}
+    assert reached([], reads) == set()

@@ -54,7 +54,7 @@ def some_states(network: Network, count: int = 3) -> list[list[float]]:
     def one(state: State) -> float:
         if state.is_cells:
             return float(10 ** random.uniform(2, 8))
-        return float(random.uniform(1.1, 6.0) if state.is_factor else random.uniform(0.05, 0.95))
+        return float(random.uniform(1.1, 6.0) if state.unit == "fold" else random.uniform(0.05, 0.95))
 
     return [[one(state) for state in network.states] for _ in range(count)]
 
@@ -249,15 +249,6 @@ def test_other_values_share_the_file(cache: Path) -> None:
     )
     assert codegen.generate(network).rates([1.0], [5.0]) == [-5.0]
     assert len(files(cache)) == 1
-
-
-def test_the_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BACKFIRE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "backfire"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "backfire"
 
 
 def test_a_cache_that_cannot_be_made_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

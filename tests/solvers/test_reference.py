@@ -713,4 +713,5 @@ def test_definitions_are_recorded_beside_states() -> None:
     trajectory = trajectory_of(network, run(network, [1]))
     assert trajectory["twice"] == pytest.approx(2 * trajectory["drug"], rel=1e-15)
     assert trajectory["loss"] == pytest.approx(trajectory["drug"], rel=1e-15)
-    assert (trajectory.unit("twice"), trajectory.unit("loss")) == ("EC50", "EC50/day")
+    units = dict(zip(trajectory.names, trajectory.units, strict=True))
+    assert (units["twice"], units["loss"]) == ("EC50", "EC50/day")

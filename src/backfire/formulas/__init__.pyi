@@ -2,6 +2,14 @@ from .expression import SCALAR_FUNCTIONS as SCALAR_FUNCTIONS
 from .expression import UNIT_CONSTANTS as UNIT_CONSTANTS
 from .expression import Expression as Expression
 from .expression import parse as parse
+from .symbolic import as_latex as as_latex
+from .symbolic import as_sympy as as_sympy
+from .symbolic import derivative as derivative
+from .symbolic import in_series as in_series
+from .symbolic import names_in as names_in
+from .symbolic import scalar_code as scalar_code
+from .symbolic import symbol as symbol
+from .symbolic import vector_code as vector_code
 from .units import BASE as BASE
 from .units import ONE as ONE
 from .units import Unit as Unit

@@ -1,4 +1,4 @@
-"""Formulas in the field's plain notation, read safely and differentiated by sympy.
+"""Formulas in the field's plain notation, read safely.
 
 A formula such as ``growth_rate * active * (1 - burden / capacity)`` is parsed once with Python's ``ast`` against an
 allow-list. Nothing a user writes is ever evaluated: names, numbers, ``+ - * / **``, parentheses and the functions in
@@ -15,29 +15,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from backfire.errors import FormulaError, UnitError, echo, unknown
 from backfire.formulas.units import BASE, ONE, Unit, base_unit
-
-if TYPE_CHECKING:
-    import sympy
 
 LONGEST = 1000
 MOST_NODES = 600
 DEEPEST = 50
 LARGEST_EXPONENT = 10
 
-FUNCTIONS: Final[dict[str, int]] = {
-    "exp": 1,
-    "log": 1,
-    "sqrt": 1,
-    "abs": 1,
-    "min": 2,
-    "max": 2,
-    "positive": 1,
-    "hill": 3,
-}
+FUNCTIONS: Final = {"exp": 1, "log": 1, "sqrt": 1, "abs": 1, "min": 2, "max": 2, "positive": 1, "hill": 3}
 """Function names and how many arguments each takes.
 
 ``positive(x)`` is x where x > 0, else 0. ``hill(x, half, n)`` is xⁿ/(halfⁿ + xⁿ), and 0 for x ≤ 0.
@@ -46,13 +34,10 @@ FUNCTIONS: Final[dict[str, int]] = {
 UNIT_CONSTANTS: Final[dict[str, Unit]] = {name: base_unit(name) for name in BASE}
 """The names ``cell``, ``day``, ``EC50`` and ``fold`` may stand in a formula: each is 1 of its unit."""
 
-_ARITHMETIC: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-}
+ARITHMETIC: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
+}  # fmt: skip
+"""What every operator does, for numbers and for sympy's expressions alike."""
 
 
 def _positive(value: float) -> float:
@@ -122,18 +107,6 @@ class Expression:
         """The number the formula gives for known values of all its names; NaN where it is not defined."""
         return _finite(lambda: _value(self.tree, values), math.nan)
 
-    def symbolic(self, whole: bool = False) -> sympy.Expr:
-        """The formula as a sympy expression over real symbols; with ``whole``, Hill functions are not written out."""
-        return _symbolic(self.tree, _whole_functions() if whole else _functions())
-
-    def derivative(self, name: str) -> str:
-        """Python source of the partial derivative with respect to ``name``; ``"0"`` if it vanishes identically."""
-        return _derivative(self.code, name)
-
-    def latex(self, symbols: Mapping[str, str]) -> str:
-        """LaTeX source, with names replaced as in ``symbols``."""
-        return _latex(self.symbolic(), symbols)
-
 
 @lru_cache(maxsize=8192)
 def parse(text: str, limited: bool = True) -> Expression:
@@ -173,7 +146,7 @@ def _check(node: ast.expr, text: str, names: set[str], depth: int) -> None:
     if depth > DEEPEST:
         raise FormulaError(f"the formula `{echo(text)}` is nested deeper than {DEEPEST} levels; name its pieces as definitions")
     match node:
-        case ast.BinOp(left, sign, right) if type(sign) in _ARITHMETIC:
+        case ast.BinOp(left, sign, right) if type(sign) in ARITHMETIC:
             if not math.isfinite(_constant(node) or 0.0):
                 raise FormulaError(f"in `{echo(text)}`: `{echo(ast.unparse(node))}` is not a number in double precision")
             if isinstance(sign, ast.Div) and _constant(right) == 0:
@@ -218,29 +191,31 @@ def _check_number(value: float, text: str) -> None:
 
 def _check_exponent(node: ast.expr, text: str) -> None:
     constant = _constant(node)
-    if constant is not None and abs(constant) > LARGEST_EXPONENT:
+    if constant is not None and not abs(constant) <= LARGEST_EXPONENT:
         raise FormulaError(f"in `{echo(text)}`: exponents are allowed up to {LARGEST_EXPONENT}")
 
 
 def _constant(node: ast.expr) -> float | None:
-    """The value of a subtree without names, infinite if a double cannot hold it; None if it reads a name."""
+    """The value of a subtree without names, NaN if a double cannot hold it; None if it reads a name or is no formula."""
+    try:
+        return _finite(lambda: _value(node, {}), math.nan)
+    except LookupError:
+        return None
+
+
+def _value(node: ast.expr, values: Mapping[str, float]) -> float:
     match node:
-        case ast.Constant(value) if isinstance(value, int | float):
-            return float(value) if abs(value) < 1e308 else math.inf
-        case ast.Name(name) if name in UNIT_CONSTANTS:
-            return 1.0
+        case ast.Constant(int() | float() as value):
+            return float(value)
+        case ast.Name(name):
+            return 1.0 if name in UNIT_CONSTANTS else values[name]
         case ast.UnaryOp(sign, operand):
-            inner = _constant(operand)
-            return inner if inner is None or isinstance(sign, ast.UAdd) else -inner
-        case ast.BinOp(left, sign, right) if type(sign) in _ARITHMETIC:
-            first, second = _constant(left), _constant(right)
-            if first is None or second is None:
-                return None
-            return _finite(lambda: _ARITHMETIC[type(sign)](first, second), math.inf)
-        case ast.Call(ast.Name(function), arguments) if function in FUNCTIONS and len(arguments) == FUNCTIONS[function]:
-            values = [value for argument in arguments if (value := _constant(argument)) is not None]
-            return _finite(lambda: SCALAR_FUNCTIONS[function](*values), math.inf) if len(values) == len(arguments) else None
-    return None
+            return -_value(operand, values) if isinstance(sign, ast.USub) else _value(operand, values)
+        case ast.BinOp(left, sign, right):
+            return _finite(lambda: ARITHMETIC[type(sign)](_value(left, values), _value(right, values)), math.nan)
+        case ast.Call(ast.Name(function), arguments) if FUNCTIONS.get(function) == len(arguments):
+            return float(SCALAR_FUNCTIONS[function](*(_value(argument, values) for argument in arguments)))
+    raise LookupError("not a formula")
 
 
 def _finite(compute: Callable[[], Any], otherwise: float) -> float:
@@ -311,138 +286,3 @@ def _call_unit(function: str, arguments: list[ast.expr], units: Mapping[str, Uni
             raise UnitError(f"in `{echo(text)}`: the Hill exponent has unit {given[2]}, must be 1")
         return ONE
     return given[0]
-
-
-@lru_cache(maxsize=1)
-def _functions() -> dict[str, Callable[..., Any]]:
-    """The sympy meaning of every function; the three classes below only say how a kink is differentiated."""
-    import sympy
-
-    class step(sympy.Function):  # type: ignore[misc]  # noqa: N801
-        """1 where x > 0, else 0; its derivative is 0 wherever it exists."""
-
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:  # noqa: ARG002
-            return sympy.Integer(0)
-
-    class positive(sympy.Function):  # type: ignore[misc]  # noqa: N801
-        """x where x > 0, else 0."""
-
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:  # noqa: ARG002
-            return step(self.args[0])
-
-    class floored(sympy.Function):  # type: ignore[misc]  # noqa: N801
-        """Like ``positive`` but never exactly 0, so that a power of it has a finite logarithm and derivative."""
-
-        is_positive = True
-
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:  # noqa: ARG002
-            return step(self.args[0])
-
-    def hill(value: sympy.Expr, half: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
-        return floored(value) ** exponent / (half**exponent + floored(value) ** exponent)
-
-    return {
-        "exp": sympy.exp,
-        "log": sympy.log,
-        "sqrt": sympy.sqrt,
-        "abs": lambda value: positive(value) + positive(-value),
-        "min": lambda left, right: left - positive(left - right),
-        "max": lambda left, right: right + positive(left - right),
-        "positive": positive,
-        "floored": floored,
-        "hill": hill,
-    }
-
-
-@lru_cache(maxsize=1)
-def _whole_functions() -> dict[str, Callable[..., Any]]:
-    """Like ``_functions``, but with a Hill function that is not written out: H' = n·H·(1 - H) / x."""
-    import sympy
-
-    apart = _functions()
-    step, floored = apart["positive"](sympy.Symbol("x")).diff("x").func, apart["floored"]
-
-    class hill(sympy.Function):  # type: ignore[misc]  # noqa: N801
-        """xⁿ/(halfⁿ + xⁿ)."""
-
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:
-            value, half, exponent = self.args
-            rest = self * (1 - self)
-            if argindex == 1:
-                return exponent * rest * step(value) / floored(value)
-            if argindex == 2:
-                return -exponent * rest / half
-            return rest * (sympy.log(floored(value)) - sympy.log(half))
-
-    return apart | {"hill": hill}
-
-
-def _value(node: ast.expr, values: Mapping[str, float]) -> float:
-    match node:
-        case ast.Constant(value):
-            assert isinstance(value, int | float)
-            return float(value)
-        case ast.Name(name):
-            return 1.0 if name in UNIT_CONSTANTS else values[name]
-        case ast.UnaryOp(sign, operand):
-            return -_value(operand, values) if isinstance(sign, ast.USub) else _value(operand, values)
-        case ast.BinOp(left, sign, right):
-            return _finite(lambda: _ARITHMETIC[type(sign)](_value(left, values), _value(right, values)), math.nan)
-        case ast.Call(ast.Name(function), arguments):
-            return float(SCALAR_FUNCTIONS[function](*(_value(argument, values) for argument in arguments)))
-    raise AssertionError("unchecked formula")
-
-
-def _symbolic(node: ast.expr, functions: Mapping[str, Callable[..., Any]]) -> sympy.Expr:
-    import sympy
-
-    match node:
-        case ast.Constant(value):
-            assert isinstance(value, int | float)
-            return sympy.Integer(int(value)) if float(value).is_integer() else sympy.Float(value)
-        case ast.Name(name):
-            return sympy.Integer(1) if name in UNIT_CONSTANTS else sympy.Symbol(name, real=True)
-        case ast.UnaryOp(sign, operand):
-            return (-1 if isinstance(sign, ast.USub) else 1) * _symbolic(operand, functions)
-        case ast.BinOp(left, sign, right):
-            return _ARITHMETIC[type(sign)](_symbolic(left, functions), _symbolic(right, functions))
-        case ast.Call(ast.Name(function), arguments):
-            return functions[function](*(_symbolic(argument, functions) for argument in arguments))
-    raise AssertionError("unchecked formula")
-
-
-@lru_cache(maxsize=8192)
-def _derivative(code: str, name: str) -> str:
-    import sympy
-
-    derivative = sympy.diff(parse(code, limited=False).symbolic(), sympy.Symbol(name, real=True))
-    if derivative == 0:
-        return "0"
-    # x**n / x is 0/0 at x = 0 although the limit is fine; one power has no such trouble
-    return str(_printer().doprint(sympy.powsimp(derivative, combine="exp")))
-
-
-@lru_cache(maxsize=1)
-def _printer() -> Any:
-    from sympy.printing.pycode import PythonCodePrinter
-
-    class Printer(PythonCodePrinter):  # type: ignore[misc]
-        """Python source over ``SCALAR_FUNCTIONS``, with numbers instead of named constants."""
-
-        def _print_Exp1(self, _: Any) -> str:  # noqa: N802
-            return repr(math.e)
-
-    ours = {word: word for word in ("step", "positive", "floored")}
-    return Printer({"fully_qualified_modules": False, "user_functions": ours})
-
-
-def _latex(expression: sympy.Expr, symbols: Mapping[str, str]) -> str:
-    import sympy
-
-    shown = expression.replace(lambda part: part.func.__name__ == "floored", lambda part: part.args[0])
-    shown = shown.replace(
-        lambda part: part.func.__name__ == "positive",
-        lambda part: sympy.Function(r"\operatorname{max}_0", real=True)(part.args[0]),
-    )
-    names = {symbol: symbols[symbol.name] for symbol in shown.free_symbols if symbol.name in symbols}
-    return str(sympy.latex(shown, symbol_names=names))

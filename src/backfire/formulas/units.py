@@ -9,6 +9,7 @@ A units library would do the same; pint costs 0.4 s at every start, more than al
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,20 +19,12 @@ from backfire.errors import UnitError, echo, unknown
 
 BASE = ("cell", "day", "EC50", "fold")
 _MULTIPLES: dict[str, tuple[str, float]] = {
-    "cell": ("cell", 1.0),
-    "cells": ("cell", 1.0),
-    "day": ("day", 1.0),
-    "days": ("day", 1.0),
-    "hour": ("day", 1 / 24),
-    "hours": ("day", 1 / 24),
-    "minute": ("day", 1 / 1440),
-    "minutes": ("day", 1 / 1440),
-    "week": ("day", 7.0),
-    "weeks": ("day", 7.0),
-    "EC50": ("EC50", 1.0),
-    "fold": ("fold", 1.0),
-}
-_TOKEN = re.compile(r"\s*(?:(\*\*|\^)\s*(-?\d+)|([*/()])|([A-Za-z][A-Za-z0-9]*)|(1))")
+    "cell": ("cell", 1.0), "cells": ("cell", 1.0), "day": ("day", 1.0), "days": ("day", 1.0),
+    "hour": ("day", 1 / 24), "hours": ("day", 1 / 24), "minute": ("day", 1 / 1440), "minutes": ("day", 1 / 1440),
+    "week": ("day", 7.0), "weeks": ("day", 7.0), "EC50": ("EC50", 1.0), "fold": ("fold", 1.0),
+}  # fmt: skip
+_NOTATION = re.compile(r"(?!.*\b(\d+[A-Za-z]|True|False|None))[A-Za-z0-9*/() -]{,160}")
+"""Names, whole numbers and signs, but no number of another notation, such as 1e3 and 0x1."""
 
 
 @dataclass(frozen=True)
@@ -96,56 +89,38 @@ def parse_unit(text: str) -> Unit:
 
     Raises UnitError for names that are not units, with the nearest one.
     """
-    tokens: list[tuple[str, str]] = []
-    position = 0
-    stripped = text.strip()
-    while position < len(stripped):
-        match = _TOKEN.match(stripped, position)
-        if match is None or len(tokens) > 40:
-            raise UnitError(f"`{echo(text)}` is not a unit; write for example 1/day, cell, EC50 or fold/day")
-        power, exponent, sign, name, one = match.group(1, 2, 3, 4, 5)
-        tokens.append(("^", exponent) if power else (sign, "") if sign else ("name", name or one))
-        position = match.end()
-    unit, rest = _product(tokens, text)
-    if rest:
-        raise UnitError(f"`{echo(text)}` is not a unit; write for example 1/day, cell, EC50 or fold/day")
-    return unit
+    written = " ".join(text.split()).replace("^", "**")
+    try:
+        tree = ast.parse(written if _NOTATION.fullmatch(written) else "", mode="eval").body
+    except SyntaxError as error:
+        if not written or written[-1] in "*/":
+            raise UnitError(f"the unit `{echo(text)}` ends too early") from None
+        if "never closed" in error.msg:
+            raise UnitError(f"the unit `{echo(text)}` has a parenthesis that is never closed") from None
+        raise _no_unit(text) from None
+    return _unit(tree, text)
 
 
-def _product(tokens: list[tuple[str, str]], text: str) -> tuple[Unit, list[tuple[str, str]]]:
-    unit, tokens = _atom(tokens, text)
-    while tokens and tokens[0][0] in ("*", "/"):
-        other, rest = _atom(tokens[1:], text)
-        unit = unit * other if tokens[0][0] == "*" else unit / other
-        tokens = rest
-    return unit, tokens
+def _unit(node: ast.expr, text: str) -> Unit:
+    match node:
+        case ast.Constant(1):
+            return ONE
+        case ast.Name(name) if name in _MULTIPLES:
+            base, scale = _MULTIPLES[name]
+            return Unit(base_unit(base).powers, scale)
+        case ast.Name(name):
+            raise UnitError(unknown("unit", name, _MULTIPLES))
+        case ast.BinOp(left, ast.Mult(), right):
+            return _unit(left, text) * _unit(right, text)
+        case ast.BinOp(left, ast.Div(), right):
+            return _unit(left, text) / _unit(right, text)
+        case ast.BinOp(base, ast.Pow(), ast.Constant(int(power)) | ast.UnaryOp(ast.USub(), ast.Constant(int(power))) as exponent):
+            unit = _unit(base, text)
+            if power > 9 or not 1e-60 < unit.scale < 1e60:
+                raise UnitError(f"the unit `{echo(text)}` has a power beyond ±9")
+            return unit ** (power if isinstance(exponent, ast.Constant) else -power)
+    raise _no_unit(text)
 
 
-def _atom(tokens: list[tuple[str, str]], text: str) -> tuple[Unit, list[tuple[str, str]]]:
-    if not tokens:
-        raise UnitError(f"the unit `{echo(text)}` ends too early")
-    kind, value = tokens[0]
-    if kind == "(":
-        unit, rest = _product(tokens[1:], text)
-        if not rest or rest[0][0] != ")":
-            raise UnitError(f"the unit `{echo(text)}` has a parenthesis that is never closed")
-        rest = rest[1:]
-    elif kind == "name":
-        unit, rest = _named(value), tokens[1:]
-    else:
-        raise UnitError(f"`{echo(text)}` is not a unit; write for example 1/day, cell, EC50 or fold/day")
-    if rest and rest[0][0] == "^":
-        exponent = rest[0][1]
-        if len(exponent.lstrip("-")) > 1 or not 1e-60 < unit.scale < 1e60:
-            raise UnitError(f"the unit `{echo(text)}` has a power beyond ±9")
-        unit, rest = unit ** int(exponent), rest[1:]
-    return unit, rest
-
-
-def _named(name: str) -> Unit:
-    if name == "1":
-        return ONE
-    if name not in _MULTIPLES:
-        raise UnitError(unknown("unit", name, _MULTIPLES))
-    base, scale = _MULTIPLES[name]
-    return Unit(base_unit(base).powers, scale)
+def _no_unit(text: str) -> UnitError:
+    return UnitError(f"`{echo(text)}` is not a unit; write for example 1/day, cell, EC50 or fold/day")

@@ -15,9 +15,13 @@ from .dosing import REGIMEN_NUMBERS as REGIMEN_NUMBERS
 from .dosing import Dose as Dose
 from .dosing import Event as Event
 from .dosing import EventPlan as EventPlan
+from .dosing import Floats as Floats
 from .dosing import Regimen as Regimen
 from .dosing import RegimenNumber as RegimenNumber
 from .dosing import event_table as event_table
+from .equations import Slopes as Slopes
+from .equations import balance as balance
+from .equations import differentiate as differentiate
 from .motifs import STEEPNESS as STEEPNESS
 from .motifs import ResponseForm as ResponseForm
 from .motifs import excess as excess
@@ -29,6 +33,7 @@ from .motifs import trigger as trigger
 from .network import Network as Network
 from .network import Switch as Switch
 from .network import compose as compose
+from .network import reached as reached
 from .references import ARTICLES as ARTICLES
 from .references import CAUTION as CAUTION
 from .references import GRADES as GRADES

@@ -40,15 +40,15 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
-def _required(part: object, *fields: str) -> None:
-    for name in fields:
+def _check(part: Part, *required: str) -> None:
+    """A good name, something in every required field, and the unit in cells and days."""
+    kind = type(part).__name__
+    check_name(part.name, kind.lower())
+    for name in required:
         if not str(getattr(part, name)).strip():
-            raise DeclarationError(f"{type(part).__name__} `{getattr(part, 'name', '?')}` has no {name}; it is required")
-
-
-def _in_base_units(part: Parameter | State | Definition) -> None:
-    if parse_unit(part.unit).scale != 1.0:
-        raise DeclarationError(f"{type(part).__name__} `{part.name}`: declare it in cells and days, not in {part.unit}")
+            raise DeclarationError(f"{kind} `{part.name}` has no {name}; it is required")
+    if isinstance(part, Parameter | State | Definition) and unit_of(part).scale != 1.0:
+        raise DeclarationError(f"{kind} `{part.name}`: declare it in cells and days, not in {part.unit}")
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,9 @@ class Parameter:
     maximum: float = math.inf
 
     def __post_init__(self) -> None:
-        check_name(self.name, "parameter")
-        _required(self, "unit", "meaning", "source", "grade")
+        _check(self, "unit", "meaning", "source", "grade")
         if self.grade not in GRADES:
             raise DeclarationError(f"parameter `{self.name}`: {unknown('grade', self.grade, GRADES)}")
-        _in_base_units(self)
         low, high = self.range
         if not (0 <= low < high < math.inf):
             raise DeclarationError(f"parameter `{self.name}`: the range ({low:g}, {high:g}) must be 0 ≤ low < high")
@@ -116,9 +114,7 @@ class State:
     counts_in: str | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_name(self.name, "state")
-        _required(self, "unit", "meaning")
-        _in_base_units(self)
+        _check(self, "unit", "meaning")
 
     @property
     def totals(self) -> tuple[str, ...]:
@@ -128,12 +124,7 @@ class State:
     @property
     def is_cells(self) -> bool:
         """True for counted cells, which die out below one."""
-        return parse_unit(self.unit) == UNIT_CONSTANTS["cell"]
-
-    @property
-    def is_factor(self) -> bool:
-        """True for host factors and signals, measured as fold over the untreated level."""
-        return parse_unit(self.unit) == UNIT_CONSTANTS["fold"]
+        return unit_of(self) == UNIT_CONSTANTS["cell"]
 
 
 @dataclass(frozen=True)
@@ -147,9 +138,7 @@ class Definition:
     open: bool = False
 
     def __post_init__(self) -> None:
-        check_name(self.name, "definition")
-        _required(self, "formula", "unit", "meaning")
-        _in_base_units(self)
+        _check(self, "formula", "unit", "meaning")
 
 
 @dataclass(frozen=True)
@@ -168,9 +157,8 @@ class Process:
     enters: str | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name, "process")
+        _check(self, "rate", "meaning")
         check_name(self.kind, "process kind")
-        _required(self, "rate", "meaning")
         if self.leaves is None and self.enters is None:
             raise DeclarationError(f"process `{self.name}` neither leaves nor enters a state")
         if self.leaves == self.enters:
@@ -193,9 +181,8 @@ class Influence:
     optional: bool = False
 
     def __post_init__(self) -> None:
-        check_name(self.name, "influence")
+        _check(self, "factor", "meaning")
         check_name(self.on, "influence target")
-        _required(self, "factor", "meaning")
 
 
 @dataclass(frozen=True)
@@ -214,8 +201,7 @@ class Intervention:
     infuses: str | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name, "intervention")
-        _required(self, "meaning")
+        _check(self, "meaning")
         if not self.multiplies and not self.adds:
             raise DeclarationError(f"intervention `{self.name}` changes no state")
 

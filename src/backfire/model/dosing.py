@@ -22,6 +22,7 @@ from backfire.formulas import Expression
 from backfire.model.components import Intervention
 
 Floats = NDArray[np.float64]
+"""An array of doubles, here and in all families above."""
 
 MOST_DOSES = 10_000
 LARGEST_AMOUNT = 1e12

@@ -12,7 +12,6 @@ from typing import Final, Literal
 from backfire.model.components import Definition, Influence, Parameter, Part, Process, State
 
 ResponseForm = Literal["saturating", "threshold", "linear"]
-FORMS: Final[tuple[ResponseForm, ...]] = ("saturating", "threshold", "linear")
 STEEPNESS: Final = 12
 """Hill exponent of the threshold form: from 3 % to 97 % of the response within ± 34 % of the threshold."""
 

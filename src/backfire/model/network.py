@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from typing import TypeVar
 
 from backfire.errors import CompositionError, UserError, unknown
 from backfire.formulas import ONE, Expression, Unit, base_unit, parse, parse_unit
@@ -27,6 +28,8 @@ from backfire.model.components import (
     check_name,
     unit_of,
 )
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -86,30 +89,27 @@ class Network:
 
         Definitions, then process rates, then the factor that each influence has at the moment (1 = none).
         """
-        units = {definition.name: definition.unit for definition in self.definitions}
-        by_name = {state.name: unit_of(state) for state in self.states}
-        for process in self.processes:
-            state = process.enters or process.leaves
-            assert state is not None
-            units[process.name] = str(by_name[state] / base_unit("day"))
-        return units | {name: "1" for name, switch in self.switches.items() if switch.targets}
+        units = self.units
+        texts = {definition.name: definition.unit for definition in self.definitions}
+        texts |= {process.name: str(units[process.name]) for process in self.processes}
+        return texts | {name: "1" for name, switch in self.switches.items() if switch.targets}
+
+    @property
+    def units(self) -> dict[str, Unit]:
+        """The unit of everything that a formula can read, and of every process."""
+        measured: list[Parameter | State | Definition] = [*self.states, *self.definitions, *self.parameters.values()]
+        units = {part.name: unit_of(part) for part in measured}
+        units |= {name: ONE for switch in self.switches.values() for name in (switch.code, switch.effect)}
+        return units | {item.name: units[item.enters or item.leaves or ""] / base_unit("day") for item in self.processes}
 
     @property
     def feeds(self) -> dict[str, frozenset[str]]:
         """State → the states that what is in it can become, directly or on the way."""
-        flows = [(process.leaves, process.enters) for process in self.processes if process.leaves and process.enters]
-        reached: dict[str, set[str]] = {name: {end for start, end in flows if start == name} for name in self.state_names}
-        for _ in reached:
-            for ends in reached.values():
-                ends |= {end for start, end in flows if start in ends}
-        return {name: frozenset(ends) for name, ends in reached.items()}
-
-    def meaning(self, name: str) -> str:
-        """The meaning of any state, definition, process or parameter."""
-        for part in self.named():
-            if part.name == name:
-                return part.meaning
-        raise CompositionError([unknown("name", name, self.owners)])
+        becomes: dict[str, list[str]] = {name: [] for name in self.state_names}
+        for process in self.processes:
+            if process.leaves and process.enters:
+                becomes[process.leaves].append(process.enters)
+        return {name: frozenset(reached(ends, becomes)) for name, ends in becomes.items()}
 
     def named(self) -> Iterator[Named]:
         """All states, definitions, processes and parameters."""
@@ -124,6 +124,18 @@ class Network:
         lines += [f"d {name}: {terms}" for name, terms in self.equations.items()]
         lines += [*self.constant_names, *self.observables]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def reached(start: Iterable[str], onwards: Mapping[str, Iterable[str]]) -> set[str]:
+    """``start`` and every name on the way from there; ``onwards`` says where a name leads."""
+    found: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += onwards.get(name, ())
+    return found
 
 
 def compose(mechanisms: Mapping[str, Mechanism] | Iterable[Mechanism]) -> Network:
@@ -159,34 +171,30 @@ class _Composer:
         if not mechanisms:
             self.problems.append("there is no mechanism to compose")
 
+    def _of(self, kind: type[_Kind]) -> list[tuple[str, _Kind]]:
+        return [(label, part) for label, part in self.parts if isinstance(part, kind)]
+
     def network(self) -> Network:
         self._own()
-        states = tuple(part for _, part in self.parts if isinstance(part, State))
-        totals = self._totals(states)
-        definitions = (*(part for _, part in self.parts if isinstance(part, Definition)), *totals)
-        processes = tuple(part for _, part in self.parts if isinstance(part, Process))
-        parameters = {part.name: part for _, part in self.parts if isinstance(part, Parameter)}
+        self.states = tuple(part for _, part in self._of(State))
+        self.processes = tuple(part for _, part in self._of(Process))
+        self.parameters = {part.name: part for _, part in self._of(Parameter)}
+        self.definitions = (*(part for _, part in self._of(Definition)), *self._totals())
         interventions = self._interventions()
-        switches = self._switches(definitions, processes)
-        self._initials(states, parameters)
-        self._flows(states, processes)
-        self._units(states, definitions, processes, parameters)
-        ordered = self._ordered(definitions, processes, switches, states, parameters)
+        switches = self._switches()
+        self._initials()
+        self._flows()
+        self._units()
+        ordered = self._ordered(switches)
         if self.problems:
             raise CompositionError(list(dict.fromkeys(self.problems)))
-        by_name = {definition.name: definition for definition in definitions}
+        by_name = {definition.name: definition for definition in self.definitions}
         return Network(
-            mechanisms=self.mechanisms,
-            parameters=parameters,
-            states=states,
-            definitions=tuple(by_name[line.name] for line in ordered if line.name in by_name),
-            processes=processes,
-            switches=switches,
-            interventions=interventions,
-            owners=self.owners,
-            assignments=ordered,
-            equations={state.name: _terms(state.name, processes) for state in states},
-        )
+            mechanisms=self.mechanisms, parameters=self.parameters, states=self.states,
+            definitions=tuple(by_name[line.name] for line in ordered if line.name in by_name), processes=self.processes,
+            switches=switches, interventions=interventions, owners=self.owners, assignments=ordered,
+            equations={state.name: _terms(state.name, self.processes) for state in self.states},
+        )  # fmt: skip
 
     def _called(self, kind: str, part: Named) -> str:
         """A part as messages call it, with the mechanism that brought it."""
@@ -206,19 +214,17 @@ class _Composer:
 
     def _interventions(self) -> dict[str, Intervention]:
         given: dict[str, Intervention] = {}
-        for label, part in self.parts:
-            if isinstance(part, Intervention):
-                if part.name in given:
-                    self.problems.append(f"{label}: intervention `{part.name}` is already offered by another mechanism")
-                given[part.name] = part
+        for label, part in self._of(Intervention):
+            if part.name in given:
+                self.problems.append(f"{label}: intervention `{part.name}` is already offered by another mechanism")
+            given[part.name] = part
         return given
 
-    def _totals(self, states: tuple[State, ...]) -> tuple[Definition, ...]:
+    def _totals(self) -> Iterator[Definition]:
         totals: dict[str, list[State]] = {}
-        for state in states:
+        for state in self.states:
             for total in state.totals:
                 totals.setdefault(total, []).append(state)
-        made = []
         for total, members in sorted(totals.items()):
             names = [state.name for state in members]
             if total in self.owners:
@@ -226,20 +232,17 @@ class _Composer:
             if len({unit_of(state) for state in members}) > 1:
                 self.problems.append(f"`{total}` would add states of different units: {', '.join(names)}")
             self.owners[total] = self.owners[names[0]]
-            made.append(Definition(total, " + ".join(names), members[0].unit, f"total of {', '.join(names)}"))
-        return tuple(made)
+            yield Definition(total, " + ".join(names), members[0].unit, f"total of {', '.join(names)}")
 
-    def _switches(self, definitions: Iterable[Definition], processes: Iterable[Process]) -> dict[str, Switch]:
+    def _switches(self) -> dict[str, Switch]:
         kinds: dict[str, list[str]] = {}
-        for process in processes:
+        for process in self.processes:
             kinds.setdefault(process.kind, []).append(process.name)
-        for definition in definitions:
+        for definition in self.definitions:
             if definition.open:
                 kinds.setdefault(definition.name, []).append(definition.name)
         switches: dict[str, Switch] = {}
-        for label, part in self.parts:
-            if not isinstance(part, Influence):
-                continue
+        for label, part in self._of(Influence):
             name = f"{label}.{part.name}"
             targets = tuple(kinds.get(part.on, ()))
             if name in switches:
@@ -252,8 +255,9 @@ class _Composer:
             switches[name] = Switch(name, f"switch__{label}__{part.name}", part, f"effect__{label}__{part.name}", targets)
         return switches
 
-    def _initials(self, states: Iterable[State], parameters: Mapping[str, Parameter]) -> None:
-        for state in states:
+    def _initials(self) -> None:
+        parameters = self.parameters
+        for state in self.states:
             if not isinstance(state.initial, str):
                 continue
             if state.initial not in parameters:
@@ -261,9 +265,9 @@ class _Composer:
             elif unit_of(parameters[state.initial]) != unit_of(state):
                 self.problems.append(f"{self._called('state', state)} starts at `{state.initial}`, which has another unit")
 
-    def _flows(self, states: Iterable[State], processes: Iterable[Process]) -> None:
-        known = {state.name: unit_of(state) for state in states}
-        for process in processes:
+    def _flows(self) -> None:
+        known = {state.name: unit_of(state) for state in self.states}
+        for process in self.processes:
             ends = [end for end in (process.leaves, process.enters) if end is not None]
             for end in ends:
                 if end not in known:
@@ -271,70 +275,41 @@ class _Composer:
             if len({known[end] for end in ends if end in known}) > 1:
                 self.problems.append(f"{self._called('process', process)} connects states of different units: {', '.join(ends)}")
 
-    def _units(
-        self,
-        states: Iterable[State],
-        definitions: Iterable[Definition],
-        processes: Iterable[Process],
-        parameters: Mapping[str, Parameter],
-    ) -> None:
-        measured: list[Parameter | State | Definition] = [*states, *definitions, *parameters.values()]
+    def _units(self) -> None:
+        measured: list[Parameter | State | Definition] = [*self.states, *self.definitions, *self.parameters.values()]
         units = {part.name: unit_of(part) for part in measured}
-        for definition in definitions:
-            self._agree(
-                f"{self.owners[definition.name]}: definition `{definition.name}`", definition.formula, unit_of(definition), units
-            )
-        for process in processes:
+        for definition in self.definitions:
+            self._agree(self._called("definition", definition), definition.formula, unit_of(definition), units)
+        for process in self.processes:
             end = process.enters or process.leaves
             if end in units:
-                self._agree(
-                    f"{self.owners[process.name]}: process `{process.name}`", process.rate, units[end] / base_unit("day"), units
-                )
-        for label, part in self.parts:
-            if isinstance(part, Influence):
-                self._agree(f"{label}: influence `{part.name}`", part.factor, ONE, units)
-        constants = {name: unit_of(parameter) for name, parameter in parameters.items()}
-        for label, part in self.parts:
-            if isinstance(part, Intervention):
-                amount = {"amount": parse_unit(part.amount_unit)} if part.amount_unit else {}
-                self._intervention_units(f"{label}: intervention `{part.name}`", part, units, constants | amount)
-
-    def _intervention_units(
-        self, what: str, part: Intervention, units: Mapping[str, Unit], constants: Mapping[str, Unit]
-    ) -> None:
-        for state, action, formula in part.formulas():
-            if state not in units:
-                self.problems.append(f"{what}: {unknown('state', state, units)}")
-            else:
-                self._agree(what, formula.text, ONE if action == "multiply" else units[state], constants)
+                self._agree(self._called("process", process), process.rate, units[end] / base_unit("day"), units)
+        for label, part in self._of(Influence):
+            self._agree(f"{label}: influence `{part.name}`", part.factor, ONE, units)
+        constants = {name: unit_of(parameter) for name, parameter in self.parameters.items()}
+        for label, given in self._of(Intervention):
+            what = f"{label}: intervention `{given.name}`"
+            known = constants | ({"amount": parse_unit(given.amount_unit)} if given.amount_unit else {})
+            for state, action, formula in given.formulas():
+                if state in units:
+                    self._agree(what, formula.text, ONE if action == "multiply" else units[state], known)
+                else:
+                    self.problems.append(f"{what}: {unknown('state', state, units)}")
 
     def _agree(self, what: str, formula: str, wanted: Unit, units: Mapping[str, Unit]) -> None:
         try:
             expression = parse(formula)
+            missing = sorted(expression.names - units.keys())
+            found = wanted if missing else expression.unit(units)
         except UserError as error:
             self.problems.append(f"{what}: {error}")
             return
-        missing = sorted(expression.names - units.keys())
         for name in missing:
             self.problems.append(f"{what} reads `{name}`, which no mechanism here provides: {unknown('name', name, units)}")
-        if missing:
-            return
-        try:
-            given = expression.unit(units)
-        except UserError as error:
-            self.problems.append(f"{what}: {error}")
-            return
-        if given != wanted:
-            self.problems.append(f"{what}: `{formula}` has unit {given}, must be {wanted}")
+        if found != wanted:
+            self.problems.append(f"{what}: `{formula}` has unit {found}, must be {wanted}")
 
-    def _ordered(
-        self,
-        definitions: Iterable[Definition],
-        processes: Iterable[Process],
-        switches: Mapping[str, Switch],
-        states: Iterable[State],
-        parameters: Mapping[str, Parameter],
-    ) -> tuple[Assignment, ...]:
+    def _ordered(self, switches: Mapping[str, Switch]) -> tuple[Assignment, ...]:
         """All lines of the model, ordered so that each reads only what stands above it."""
         if self.problems:
             return ()
@@ -345,9 +320,10 @@ class _Composer:
                 lines[switch.effect] = parse(f"1 + {switch.code} * (({switch.influence.factor}) - 1)", limited=False)
                 for target in switch.targets:
                     laid.setdefault(target, []).append(switch.effect)
-        for name, formula in (*((d.name, d.formula) for d in definitions), *((p.name, p.rate) for p in processes)):
+        formulas = {item.name: item.formula for item in self.definitions} | {item.name: item.rate for item in self.processes}
+        for name, formula in formulas.items():
             lines[name] = parse(" * ".join([f"({formula})", *laid[name]]) if name in laid else formula, limited=False)
-        given = {state.name for state in states} | set(parameters)
+        given = {state.name for state in self.states} | set(self.parameters)
         graph = {name: sorted(line.names & lines.keys() - given) for name, line in sorted(lines.items())}
         try:
             order = list(TopologicalSorter(graph).static_order())

@@ -42,45 +42,16 @@ class Reference:
 
 
 _ALL = (
-    Reference(
-        "bortezomib-macrophages",
-        "Beyar-Katz … Shaked",
-        2016,
-        "J Pathol",
-        "bortezomib and pro-inflammatory macrophages in multiple myeloma",
-    ),
-    Reference(
-        "exosome-metastasis",
-        "Keklikoglou … De Palma",
-        2019,
-        "Nat Cell Biol",
-        "vesicles of treated breast tumours and the lung",
-        "10.1038/s41556-018-0256-3",
-    ),
-    Reference(
-        "hibernation-rigi",
-        "Brägelmann … Sos",
-        2021,
-        "Nat Commun 12:5505",
-        "targeted drugs, hibernating cells and a RIG-I agonist",
-        "10.1038/s41467-021-25728-8",
-    ),
-    Reference(
-        "wnt16b-stroma",
-        "Sun … Nelson",
-        2012,
-        "Nat Med 18:1359",
-        "damaged stroma and WNT16B in prostate cancer",
-        "10.1038/nm.2890",
-    ),
-    Reference(
-        "pi3k-jak2-bypass",
-        "Britschgi … Bentires-Alj",
-        2012,
-        "Cancer Cell",
-        "the JAK2/STAT5 answer to PI3K/mTOR inhibitors in breast cancer",
-        "10.1016/j.ccr.2012.10.023",
-    ),
-)
+    Reference("bortezomib-macrophages", "Beyar-Katz … Shaked", 2016, "J Pathol",
+              "bortezomib and pro-inflammatory macrophages in multiple myeloma"),
+    Reference("exosome-metastasis", "Keklikoglou … De Palma", 2019, "Nat Cell Biol",
+              "vesicles of treated breast tumours and the lung", "10.1038/s41556-018-0256-3"),
+    Reference("hibernation-rigi", "Brägelmann … Sos", 2021, "Nat Commun 12:5505",
+              "targeted drugs, hibernating cells and a RIG-I agonist", "10.1038/s41467-021-25728-8"),
+    Reference("wnt16b-stroma", "Sun … Nelson", 2012, "Nat Med 18:1359",
+              "damaged stroma and WNT16B in prostate cancer", "10.1038/nm.2890"),
+    Reference("pi3k-jak2-bypass", "Britschgi … Bentires-Alj", 2012, "Cancer Cell",
+              "the JAK2/STAT5 answer to PI3K/mTOR inhibitors in breast cancer", "10.1016/j.ccr.2012.10.023"),
+)  # fmt: skip
 ARTICLES: Final[dict[str, Reference]] = {reference.key: reference for reference in _ALL}
 """The five articles by the name that scenarios use in ``article = …``."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from backfire.errors import CompositionError, UserError, unknown
-from backfire.formulas import parse
+from backfire.formulas import as_latex, parse
 from backfire.mechanisms import shipped
 from backfire.model import (
     ARTICLES,
@@ -27,6 +27,7 @@ from backfire.model import (
     Process,
     Regimen,
     State,
+    balance,
 )
 from backfire.scenario import Scenario, check_folder_name, shipped_scenarios
 
@@ -85,16 +86,12 @@ def equations(network: Network) -> Equations:
     return Equations(
         tuple(_line(item.name, item.formula, laid.get(item.name, [])) for item in network.definitions),
         tuple(_line(item.name, item.rate, laid.get(item.name, [])) for item in network.processes),
-        tuple(f"d {state}/dt = {_balance(terms)}" for state, terms in network.equations.items()),
+        tuple(f"d {state}/dt = {balance(terms)}" for state, terms in network.equations.items()),
     )
 
 
 def _line(name: str, formula: str, influences: list[str]) -> str:
     return " × ".join([f"{name} = ({formula})", *influences]) if influences else f"{name} = {formula}"
-
-
-def _balance(terms: Iterable[tuple[int, str]]) -> str:
-    return " ".join(f"{'+' if sign > 0 else '-'} {name}" for sign, name in terms).removeprefix("+ ") or "0"
 
 
 def _influences(scenario: Scenario) -> Iterator[tuple[str, ...]]:
@@ -180,16 +177,16 @@ def latex(scenario: Scenario) -> str:
     for name, switch in network.switches.items():
         eta = rf"\eta_{{{_upright(name)}}}"
         if switch.targets:
-            rows.append(rf"{eta} &= {parse(switch.influence.factor).latex(symbols)}")
+            rows.append(rf"{eta} &= {as_latex(parse(switch.influence.factor), symbols)}")
         for target in switch.targets:
             laid.setdefault(target, []).append(eta)
     named = [(item.name, item.formula) for item in network.definitions] + [(item.name, item.rate) for item in network.processes]
     for name, formula in named:
         factors = r" \cdot ".join(["", *laid[name]]) if name in laid else ""
-        right = parse(formula).latex(symbols)
+        right = as_latex(parse(formula), symbols)
         rows.append(rf"{symbols[name]} &= " + (rf"\left({right}\right){factors}" if factors else right))
     for state, terms in network.equations.items():
-        rows.append(rf"\frac{{d\,{symbols[state]}}}{{dt}} &= {_balance([(sign, symbols[name]) for sign, name in terms])}")
+        rows.append(rf"\frac{{d\,{symbols[state]}}}{{dt}} &= {balance([(sign, symbols[name]) for sign, name in terms])}")
     body = " \\\\\n".join(f"  {row}" for row in rows)
     return f"% {scenario.title}\n% {CAUTION}\n\\begin{{align}}\n{body}\n\\end{{align}}\n"
 

@@ -12,15 +12,15 @@ own checksum is generated anew.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from backfire.formulas import SCALAR_FUNCTIONS
-from backfire.model import Network
-from backfire.solvers.cache import GENERATORS, cache_folder, keep, read_own
+from backfire.formulas import SCALAR_FUNCTIONS, as_sympy, scalar_code
+from backfire.model import Network, balance, differentiate, reached
+from backfire.solvers.cache import GENERATORS, cached
 from backfire.solvers.trajectory import Floats
 from backfire.system import source_hash
 
@@ -46,7 +46,8 @@ class Code:
 
 def generate(network: Network) -> Code:
     """The code of a network, from the cache if it is there."""
-    source = _cached(network)
+    key = hashlib.sha256(f"{network.fingerprint()}{source_hash(*GENERATORS)}".encode()).hexdigest()[:20]
+    source = cached(f"model-{key}.py", lambda: write_source(network))
     scalar = _execute(source, SCALAR_FUNCTIONS)
     array = _execute(source, _ARRAY)
     return Code(source, scalar["rates"], scalar["jacobian"], array["observe"])
@@ -63,79 +64,35 @@ def write_source(network: Network) -> str:
     states = ", ".join(network.state_names)
     constants = ", ".join(network.constant_names)
     unpack = [f"    [{states}] = state", f"    [{constants}] = constants"]
-    needed = _needed(network, {process.name for process in network.processes})
-    lines = [f"    {line.name} = {line.expression.code}" for line in network.assignments if line.name in needed]
-    every = [f"    {line.name} = {line.expression.code}" for line in network.assignments]
+    reads = {line.name: line.expression.names for line in network.assignments}
+    needed = reached((process.name for process in network.processes), reads)
+    every = {line.name: f"    {line.name} = {line.expression.code}" for line in network.assignments}
+    lines = [text for name, text in every.items() if name in needed]
     body = ["def rates(state, constants):", *unpack, *lines, "    return ["]
     body += [f"        {_sum(terms)},  # d {name} / dt" for name, terms in network.equations.items()]
     body += ["    ]", "", "", "def jacobian(state, constants):", *unpack, *lines, *_derivatives(network, needed)]
-    body += ["", "", "def observe(state, constants):", *unpack, *every]
+    body += ["", "", "def observe(state, constants):", *unpack, *every.values()]
     effects = {name: switch.effect for name, switch in network.switches.items()}
     body += [f"    return ({''.join(f'{effects.get(name, name)}, ' for name in network.observables)})"]
     return "\n".join(body) + "\n"
 
 
 def _sum(terms: Sequence[tuple[int, str]]) -> str:
-    written = "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in terms)
-    return written.removeprefix(" + ").removeprefix(" ") or "0.0"
+    return balance(terms) if terms else "0.0"
 
 
-def _needed(network: Network, wanted: set[str]) -> set[str]:
-    """Names of the assignments that the wanted ones depend on, themselves included."""
-    needed = set(wanted)
-    for line in reversed(network.assignments):
-        if line.name in needed:
-            needed |= line.expression.names
-    return needed
-
-
-def _derivatives(network: Network, needed: set[str]) -> list[str]:
-    """The chain rule, line by line: d line / d state = Σ ∂line/∂name · d name / d state."""
-    total: dict[tuple[str, str], str] = {(state, state): "1" for state in network.state_names}
-    written = []
-    for line in network.assignments:
-        if line.name not in needed:
-            continue
-        moving = {name for name in line.expression.names if any((name, state) in total for state in network.state_names)}
-        partial = {name: line.expression.derivative(name) for name in sorted(moving)}
-        for state in network.state_names:
-            summands = [
-                f"({partial[name]})" if total[name, state] == "1" else f"({partial[name]}) * {total[name, state]}"
-                for name in partial
-                if partial[name] != "0" and (name, state) in total
-            ]
-            if summands:
-                total[line.name, state] = f"d__{line.name}__d__{state}"
-                written.append(f"    {total[line.name, state]} = {' + '.join(summands)}")
-    written.append("    return [")
-    for name, terms in network.equations.items():
-        row = [
-            _sum([(sign, total[process, state]) for sign, process in terms if (process, state) in total])
-            for state in network.state_names
-        ]
-        written.append(f"        [{', '.join(row)}],  # {name}")
-    return [*written, "    ]"]
-
-
-def _cached(network: Network) -> str:
-    path = cache_folder() / f"model-{_key(network)}.py"
-    try:
-        head, _, source = read_own(path).partition("\n")
-        if head == _checksum(source):
-            return source
-    except (OSError, UnicodeDecodeError):
-        pass
-    source = write_source(network)
-    keep(path, f"{_checksum(source)}\n{source}")
-    return source
-
-
-def _key(network: Network) -> str:
-    return hashlib.sha256(f"{network.fingerprint()}{source_hash(*GENERATORS)}".encode()).hexdigest()[:20]
-
-
-def _checksum(source: str) -> str:
-    return f"# generated by backfire, sha256 {hashlib.sha256(source.encode()).hexdigest()}"
+def _derivatives(network: Network, needed: set[str]) -> Iterator[str]:
+    """The chain rule as lines, then the rows of the Jacobian."""
+    lines = {line.name: as_sympy(line.expression) for line in network.assignments if line.name in needed}
+    slopes = differentiate(network, lines)
+    for name, terms in slopes.chain.items():
+        summands = (f"({scalar_code(partial)})" + (f" * {inner}" if inner else "") for partial, inner in terms)
+        yield f"    {name} = {' + '.join(summands)}"
+    yield "    return ["
+    for row, name in enumerate(network.equations):
+        entries = (_sum(slopes.jacobian.get((row, column), [])) for column in range(len(network.states)))
+        yield f"        [{', '.join(entries)}],  # {name}"
+    yield "    ]"
 
 
 def _hill_array(value: Floats, half: float, exponent: float) -> Floats:

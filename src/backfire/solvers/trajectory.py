@@ -8,25 +8,23 @@ from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backfire.errors import UserError, unknown
-
-Floats = NDArray[np.float64]
+from backfire.model import Floats as Floats  # noqa: PLC0414  the face passes it on
 
 
 class Status(IntEnum):
-    """How a run ended. The numbers are stable: tables keep them."""
+    """How a run ended. The numbers are stable, and those marked reserved stay free: tables keep them."""
 
     OK = 0
-    EXTINCT = 1
+    EXTINCT = 1  # reserved: nothing sets it
     MAX_STEPS = 2
     MAX_TIME = 3
     STEP_TOO_SMALL = 4
     NONFINITE = 5
     NEGATIVE_STATE = 6
     EVENT_ROOT_FAILED = 7
-    NEWTON_FAILED = 8
+    NEWTON_FAILED = 8  # reserved: nothing sets it
     WORKER_DIED = 9
     NOT_RUN = 10
 
@@ -78,12 +76,6 @@ class Trajectory:
         if name not in self._columns:
             raise UserError(unknown("state or observable", name, self.names))
         return self.values[:, self._columns[name]]
-
-    def unit(self, name: str) -> str:
-        """The unit of one state or observable."""
-        if name not in self._columns:
-            raise UserError(unknown("state or observable", name, self.names))
-        return self.units[self._columns[name]]
 
     @cached_property
     def pieces(self) -> tuple[slice, ...]:

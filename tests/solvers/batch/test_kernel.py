@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,11 @@ from backfire.simulation.arms import Result, feeds, simulate, watch
 from backfire.simulation.cohort import run_members
 from backfire.simulation.members import Table
 from backfire.solvers import pycode as codegen
-from backfire.solvers.batch import jit as compiling
 from backfire.solvers.batch import kernel as kernels
-from backfire.solvers.batch.jit import GAMMA, LANES, STAGES
+from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.kernel import Kernel, is_compiled, write_kernel
 from backfire.solvers.batch.solve import BatchSettings, record
+from backfire.solvers.batch.tableau import GAMMA, STAGES
 from backfire.solvers.pycode import write_source
 from backfire.solvers.reference import Problem, Settings, Solution, solve
 from backfire.solvers.trajectory import Floats, Status
@@ -363,16 +362,6 @@ def test_a_damaged_kernel_is_written_anew(tmp_path: Path, monkeypatch: pytest.Mo
         assert write_kernel(network) == text
 
 
-def test_without_a_home_the_machine_code_goes_to_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.delenv("BACKFIRE_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert compiling.machine_folder().parent.parent == tmp_path
-    assert "x0" in write_kernel(ivp({"x": "-x"}, [1.0]))
-
-
 CHILD = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -433,18 +422,3 @@ def test_a_kernel_that_cannot_be_kept_says_where_and_what_to_do(monkeypatch: pyt
     monkeypatch.setattr(kernels, "keep", lambda *_: None)  # as on a full disk
     with pytest.raises(UserError, match=r"cannot be kept in .*BACKFIRE_CACHE"):
         kernels.kernel_of(ivp({"kept_nowhere": "-kept_nowhere / 3"}, [1.0]))
-
-
-def test_what_is_compiled_aside_is_there_afterwards_and_its_failure_is_left_out(tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    (tmp_path / "elsewhere.py").write_text(f"def make():\n    open({str(mark)!r}, 'w').close()\n\ndef fail():\n    raise OSError")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(tmp_path))
-        patch.setattr(compiling, "usable_cores", lambda: 2)
-        with compiling.aside("elsewhere", "nothing", "make"):
-            pass
-        assert mark.exists()
-        with compiling.aside("elsewhere", "nothing", "fail"):
-            pass
-        with pytest.raises(ZeroDivisionError), compiling.aside("elsewhere", "nothing", "make"):
-            raise ZeroDivisionError

@@ -1,6 +1,6 @@
 """The integrator of the batch solver: lanes with their own time, step, events and status, filled from a queue of members.
 
-Arithmetic runs over all lanes at once (``rosenbrock`` and the kernel of the model); what differs from lane to lane -
+Arithmetic runs over all lanes at once (``stages`` and the kernel of the model); what differs from lane to lane -
 events, extinction, rows, rejected steps - is looked at lane by lane, and only where a lane asks for it.
 """
 
@@ -13,46 +13,7 @@ import numpy as np
 from numba import types
 
 from backfire.solvers import Status
-from backfire.solvers.batch.arrays import (
-    ACCEPTED,
-    ALERT,
-    ALL,
-    BY_STEP,
-    CALM,
-    CONSTANTS,
-    DAY,
-    DUE,
-    EDGE,
-    ENDED,
-    EVENT,
-    EVENTS,
-    FACTOR,
-    FRESH,
-    FROM,
-    LAST,
-    LOOK,
-    LOW,
-    MEMBER,
-    MOST_STEPS,
-    NOTES,
-    OUT,
-    PREPARE,
-    READ,
-    READER,
-    RECORD,
-    RECORDS,
-    ROOM,
-    ROWS,
-    SPACE,
-    SPAN,
-    STAGE,
-    STATES,
-    STEP,
-    TASK,
-    TRIED,
-    WAITS,
-    WATCHED,
-)
+from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
 from backfire.solvers.batch.stages import bend, dense, middle
 from backfire.solvers.batch.stepping import advance, aim, attempt, control, first_step, reject
@@ -68,7 +29,7 @@ _MAX_STEPS, _NONFINITE = int(Status.MAX_STEPS), int(Status.NONFINITE)
 def _note(lane, day, states, room, source, notes, wholes):  # type: ignore[no-untyped-def]
     """Append a row to the rows of a lane; a second row for the same day replaces the first. There is room for all that
     the most steps can leave."""
-    rows = wholes[ROWS + lane]
+    rows = wholes[at.ROWS + lane]
     last = lane * room + rows - 1
     if rows > 0 and notes.day[last] == day:
         rows, last = rows - 1, last - 1
@@ -77,14 +38,14 @@ def _note(lane, day, states, room, source, notes, wholes):  # type: ignore[no-un
     base = (last + 1 - within) * states + within
     for j in range(states):
         notes.state[base + j * LANES] = peek(source, j * LANES + lane)
-    wholes[ROWS + lane] = rows + 1
+    wholes[at.ROWS + lane] = rows + 1
 
 
 @compiled(inline="code")
 def _note_middle(lane, states, room, notes, space):  # type: ignore[no-untyped-def]
     """Append the row in the middle of the last step, from the dense output: steps are long where courses are smooth, and
     the cubic between rows then is an order better."""
-    rows, day = space.wholes[ROWS + lane], space.lanes[FROM + lane] + 0.5 * space.lanes[SPAN + lane]
+    rows, day = space.wholes[at.ROWS + lane], space.lanes[at.FROM + lane] + 0.5 * space.lanes[at.SPAN + lane]
     if rows == 0 or day > notes.day[lane * room + rows - 1]:
         _note(lane, day, states, room, space.middle, notes, space.wholes)
 
@@ -101,21 +62,21 @@ def _clear(lane, index, states, inner, cells, feeds):  # type: ignore[no-untyped
 @compiled()
 def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-untyped-def]
     """Apply all events of ``day``; what they leave of less than a cell is gone."""
-    states = task.sizes[STATES]
-    event = wholes[EVENT + lane]
+    states = task.sizes[at.STATES]
+    event = wholes[at.EVENT + lane]
     first = event
     while event < last and events.day[event] == day:
         index = events.state[event]
-        at = index * LANES + lane
-        before = inner[at]
-        inner[at] = before * events.multiply[event] + events.add[event]
-        if task.cells[index] and before >= _ONE_CELL and inner[at] < _ONE_CELL:
-            inner[at] = _DEAD
+        spot = index * LANES + lane
+        before = inner[spot]
+        inner[spot] = before * events.multiply[event] + events.add[event]
+        if task.cells[index] and before >= _ONE_CELL and inner[spot] < _ONE_CELL:
+            inner[spot] = _DEAD
         event += 1
     for given in range(first, event):
         if task.cells[events.state[given]] and inner[events.state[given] * LANES + lane] == _DEAD:
             _clear(lane, events.state[given], states, inner, task.cells, task.feeds)
-    wholes[EVENT + lane] = event
+    wholes[at.EVENT + lane] = event
 
 
 @compiled()
@@ -125,13 +86,13 @@ def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-
     for j in range(states):
         if not cells[j]:
             continue
-        at = j * LANES + lane
-        if min(state[at], inner[at]) >= 3.0 or max(state[at], inner[at]) < _ONE_CELL:
+        spot = j * LANES + lane
+        if min(state[spot], inner[spot]) >= 3.0 or max(state[spot], inner[spot]) < _ONE_CELL:
             continue
-        low, level = 0.0, state[at]
+        low, level = 0.0, state[spot]
         for point in range(1, 12):
             high = point / 11.0
-            ahead = inner[at] if point == 11 else dense(high, j, lane, state, inner, bends)
+            ahead = inner[spot] if point == 11 else dense(high, j, lane, state, inner, bends)
             if level >= _ONE_CELL and ahead < _ONE_CELL:
                 for _ in range(60):
                     middle = 0.5 * (low + high)
@@ -150,42 +111,42 @@ def _died(lane, states, state, inner, bends, cells):  # type: ignore[no-untyped-
 def _record(lane, until, last, states, state, inner, records, space):  # type: ignore[no-untyped-def]
     """Write the asked-for days of the last step before ``until`` from the dense output."""
     lanes, wholes = space.lanes, space.wholes
-    record, shift = wholes[RECORD + lane], wholes[OUT + lane]
-    day, step = lanes[FROM + lane], lanes[SPAN + lane]
+    record, shift = wholes[at.RECORD + lane], wholes[at.OUT + lane]
+    day, step = lanes[at.FROM + lane], lanes[at.SPAN + lane]
     while record < last and peek(records.day, record) < until:
         share = (peek(records.day, record) - day) / step
         for j in range(states):
             records.out[record + shift, j] = dense(share, j, lane, state, inner, space.bends)
         record += 1
-    wholes[RECORD + lane] = record
-    lanes[DUE + lane] = records.day[record] if record < last else np.inf
+    wholes[at.RECORD + lane] = record
+    lanes[at.DUE + lane] = records.day[record] if record < last else np.inf
 
 
 @compiled(inline="code")
 def _record_at(lane, day, last, states, inner, records, lanes, wholes):  # type: ignore[no-untyped-def]
     """Write an asked-for day that is now."""
-    record = wholes[RECORD + lane]
+    record = wholes[at.RECORD + lane]
     if record < last and records.day[record] <= day:
         for j in range(states):
-            records.out[record + wholes[OUT + lane], j] = inner[j * LANES + lane]
+            records.out[record + wholes[at.OUT + lane], j] = inner[j * LANES + lane]
         record += 1
-        wholes[RECORD + lane] = record
-    lanes[DUE + lane] = records.day[record] if record < last else np.inf
+        wholes[at.RECORD + lane] = record
+    lanes[at.DUE + lane] = records.day[record] if record < last else np.inf
 
 
 @compiled(inline="text")
 def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped-def]
     """Set the day at which the steps of a lane must end next: its next event, or its last day."""
-    event, end = wholes[EVENT + lane], task.end[member]
-    lanes[EDGE + lane] = min(events.day[event], end) if event < events.last[member] else end
+    event, end = wholes[at.EVENT + lane], task.end[member]
+    lanes[at.EDGE + lane] = min(events.day[event], end) if event < events.last[member] else end
 
 
 @compiled(inline="text")
 def _load(lane, member, prepare, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """Put a member into a lane, with the events and the row of its first day; False if a number is not finite."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    states, day, finite = sizes[STATES], task.begin[member], True
-    for k in range(sizes[CONSTANTS]):
+    states, day, finite = sizes[at.STATES], task.begin[member], True
+    for k in range(sizes[at.CONSTANTS]):
         space.own[k] = task.constants[member, k]
         finite &= abs(space.own[k]) < np.inf
     for j in range(states):
@@ -195,20 +156,20 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     if not finite:
         return False
     prepare(space.own)
-    for k in range(sizes[ALL]):
+    for k in range(sizes[at.ALL]):
         space.constant[k * LANES + lane] = space.own[k]
-    wholes[MEMBER + lane], wholes[ROWS + lane] = member, 0
-    wholes[EVENT + lane], wholes[RECORD + lane] = events.first[member], records.first[member]
-    wholes[OUT + lane] = records.place[member] - records.first[member]
-    lanes[DAY + lane], lanes[TRIED + lane], lanes[CALM + lane] = day, 0.0, 0.0
-    lanes[DUE + lane] = np.inf
+    wholes[at.MEMBER + lane], wholes[at.ROWS + lane] = member, 0
+    wholes[at.EVENT + lane], wholes[at.RECORD + lane] = events.first[member], records.first[member]
+    wholes[at.OUT + lane] = records.place[member] - records.first[member]
+    lanes[at.DAY + lane], lanes[at.TRIED + lane], lanes[at.CALM + lane] = day, 0.0, 0.0
+    lanes[at.DUE + lane] = np.inf
     _give(lane, day, events.last[member], task, events, inner, wholes)
-    if sizes[BY_STEP]:
-        _note(lane, day, states, sizes[ROOM], inner, notes, wholes)
+    if sizes[at.BY_STEP]:
+        _note(lane, day, states, sizes[at.ROOM], inner, notes, wholes)
     else:
         _record_at(lane, day, records.last[member], states, inner, records, lanes, wholes)
     _edge(lane, member, task, events, lanes, wholes)
-    lanes[FRESH + lane] = 1.0
+    lanes[at.FRESH + lane] = 1.0
     aim(lane, day, 0.0, lanes)
     for j in range(states):
         state[j * LANES + lane] = inner[j * LANES + lane]
@@ -219,13 +180,13 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
 def _move(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    states, room, by_step = sizes[STATES], sizes[ROOM], sizes[BY_STEP] > 0
-    member, event = wholes[MEMBER + lane], wholes[EVENT + lane]
-    day, step, edge = lanes[DAY + lane], lanes[STEP + lane], lanes[EDGE + lane]
+    states, room, by_step = sizes[at.STATES], sizes[at.ROOM], sizes[at.BY_STEP] > 0
+    member, event = wholes[at.MEMBER + lane], wholes[at.EVENT + lane]
+    day, step, edge = lanes[at.DAY + lane], lanes[at.STEP + lane], lanes[at.EDGE + lane]
     share, gone = (2.0, -1)
-    if lanes[LOW + lane] > 0.0:
+    if lanes[at.LOW + lane] > 0.0:
         share, gone = _died(lane, states, state, inner, space.bends, task.cells)
-    arrived = lanes[LAST + lane] > 0.0 and share >= 1.0
+    arrived = lanes[at.LAST + lane] > 0.0 and share >= 1.0
     until = edge if arrived else day + min(share, 1.0) * step
     given = arrived and event < events.last[member] and events.day[event] == edge
     if not by_step:
@@ -242,26 +203,26 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
     if gone >= 0:
         # others may have crossed at the same moment
         for j in range(states):
-            at = j * LANES + lane
-            if j == gone or (task.cells[j] and inner[at] < _ONE_CELL and state[at] >= _ONE_CELL):
+            spot = j * LANES + lane
+            if j == gone or (task.cells[j] and inner[spot] < _ONE_CELL and state[spot] >= _ONE_CELL):
                 _clear(lane, j, states, inner, task.cells, task.feeds)
     if given:
         _give(lane, edge, events.last[member], task, events, inner, wholes)
-        lanes[FRESH + lane] = 1.0
+        lanes[at.FRESH + lane] = 1.0
     if by_step:
         _note(lane, until, states, room, inner, notes, wholes)
     else:
         _record_at(lane, until, records.last[member], states, inner, records, lanes, wholes)
-    lanes[DAY + lane] = until
+    lanes[at.DAY + lane] = until
     if until >= task.end[member]:
         return _OK
-    if lanes[TRIED + lane] >= sizes[MOST_STEPS]:
+    if lanes[at.TRIED + lane] >= sizes[at.MOST_STEPS]:
         return _MAX_STEPS
     if arrived:
         _edge(lane, member, task, events, lanes, wholes)
-    factor = lanes[FACTOR + lane]
-    longer = step * (min(factor, 1.0) if lanes[CALM + lane] > 0.0 else factor)
-    lanes[CALM + lane] = 0.0
+    factor = lanes[at.FACTOR + lane]
+    longer = step * (min(factor, 1.0) if lanes[at.CALM + lane] > 0.0 else factor)
+    lanes[at.CALM + lane] = 0.0
     aim(lane, until, longer, lanes)
     return -1
 
@@ -271,18 +232,18 @@ def _look_closer(lane, task, events, records, notes, state, inner, space):  # ty
     """The step of a lane that was not plain: the look at the rates where a piece begins, rejected, or accepted with
     something to do; the status, or -1 to go on."""
     lanes = space.lanes
-    if lanes[FRESH + lane] > 0.0:
-        lanes[FRESH + lane], lanes[ACCEPTED + lane] = 0.0, 0.0
-        day, sizes = lanes[DAY + lane], task.sizes
-        span = lanes[EDGE + lane] - day
-        step = first_step(lane, sizes[STATES], task.relative, task.absolute, state, space.slopes, span)
+    if lanes[at.FRESH + lane] > 0.0:
+        lanes[at.FRESH + lane], lanes[at.ACCEPTED + lane] = 0.0, 0.0
+        day, sizes = lanes[at.DAY + lane], task.sizes
+        span = lanes[at.EDGE + lane] - day
+        step = first_step(lane, sizes[at.STATES], task.relative, task.absolute, state, space.slopes, span)
         # without a finite rate there is no step, and the attempt to take none ends the run
         aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
         return -1
-    negative = lanes[LOW + lane] == 2.0 and lanes[ACCEPTED + lane] > 0.0
-    if negative or lanes[ACCEPTED + lane] == 0.0:
-        lanes[ACCEPTED + lane] = 0.0
-        return reject(lane, negative, task.sizes[MOST_STEPS], space.error[lane], lanes)
+    negative = lanes[at.LOW + lane] == 2.0 and lanes[at.ACCEPTED + lane] > 0.0
+    if negative or lanes[at.ACCEPTED + lane] == 0.0:
+        lanes[at.ACCEPTED + lane] = 0.0
+        return reject(lane, negative, task.sizes[at.MOST_STEPS], space.error[lane], lanes)
     return _move(lane, task, events, records, notes, state, inner, space)
 
 
@@ -305,13 +266,13 @@ def _copy(source, target):  # type: ignore[no-untyped-def]
 def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-def]
     """Everything watched along the rows of a lane, as many rows at a time as there are lanes; those behind the last row
     are whatever was there before, and nobody reads them."""
-    states, room = sizes[STATES], sizes[ROOM]
-    for k in range(sizes[ALL]):
+    states, room = sizes[at.STATES], sizes[at.ROOM]
+    for k in range(sizes[at.ALL]):
         space.own[k] = peek(space.constant, k * LANES + lane)
     for begin in range(0, rows, LANES):
         base = (lane * room + begin) * states
         look(notes.state[base : base + states * LANES], space.own, space.seen, space.rates)
-        for column in range(sizes[WATCHED]):
+        for column in range(sizes[at.WATCHED]):
             to, seen = column * room + begin, column * LANES
             _copy(space.seen[seen : seen + LANES], notes.values[to : to + LANES])
             _copy(space.rates[seen : seen + LANES], notes.slopes[to : to + LANES])
@@ -321,14 +282,14 @@ def _observe(lane, rows, look, sizes, notes, space):  # type: ignore[no-untyped-
 def _close(lane, how, look, read, task, records, notes, ended, space):  # type: ignore[no-untyped-def]
     """A member is done: its status, and what is read of its rows."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
-    member, states, room = wholes[MEMBER + lane], sizes[STATES], sizes[ROOM]
-    ended.status[member], ended.reached[member] = how, lanes[DAY + lane]
-    ended.steps[member] = np.int64(lanes[TRIED + lane])
-    wholes[MEMBER + lane] = -1
-    if not sizes[BY_STEP]:
-        _leave(wholes[RECORD + lane], wholes[OUT + lane], records.last[member], states, records)
+    member, states, room = wholes[at.MEMBER + lane], sizes[at.STATES], sizes[at.ROOM]
+    ended.status[member], ended.reached[member] = how, lanes[at.DAY + lane]
+    ended.steps[member] = np.int64(lanes[at.TRIED + lane])
+    wholes[at.MEMBER + lane] = -1
+    if not sizes[at.BY_STEP]:
+        _leave(wholes[at.RECORD + lane], wholes[at.OUT + lane], records.last[member], states, records)
     elif how == _OK:
-        rows = wholes[ROWS + lane]
+        rows = wholes[at.ROWS + lane]
         _observe(lane, rows, look, sizes, notes, space)
         days = notes.day[lane * room : (lane + 1) * room]
         read(rows, room, days, notes.values, notes.slopes, notes.watch[member], notes.result[member])
@@ -339,20 +300,20 @@ def _refill(upcoming, last_member, prepare, task, events, records, notes, ended,
     """Give empty lanes the next members; (next member, lanes that stay empty)."""
     wholes, empty = space.wholes, 0
     for lane in range(LANES):
-        while wholes[MEMBER + lane] < 0 and upcoming < last_member:
+        while wholes[at.MEMBER + lane] < 0 and upcoming < last_member:
             member, upcoming = upcoming, upcoming + 1
             if not _load(lane, member, prepare, task, events, records, notes, state, inner, space):
                 ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
                 first = records.first[member]
-                _leave(first, records.place[member] - first, records.last[member], task.sizes[STATES], records)
-        empty += wholes[MEMBER + lane] < 0
+                _leave(first, records.place[member] - first, records.last[member], task.sizes[at.STATES], records)
+        empty += wholes[at.MEMBER + lane] < 0
     return upcoming, empty
 
 
 @lru_cache(maxsize=1)
 def no_reader() -> Any:
     """A reader for runs that record days: it reads nothing."""
-    return compiled(READER)(_read_nothing)
+    return compiled(at.READER)(_read_nothing)
 
 
 def _read_nothing(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]  # noqa: ARG001
@@ -363,8 +324,8 @@ def _read_nothing(rows, room, days, values, slopes, watch, result):  # type: ign
 def integrator() -> Any:
     """``_integrate`` as compiled code; seconds the first time on a machine."""
     compile_loops()
-    functions = (STAGE, STAGE, PREPARE, LOOK, READ)
-    arrays = (TASK, EVENTS, RECORDS, NOTES, ENDED, ROW, ROW, SPACE)
+    functions = (at.STAGE, at.STAGE, at.PREPARE, at.LOOK, at.READ)
+    arrays = (at.TASK, at.EVENTS, at.RECORDS, at.NOTES, at.ENDED, ROW, ROW, at.SPACE)
     return compiled(types.void(*functions, *arrays, types.int64, types.int64))(_integrate)
 
 
@@ -373,10 +334,10 @@ def _integrate(  # type: ignore[no-untyped-def]
 ):
     """Integrate members ``upcoming`` to ``last_member``: the functions of a kernel, then what the tuples above say."""
     wide()
-    states, room, by_step = task.sizes[STATES], task.sizes[ROOM], task.sizes[BY_STEP] > 0
+    states, room, by_step = task.sizes[at.STATES], task.sizes[at.ROOM], task.sizes[at.BY_STEP] > 0
     lanes, wholes = space.lanes, space.wholes
     for lane in range(LANES):
-        wholes[MEMBER + lane] = -1
+        wholes[at.MEMBER + lane] = -1
     empty = LANES
     while True:
         if empty > 0:
@@ -385,25 +346,25 @@ def _integrate(  # type: ignore[no-untyped-def]
                 return
         attempt(first, stage, task, state, inner, space)
         control(task.relative, states, task.absolute, task.amounts, task.cells, state, inner, space.error, lanes)
-        if advance(task.sizes[MOST_STEPS], lanes) > 0 or by_step:
+        if advance(task.sizes[at.MOST_STEPS], lanes) > 0 or by_step:
             bend(states, space.slopes, space.bends)
         if by_step:
             middle(states, state, inner, space.bends, space.middle)
         for lane in range(LANES):
-            if wholes[MEMBER + lane] < 0:
+            if wholes[at.MEMBER + lane] < 0:
                 continue
             how = -1
-            if lanes[ALERT + lane] > 0.0:
+            if lanes[at.ALERT + lane] > 0.0:
                 how = _look_closer(lane, task, events, records, notes, state, inner, space)
-                if lanes[ACCEPTED + lane] == 0.0:
+                if lanes[at.ACCEPTED + lane] == 0.0:
                     for j in range(states):
                         inner[j * LANES + lane] = state[j * LANES + lane]
-            elif lanes[WAITS + lane] > 0.0:
-                last, day = records.last[wholes[MEMBER + lane]], lanes[DAY + lane]
+            elif lanes[at.WAITS + lane] > 0.0:
+                last, day = records.last[wholes[at.MEMBER + lane]], lanes[at.DAY + lane]
                 _record(lane, day, last, states, state, inner, records, space)
             elif by_step:
                 _note_middle(lane, states, room, notes, space)
-                _note(lane, lanes[DAY + lane], states, room, inner, notes, wholes)
+                _note(lane, lanes[at.DAY + lane], states, room, inner, notes, wholes)
             if how >= 0:
                 _close(lane, how, look, read, task, records, notes, ended, space)
                 empty += 1

@@ -31,10 +31,6 @@ COMPILED: Final = ("solvers.batch", "outcomes")
 LANES: Final = 16
 """Members side by side: two of the longest vectors, and a power of two, on which the blocks of rows rely. More members do
 not fit the first-level cache."""
-STAGES: Final = 8
-"""Stages of the method, Rodas5P."""
-GAMMA: Final = 0.21193756319429014
-"""Its diagonal coefficient: part of W, which the kernel of a model factorises."""
 ROW: Final = types.float64[::1]
 _OPTIONS: Final[dict[str, Any]] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "_nrt": False}
 """Fused multiply-add, but nothing that would break a check for NaN. Without numba's reference counts, whose atomic

@@ -24,10 +24,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from backfire.model import Network
-from backfire.solvers.batch.jit import GAMMA, LANES, STAGES, compile_loops, machine_folder, unkept
-from backfire.solvers.batch.spelling import spell, written
-from backfire.solvers.cache import GENERATORS, cache_folder, keep, read_own
+from backfire.formulas import as_sympy, in_series, names_in, symbol, vector_code
+from backfire.model import Network, differentiate, reached
+from backfire.solvers.batch.jit import LANES, compile_loops, machine_folder, unkept
+from backfire.solvers.batch.tableau import GAMMA, STAGES
+from backfire.solvers.cache import GENERATORS, cache_folder, cached, keep, read_own
 from backfire.system import source_hash
 
 if TYPE_CHECKING:
@@ -71,19 +72,15 @@ def is_compiled(network: Network, watched: Sequence[str] = ()) -> bool:
 
 def _source(network: Network, watched: tuple[str, ...]) -> tuple[str, tuple[int, int]]:
     digest = hashlib.sha256(f"{network.fingerprint()}{watched}{_generator()}".encode()).hexdigest()[:20]
-    path = cache_folder() / f"lanes-{digest}.txt"
-    try:
-        head, _, source = read_own(path).partition("\n")
-        words = head.split()
-        if words[:1] == ["#"] and words[1] == hashlib.sha256(source.encode()).hexdigest():
-            return source, (int(words[2]), int(words[3]))
-    except (OSError, UnicodeDecodeError, IndexError, ValueError):
-        pass
-    writer = _Writer(network, watched)
-    source = writer.text()
-    sizes = (len(writer.fixed), writer.places)
-    keep(path, f"# {hashlib.sha256(source.encode()).hexdigest()} {sizes[0]} {sizes[1]}\n{source}")
-    return source, sizes
+
+    def made() -> str:
+        writer = _Writer(network, watched)
+        source = writer.text()
+        return f"{len(writer.fixed)} {writer.places}\n{source}"
+
+    sizes, _, source = cached(f"lanes-{digest}.txt", made).partition("\n")
+    fixed, factors = sizes.split()
+    return source, (int(fixed), int(factors))
 
 
 @lru_cache(maxsize=1)
@@ -131,59 +128,25 @@ class _Writer:
         self.network = network
         self.watched = watched
         self.fixed: dict[sympy.Expr, str] = {}
-        states = set(network.state_names)
         self.lines: dict[str, sympy.Expr] = {}
         self.constant: dict[str, sympy.Expr] = {}
-        self.moving = set(states)
+        moving = set(network.state_names)
         for line in network.assignments:
-            expression = line.expression.symbolic(whole=True)
-            expression = expression.subs({_symbol(name): value for name, value in self.constant.items()})
-            if self.moving & _names(expression):
-                self.moving.add(line.name)
+            expression = as_sympy(line.expression, whole=True)
+            expression = expression.subs({symbol(name): value for name, value in self.constant.items()})
+            if moving & names_in(expression):
+                moving.add(line.name)
                 self.lines[line.name] = expression
             else:
                 self.constant[line.name] = expression
         self.order = network.state_names
-        self.partials = self._partials()
-        self.jacobian = self._jacobian()
+        self.slopes = differentiate(network, self.lines)
         self.places = 0
 
     def text(self) -> str:
         first = self._first()
         parts = [first, self._stage(), self._look()]
         return "\n\n\n".join([_HEAD.format(lanes=LANES, stride=STAGES * LANES), self._prepare(), *parts]) + "\n"
-
-    def _partials(self) -> dict[str, dict[str, sympy.Expr]]:
-        """line → name it reads → partial derivative."""
-        return {
-            name: {
-                other: partial
-                for other in sorted(_names(expression) & self.moving)
-                if (partial := _derivative(expression, other)) != 0
-            }
-            for name, expression in self.lines.items()
-        }
-
-    def _jacobian(self) -> dict[tuple[int, int], sympy.Expr]:
-        """(row, column) → entry over the names ``d__line__d__state``; their lines are in ``self.chain``."""
-        import sympy
-
-        total: dict[tuple[str, str], sympy.Expr] = {(state, state): sympy.Integer(1) for state in self.order}
-        self.chain: dict[str, sympy.Expr] = {}
-        for name, partials in self.partials.items():
-            for state in self.order:
-                terms = [partial * total[other, state] for other, partial in partials.items() if (other, state) in total]
-                if terms:
-                    entry = f"d__{name}__d__{state}"
-                    self.chain[entry] = sympy.Add(*terms)
-                    total[name, state] = _symbol(entry)
-        entries: dict[tuple[int, int], sympy.Expr] = {}
-        for row, flows in enumerate(self.network.equations.values()):
-            for column, state in enumerate(self.order):
-                found = [sign * total[process, state] for sign, process in flows if (process, state) in total]
-                if found:
-                    entries[row, column] = sympy.Add(*found)
-        return entries
 
     def _sums(self) -> dict[str, sympy.Expr]:
         """state → right-hand side over the names of the processes."""
@@ -195,16 +158,21 @@ class _Writer:
         }
 
     def _named(self, name: str) -> sympy.Expr:
-        return self.constant.get(name, _symbol(name))
+        return self.constant.get(name, symbol(name))
 
     def _first(self) -> str:
         """The first stage: rates, Jacobian and factors in one pass, so that they share what they have in common."""
+        import sympy
+
         rows = [f"x{row}" for row in range(len(self.order))]
-        scale = _symbol("step")
-        lines = {**self.lines, **self.chain}
+        scale = symbol("step")
+        lines = {**self.lines}
+        for name, terms in self.slopes.chain.items():
+            lines[name] = sympy.Add(*(partial * (symbol(inner) if inner else 1) for partial, inner in terms))
         lines |= {name: scale * total for name, total in zip(rows, self._sums().values(), strict=True)}
-        entries = {(row, row): _gamma() for row in range(len(self.order))}
-        for (row, column), entry in self.jacobian.items():
+        entries = {(row, row): sympy.Float(1.0 / GAMMA, 17) for row in range(len(self.order))}
+        for (row, column), signed in self.slopes.jacobian.items():
+            entry = sympy.Add(*(sign * symbol(name) for sign, name in signed))
             entries[row, column] = entries.get((row, column), 0) - scale * entry
         lines |= {f"w_{row}_{column}": entry for (row, column), entry in entries.items()}
         self._factorise(set(entries))
@@ -218,9 +186,9 @@ class _Writer:
         """Any later stage: slope ← W⁻¹ (slope + h·rates(state))."""
         rows = [f"x{row}" for row in range(len(self.order))]
         lines = {**self.lines}
-        scale = _symbol("step")
+        scale = symbol("step")
         for row, total in enumerate(self._sums().values()):
-            lines[rows[row]] = _symbol(f"gathered_{row}") + scale * total
+            lines[rows[row]] = symbol(f"gathered_{row}") + scale * total
         body = [f"gathered_{row} = slope[{row} * STRIDE + lane]" for row in range(len(self.order))]
         body += self._body(lines, {}, "lanes", rows)
         body += [f"{name} = factors[{place} * LANES + lane]" for name, place in self.kept.items()]
@@ -265,14 +233,14 @@ class _Writer:
         """Values and time derivatives of what is watched, along the rows of one member."""
         import sympy
 
-        tangents = {state: _symbol(f"rate__{state}") for state in self.order}
+        tangents = {state: symbol(f"rate__{state}") for state in self.order}
         lines = {**self.lines}
         lines |= {f"rate__{state}": total for state, total in self._sums().items()}
-        for name, partials in self.partials.items():
+        for name, partials in self.slopes.partials.items():
             lines[f"rate__{name}"] = sympy.Add(
                 *(partial * tangents[other] for other, partial in partials.items() if other in tangents)
             )
-            tangents[name] = _symbol(f"rate__{name}")
+            tangents[name] = symbol(f"rate__{name}")
         effects = {name: switch.effect for name, switch in self.network.switches.items()}
         outputs = {}
         for place, name in enumerate(self.watched):
@@ -290,25 +258,26 @@ class _Writer:
         """Statements that compute ``keep_names`` and ``outputs`` from what they need of ``lines``, in order."""
         import sympy
 
-        needed = _needed(lines, [*outputs.values(), *(lines[name] for name in keep_names)]) | set(keep_names)
+        reads = {name: names_in(expression) for name, expression in lines.items()}
+        needed = reached((*keep_names, *(name for expression in outputs.values() for name in names_in(expression))), reads)
         # spelt first: a Hill function holds the logarithm of its half-value, which is one number for a member
-        folded = {name: self._fold(spell(expression)) for name, expression in lines.items() if name in needed}
-        targets = {place: self._fold(spell(expression)) for place, expression in outputs.items()}
+        folded = {name: self._fold(in_series(expression)) for name, expression in lines.items() if name in needed}
+        targets = {place: self._fold(in_series(expression)) for place, expression in outputs.items()}
         common, reduced = sympy.cse(
             [*folded.values(), *targets.values()], symbols=sympy.numbered_symbols("common_", real=True), order="none"
         )
         every = {symbol.name: expression for symbol, expression in common}
         every |= dict(zip(folded, reduced, strict=False))
-        graph = {name: sorted(_names(expression) & every.keys()) for name, expression in every.items()}
+        graph = {name: sorted(names_in(expression) & every.keys()) for name, expression in every.items()}
         ordered = list(TopologicalSorter(graph).static_order())
-        used = set[str]().union(*(_names(expression) for expression in [*every.values(), *reduced]))
+        used = set[str]().union(*(names_in(expression) for expression in [*every.values(), *reduced]))
         body = [f"{name} = state[{place} * LANES + lane]" for place, name in enumerate(self.order) if name in used]
         places = {name: place for place, name in enumerate([*self.network.constant_names, *self.fixed.values()])}
         where = "{place} * LANES + lane" if over == "lanes" else "{place}"
         body += [f"{name} = constant[{where.format(place=place)}]" for name, place in places.items() if name in used]
-        body += [f"{name} = {written(every[name])}" for name in ordered]
+        body += [f"{name} = {vector_code(every[name])}" for name in ordered]
         return body + [
-            f"{place} = {written(expression)}" for place, expression in zip(targets, reduced[len(folded) :], strict=True)
+            f"{place} = {vector_code(expression)}" for place, expression in zip(targets, reduced[len(folded) :], strict=True)
         ]
 
     def _fold(self, expression: sympy.Expr) -> sympy.Expr:
@@ -335,15 +304,15 @@ class _Writer:
 
     def _hoisted(self, expression: sympy.Expr) -> sympy.Expr:
         name = self.fixed.setdefault(expression, f"fixed_{len(self.fixed) + 1}")
-        return _symbol(name)
+        return symbol(name)
 
     def _prepare(self) -> str:
         """Written last, because the other functions decide what is fixed."""
         start = len(self.network.constant_names)
-        used = set[str]().union(*(_names(expression) for expression in self.fixed), set())
+        used = set[str]().union(*(names_in(expression) for expression in self.fixed), set())
         body = [f"    {name} = constant[{place}]" for place, name in enumerate(self.network.constant_names) if name in used]
         for place, (expression, name) in enumerate(self.fixed.items()):
-            body += [f"    {name} = {written(expression)}", f"    constant[{start + place}] = {name}"]
+            body += [f"    {name} = {vector_code(expression)}", f"    constant[{start + place}] = {name}"]
         return "\n".join([_PREPARE, *(body or ["    return"])])
 
 
@@ -374,39 +343,3 @@ def _fill(pattern: set[tuple[int, int]], left: set[int], at: int) -> int:
     rows = sum((row, at) in pattern for row in left if row != at)
     columns = sum((at, column) in pattern for column in left if column != at)
     return rows * columns
-
-
-def _symbol(name: str) -> sympy.Symbol:
-    import sympy
-
-    return sympy.Symbol(name, real=True)
-
-
-def _derivative(expression: sympy.Expr, name: str) -> sympy.Expr:
-    """∂expression/∂name; x^n / x is written as one power, which has no trouble at 0."""
-    import sympy
-
-    derivative = expression.diff(_symbol(name))
-    return sympy.powsimp(derivative, combine="exp") if derivative.has(sympy.Pow) else derivative
-
-
-def _gamma() -> sympy.Expr:
-    import sympy
-
-    return sympy.Float(1.0 / GAMMA, 17)
-
-
-def _names(expression: sympy.Expr) -> set[str]:
-    return {symbol.name for symbol in expression.free_symbols}
-
-
-def _needed(lines: Mapping[str, sympy.Expr], wanted: Iterable[sympy.Expr]) -> set[str]:
-    """Names of the lines that the wanted expressions depend on."""
-    needed: set[str] = set()
-    waiting = [name for expression in wanted for name in _names(expression)]
-    while waiting:
-        name = waiting.pop()
-        if name in lines and name not in needed:
-            needed.add(name)
-            waiting += _names(lines[name])
-    return needed

@@ -20,10 +20,10 @@ from backfire.errors import UserError
 from backfire.solvers import Floats, Status
 from backfire.solvers.batch.arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Notes, Records, Space, Task
 from backfire.solvers.batch.integrator import integrator, no_reader
-from backfire.solvers.batch.jit import LANES, STAGES
+from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.kernel import Kernel
+from backfire.solvers.batch.tableau import STAGES
 
-Wholes = NDArray[np.int64]
 FEW: Final = 4_000
 """Steps that lanes have room for at first; members that need more are run once more, with room for all their steps."""
 LINE: Final = 8

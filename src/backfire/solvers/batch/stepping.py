@@ -7,27 +7,12 @@ from typing import Any
 import numpy as np
 
 from backfire.solvers import Status
-from backfire.solvers.batch.arrays import (
-    ACCEPTED,
-    ALERT,
-    CALM,
-    DAY,
-    DUE,
-    EDGE,
-    FACTOR,
-    FRESH,
-    FROM,
-    LAST,
-    LOW,
-    SPAN,
-    STATES,
-    STEP,
-    TRIED,
-    WAITS,
-)
-from backfire.solvers.batch.jit import GAMMA, LANES, compiled, wide
-from backfire.solvers.batch.stages import STRIDE, errors, gather_2, gather_3, gather_4, gather_5, gather_6, gather_7, gather_8
+from backfire.solvers.batch import arrays as at
+from backfire.solvers.batch.jit import LANES, compiled, wide
+from backfire.solvers.batch.stages import GATHERS, STRIDE, errors
+from backfire.solvers.batch.tableau import GAMMA
 
+gather_2, gather_3, gather_4, gather_5, gather_6, gather_7, gather_8 = GATHERS
 _ONE_CELL = 1.0
 _SAFETY = 0.9
 _SMALLEST, _LARGEST = 0.2, 8.0
@@ -51,9 +36,9 @@ def first_step(lane, states, relative, absolute, state, slopes, span):  # type: 
     """
     fastest = 0.0
     for j in range(states):
-        at = j * LANES + lane
+        spot = j * LANES + lane
         rate = slopes[j * STRIDE + lane] / (MOMENT * GAMMA)
-        moving = abs(rate) / (abs(state[at]) + absolute[j] / relative)
+        moving = abs(rate) / (abs(state[spot]) + absolute[j] / relative)
         if not moving < np.inf:
             return np.nan
         fastest = max(fastest, moving)
@@ -71,23 +56,23 @@ def control(relative, states, absolute, amounts, cells, state, inner, error, lan
         # error^(1/8 + 1/16 + 1/64): close enough to 1/5, and square roots are vector instructions
         root = np.sqrt(eighth)
         factor = _SAFETY / np.float64(eighth * root * np.sqrt(np.sqrt(root)))
-        lanes[FACTOR + lane] = min(_LARGEST, max(_SMALLEST, factor))
-        lanes[ACCEPTED + lane] = 1.0 if error[lane] <= _ONE else 0.0
-        lanes[LOW + lane] = 0.0
+        lanes[at.FACTOR + lane] = min(_LARGEST, max(_SMALLEST, factor))
+        lanes[at.ACCEPTED + lane] = 1.0 if error[lane] <= _ONE else 0.0
+        lanes[at.LOW + lane] = 0.0
     for j in range(states):
-        at = j * LANES
+        spot = j * LANES
         if amounts[j]:
             floor = -_NEGATIVE * (absolute[j] + relative)
             for lane in range(LANES):
-                low = lanes[LOW + lane]
-                lanes[LOW + lane] = 2.0 if inner[at + lane] < floor else low
+                low = lanes[at.LOW + lane]
+                lanes[at.LOW + lane] = 2.0 if inner[spot + lane] < floor else low
         if cells[j]:
             for lane in range(LANES):
-                old, new = state[at + lane], inner[at + lane]
+                old, new = state[spot + lane], inner[spot + lane]
                 less, more = (old, new) if old < new else (new, old)
-                low = lanes[LOW + lane]
+                low = lanes[at.LOW + lane]
                 near = 1.0 if less < 3.0 and more >= _ONE_CELL else 0.0
-                lanes[LOW + lane] = low if low > near else near
+                lanes[at.LOW + lane] = low if low > near else near
 
 
 @compiled()
@@ -99,31 +84,31 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
     wide()
     curved = 0
     for lane in range(LANES):
-        day, step, edge = lanes[DAY + lane], lanes[STEP + lane], lanes[EDGE + lane]
+        day, step, edge = lanes[at.DAY + lane], lanes[at.STEP + lane], lanes[at.EDGE + lane]
         until = day + step
-        tried = lanes[TRIED + lane] + 1.0 - lanes[FRESH + lane]
-        lanes[TRIED + lane] = tried
-        alert = 1.0 - lanes[ACCEPTED + lane] + lanes[LAST + lane] + lanes[LOW + lane] + lanes[FRESH + lane]
+        tried = lanes[at.TRIED + lane] + 1.0 - lanes[at.FRESH + lane]
+        lanes[at.TRIED + lane] = tried
+        alert = 1.0 - lanes[at.ACCEPTED + lane] + lanes[at.LAST + lane] + lanes[at.LOW + lane] + lanes[at.FRESH + lane]
         alert = alert + (1.0 if tried >= most_steps else 0.0)
         # the last step of a piece ends on its edge, from which rounding may keep the sum away
-        ends = edge if lanes[LAST + lane] > 0.0 else until
-        due = lanes[ACCEPTED + lane] if lanes[DUE + lane] < ends else 0.0
-        curved += 1 if due + lanes[LOW + lane] > 0.0 else 0  # whole numbers, whose sums may be vectors
-        lanes[FROM + lane] = day
-        lanes[SPAN + lane] = step
-        lanes[ALERT + lane] = alert
-        factor = lanes[FACTOR + lane]
-        most = 1.0 if lanes[CALM + lane] > 0.0 else _LARGEST
+        ends = edge if lanes[at.LAST + lane] > 0.0 else until
+        due = lanes[at.ACCEPTED + lane] if lanes[at.DUE + lane] < ends else 0.0
+        curved += 1 if due + lanes[at.LOW + lane] > 0.0 else 0  # whole numbers, whose sums may be vectors
+        lanes[at.FROM + lane] = day
+        lanes[at.SPAN + lane] = step
+        lanes[at.ALERT + lane] = alert
+        factor = lanes[at.FACTOR + lane]
+        most = 1.0 if lanes[at.CALM + lane] > 0.0 else _LARGEST
         longer = step * (factor if factor < most else most)
         rest = edge - until
         half = longer if 2.0 * longer <= rest else 0.5 * rest
         last = 1.01 * longer >= rest
         plain = alert == 0.0
-        lanes[WAITS + lane] = due if plain else 0.0
-        lanes[DAY + lane] = until if plain else day
-        lanes[STEP + lane] = (rest if last else half) if plain else step
-        lanes[LAST + lane] = (1.0 if last else 0.0) if plain else lanes[LAST + lane]
-        lanes[CALM + lane] = 0.0 if plain else lanes[CALM + lane]
+        lanes[at.WAITS + lane] = due if plain else 0.0
+        lanes[at.DAY + lane] = until if plain else day
+        lanes[at.STEP + lane] = (rest if last else half) if plain else step
+        lanes[at.LAST + lane] = (1.0 if last else 0.0) if plain else lanes[at.LAST + lane]
+        lanes[at.CALM + lane] = 0.0 if plain else lanes[at.CALM + lane]
     return curved
 
 
@@ -133,39 +118,39 @@ def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
 
     The first attempt of a piece has next to no length and only shows the rates.
     """
-    rest = lanes[EDGE + lane] - day
+    rest = lanes[at.EDGE + lane] - day
     last = 0.0
     if 1.01 * step >= rest:
         step, last = rest, 1.0
     elif 2.0 * step > rest:
         step = 0.5 * rest
-    if lanes[FRESH + lane] > 0.0:
+    if lanes[at.FRESH + lane] > 0.0:
         step, last = MOMENT, 0.0
-    lanes[STEP + lane] = step
-    lanes[LAST + lane] = last
+    lanes[at.STEP + lane] = step
+    lanes[at.LAST + lane] = last
 
 
 @compiled()
 def reject(lane, negative, most_steps, error, lanes):  # type: ignore[no-untyped-def]
     """Shorten the step; the status if the run must end, else -1."""
-    day, step = lanes[DAY + lane], lanes[STEP + lane]
-    factor = lanes[FACTOR + lane]
+    day, step = lanes[at.DAY + lane], lanes[at.STEP + lane]
+    factor = lanes[at.FACTOR + lane]
     undefined = not error < np.inf
     shorter = step * (0.25 if negative or undefined else min(factor, 0.9))
-    lanes[CALM + lane] = 1.0
-    lanes[STEP + lane] = shorter
-    lanes[LAST + lane] = 0.0
+    lanes[at.CALM + lane] = 1.0
+    lanes[at.STEP + lane] = shorter
+    lanes[at.LAST + lane] = 0.0
     if shorter < _SHORTEST * max(1.0, day):
         return _NEGATIVE_STATE if negative else _NONFINITE if undefined else _TOO_SMALL
-    return _MAX_STEPS if lanes[TRIED + lane] >= most_steps else -1
+    return _MAX_STEPS if lanes[at.TRIED + lane] >= most_steps else -1
 
 
 @compiled()
 def attempt(first, stage, task, state, inner, space):  # type: ignore[no-untyped-def]
     """One attempt of every lane."""
     wide()
-    states, constant, factors, slopes = task.sizes[STATES], space.constant, space.factors, space.slopes
-    steps = space.lanes[STEP : STEP + LANES]
+    states, constant, factors, slopes = task.sizes[at.STATES], space.constant, space.factors, space.slopes
+    steps = space.lanes[at.STEP : at.STEP + LANES]
     first(state, constant, steps, factors, slopes)
     gather_2(states, state, slopes, inner)
     stage(inner, constant, steps, factors, slopes[LANES:])
@@ -177,8 +162,8 @@ def attempt(first, stage, task, state, inner, space):  # type: ignore[no-untyped
     stage(inner, constant, steps, factors, slopes[4 * LANES :])
     gather_6(states, state, slopes, inner)
     stage(inner, constant, steps, factors, slopes[5 * LANES :])
-    gather_7(states, slopes, inner)
+    gather_7(states, state, slopes, inner)
     stage(inner, constant, steps, factors, slopes[6 * LANES :])
-    gather_8(states, slopes, inner)
+    gather_8(states, state, slopes, inner)
     stage(inner, constant, steps, factors, slopes[7 * LANES :])
     errors(states, task.relative, task.absolute, state, slopes, inner, space.error)
