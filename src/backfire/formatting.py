@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Final
 
 _RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -46,6 +47,11 @@ def short(value: float, digits: int = 2) -> str:
 def power_of_ten(exponent: int) -> str:
     """10⁸ for 8."""
     return "10" + str(exponent).translate(_RAISED)
+
+
+def signed_sum(terms: Iterable[tuple[int, str]]) -> str:
+    """A sum of named terms, each with its sign: ``growth - kill``, ``- elimination``; 0 if there is none."""
+    return " ".join(f"{'+' if sign > 0 else '-'} {name}" for sign, name in terms).removeprefix("+ ") or "0"
 
 
 def bytes_in_words(count: int) -> str:

@@ -14,9 +14,10 @@ from backfire.claims.articles import load_seeds
 from backfire.formatting import exact
 from backfire.model.references import CAUTION, GRADES
 from backfire.reports.diagram import mermaid
-from backfire.reports.explanation import as_text, explain
+from backfire.reports.explanation import explain
 from backfire.reports.markdown import plain, table
 from backfire.reports.model_page import page
+from backfire.reports.sections import as_text
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "scenarios"

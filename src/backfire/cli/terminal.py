@@ -6,22 +6,16 @@ Rich is imported by the functions that draw with it, so that ``--help`` is fast.
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from backfire.formatting import number
-
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from backfire.outcomes import Outcome
+    from backfire.reports import Section
     from backfire.simulation import Result
-
-_SKIPPED = ("log_kill_", "given_", "courses", "responded", "nadir", "smallest_share", "burden_area", "mean_", "seeded")
-_KEPT = ("nadir", "nadir_day", "log_kill_first", "log_kill_last")
 
 
 class Format(StrEnum):
@@ -34,74 +28,26 @@ class Format(StrEnum):
 
 def print_results(results: Sequence[Result], form: Format) -> None:
     """Outcomes of runs in the form asked for."""
+    from backfire import reports
+    from backfire.system import to_json
+
     if form is Format.JSON:
-        from backfire.system import to_json
-
-        write_line(
-            to_json(
-                [{"scenario": r.scenario.name, "hash": r.scenario.hash, "outcomes": r.outcome_rows()} for r in results]
-            ).rstrip("\n")
-        )
+        write_line(to_json(reports.results_data(results)).rstrip("\n"))
     elif form is Format.CSV:
-        from backfire.simulation import outcomes_csv
-
-        for index, result in enumerate(results):
-            lines = outcomes_csv(result).splitlines()
-            rows = [f"{'scenario' if number == 0 else result.scenario.name},{line}" for number, line in enumerate(lines)]
-            write_line("\n".join(rows if index == 0 else rows[1:]))
+        write_line(reports.results_csv(results))
     else:
         for result in results:
-            _print_outcomes(result)
+            print_section(reports.outcome_section(result))
 
 
-def _print_outcomes(result: Result) -> None:
-    """One table: outcomes down, arms across; below each value its change against untreated and reference."""
-    from backfire.model import CAUTION
-
-    scenario = result.scenario
-    names = list(dict.fromkeys(name for found in result.outcomes.values() for name in found))
-    shown = [name for name in names if _worth_a_row(name, names)]
-    rows = []
-    for name in shown:
-        unit = next(found[name].unit for found in result.outcomes.values() if name in found)
-        cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
-        rows.append((f"{name.replace('_', ' ')}\n  {'' if unit == '1' else unit}".rstrip(), *cells))
-    write_line(scenario.title)
-    print_table(("", *(arm.replace("_", " ") for arm in result.outcomes)), rows, numbers=True)
-    against = f", then against {scenario.reference}" if scenario.reference else ""
-    write_line(f"below each value: against untreated{against} (× ratio, days as difference).")
-    write_line("Times and falls count from the first treatment of any arm; > not seen until then.")
-    write_line(f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n")
-
-
-def _worth_a_row(name: str, names: Sequence[str]) -> bool:
-    """The table leaves out what only scripts need; of a factor it shows what still acts after blockade."""
-    if name.startswith("peak_"):
-        return not name.endswith("_day") and name.replace("peak_", "peak_acting_", 1) not in names
-    return name in _KEPT or not name.startswith(_SKIPPED)
-
-
-def _outcome_cell(result: Result, arm: str, name: str) -> str:
-    item = result.outcomes[arm].get(name)
-    if item is None or not math.isfinite(item.value):
-        return "–"
-    others = (result.scenario.untreated, result.scenario.reference)
-    changes = [_change_text(item, result.change(name, arm, other)) for other in others if other is not None]
-    return f"{_value_text(item)}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
-
-
-def _value_text(item: Outcome) -> str:
-
-    if item.name in ("eradicated", "responded"):
-        return "yes" if item.value else "no"
-    return number(item.value) if item.observed else f"> {number(item.value)}"
-
-
-def _change_text(item: Outcome, change: float | None) -> str:
-
-    if change is None or item.name in ("eradicated", "responded"):
-        return ""
-    return f"{round(change, 3) + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
+def print_section(section: Section) -> None:
+    """Title, table and lines of a section, as far as it has them."""
+    if section.title:
+        write_line(section.title)
+    if section.rows:
+        print_table(section.rows[0], section.rows[1:], section.numbers)
+    for line in section.lines:
+        write_line(line)
 
 
 def report_failures(result: Result) -> int:

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from backfire.errors import UserError, unknown
-from backfire.formulas import BASE, ONE, UNIT_CONSTANTS, Expression, Unit, base_unit, parse
+from backfire.formatting import signed_sum
+from backfire.formulas import BASE, ONE, UNIT_CONSTANTS, Unit, base_unit, parse, parse_unit
 from backfire.model import (
     ARTICLES,
     CAUTION,
     GRADES,
-    Definition,
     Event,
     Network,
     Parameter,
@@ -30,6 +30,7 @@ from backfire.model import (
     Reference,
     State,
     Switch,
+    reached,
     unit_of,
     version,
 )
@@ -178,7 +179,7 @@ class _Translation:
         )
         reactions = tuple(self._reaction(process) for process in network.processes if process.name in self.flows)
         rates = tuple(
-            Rule(name, _balance(terms)) for name, terms in network.equations.items() if terms and name not in self.species
+            Rule(name, signed_sum(terms)) for name, terms in network.equations.items() if terms and name not in self.species
         )
         hill = any(_calls_hill(expression.tree) for expression in self.lines.values())
         return Model(
@@ -243,10 +244,10 @@ class _Translation:
 
     def _reaction(self, process: Process) -> Reaction:
         ends = {process.leaves, process.enters}
-        reached = _species_read(self.lines[process.name].names, self.lines, self.species)
+        read = reached([process.name], {name: line.names for name, line in self.lines.items()}) & self.species
         return Reaction(
             process.name, process.kind, self._text(self.lines[process.name].tree), process.leaves, process.enters,
-            tuple(name for name in self.network.state_names if name in reached - ends),
+            tuple(name for name in self.network.state_names if name in read - ends),
             self.dimensions[process.name] == base_unit("cell") / base_unit("day"), (f"{process.meaning}.",),
         )  # fmt: skip
 
@@ -318,33 +319,10 @@ class _Translation:
 
 def _dimensions(network: Network) -> dict[str, Unit]:
     """The unit of everything that a formula can read, and of every process."""
-    measured: list[Parameter | State | Definition] = [*network.states, *network.definitions, *network.parameters.values()]
+    measured: list[Parameter | State] = [*network.states, *network.parameters.values()]
     units = {part.name: unit_of(part) for part in measured}
-    units |= {name: ONE for switch in network.switches.values() for name in (switch.code, switch.effect)}
-    for process in network.processes:
-        units[process.name] = units[process.enters or process.leaves or ""] / base_unit("day")
-    return units
-
-
-def _species_read(names: Iterable[str], lines: Mapping[str, Expression], species: set[str]) -> set[str]:
-    """The species among ``names`` and among what their lines read."""
-    found: set[str] = set()
-    waiting = list(names)
-    seen: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if name in species:
-            found.add(name)
-        elif name in lines:
-            waiting += lines[name].names
-    return found
-
-
-def _balance(terms: Iterable[tuple[int, str]]) -> str:
-    return "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in terms).removeprefix(" + ").strip()
+    units |= {name: parse_unit(unit) for name, unit in network.observables.items()}
+    return units | {name: ONE for switch in network.switches.values() for name in (switch.code, switch.effect)}
 
 
 def _calls_hill(tree: ast.expr) -> bool:

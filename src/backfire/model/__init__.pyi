@@ -27,6 +27,7 @@ from .motifs import trigger as trigger
 from .network import Network as Network
 from .network import Switch as Switch
 from .network import compose as compose
+from .network import reached as reached
 from .references import ARTICLES as ARTICLES
 from .references import CAUTION as CAUTION
 from .references import GRADES as GRADES

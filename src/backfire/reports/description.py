@@ -6,18 +6,18 @@ The part of a model page that makes the model understandable; ``pages`` writes t
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from backfire.formatting import exact, number
+from backfire.formatting import exact
 from backfire.model import Mechanism
 from backfire.outcomes import Outcome
 from backfire.reports.diagram import mermaid
 from backfire.reports.explanation import equations, how_given
 from backfire.reports.markdown import fenced, named, plain, table
+from backfire.reports.outcome_table import outcome_text
 from backfire.scenario import Scenario
 
 WIDTH: Final = 100
@@ -68,7 +68,7 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
     yield table(
         heads,
         [
-            (f"`{arm}`", named(given) or "nothing", *(_outcome(outcomes[arm].get(name)) for name in names))
+            (f"`{arm}`", named(given) or "nothing", *(outcome_text(outcomes[arm].get(name)) for name in names))
             for arm, given in scenario.arms.items()
         ],
     )
@@ -79,14 +79,6 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
     )
     meanings = {name: next(item[name].meaning for item in found if name in item) for name in names}
     yield "\n".join(f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in meanings.items())
-
-
-def _outcome(item: Outcome | None) -> str:
-    if item is None or math.isnan(item.value):
-        return "–"
-    if item.name == "eradicated":
-        return "yes" if item.value else "no"
-    return number(item.value) if item.observed else f"> {number(item.value)}"
 
 
 def _pieces(scenario: Scenario) -> Iterator[str]:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from backfire.exchange.reactions import HILL, NONE, Happening, Item, Model, Reaction, Rule, number
+from backfire.exchange.formats import Format
+from backfire.exchange.reactions import HILL, NONE, Happening, Item, Model, Reaction, Rule, number, translate
 from backfire.formulas import BASE, Unit
 
 _RESERVED: Final = frozenset(
@@ -33,6 +34,9 @@ _BASE: Final[dict[str, str]] = {"cell": "item", "day": "86400 second", "EC50": N
 def to_antimony(model: Model) -> str:
     """A model as Antimony text."""
     return _Writer(model).text()
+
+
+FORMAT: Final = Format(".ant", lambda scenario, arms: to_antimony(translate(scenario, arms[0])))
 
 
 class _Writer:
