@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from backfire.cli.commands import commands
+from backfire.cli.commands import all_commands
 from backfire.cli.terminal import say, write_line
 from backfire.errors import BackfireError, echo
 
@@ -82,7 +82,7 @@ def _program() -> typer.Typer:
         rich_markup_mode=None,
     )
     program.callback()(_options)
-    for function in commands():
+    for function in all_commands():
         program.command()(function)
     return program
 

@@ -31,7 +31,7 @@ def command(place: int = 1000) -> Callable[[Command], Command]:
     return register
 
 
-def commands() -> list[Callable[..., None]]:
+def all_commands() -> list[Callable[..., None]]:
     """All commands in the order of ``--help``; imports every module of the command line, and those import nothing heavy."""
     for module in pkgutil.iter_modules(cli.__path__):
         importlib.import_module(f"{cli.__name__}.{module.name}")

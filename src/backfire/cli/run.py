@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backfire.cli.commands import Scenarios, changes_of, command
-from backfire.cli.terminal import Format, print_results, progress, report_failures, say, write_line
+from backfire.cli.terminal import OutcomeFormat, print_results, progress, report_failures, say, write_line
 
 FAILED_ARMS = 3
 
@@ -25,7 +25,7 @@ def run(
     ] = None,
     days: Annotated[float | None, typer.Option(help="length of the simulation")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="only these arms", metavar="NAME")] = None,
-    form: Annotated[Format, typer.Option("--format", help="how to print the outcomes")] = Format.TABLE,
+    form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
 ) -> None:
     """Simulate scenarios, print their outcomes, write figures and tables."""
     from backfire import reports
@@ -48,7 +48,7 @@ def run(
 @command(place=20)
 def redraw(
     folders: Annotated[list[Path], typer.Argument(help="folders that `backfire run` wrote", show_default=False)],
-    form: Annotated[Format, typer.Option("--format", help="how to print the outcomes")] = Format.TABLE,
+    form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
 ) -> None:
     """Recompute outcomes and redraw figures of stored runs, without simulating."""
     from backfire import reports

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backfire.simulation import Result
 
 
-class Format(StrEnum):
+class OutcomeFormat(StrEnum):
     """How results are printed."""
 
     TABLE = "table"
@@ -26,14 +26,14 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def print_results(results: Sequence[Result], form: Format) -> None:
+def print_results(results: Sequence[Result], form: OutcomeFormat) -> None:
     """Outcomes of runs in the form asked for."""
     from backfire import reports
     from backfire.system import to_json
 
-    if form is Format.JSON:
+    if form is OutcomeFormat.JSON:
         write_line(to_json(reports.results_data(results)).rstrip("\n"))
-    elif form is Format.CSV:
+    elif form is OutcomeFormat.CSV:
         write_line(reports.results_csv(results))
     else:
         for result in results:
