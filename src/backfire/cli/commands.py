@@ -13,6 +13,8 @@ import typer
 from backfire import cli
 from backfire.errors import UserError, echo
 
+SOME_FAILED = 3
+"""The exit code of what finished although some arms or members failed."""
 Command = TypeVar("Command", bound=Callable[..., None])
 
 Scenarios = Annotated[list[str], typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False)]

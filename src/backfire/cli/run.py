@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import Scenarios, changes_of, command
-from backfire.cli.terminal import OutcomeFormat, print_results, progress, report_failures, say, write_line
+from backfire.cli.commands import SOME_FAILED, Scenarios, changes_of, command
+from backfire.cli.terminal import OutcomeFormat, print_results, progress, say, write_line
 
-FAILED_ARMS = 3
+if TYPE_CHECKING:
+    from backfire.simulation import Result
 
 
 @command(place=10)
@@ -41,8 +43,7 @@ def run(
         say(f"written: {out / result.scenario.name}")
     if len(results) > 1:
         say(f"written: {out / 'atlas.png'}")
-    if sum(report_failures(result) for result in results):
-        raise typer.Exit(FAILED_ARMS)
+    _end_if_arms_failed(results)
 
 
 @command(place=20)
@@ -55,8 +56,7 @@ def redraw(
 
     results = [reports.redraw(folder) for folder in folders]
     print_results(results, form)
-    if sum(report_failures(result) for result in results):
-        raise typer.Exit(FAILED_ARMS)
+    _end_if_arms_failed(results)
 
 
 @command(place=30)
@@ -72,3 +72,17 @@ def check(scenarios: Scenarios) -> None:
             f"ok: {scenario.name} ({len(network.states)} states, {len(network.processes)} processes, "
             f"{len(network.parameters)} parameters, {len(scenario.arms)} arms, hash {scenario.hash})"
         )
+
+
+def _end_if_arms_failed(results: Sequence[Result]) -> None:
+    """Say which arms failed and why; if any did, the exit code says so too."""
+    failed = [
+        (item.scenario.name, arm, course)
+        for item in results
+        for arm, course in item.trajectories.items()
+        if not course.status.good
+    ]
+    for name, arm, course in failed:
+        say(f"failed: {name}: {arm}: {course.status.word}: {course.message}")
+    if failed:
+        raise typer.Exit(SOME_FAILED)

@@ -10,11 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from backfire.cli.commands import command
+from backfire.cli.commands import SOME_FAILED, command
 from backfire.cli.terminal import print_section, print_table, say, watched, write_line
 from backfire.errors import UserError
-
-FAILED_MEMBERS = 3
 
 
 @command(place=110)
@@ -35,7 +33,7 @@ def sweep(
         if study is not None or resume or dask or trajectories is not None:
             raise UserError("--show reads what is stored; leave out the study, --resume, --dask and --trajectories")
         failed = [show_sweep(folder) for folder in show]
-        raise typer.Exit(FAILED_MEMBERS if any(failed) else 0)
+        raise typer.Exit(SOME_FAILED if any(failed) else 0)
     if study is None:
         raise UserError("give a study file or the name of a shipped study (`backfire sweeps` lists them), or --show DIR")
     if dask and workers is not None:
@@ -58,7 +56,7 @@ def sweep(
     show_sweep(result.folder)
     say(f"written: {result.folder}")
     if not result.ok:
-        raise typer.Exit(FAILED_MEMBERS)
+        raise typer.Exit(SOME_FAILED)
 
 
 def show_sweep(folder: Path) -> bool:
@@ -115,7 +113,7 @@ def rerun(
         different += bool(row.different)
     if different:
         say(f"{different} of {len(rows)} rows are different")
-        raise typer.Exit(FAILED_MEMBERS)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _shown(value: object) -> str:

@@ -50,16 +50,6 @@ def print_section(section: Section) -> None:
         write_line(line)
 
 
-def report_failures(result: Result) -> int:
-    """Say which arms failed and why; gives how many."""
-    failed = 0
-    for arm, item in result.trajectories.items():
-        if not item.status.good:
-            failed += 1
-            say(f"failed: {result.scenario.name}: {arm}: {item.status.word}: {item.message}")
-    return failed
-
-
 def _console(stderr: bool = False) -> Console:
     from rich.console import Console
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backfire.formatting import signed_sum
@@ -21,23 +20,36 @@ def explain(scenario: Scenario) -> list[Section]:
     article = str(ARTICLES[scenario.article]) if scenario.article in ARTICLES else "no article; this combination is ours"
     about = [scenario.title, article, *([scenario.note] if scenario.note else []), CAUTION]
     text = equations(network)
+    states = [
+        (state.name, state.unit, f"{start:g}", state.meaning, network.owners[state.name])
+        for state, start in zip(network.states, scenario.start_state(), strict=True)
+    ]
+    influences = [
+        (
+            name,
+            ", ".join(item.targets) or "nothing here",
+            item.influence.factor,
+            item.influence.meaning,
+            f"{scenario.switches[name]:g}",
+        )
+        for name, item in network.switches.items()
+    ]
+    parameters = [
+        (item.name, f"{item.value:g}", item.unit, f"{item.range[0]:g} … {item.range[1]:g}", item.grade, item.source)
+        for item in network.parameters.values()
+    ]
+    regimens = [(name, regimen.agent, how_given(regimen)) for name, regimen in scenario.regimens.items()]
+    arms = [(arm, ", ".join(given) or "nothing") for arm, given in scenario.arms.items()]
     return [
         Section("About", lines=tuple(about)),
-        Section("States", rows=(("state", "unit", "start", "meaning", "brought by"), *_states(scenario))),
+        Section("States", rows=(("state", "unit", "start", "meaning", "brought by"), *states)),
         Section("Equations", lines=(*text.definitions, *text.rates, *text.balances)),
-        Section("Influences", rows=(("influence", "acts on", "factor", "meaning", "switch"), *_influences(scenario))),
-        Section("Parameters", rows=(("parameter", "value", "unit", "plausible", "grade", "source"), *_parameters(network))),
+        Section("Influences", rows=(("influence", "acts on", "factor", "meaning", "switch"), *influences)),
+        Section("Parameters", rows=(("parameter", "value", "unit", "plausible", "grade", "source"), *parameters)),
         Section("Grades", lines=(f"{len(network.parameters)} parameters: {counted}",)),
-        Section("Regimens", rows=(("regimen", "agent", "given"), *_regimens(scenario))),
-        Section(
-            "Arms", rows=(("arm", "regimens"), *((arm, ", ".join(given) or "nothing") for arm, given in scenario.arms.items()))
-        ),
+        Section("Regimens", rows=(("regimen", "agent", "given"), *regimens)),
+        Section("Arms", rows=(("arm", "regimens"), *arms)),
     ]
-
-
-def _states(scenario: Scenario) -> Iterator[tuple[str, ...]]:
-    for state, start in zip(scenario.network.states, scenario.start_state(), strict=True):
-        yield state.name, state.unit, f"{start:g}", state.meaning, scenario.network.owners[state.name]
 
 
 @dataclass(frozen=True)
@@ -61,23 +73,6 @@ def equations(network: Network) -> Equations:
         tuple(line(item.name, item.rate) for item in network.processes),
         tuple(f"d {state}/dt = {signed_sum(terms)}" for state, terms in network.equations.items()),
     )
-
-
-def _influences(scenario: Scenario) -> Iterator[tuple[str, ...]]:
-    for name, switch in scenario.network.switches.items():
-        where = ", ".join(switch.targets) or "nothing here"
-        yield name, where, switch.influence.factor, switch.influence.meaning, f"{scenario.switches[name]:g}"
-
-
-def _parameters(network: Network) -> Iterator[tuple[str, ...]]:
-    for item in network.parameters.values():
-        low, high = item.range
-        yield item.name, f"{item.value:g}", item.unit, f"{low:g} … {high:g}", item.grade, item.source
-
-
-def _regimens(scenario: Scenario) -> Iterator[tuple[str, ...]]:
-    for name, regimen in scenario.regimens.items():
-        yield name, regimen.agent, how_given(regimen)
 
 
 def how_given(regimen: Regimen) -> str:
