@@ -76,12 +76,8 @@ def check(scenarios: Scenarios) -> None:
 
 def _end_if_arms_failed(results: Sequence[Result]) -> None:
     """Say which arms failed and why; if any did, the exit code says so too."""
-    failed = [
-        (item.scenario.name, arm, course)
-        for item in results
-        for arm, course in item.trajectories.items()
-        if not course.status.good
-    ]
+    arms = [(item.scenario.name, arm, course) for item in results for arm, course in item.trajectories.items()]
+    failed = [(name, arm, course) for name, arm, course in arms if not course.status.good]
     for name, arm, course in failed:
         say(f"failed: {name}: {arm}: {course.status.word}: {course.message}")
     if failed:

@@ -68,8 +68,8 @@ def sedml(scenario: Scenario, models: Mapping[str, Model]) -> str:
     for arm, model in models.items():
         language = "urn:sedml:language:sbml.level-3.version-2"
         Tree.SubElement(listed["Models"], "model", id=f"model_{arm}", name=arm, language=language, source=f"{arm}.xml")
-        ends = {"modelReference": f"model_{arm}", "simulationReference": "course"}
-        Tree.SubElement(listed["Tasks"], "task", id=f"task_{arm}", name=arm, **ends)
+        task = {"id": f"task_{arm}", "name": arm, "modelReference": f"model_{arm}", "simulationReference": "course"}
+        Tree.SubElement(listed["Tasks"], "task", task)
         report = Tree.SubElement(listed["Outputs"], "report", id=f"report_{arm}", name=arm)
         sets = Tree.SubElement(report, "listOfDataSets")
         species = {item.id for item in model.species}
@@ -78,8 +78,9 @@ def sedml(scenario: Scenario, models: Mapping[str, Model]) -> str:
             _generator(listed["DataGenerators"], arm, quantity, quantity in species)
             Tree.SubElement(sets, "dataSet", id=f"set_{arm}_{quantity}", label=quantity, dataReference=data)
         for quantity in shown:
+            about = {"id": f"curve_{arm}_{quantity}", "name": f"{quantity}, {arm}", "type": "points"}
             axes = {"xDataReference": f"data_{arm}_time", "yDataReference": f"data_{arm}_{quantity}"}
-            Tree.SubElement(curves, "curve", id=f"curve_{arm}_{quantity}", name=f"{quantity}, {arm}", type="points", **axes)
+            Tree.SubElement(curves, "curve", {**about, **axes})
     Tree.SubElement(plot, "xAxis", {"id": "days", "type": "linear"})
     Tree.SubElement(plot, "yAxis", {"id": "cells", "type": "log10"})
     return _xml(root)
