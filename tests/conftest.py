@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from small import SMALL_FOR_RUNS
+
 set_hypothesis_home_dir(os.path.join(tempfile.gettempdir(), "backfire-hypothesis"))
 settings.register_profile(
     "backfire",
@@ -45,3 +47,11 @@ def pytest_configure() -> None:
 def code_cache() -> Path:
     """Generated and compiled code goes to a folder of this run, never to the user's own cache."""
     return Path(os.environ["BACKFIRE_TESTS_CACHE"])
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The file of a small scenario, to run or to spoil."""
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL_FOR_RUNS, encoding="utf-8")
+    return path

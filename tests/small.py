@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-SMALL = """
+
+def small_scenario(days: int = 30, doses: int = 2) -> str:
+    """One small tumour and one drug, a dose a week from day 10 on."""
+    return f"""
 title = "A small tumour and one drug"
-days = 30
+days = {days}
 
 [mechanisms]
-growth = { law = "logistic" }
-pharmacology = { agents = ["drug"] }
-kill = { by = ["drug"] }
+growth = {{ law = "logistic" }}
+pharmacology = {{ agents = ["drug"] }}
+kill = {{ by = ["drug"] }}
 
 [regimens]
-drug = { amount = 4.0, start = 10, every = 7, count = 2 }
+drug = {{ amount = 4.0, start = 10, every = 7, count = {doses} }}
 
 [arms]
 untreated = []
 monotherapy = ["drug"]
 """
+
+
+SMALL = small_scenario()
+SMALL_FOR_RUNS = small_scenario(days=40, doses=3)
+"""Long enough to show every outcome."""
 STUDY = """
 title = "How much drug, and when?"
 scenario = "small.toml"

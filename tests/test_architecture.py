@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+import statistics
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,14 +17,66 @@ import pytest
 import backfire
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "src" / "backfire").rglob("*.py"))
+PACKAGE = ROOT / "src" / "backfire"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
+FAMILIES = [path.parent for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE]
+FAMILY_NAMES = [".".join(folder.relative_to(PACKAGE).parts) for folder in FAMILIES]
+GROUND = {"errors", "system", "formatting", "mechanisms"}
+"""What every family may import from any module of: the ground, and the pieces of biology, which have no face but themselves."""
+TWICE = {"Design", "Events", "Plan", "Problem", "Table"}
+"""Names of classes that two families still share; none may join them."""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=NAMES)
 def test_a_file_is_one_room(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
     assert path.stem not in {"utils", "helpers", "core", "common", "misc"}
+
+
+def test_most_files_are_small_rooms() -> None:
+    assert statistics.median(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES) < 200
+
+
+@pytest.mark.parametrize("folder", FAMILIES, ids=FAMILY_NAMES)
+def test_a_family_fits_around_a_table_and_has_a_face(folder: Path) -> None:
+    face = importlib.import_module(f"backfire.{'.'.join(folder.relative_to(PACKAGE).parts)}")
+    assert (face.__doc__ or "").strip()
+    if folder.name != "mechanisms":  # a shelf of strangers, not a family
+        assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 12
+    if (folder / "__init__.pyi").exists():
+        assert face.__all__
+        for name in face.__all__:
+            assert getattr(face, name) is not None
+    else:  # it is itself what others import
+        tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+        assert any(isinstance(node, ast.FunctionDef) and not node.name.startswith("_") for node in tree.body)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=NAMES)
+def test_families_meet_in_their_faces(path: Path) -> None:
+    """``from backfire.family.module import`` is for the family itself; others import from ``backfire.family``."""
+    own = path.relative_to(PACKAGE).parts[0]
+    trees = [path, path.with_suffix(".pyi")] if path.with_suffix(".pyi").exists() else [path]
+    for node in (node for tree in trees for node in ast.walk(ast.parse(tree.read_text(encoding="utf-8")))):
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for module in modules:
+            root, *inside = module.split(".")
+            if root == "backfire" and inside and inside[0] not in {own, *GROUND}:
+                assert PACKAGE.joinpath(*inside).is_dir(), f"{module} is not the face of a family"
+
+
+def test_a_class_has_a_name_of_its_own(record_property: Callable[[str, object], None]) -> None:
+    """Functions of one name are reported only: a command bears the name of the function it calls."""
+    homes: dict[tuple[type, str], set[str]] = {}
+    for path, name in zip(SOURCES, NAMES, strict=True):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                homes.setdefault((type(node), node.name), set()).add(name)
+    shared = {key: sorted(where) for key, where in homes.items() if len(where) > 1}
+    record_property("functions of one name", {name: where for (kind, name), where in shared.items() if kind is ast.FunctionDef})
+    assert {name: where for (kind, name), where in shared.items() if kind is ast.ClassDef and name not in TWICE} == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=NAMES)
@@ -58,10 +113,21 @@ def test_public_functions_survive_the_import_of_every_module() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+HEAVY = "[m for m in ('numpy', 'scipy', 'sympy', 'matplotlib', 'pandas', 'pydantic', 'numba', 'pyarrow') if m in sys.modules]"
+
+
 def test_importing_backfire_and_its_command_line_loads_no_heavy_library() -> None:
-    code = "import sys, backfire.cli; print([m for m in ('numpy', 'scipy', 'sympy', 'matplotlib', 'pandas', 'pydantic') if m in sys.modules])"
+    out = subprocess.run(
+        [sys.executable, "-c", f"import sys, backfire.cli; print({HEAVY})"], check=True, capture_output=True, text=True
+    )
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_finding_the_commands_loads_no_heavy_library(option: str) -> None:
+    code = f"import sys; from backfire.cli import main; assert main(['{option}']) == 0; print({HEAVY})"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert out.strip() == "[]"
+    assert out.splitlines()[-1] == "[]"
 
 
 def test_a_run_does_without_pyplot_and_pandas() -> None:

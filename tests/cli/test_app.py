@@ -1,12 +1,11 @@
-"""The command line as its users meet it: data on stdout, messages on stderr, exit codes, nothing half-written."""
+"""The command line as a program: exit codes, terminals, pipes, streams and signals."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,303 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from backfire import cli
 from backfire.scenario.scenario import shipped_scenarios
-
-SHORT = ["--days", "100", "--set", "mitoxantrone.count=2", "--set", "anti_wnt16b.count=2"]
-SMALL = """
-title = "A small tumour and one drug"
-days = 40
-
-[mechanisms]
-growth = { law = "logistic" }
-pharmacology = { agents = ["drug"] }
-kill = { by = ["drug"] }
-
-[regimens]
-drug = { amount = 4.0, start = 10, every = 7, count = 3 }
-
-[arms]
-untreated = []
-monotherapy = ["drug"]
-"""
+from backfire.simulation.run_folder import read_run
+from commands import call, called, clean, process, python, shell
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    path = tmp_path / "small.toml"
-    path.write_text(SMALL, encoding="utf-8")
-    return path
-
-
-def call(*arguments: str | Path) -> int:
-    return cli.main([str(argument) for argument in arguments])
-
-
-def process(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "backfire", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
-
-
-def test_run_writes_what_it_promises(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("run", small, "--out", tmp_path / "out") == 0
-    folder = tmp_path / "out" / "small"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "comparison.png",
-        "manifest.json",
-        "outcomes.csv",
-        "trajectories.csv",
-    ]
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    assert {arm: about["status"] for arm, about in manifest["arms"].items()} == {"untreated": "ok", "monotherapy": "ok"}
-    assert manifest["caution"] == "illustrative, not clinically calibrated"
-    rows = list(csv.DictReader(io.StringIO((folder / "trajectories.csv").read_text(encoding="utf-8"))))
-    assert list(rows[0]) == ["arm", "day", "name", "value", "unit"]
-    keys = {(row["arm"], row["day"], row["name"]) for row in rows}
-    assert len(keys) == len(rows)
-    shown = capsys.readouterr()
-    assert "nadir" in shown.out
-    assert "illustrative, not clinically calibrated" in shown.out
-    assert "written:" in shown.err
-    assert not (tmp_path / "out" / "atlas.png").exists()
-
-
-def test_two_scenarios_make_an_atlas(small: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.toml"
-    other.write_text(SMALL.replace("4.0", "2.0"), encoding="utf-8")
-    assert call("run", small, other, "--out", tmp_path / "out", "--format", "csv") == 0
-    assert (tmp_path / "out" / "atlas.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_json_is_strict_and_csv_is_tidy(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("run", small, "--out", tmp_path / "out", "--format", "json") == 0
-
-    def refuse(word: str) -> None:
-        raise AssertionError(word)
-
-    data = json.loads(capsys.readouterr().out, parse_constant=refuse)
-    nadir = {row["arm"]: row["value"] for row in data[0]["outcomes"] if row["outcome"] == "nadir"}
-    assert nadir["monotherapy"] < nadir["untreated"]
-    assert call("run", small, "--out", tmp_path / "out", "--format", "csv") == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert {row["scenario"] for row in rows} == {"small"}
-    stored = list(csv.DictReader(io.StringIO((tmp_path / "out" / "small" / "outcomes.csv").read_text(encoding="utf-8"))))
-    assert [{key: row[key] for key in stored[0]} for row in rows] == stored
-
-
-def test_set_days_and_arm(small: Path, tmp_path: Path) -> None:
-    change = ["--set", "growth_rate=0.2", "--set", "drug.amount=8", "--days", "30", "--arm", "monotherapy"]
-    assert call("run", small, "--out", tmp_path / "out", *change) == 0
-    manifest = json.loads((tmp_path / "out" / "small" / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["scenario"]["parameters"]["growth_rate"]["value"] == 0.2
-    assert manifest["scenario"]["regimens"]["drug"]["amount"] == 8
-    assert manifest["scenario"]["days"] == 30
-    assert list(manifest["arms"]) == ["monotherapy"]
-
-
-@pytest.mark.parametrize(
-    ("change", "wanted"),
-    [
-        ("growth_rat=0.2", "growth_rate"),
-        ("growth_rate=fast", "must be a number"),
-        ("growth_rate=nan", "finite"),
-        ("growth_rate=-1", "negative"),
-        ("growth_rate", "name=value"),
-        ("drug.amont=1", "drug.amount"),
-        ("drug.start=39", "after the end"),
-    ],
-)
-def test_wrong_changes_teach_and_write_nothing(
-    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, wanted: str
-) -> None:
-    assert call("run", small, "--out", tmp_path / "out", "--set", change) == 2
-    assert wanted in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-MISTAKES = {
-    "misspelt key": ("days = 40", "dayz = 40", "dayz", 3, "days"),
-    "misspelt parameter": ("[regimens]", "[parameters]\ngrowth_rat = 0.2\n[regimens]", "growth_rat", 11, "growth_rate"),
-    "string for number": ("amount = 4.0", 'amount = "4.0"', "amount", 11, "without quotes"),
-    "negative dose": ("amount = 4.0", "amount = -4.0", "drug", 11, "≥ 0"),
-    "dose after the end": ("count = 3", "count = 9", "drug", 11, "after the end"),
-    "unknown agent": ("{ amount = 4.0", '{ agent = "drag", amount = 4.0', "agent", 11, "drug"),
-    "arm without regimen": ('monotherapy = ["drug"]', 'monotherapy = ["drog"]', "monotherapy", 15, "drug"),
-    "NaN": ("amount = 4.0", "amount = nan", "amount", 11, "finite"),
-    "duplicate key": ("days = 40", "days = 40\ndays = 41", "days", 4, "twice"),
-    "key below the wrong table": ("[regimens]", "[parameters]\ndays = 50\n[regimens]", "days", 11, "top of the file"),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_typical_mistakes_give_one_clear_message(
-    mistake: str, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    right, wrong, key, line, hint = MISTAKES[mistake]
-    small.write_text(SMALL.replace(right, wrong), encoding="utf-8")
-    assert call("run", small, "--out", tmp_path / "out") == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    messages = shown.err.strip().splitlines()
-    assert len(messages) == 1, shown.err
-    located = [message for message in messages if re.search(rf"small\.toml:{line}: ", message)]
-    assert len(located) == 1, shown.err
-    assert key in located[0]
-    assert hint in located[0]
-    assert "Traceback" not in shown.err
-    assert not (tmp_path / "out").exists()
-
-
-def test_all_files_are_checked_before_anything_is_written(
-    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad = tmp_path / "bad.toml"
-    bad.write_text(SMALL.replace("growth =", "groth ="), encoding="utf-8")
-    assert call("run", small, bad, "--out", tmp_path / "out") == 2
-    assert "growth" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_unknown_scenario_arm_command_and_option(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("run", "wnt16b-strom") == 2
-    assert "wnt16b-stroma" in capsys.readouterr().err
-    assert call("run", small, "--arm", "monoterapy", "--out", tmp_path / "out") == 2
-    assert "monotherapy" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-    assert call("runn") == 2
-    assert call("run", small, "--formt", "json") == 2
-    assert call("run", small, small) == 2
-
-
-def test_check_names_every_problem(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("check", small, *shipped_scenarios()) == 0
-    assert len(capsys.readouterr().out.strip().splitlines()) == 1 + len(shipped_scenarios())
-    small.write_text(SMALL.replace("amount = 4.0", "amont = 4.0").replace('["drug"] }\n\n', '["drag"] }\n\n'), encoding="utf-8")
-    assert call("check", small) == 2
-    shown = capsys.readouterr().err
-    assert "amont" in shown
-
-
-def test_new_gives_a_file_that_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("my-study", "hibernation-rigi"):
-        assert call("new", name) == 0
-        path = tmp_path / f"{name}.toml"
-        path.write_text(capsys.readouterr().out, encoding="utf-8")
-        assert call("check", path) == 0
-        capsys.readouterr()
-
-
-def test_schema_accepts_shipped_files_and_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("schema") == 0
-    schema = json.loads(capsys.readouterr().out)
-    assert {"title", "days", "mechanisms", "parameters", "regimens", "arms"} <= set(schema["properties"])
-    assert schema["additionalProperties"] is False
-    assert "stroma" in schema["properties"]["mechanisms"]["properties"]
-    assert set(schema["required"]) == {"title", "days", "mechanisms", "arms"}
-
-
-def test_mechanisms_answers_questions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("mechanisms", "--changes", "kill") == 0
-    changed = capsys.readouterr().out
-    assert "stroma" in changed
-    assert "survival" not in changed
-    assert call("mechanisms", "--reads", "effect_erlotinib") == 0
-    assert "hibernation" in capsys.readouterr().out
-    assert call("mechanisms", "stroma") == 0
-    assert "dS/dt" in capsys.readouterr().out
-    assert call("mechanisms", "--changes", "kil") == 2
-    assert "kill" in capsys.readouterr().err
-    assert call("mechanisms", "stoma") == 2
-
-
-def test_explain_shows_source_and_grade_of_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
-    from backfire.scenario.scenario import load
-
-    scenario = load("wnt16b-stroma")
-    assert call("explain", "wnt16b-stroma") == 0
-    text = capsys.readouterr().out
-    for item in scenario.network.parameters.values():
-        assert any(item.name in line and item.grade in line and item.source in line for line in text.splitlines()), item.name
-    assert "d active/dt = growth - kill_by_mitoxantrone" in text
-    assert call("explain", "wnt16b-stroma", "--latex") == 0
-    latex = capsys.readouterr().out
-    assert latex.count(r"\begin{align}") == latex.count(r"\end{align}") == 1
-    assert latex.count("{") == latex.count("}")
-    assert call("explain", "wnt16b-stroma", "--code") == 0
-    assert "def jacobian" in capsys.readouterr().out
-
-
-def test_redraw_gives_the_same_without_simulating(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call("run", small, "--out", tmp_path / "out") == 0
-    folder = tmp_path / "out" / "small"
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    capsys.readouterr()
-
-    def never(*_: object) -> None:
-        raise AssertionError("simulated")
-
-    monkeypatch.setattr("backfire.simulation.arms.solve", never)
-    (folder / "comparison.png").unlink()
-    assert call("redraw", folder) == 0
-    for name in ("outcomes.csv", "trajectories.csv", "comparison.png"):
-        assert (folder / name).read_bytes() == before[name], name
-
-
-def test_redraw_refuses_damaged_runs(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("redraw", tmp_path / "nothing") == 5
-    assert call("run", small, "--out", tmp_path / "out") == 0
-    folder = tmp_path / "out" / "small"
-    text = (folder / "trajectories.csv").read_text(encoding="utf-8")
-    (folder / "trajectories.csv").write_text(text[: len(text) // 2], encoding="utf-8")
-    assert call("redraw", folder) == 5
-    (folder / "manifest.json").write_text("{", encoding="utf-8")
-    assert call("redraw", folder) == 5
-    assert "Traceback" not in capsys.readouterr().err
-
-
-def test_links_are_refused_and_their_targets_stay_intact(small: Path, tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.mkdir()
-    (tmp_path / "out").symlink_to(victim)
-    assert call("run", small, "--out", tmp_path / "out") == 4
-    assert list(victim.iterdir()) == []
-    (tmp_path / "real" / "small").mkdir(parents=True)
-    precious = tmp_path / "precious.txt"
-    precious.write_text("precious", encoding="utf-8")
-    (tmp_path / "real" / "small" / "outcomes.csv").symlink_to(precious)
-    assert call("run", small, "--out", tmp_path / "real") == 0
-    assert precious.read_text(encoding="utf-8") == "precious"
-
-
-def test_an_unwritable_place_is_found_before_computing(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    assert call("run", small, "--out", tmp_path / "file") == 4
-    assert call("run", small, "--out", "/proc/nowhere") == 5
-    assert "Traceback" not in capsys.readouterr().err
-
-
-def test_failing_arms_are_reported_with_exit_code_3(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from backfire.solvers import reference
-
-    monkeypatch.setattr(reference.Settings, "__init__", _tiny_budget(reference.Settings.__init__))
-    assert call("run", small, "--out", tmp_path / "out", "--format", "json") == 3
-    shown = capsys.readouterr()
-    assert "max_steps" in shown.err
-    values = [row["value"] for row in json.loads(shown.out)[0]["outcomes"]]
-    assert values
-    assert all(value is None for value in values)
-    assert (tmp_path / "out" / "small" / "comparison.png").exists()
-
-
-def _tiny_budget(init: object) -> object:
-    def limited(self: object, **given: object) -> None:
-        init(self, **{**given, "most_evaluations": 20})  # type: ignore[operator]
-
-    return limited
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version") == 0
+    assert re.fullmatch(r"backfire \d+\.\d+\S*\n", capsys.readouterr().out)
 
 
 def test_a_bug_of_ours_is_a_short_message_and_a_log(
@@ -330,10 +40,9 @@ def test_a_bug_of_ours_is_a_short_message_and_a_log(
 
 
 def test_ascii_terminals_and_closed_pipes_do_no_harm(small: Path, tmp_path: Path) -> None:
-    done = process("run", str(small), "--out", str(tmp_path / "out"), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = process("run", small, "--out", tmp_path / "out", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
-    command = f"{sys.executable} -m backfire explain wnt16b-stroma | head -1"
-    piped = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    piped = shell("backfire explain wnt16b-stroma | head -1")
     assert piped.stdout.count("\n") == 1
     assert "Traceback" not in piped.stderr
     assert "BrokenPipe" not in piped.stderr
@@ -341,11 +50,71 @@ def test_ascii_terminals_and_closed_pipes_do_no_harm(small: Path, tmp_path: Path
 
 def test_a_garbage_matplotlib_backend_and_another_locale_change_nothing(small: Path, tmp_path: Path) -> None:
     plain, odd = tmp_path / "plain", tmp_path / "odd"
-    assert process("run", str(small), "--out", str(plain)).returncode == 0
+    assert process("run", small, "--out", plain).returncode == 0
     environment = {**os.environ, "MPLBACKEND": "TkAgg", "LC_ALL": "de_DE.UTF-8", "TZ": "Asia/Kathmandu", "DISPLAY": ""}
-    assert process("run", str(small), "--out", str(odd), env=environment).returncode == 0
+    assert process("run", small, "--out", odd, env=environment).returncode == 0
     for name in ("outcomes.csv", "trajectories.csv"):
         assert (plain / "small" / name).read_bytes() == (odd / "small" / name).read_bytes()
+
+
+def test_a_backend_that_does_not_exist_changes_nothing(small: Path, tmp_path: Path) -> None:
+    done = process("run", small, "--out", tmp_path / "out", env={**os.environ, "MPLBACKEND": "garbage"})
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "small" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_closed_streams_do_no_harm(small: Path, tmp_path: Path) -> None:
+    done = shell('backfire run "$1" --out "$2" >&-', small, tmp_path / "one")
+    assert done.returncode == 0, done.stderr
+    assert clean(done.stderr)
+    assert "written:" in done.stderr
+    assert read_run(tmp_path / "one" / "small").ok
+    assert (tmp_path / "one" / "small" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert shell("backfire --version >&- 2>&- <&-").returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_stdout_is_said_once(small: Path, tmp_path: Path) -> None:
+    done = shell('backfire run "$1" --out "$2" >/dev/full', small, tmp_path / "out")
+    assert done.returncode == 5
+    assert clean(done.stderr), done.stderr
+    assert done.stderr.count("No space left on device") == 1
+    assert read_run(tmp_path / "out" / "small").ok
+
+
+HUNG_UP = """
+import os, signal, sys
+from backfire import cli
+from backfire.reports import runs as study
+
+draw = study.png
+
+def png(figure):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return draw(figure)
+
+study.png = png
+sys.exit(cli.main(sys.argv[1:]))
+"""
+"""A run whose terminal goes away when its numbers are written and its figure is not."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_a_terminal_that_hangs_up_ends_with_129_and_whole_files(small: Path, tmp_path: Path) -> None:
+    done = python("-c", HUNG_UP, "run", small, "--out", tmp_path / "out")
+    assert done.returncode == 129, done.stderr
+    assert "interrupted" in done.stderr
+    assert clean(done.stderr)
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert not (tmp_path / "out" / "small" / "comparison.png").exists()
+    assert read_run(tmp_path / "out" / "small").ok
+
+
+@pytest.mark.skipif(not shutil.which("nohup"), reason="no nohup here")
+def test_nohup_keeps_its_word(small: Path, tmp_path: Path) -> None:
+    done = called(["nohup", sys.executable, "-c", HUNG_UP, "run", str(small), "--out", str(tmp_path / "out")])
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "small" / "comparison.png").exists()
 
 
 @pytest.mark.slow

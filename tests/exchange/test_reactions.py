@@ -24,10 +24,10 @@ import backfire
 import witnesses
 from backfire import cli
 from backfire.errors import UserError
-from backfire.exchange import omex
+from backfire.exchange import default_arm
 from backfire.exchange import reactions as translation
+from backfire.exchange.formats.sbml import to_sbml
 from backfire.exchange.reactions import Rule, translate
-from backfire.exchange.sbml import to_sbml
 from backfire.mechanisms import shipped
 from backfire.model.components import Definition, Mechanism, Process, State
 from backfire.model.references import CAUTION
@@ -464,7 +464,7 @@ def test_a_composition_of_ours_cites_every_paper_it_draws_on() -> None:
 
 def test_without_an_arm_the_reference_arm_is_exported() -> None:
     assert backfire.export(loaded("wnt16b-stroma")) == written("wnt16b-stroma", "monotherapy")
-    assert omex.default_arm(small()) == "untreated"
+    assert default_arm(small()) == "untreated"
 
 
 # -- refusals and the command line ------------------------------------------------------------------------------------

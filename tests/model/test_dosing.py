@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,14 @@ from backfire.mechanisms.growth import Growth
 from backfire.mechanisms.pharmacology import Pharmacology
 from backfire.mechanisms.surgery import Surgery
 from backfire.model.components import Intervention
-from backfire.model.dosing import MOST_DOSES, Dose, Event, Regimen, event_table
+from backfire.model.dosing import LARGEST_AMOUNT, MOST_DOSES, Dose, Event, Regimen, event_table
 from backfire.model.network import Network, compose
+from backfire.scenario.scenario import parse
+from backfire.simulation.arms import Result, simulate
 from backfire.solvers.reference import METHODS, Settings, Solution
+from commands import call
 from networks import Built, at, parameter, run, values_of
+from small import SMALL_FOR_RUNS
 
 DRUG = compose([Growth(), Pharmacology(("drug", "other"), infused=("drug",)), Surgery()])
 """Agents ``drug`` (infused or not) and ``other`` (bolus only), and surgery."""
@@ -258,3 +263,63 @@ def test_regimens_are_values() -> None:
     assert regimen == Regimen(**GOOD)
     with pytest.raises(dataclasses.FrozenInstanceError):
         regimen.amount = 3  # type: ignore[misc]
+
+
+# What cannot be meant, as commands and Python refuse it.
+
+
+def test_infusions_shorter_than_the_clock_can_tell_are_refused(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for duration in ("9.9e-7", "1e-9", "1e-300"):
+        assert call("run", small, "--out", tmp_path / "out", "--set", f"drug.duration={duration}") == 2
+        assert "is a bolus; leave out `duration`" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def burden_on(result: Result, days: range) -> list[float]:
+    trajectory = result.trajectories["monotherapy"]
+    return [float(trajectory["burden"][np.flatnonzero(trajectory.times == day)[0]]) for day in days]
+
+
+@pytest.mark.parametrize("duration", [1e-6, 1e-5])
+def test_the_shortest_infusions_act_like_a_bolus(duration: float) -> None:
+    scenario = parse(SMALL_FOR_RUNS)
+    bolus, infused = simulate(scenario), simulate(scenario.changed({"drug.duration": duration}))
+    assert infused.ok
+    assert burden_on(infused, range(11, 41)) == pytest.approx(burden_on(bolus, range(11, 41)), rel=1e-4)
+    assert infused.outcomes["monotherapy"]["nadir"].value == pytest.approx(bolus.outcomes["monotherapy"]["nadir"].value, rel=1e-4)
+
+
+def test_amounts_beyond_every_dose_are_refused(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert LARGEST_AMOUNT == 1e12
+    for amount in ("1.0001e12", "1e300"):
+        assert call("run", small, "--out", tmp_path / "out", "--set", f"drug.amount={amount}") == 2
+        assert "is no dose" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert call("check", small) == 0
+    small.write_text(SMALL_FOR_RUNS.replace("4.0", "1e12"), encoding="utf-8")
+    assert call("check", small) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("every = 7", "`every` says how far apart, but `count`"),
+        ("cycle_length = 21", "`cycle_length` says how far apart, but `cycles`"),
+        ("every = 7, count = 2, cycle_length = 21", "`cycle_length` says how far apart, but `cycles`"),
+    ],
+)
+def test_gaps_without_a_number_of_doses_are_refused(
+    given: str, words: str, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.write_text(SMALL_FOR_RUNS.replace("every = 7, count = 3", given), encoding="utf-8")
+    assert call("check", small) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_regimens_of_ones_own_have_the_same_limits() -> None:
+    with pytest.raises(ScheduleError, match="is a bolus"):
+        Regimen("r", "drug", start=1.0, amount=1.0, duration=1e-7)
+    with pytest.raises(ScheduleError, match="is no dose"):
+        Regimen("r", "drug", start=1.0, amount=2e12)

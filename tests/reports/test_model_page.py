@@ -1,4 +1,4 @@
-"""The model pages beside the scenario files say what the models are: ``python tests/test_pages.py`` writes them anew."""
+"""The model pages beside the scenario files say what the models are: ``python tests/reports/test_model_page.py`` writes them anew."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from backfire.claims.articles import load_articles
 from backfire.formatting import exact
 from backfire.model.references import CAUTION, GRADES
 from backfire.reports.diagram import mermaid
-from backfire.reports.explanation import as_text, explain
+from backfire.reports.explanation import explain
 from backfire.reports.markdown import plain, table
 from backfire.reports.model_page import page
+from backfire.reports.sections import as_text
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "scenarios"
@@ -36,10 +37,10 @@ SLOW = {"pi3k-jak2-bypass": pytest.mark.slow}  # daily doses for months: ten sec
 def test_the_page_is_that_of_the_model(name: str) -> None:
     """Word for word; numbers may differ by one in the last digit, which is the machine's and not the model's."""
     fresh, kept = page(backfire.load(name)), stored(name)
-    assert NUMBER.sub("#", fresh) == NUMBER.sub("#", kept), "run: python tests/test_pages.py"
+    assert NUMBER.sub("#", fresh) == NUMBER.sub("#", kept), "run: python tests/reports/test_model_page.py"
     for mine, theirs in zip(NUMBER.findall(fresh), NUMBER.findall(kept), strict=True):
         assert float(mine) == pytest.approx(float(theirs), abs=1.01 * one_in_the_last_digit(mine)), (
-            "run: python tests/test_pages.py"
+            "run: python tests/reports/test_model_page.py"
         )
 
 

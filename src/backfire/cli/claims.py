@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backfire.cli.commands import command
 from backfire.cli.terminal import print_table, progress, say, write_line
 from backfire.errors import UserError
 
@@ -27,6 +28,7 @@ class ClaimsFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
+@command(place=100)
 def claims(
     articles: Annotated[list[str] | None, typer.Argument(help="articles by name; all if left out", show_default=False)] = None,
     explain_id: Annotated[

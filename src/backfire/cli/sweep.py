@@ -10,14 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from backfire.cli.terminal import print_table, say, watched, write_line
+from backfire.cli.commands import SOME_FAILED, command
+from backfire.cli.terminal import print_section, print_table, say, watched, write_line
 from backfire.errors import UserError
-from backfire.formatting import bytes_in_words, number
-
-FAILED_MEMBERS = 3
-HEAD = 5
 
 
+@command(place=110)
 def sweep(
     study: Annotated[str | None, typer.Argument(help="study file, or name of a shipped study", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/sweeps"),
@@ -35,7 +33,7 @@ def sweep(
         if study is not None or resume or dask or trajectories is not None:
             raise UserError("--show reads what is stored; leave out the study, --resume, --dask and --trajectories")
         failed = [show_sweep(folder) for folder in show]
-        raise typer.Exit(FAILED_MEMBERS if any(failed) else 0)
+        raise typer.Exit(SOME_FAILED if any(failed) else 0)
     if study is None:
         raise UserError("give a study file or the name of a shipped study (`backfire sweeps` lists them), or --show DIR")
     if dask and workers is not None:
@@ -58,30 +56,17 @@ def sweep(
     show_sweep(result.folder)
     say(f"written: {result.folder}")
     if not result.ok:
-        raise typer.Exit(FAILED_MEMBERS)
+        raise typer.Exit(SOME_FAILED)
 
 
 def show_sweep(folder: Path) -> bool:
     """Print what stands in a store, without simulating; True if members failed. Figures of a sweep are drawn here."""
+    from backfire.reports import sweep_sections
     from backfire.sweeps import store
 
     summary = store.summarise(folder)
-    _, manifest = store.read_layout(folder)
-    write_line(str(manifest.get("title", folder)))
-    arms = manifest["arms"]
-    words = list(dict.fromkeys(word for counts in summary["counts"].values() for word in counts))
-    rows = [(arm, *(str(summary["counts"][arm].get(word, 0)) for word in words)) for arm in arms]
-    print_table(("arm", *words), rows, numbers=True)
-    heads = ("outcome", "unit", "arm", "lowest", "member", "highest", "member")
-    print_table(heads, [*_extremes(summary, manifest)])
-    _print_head(folder, manifest)
-    write_line(
-        f"{summary['stored']} of {summary['members']} members stored, {summary['rows']} rows, table {summary['table_hash']}"
-    )
-    if about := manifest.get("trajectories"):
-        size, place = bytes_in_words(store.size_on_disk(folder, "trajectories")), folder / "chunks" / "trajectories-*.parquet"
-        write_line(f"trajectories of {', '.join(about['arms'])} every {about['every']:g} days: {place}, {size}")
-    write_line(f"{manifest.get('caution', '')} · scenario {manifest['scenario']['name']} {manifest['scenario']['hash']}\n")
+    for section in sweep_sections(folder, summary):
+        print_section(section)
     if summary["failed_rows"]:
         say(f"{summary['failed_members']} members failed ({summary['failed_rows']} rows); `reason` in the table says why")
     if summary["stored"] < summary["members"]:
@@ -104,33 +89,7 @@ def _draw(folder: Path, summary: Mapping[str, Any]) -> None:
         say(f"figures not drawn ({type(error).__name__}: {error}); the table is whole")
 
 
-def _extremes(summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-
-    for name, about in manifest["outcomes"].items():
-        for arm, found in summary["extremes"][name].items():
-            if found:
-                cells = []
-                for word in ("lowest", "highest"):
-                    unseen = "" if found.get(f"{word}_observed", True) else "> "
-                    cells += [unseen + number(found[word]), str(found[f"{word}_member"])]
-                yield name, about["unit"], arm, *cells
-
-
-def _print_head(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """The first rows, as they stand in the table."""
-    from backfire.sweeps import store
-
-    table = next((table for table, _ in store.chunks(folder)), None)
-    if table is None:
-        return
-    names = ["member", "arm", *manifest["fields"], "status", *manifest["outcomes"]]
-    rows = table.slice(0, HEAD).to_pylist()
-    shown = [[number(row[name]) if isinstance(row[name], float) else str(row[name]) for row in rows] for name in names]
-    print_table(
-        ("first rows", *("" for _ in rows)), [(name, *cells) for name, cells in zip(names, shown, strict=True)], numbers=True
-    )
-
-
+@command(place=130)
 def rerun(
     folder: Annotated[Path, typer.Argument(help="folder that `backfire sweep` wrote", show_default=False)],
     member: Annotated[int, typer.Option(help="which member", show_default=False)],
@@ -154,13 +113,14 @@ def rerun(
         different += bool(row.different)
     if different:
         say(f"{different} of {len(rows)} rows are different")
-        raise typer.Exit(FAILED_MEMBERS)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _shown(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
+@command(place=120)
 def sweeps() -> None:
     """List the shipped sweep studies."""
     from backfire.sweeps import load_sweep, shipped_sweeps

@@ -6,22 +6,19 @@ Rich is imported by the functions that draw with it, so that ``--help`` is fast.
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from backfire.formatting import number
-
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from backfire.outcomes import Outcome
+    from backfire.reports import Section
     from backfire.simulation import Result
 
 
-class Format(StrEnum):
+class OutcomeFormat(StrEnum):
     """How results are printed."""
 
     TABLE = "table"
@@ -29,74 +26,28 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def print_results(results: Sequence[Result], form: Format) -> None:
+def print_results(results: Sequence[Result], form: OutcomeFormat) -> None:
     """Outcomes of runs in the form asked for."""
-    if form is Format.JSON:
-        from backfire.system import to_json
+    from backfire import reports
+    from backfire.system import to_json
 
-        write_line(
-            to_json(
-                [{"scenario": r.scenario.name, "hash": r.scenario.hash, "outcomes": r.outcome_rows()} for r in results]
-            ).rstrip("\n")
-        )
-    elif form is Format.CSV:
-        from backfire.simulation import outcomes_csv
-
-        for index, result in enumerate(results):
-            lines = outcomes_csv(result).splitlines()
-            rows = [f"{'scenario' if number == 0 else result.scenario.name},{line}" for number, line in enumerate(lines)]
-            write_line("\n".join(rows if index == 0 else rows[1:]))
+    if form is OutcomeFormat.JSON:
+        write_line(to_json(reports.results_data(results)).rstrip("\n"))
+    elif form is OutcomeFormat.CSV:
+        write_line(reports.results_csv(results))
     else:
         for result in results:
-            _print_outcomes(result)
+            print_section(reports.outcome_section(result))
 
 
-def _print_outcomes(result: Result) -> None:
-    """One table: outcomes down, arms across; below each value its change against untreated and reference."""
-    from backfire.model import CAUTION
-    from backfire.outcomes import in_table
-
-    scenario = result.scenario
-    names = list(dict.fromkeys(name for found in result.outcomes.values() for name in found))
-    shown = [name for name in names if in_table(name, names)]
-    rows = []
-    for name in shown:
-        unit = next(found[name].unit for found in result.outcomes.values() if name in found)
-        cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
-        rows.append((f"{name.replace('_', ' ')}\n  {'' if unit == '1' else unit}".rstrip(), *cells))
-    write_line(scenario.title)
-    print_table(("", *(arm.replace("_", " ") for arm in result.outcomes)), rows, numbers=True)
-    against = f", then against {scenario.reference}" if scenario.reference else ""
-    write_line(f"below each value: against untreated{against} (× ratio, days as difference).")
-    write_line("Times and falls count from the first treatment of any arm; > not seen until then.")
-    write_line(f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n")
-
-
-def _outcome_cell(result: Result, arm: str, name: str) -> str:
-    item = result.outcomes[arm].get(name)
-    if item is None or not math.isfinite(item.value):
-        return "–"
-    others = (result.scenario.untreated, result.scenario.reference)
-    changes = [_change_text(item, result.change(name, arm, other)) for other in others if other is not None]
-    return f"{item.text}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
-
-
-def _change_text(item: Outcome, change: float | None) -> str:
-    from backfire.outcomes import declared
-
-    if change is None or declared(item.name).kind == "yes":
-        return ""
-    return f"{round(change, 3) + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
-
-
-def report_failures(result: Result) -> int:
-    """Say which arms failed and why; gives how many."""
-    failed = 0
-    for arm, item in result.trajectories.items():
-        if not item.status.good:
-            failed += 1
-            say(f"failed: {result.scenario.name}: {arm}: {item.status.word}: {item.message}")
-    return failed
+def print_section(section: Section) -> None:
+    """Title, table and lines of a section, as far as it has them."""
+    if section.title:
+        write_line(section.title)
+    if section.rows:
+        print_table(section.rows[0], section.rows[1:], section.numbers)
+    for line in section.lines:
+        write_line(line)
 
 
 def _console(stderr: bool = False) -> Console:

@@ -1,2 +1,5 @@
-from .omex import default_arm as default_arm
-from .omex import export as export
+from .exporting import default_arm as default_arm
+from .exporting import export as export
+from .formats import Format as Format
+from .formats import format_named as format_named
+from .formats import format_names as format_names

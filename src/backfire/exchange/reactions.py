@@ -260,8 +260,8 @@ class _Translation:
         for time, events in moments.items():
             said = "; ".join(_said(event, self.dimensions[event.state]) for event in events)
             yield Happening(
-                f"treatment__day_{identifier('_' + number(time))[1:]}", f"day {time:g}: {said}",
-                f"time >= {number(time)} {day}", True, first, tuple(Rule(event.state, self._given(event)) for event in events),
+                f"treatment__day_{identifier('_' + in_full(time))[1:]}", f"day {time:g}: {said}",
+                f"time >= {in_full(time)} {day}", True, first, tuple(Rule(event.state, self._given(event)) for event in events),
             )  # fmt: skip
 
     def _given(self, event: Event) -> str:
@@ -270,7 +270,7 @@ class _Translation:
         if event.multiply == 1:
             terms.append(event.state)
         elif event.multiply != 0:
-            terms.append(f"{event.state} * {number(event.multiply)} {NONE}")
+            terms.append(f"{event.state} * {in_full(event.multiply)} {NONE}")
         if event.add:
             key = (event.state, event.add)
             if key not in self.amounts:
@@ -358,7 +358,7 @@ def unit_id(unit: Unit) -> str:
     return words or NONE
 
 
-def number(value: float) -> str:
+def in_full(value: float) -> str:
     """A number in full precision, as short as it can be: ``1e+09``, ``17.5``, ``0.30000000000000004``."""
     short = f"{value:g}"
     return short if float(short) == value else repr(float(value))
@@ -386,7 +386,7 @@ class _Infix:
         match node:
             case ast.Constant(value):
                 assert isinstance(value, int | float)
-                return f"{number(value)} {NONE}", 4
+                return f"{in_full(value)} {NONE}", 4
             case ast.Name(name):
                 return (f"1 {self.units(UNIT_CONSTANTS[name])}", 4) if name in UNIT_CONSTANTS else (name, 4)
             case ast.UnaryOp(ast.USub(), operand):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backfire.formulas import parse, parse_unit
-from backfire.model import Network, Process, State
+from backfire.model import Network, Process, State, reached
 
 _QUIET = "host_"
 """Kinds of processes that begin so only renew a level: an arrow says as much as their name."""
@@ -76,10 +76,5 @@ def _touched(network: Network, target: str, process: Process | None) -> list[str
 
 def _states_behind(network: Network, formula: str) -> list[str]:
     """The states that a formula reads, itself or through definitions, in the order of the network."""
-    formulas = {item.name: item.formula for item in network.definitions}
-    waiting, read = [formula], set[str]()
-    while waiting:
-        fresh = set(parse(waiting.pop()).names) - read
-        read |= fresh
-        waiting += [formulas[name] for name in fresh if name in formulas]
+    read = reached(parse(formula).names, {item.name: parse(item.formula).names for item in network.definitions})
     return [name for name in network.state_names if name in read]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backfire.claims import Article, Finding, Verdict, evaluate_claims, load_articles, margin_text
+from backfire.exchange import default_arm
 from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
 from backfire.outcomes import Outcome
@@ -227,7 +228,7 @@ def _reproducible(matter: _Matter) -> Iterator[str]:
         )
         yield f"Files: {'; '.join(links)}."
     yield "For other tools (SBML and OMEX need the extra `sbml`):"
-    arm = scenario.reference or next(iter(scenario.arms))
+    arm = default_arm(scenario)
     yield commands(
         [
             (f"backfire export {source} --to omex", "all arms, SED-ML and our trajectories in one archive"),

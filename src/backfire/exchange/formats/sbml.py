@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Final
 
-from backfire.errors import UserError
-from backfire.exchange.reactions import HILL, NONE, ONE_CELL, Happening, Item, Model, Reaction, Species
+from backfire.exchange.formats import Format
+from backfire.exchange.reactions import HILL, NONE, ONE_CELL, Happening, Item, Model, Reaction, Species, translate
 from backfire.formulas import BASE, Unit
 from backfire.model import Reference
 
@@ -45,17 +45,13 @@ _TERMS: Final[dict[str, str]] = {
 
 
 def to_sbml(model: Model) -> str:
-    """A model as SBML text; raises UserError if libSBML is not installed."""
-    library = _library()
-    return _Writer(library, model).text()
+    """A model as SBML text."""
+    import libsbml
+
+    return _Writer(libsbml, model).text()
 
 
-def _library() -> Any:
-    try:
-        import libsbml
-    except ImportError:
-        raise UserError("SBML needs libSBML, which is not installed: pip install 'backfire[sbml]'") from None
-    return libsbml
+FORMAT: Final = Format(".xml", lambda scenario, arms: to_sbml(translate(scenario, arms[0])), needs_libsbml=True)
 
 
 class _Writer:

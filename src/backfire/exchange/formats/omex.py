@@ -1,6 +1,6 @@
-"""Models for other tools: ``export`` writes SBML or Antimony of one arm, or a COMBINE archive (OMEX) of a whole study.
+"""COMBINE archive (OMEX) of a whole study.
 
-The archive holds one SBML file per arm, a SED-ML file that runs them all and plots the comparison, our own
+It holds one SBML file per arm, a SED-ML file that runs them all and plots the comparison, our own
 trajectories as CSV to compare with, and the manifest that says what is what.
 """
 
@@ -10,20 +10,15 @@ import io
 import xml.etree.ElementTree as Tree
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Final, Literal, overload
+from typing import Final
 
-from backfire.errors import UserError, unknown
-from backfire.exchange.antimony import to_antimony
+from backfire.exchange.formats import Format
+from backfire.exchange.formats.sbml import to_sbml
 from backfire.exchange.reactions import Model, translate
-from backfire.exchange.sbml import to_sbml
 from backfire.model import CAUTION
 from backfire.scenario import Scenario
 from backfire.simulation import simulate, trajectories_csv
-from backfire.system import write_whole
 
-Form = Literal["sbml", "antimony", "omex"]
-FORMS: Final[tuple[Form, ...]] = ("sbml", "antimony", "omex")
 _SEDML: Final = "http://sed-ml.org/sed-ml/level1/version4"
 _SBML: Final = "http://www.sbml.org/sbml/level3/version2/core"
 _MATHML: Final = "http://www.w3.org/1998/Math/MathML"
@@ -38,42 +33,8 @@ _KINDS: Final[dict[str, str]] = {
 _CVODE, _RELATIVE, _ABSOLUTE = "KISAO:0000019", "KISAO:0000209", "KISAO:0000211"
 
 
-@overload
-def export(
-    scenario: Scenario, arm: str | None = None, to: Literal["sbml", "antimony"] = "sbml", out: Path | str | None = None
-) -> str: ...
-@overload
-def export(scenario: Scenario, arm: str | None = None, *, to: Literal["omex"], out: Path | str | None = None) -> bytes: ...
-@overload
-def export(scenario: Scenario, arm: str | None = None, to: str = "sbml", out: Path | str | None = None) -> str | bytes: ...
-def export(scenario: Scenario, arm: str | None = None, to: str = "sbml", out: Path | str | None = None) -> str | bytes:
-    """A scenario for other tools: ``to`` is ``sbml`` or ``antimony`` (text of one arm) or ``omex`` (an archive, as bytes).
-
-    Without ``arm``, text is of the reference arm (the first arm if there is none), and the archive has all arms.
-    ``out`` is a file to write as well. SBML and OMEX need the extra ``backfire[sbml]``; OMEX simulates the arms.
-    Raises UserError for unknown arms and formats and if libSBML is missing, StorageError if ``out`` cannot be written.
-    """
-    if to not in FORMS:
-        raise UserError(unknown("format", to, FORMS))
-    if arm is not None and arm not in scenario.arms:
-        raise UserError(unknown("arm", arm, scenario.arms))
-    if to == "omex":
-        content: str | bytes = archive(scenario, list(scenario.arms) if arm is None else [arm])
-    else:
-        model = translate(scenario, arm or default_arm(scenario))
-        content = to_sbml(model) if to == "sbml" else to_antimony(model)
-    if out is not None:
-        write_whole(Path(out), content)
-    return content
-
-
-def default_arm(scenario: Scenario) -> str:
-    """The arm that is exported if none is named: the reference arm, else the first."""
-    return scenario.reference or next(iter(scenario.arms))
-
-
 def archive(scenario: Scenario, arms: Sequence[str]) -> bytes:
-    """The COMBINE archive of some arms; equal bytes for equal content. Raises UserError if libSBML is missing."""
+    """The COMBINE archive of some arms; equal bytes for equal content."""
     models = {arm: translate(scenario, arm) for arm in arms}
     files = {f"{arm}.xml": to_sbml(model) for arm, model in models.items()}
     files["comparison.sedml"] = sedml(scenario, models)
@@ -84,6 +45,9 @@ def archive(scenario: Scenario, arms: Sequence[str]) -> bytes:
             # no clock: the same study gives the same archive
             zipped.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
+
+
+FORMAT: Final = Format(".omex", archive, whole=True, needs_libsbml=True)
 
 
 def sedml(scenario: Scenario, models: Mapping[str, Model]) -> str:
@@ -102,17 +66,17 @@ def sedml(scenario: Scenario, models: Mapping[str, Model]) -> str:
     curves = Tree.SubElement(plot, "listOfCurves")
     shown = _shown(scenario)
     for arm, model in models.items():
-        about = {"id": f"model_{arm}", "name": arm, "language": "urn:sedml:language:sbml.level-3.version-2"}
-        Tree.SubElement(listed["Models"], "model", {**about, "source": f"{arm}.xml"})
+        language = "urn:sedml:language:sbml.level-3.version-2"
+        Tree.SubElement(listed["Models"], "model", id=f"model_{arm}", name=arm, language=language, source=f"{arm}.xml")
         task = {"id": f"task_{arm}", "name": arm, "modelReference": f"model_{arm}", "simulationReference": "course"}
         Tree.SubElement(listed["Tasks"], "task", task)
-        report = Tree.SubElement(listed["Outputs"], "report", {"id": f"report_{arm}", "name": arm})
+        report = Tree.SubElement(listed["Outputs"], "report", id=f"report_{arm}", name=arm)
         sets = Tree.SubElement(report, "listOfDataSets")
         species = {item.id for item in model.species}
         for quantity in dict.fromkeys(("time", *scenario.network.state_names, *shown)):
+            data = f"data_{arm}_{quantity}"
             _generator(listed["DataGenerators"], arm, quantity, quantity in species)
-            about = {"id": f"set_{arm}_{quantity}", "label": quantity, "dataReference": f"data_{arm}_{quantity}"}
-            Tree.SubElement(sets, "dataSet", about)
+            Tree.SubElement(sets, "dataSet", id=f"set_{arm}_{quantity}", label=quantity, dataReference=data)
         for quantity in shown:
             about = {"id": f"curve_{arm}_{quantity}", "name": f"{quantity}, {arm}", "type": "points"}
             axes = {"xDataReference": f"data_{arm}_time", "yDataReference": f"data_{arm}_{quantity}"}

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from backfire.exchange.reactions import HILL, NONE, Happening, Item, Model, Reaction, Rule, number
+from backfire.exchange.formats import Format
+from backfire.exchange.reactions import HILL, NONE, Happening, Item, Model, Reaction, Rule, in_full, translate
 from backfire.formulas import BASE, Unit
 
 _RESERVED: Final = frozenset(
@@ -33,6 +34,9 @@ _BASE: Final[dict[str, str]] = {"cell": "item", "day": "86400 second", "EC50": N
 def to_antimony(model: Model) -> str:
     """A model as Antimony text."""
     return _Writer(model).text()
+
+
+FORMAT: Final = Format(".ant", lambda scenario, arms: to_antimony(translate(scenario, arms[0])))
 
 
 class _Writer:
@@ -82,7 +86,7 @@ class _Writer:
         for item in self.model.species:
             name = self._named(item.id)
             yield f"species {name} in {item.compartment};"
-            yield f"{name} = {number(item.value or 0.0)};  // {item.unit}: {' '.join(item.notes)}"
+            yield f"{name} = {in_full(item.value or 0.0)};  // {item.unit}: {' '.join(item.notes)}"
 
     def _constants(self) -> Iterator[str]:
         return (self._value(item) for item in self.model.parameters if item.constant)
@@ -96,7 +100,7 @@ class _Writer:
     def _value(self, item: Item) -> str:
         name = self._named(item.id)
         label = f' {name} is "{item.name}";' if item.name else ""
-        return f"{name} = {number(item.value or 0.0)}; {name} has {item.unit};{label}  // {' '.join(item.notes)}"
+        return f"{name} = {in_full(item.value or 0.0)}; {name} has {item.unit};{label}  // {' '.join(item.notes)}"
 
     def _rules(self, rules: Iterable[Rule], sign: str) -> Iterator[str]:
         items = {item.id: item for item in self.model.parameters}

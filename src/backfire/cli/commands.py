@@ -1,0 +1,61 @@
+"""The commands: functions that register themselves, in the modules beside this one, found because they are there."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+import typer
+
+from backfire import cli
+from backfire.errors import UserError, echo
+
+SOME_FAILED = 3
+"""The exit code of what finished although some arms or members failed."""
+Command = TypeVar("Command", bound=Callable[..., None])
+
+Scenarios = Annotated[list[str], typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False)]
+OneScenario = Annotated[str, typer.Argument(help="scenario file or shipped name")]
+
+_REGISTERED: dict[str, tuple[int, Callable[..., None]]] = {}
+
+
+def command(place: int = 1000) -> Callable[[Command], Command]:
+    """Make a function a command of its name; ``--help`` lists commands by ``place``, those of one place by name."""
+
+    def register(function: Command) -> Command:
+        _REGISTERED[function.__name__] = place, function
+        return function
+
+    return register
+
+
+def all_commands() -> list[Callable[..., None]]:
+    """All commands in the order of ``--help``; imports every module of the command line, and those import nothing heavy."""
+    for module in pkgutil.iter_modules(cli.__path__):
+        importlib.import_module(f"{cli.__name__}.{module.name}")
+    return [_REGISTERED[name][1] for name in sorted(_REGISTERED, key=lambda name: (_REGISTERED[name][0], name))]
+
+
+def changes_of(given: Sequence[str]) -> dict[str, float | int | str]:
+    """``name=value`` texts as a mapping; numbers become numbers, anything else stays text for the checks to refuse."""
+    changes: dict[str, float | int | str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"--set {echo(text)}: write it as name=value, for example --set growth_rate=0.2")
+        if name.strip() in changes:
+            raise UserError(f"--set {echo(name)} is given twice")
+        changes[name.strip()] = _number(value.strip())
+    return changes
+
+
+def _number(text: str) -> float | int | str:
+    if re.fullmatch(r"[+-]?\d{1,30}", text, re.ASCII):
+        return int(text)
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", text, re.ASCII):
+        return float(text)
+    return text

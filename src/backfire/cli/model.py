@@ -1,0 +1,133 @@
+"""The commands about models: start one, list and explain the pieces, hand one to other tools."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backfire.cli.commands import OneScenario, changes_of, command
+from backfire.cli.terminal import print_table, say, write_line
+from backfire.errors import UserError
+from backfire.exchange import format_names
+
+if TYPE_CHECKING:
+    from backfire.scenario import Scenario
+
+_FORMATS = format_names()
+
+
+@command(place=40)
+def new(name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or a name of your own")]) -> None:
+    """Print a scenario file to start from: backfire new my-study > my-study.toml"""
+    from backfire.reports import new_scenario
+
+    write_line(new_scenario(name).rstrip("\n"))
+
+
+@command(place=50)
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors that complete and check."""
+    from backfire.scenario import json_schema
+    from backfire.system import to_json
+
+    write_line(to_json(json_schema()).rstrip("\n"))
+
+
+@command(place=60)
+def scenarios() -> None:
+    """List the shipped scenarios."""
+    from backfire.scenario import load, shipped_scenarios
+
+    print_table(("scenario", "article", "title"), [(name, load(name).article, load(name).title) for name in shipped_scenarios()])
+
+
+@command(place=70)
+def mechanisms(
+    name: Annotated[str | None, typer.Argument(help="show one mechanism whole")] = None,
+    reads: Annotated[str | None, typer.Option(help="only those that read this name")] = None,
+    changes: Annotated[str | None, typer.Option(help="only those that change this state, kind of process or definition")] = None,
+) -> None:
+    """List the mechanisms, or show one with equations, options and parameters."""
+    from backfire import reports
+    from backfire.mechanisms import shipped
+
+    if name is not None and (reads or changes):
+        raise UserError("give a mechanism, or --reads and --changes, not both")
+    if name is None:
+        print_table(("mechanism", "what it is", "reads", "changes"), reports.mechanism_rows(reads, changes))
+        return
+    write_line(reports.describe_mechanism(name, shipped()))
+
+
+@command(place=80)
+def explain(
+    scenario: OneScenario,
+    latex: Annotated[bool, typer.Option("--latex", help="the equations as LaTeX")] = False,
+    code: Annotated[bool, typer.Option("--code", help="the generated program")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="a page on the model, with claims and their verdicts")] = False,
+    out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
+) -> None:
+    """Show a scenario's network: equations, parameters with unit, range, source and grade, regimens."""
+    from backfire.scenario import load
+
+    if latex + code + markdown > 1:
+        raise UserError("give --latex, --code or --markdown, not both")
+    text = _explained(load(scenario), latex, code, markdown, wide=out is not None).rstrip("\n")
+    if out is None:
+        write_line(text)
+        return
+    from backfire.system import write_whole
+
+    write_whole(out, text + "\n")
+    say(f"written: {out}")
+
+
+def _explained(scenario: Scenario, latex: bool, code: bool, markdown: bool, wide: bool) -> str:
+    """What explain shows; ``wide`` text is not wrapped, nor is any that is not read on a terminal."""
+    if code:
+        from backfire.solvers import generate
+
+        return generate(scenario.network).source
+    if markdown:
+        from backfire.reports import page
+
+        return page(scenario)
+    from backfire import reports
+
+    if latex:
+        return reports.latex(scenario)
+    width = shutil.get_terminal_size().columns if not wide and sys.stdout.isatty() else None
+    return reports.as_text(reports.explain(scenario), width)
+
+
+@command(place=90)
+def export(
+    scenario: OneScenario,
+    arm: Annotated[str | None, typer.Option(help="the reference arm if left out, for omex all arms", metavar="NAME")] = None,
+    to: Annotated[str, typer.Option(help=" or ".join([", ".join(_FORMATS[:-1]), _FORMATS[-1]]))] = "sbml",
+    out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as in run")] = None,
+) -> None:
+    """Write a model that other tools run: SBML or Antimony of one arm, or an OMEX archive of the study."""
+    from backfire import exchange
+    from backfire.scenario import load
+    from backfire.system import write_whole
+
+    loaded = load(scenario)
+    if change:
+        loaded = loaded.changed(changes_of(change))
+    content = exchange.export(loaded, arm, to, out)
+    form = exchange.format_named(to)
+    if arm is None and not form.whole:
+        say(f"arm: {exchange.default_arm(loaded)}; choose with --arm: {', '.join(loaded.arms)}")
+    if out is None and isinstance(content, bytes):  # nothing to print
+        out = Path(f"{loaded.name}{form.suffix}")
+        write_whole(out, content)
+    if out is not None:
+        say(f"written: {out}")
+    elif isinstance(content, str):
+        write_line(content.rstrip("\n"))

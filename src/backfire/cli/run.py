@@ -1,0 +1,84 @@
+"""The commands around a run: simulate scenarios, draw stored runs again, check files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backfire.cli.commands import SOME_FAILED, Scenarios, changes_of, command
+from backfire.cli.terminal import OutcomeFormat, print_results, progress, say, write_line
+
+if TYPE_CHECKING:
+    from backfire.simulation import Result
+
+
+@command(place=10)
+def run(
+    scenarios: Scenarios,
+    out: Annotated[Path, typer.Option(help="folder for results")] = Path("results"),
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="parameter, switch (mechanism.influence) or regimen field (regimen.amount)"
+        ),
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="length of the simulation")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="only these arms", metavar="NAME")] = None,
+    form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
+) -> None:
+    """Simulate scenarios, print their outcomes, write figures and tables."""
+    from backfire import reports
+
+    loaded = reports.load_all(scenarios, changes_of(change or []), days)
+    for scenario in loaded:
+        for warning in scenario.warnings:
+            say(f"warning: {warning}")
+    with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
+        results = reports.run(loaded, out, arm, progress=advance)
+    print_results(results, form)
+    for result in results:
+        say(f"written: {out / result.scenario.name}")
+    if len(results) > 1:
+        say(f"written: {out / 'atlas.png'}")
+    _end_if_arms_failed(results)
+
+
+@command(place=20)
+def redraw(
+    folders: Annotated[list[Path], typer.Argument(help="folders that `backfire run` wrote", show_default=False)],
+    form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
+) -> None:
+    """Recompute outcomes and redraw figures of stored runs, without simulating."""
+    from backfire import reports
+
+    results = [reports.redraw(folder) for folder in folders]
+    print_results(results, form)
+    _end_if_arms_failed(results)
+
+
+@command(place=30)
+def check(scenarios: Scenarios) -> None:
+    """Check scenario files without running them; every problem with file, line and key."""
+    from backfire import reports
+
+    for scenario in reports.load_all(scenarios):
+        for warning in scenario.warnings:
+            say(f"warning: {warning}")
+        network = scenario.network
+        write_line(
+            f"ok: {scenario.name} ({len(network.states)} states, {len(network.processes)} processes, "
+            f"{len(network.parameters)} parameters, {len(scenario.arms)} arms, hash {scenario.hash})"
+        )
+
+
+def _end_if_arms_failed(results: Sequence[Result]) -> None:
+    """Say which arms failed and why; if any did, the exit code says so too."""
+    arms = [(item.scenario.name, arm, course) for item in results for arm, course in item.trajectories.items()]
+    failed = [(name, arm, course) for name, arm, course in arms if not course.status.good]
+    for name, arm, course in failed:
+        say(f"failed: {name}: {arm}: {course.status.word}: {course.message}")
+    if failed:
+        raise typer.Exit(SOME_FAILED)

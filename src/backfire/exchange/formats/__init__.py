@@ -1,0 +1,44 @@
+"""The export formats: a module each, found because it is there; its name is what ``--to`` takes, its ``FORMAT`` the rest."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from backfire.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from backfire.scenario import Scenario
+
+DEFAULT: Final = "sbml"
+
+
+@dataclass(frozen=True)
+class Format:
+    """What an export format is, as its module declares it.
+
+    ``write`` gives the file of some arms of a scenario: text, or bytes, which are nothing to print. ``suffix`` ends the
+    name of such a file. A ``whole`` format holds all arms unless one is named, any other holds one arm.
+    """
+
+    suffix: str
+    write: Callable[[Scenario, Sequence[str]], str | bytes]
+    whole: bool = False
+    needs_libsbml: bool = False
+
+
+def format_names() -> list[str]:
+    """Names of all formats, the default first; imports none of them, so that help is fast."""
+    return sorted((module.name for module in pkgutil.iter_modules(__path__)), key=lambda name: (name != DEFAULT, name))
+
+
+def format_named(name: str) -> Format:
+    """The format of that name; raises UserError with the nearest name if there is none."""
+    if name not in format_names():
+        raise UserError(unknown("format", name, format_names()))
+    found = importlib.import_module(f"{__name__}.{name}").FORMAT
+    assert isinstance(found, Format), name
+    return found

@@ -1,0 +1,62 @@
+"""Outcomes of runs for people and scripts: one table a run, or rows of all runs as data or CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from backfire.formatting import number
+from backfire.model import CAUTION
+from backfire.outcomes import Outcome, declared, in_table
+from backfire.reports.sections import Section
+from backfire.simulation import Result, outcomes_csv
+
+
+def results_data(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Name, hash and outcome rows of each run, as for JSON."""
+    return [{"scenario": item.scenario.name, "hash": item.scenario.hash, "outcomes": item.outcome_rows()} for item in results]
+
+
+def results_csv(results: Sequence[Result]) -> str:
+    """The outcome rows of several runs below one head, each row with its scenario."""
+    rows: list[str] = []
+    for result in results:
+        head, *lines = outcomes_csv(result).splitlines()
+        rows += [*([] if rows else [f"scenario,{head}"]), *(f"{result.scenario.name},{line}" for line in lines)]
+    return "\n".join(rows)
+
+
+def outcome_section(result: Result) -> Section:
+    """One table: outcomes down, arms across; below each value its change against untreated and reference."""
+    scenario = result.scenario
+    units = {name: item.unit for found in reversed(result.outcomes.values()) for name, item in found.items()}
+    names = list(dict.fromkeys(name for found in result.outcomes.values() for name in found))
+    rows = [("", *(arm.replace("_", " ") for arm in result.outcomes))]
+    for name in names:
+        if in_table(name, names):
+            unit = "" if units[name] == "1" else units[name]
+            cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
+            rows.append((f"{name.replace('_', ' ')}\n  {unit}".rstrip(), *cells))
+    against = f", then against {scenario.reference}" if scenario.reference else ""
+    lines = (
+        f"below each value: against untreated{against} (× ratio, days as difference).",
+        "Times and falls count from the first treatment of any arm; > not seen until then.",
+        f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n",
+    )
+    return Section(scenario.title, tuple(rows), lines, numbers=True)
+
+
+def _outcome_cell(result: Result, arm: str, name: str) -> str:
+    item = result.outcomes[arm].get(name)
+    if item is None or not math.isfinite(item.value):
+        return "–"
+    others = (result.scenario.untreated, result.scenario.reference)
+    changes = [_change_text(item, result.change(name, arm, other)) for other in others if other is not None]
+    return f"{item.text}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
+
+
+def _change_text(item: Outcome, change: float | None) -> str:
+    if change is None or declared(item.name).kind == "yes":
+        return ""
+    return f"{round(change, 3) + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
