@@ -174,14 +174,14 @@ def _print(known: Report, form: BoardFormat) -> None:
 
 def _write(known: Report, out: Path) -> None:
     from backfire.claims import scorecard
-    from backfire.figures import article_page, overview, png
+    from backfire.figures import article_page, claims_overview, png
     from backfire.system import to_json, write_whole
 
     out.mkdir(parents=True, exist_ok=True)
     written: dict[str, str | bytes] = {
         "claims.csv": scorecard.as_csv(known),
         "claims.json": to_json(scorecard.as_data(known)),
-        "claims.png": png(overview(known) if len(known.seeds) > 1 else article_page(known, known.seeds[0].name)),
+        "claims.png": png(claims_overview(known) if len(known.seeds) > 1 else article_page(known, known.seeds[0].name)),
     }
     if len(known.seeds) > 1:
         written |= {f"claims-{seed.name}.png": png(article_page(known, seed.name)) for seed in known.seeds}
