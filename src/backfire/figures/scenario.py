@@ -144,8 +144,8 @@ def _dosing(axes: Axes, result: Result) -> None:
         else:
             axes.vlines(row.days, level - 0.32, level + 0.32, color=INK, linewidth=1.6 if len(row.days) < 40 else 0.8)
     axes.set_ylim(-0.6, max(len(rows), 1) - 0.4)
-    set_ticks(axes.yaxis, range(len(rows)), lambda level: rows[-1 - int(level)].label)
-    axes.tick_params(axis="y", length=0, labelsize=8.5)
+    axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)], fontsize=8.5)
+    axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", length=0, labelbottom=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
