@@ -160,11 +160,12 @@ def value_axis(
 
 def roomy(low: float, high: float, logarithmic: bool) -> tuple[float, float]:
     """Limits of an axis with a little room on both sides."""
+    low, high = max(low, 1 / LARGEST if logarithmic else -LARGEST), min(high, LARGEST)
     if logarithmic:
         room = (high / low) ** 0.02 if high > low else 2.0
-        return max(low, 1 / LARGEST) / room, min(high, LARGEST) * room
-    room = 0.02 * (min(high, LARGEST) - max(low, -LARGEST)) or 0.5
-    return max(low, -LARGEST) - room, min(high, LARGEST) + room
+        return low / room, high * room
+    room = 0.02 * (high - low) or 0.5
+    return low - room, high + room
 
 
 def log_axis(axes: Axes, lines: Iterable[Floats], floor: float = 0.4) -> None:
