@@ -7,6 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+import small
 from backfire.errors import UserError
 from backfire.figures import atlas, comparison, png
 from backfire.figures.style import INK, arm_styles
@@ -16,19 +17,9 @@ from backfire.scenario.scenario import load, parse, shipped_scenarios
 from backfire.simulation.arms import Result, simulate
 from backfire.solvers.trajectory import Trajectory
 
-SMALL = """
-title = "A small tumour, $\\\\frac{1$ and one drug"
-days = 40
-[mechanisms]
-growth = { law = "logistic" }
-pharmacology = { agents = ["drug"] }
-kill = { by = ["drug"] }
-[regimens]
-drug = { amount = 4.0, start = 10, every = 7, count = 3, duration = 1.0 }
-[arms]
-untreated = []
-monotherapy = ["drug"]
-"""
+SMALL = small.SMALL.replace("A small tumour and one drug", "A small tumour, $\\\\frac{1$ and one drug").replace(
+    "count = 2", "count = 3"
+)
 
 
 @pytest.fixture(scope="module")

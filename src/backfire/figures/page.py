@@ -13,7 +13,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
@@ -96,7 +95,7 @@ class Page:
         x, y = (0.5 * self.width, 0.36) if at is None else at
         below: dict[str, Any] = {"loc": "lower center", "ncols": math.ceil(len(names) / 2) if long else len(names)}
         style = {"handletextpad": 0.5, "columnspacing": 1.8, **(below if at is None else {"loc": "upper left"}), **style}
-        legend: Legend = self.figure.legend(
+        legend = self.figure.legend(
             list(shown), names, bbox_to_anchor=(x / self.width, y / self.height), frameon=False, fontsize=9.5, borderpad=0,
             borderaxespad=0, **style,
         )  # fmt: skip

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from backfire.errors import StorageError
 from backfire.figures.page import png
-from backfire.figures.sweep.data import choose, read
+from backfire.figures.sweep.data import chosen, read
 from backfire.figures.sweep.slide import MOST_OUTCOMES, SweepFigure
 from backfire.simulation import prepare_folder
 from backfire.sweeps import store
@@ -51,7 +51,7 @@ def sweep_figures(
     _, manifest = store.read_layout(place)
     if not known["stored"] or not manifest["outcomes"] or not manifest["fields"]:
         return
-    names = choose(manifest, known, MOST_OUTCOMES, outcomes, listed=_listed(place))
+    names = chosen(manifest, known, MOST_OUTCOMES, outcomes, listed=_listed(place))
     for figure in shipped():
         if figure.draws(manifest):
             some = names if outcomes else names[: figure.outcomes(manifest)]

@@ -18,7 +18,7 @@ from scipy.signal import find_peaks
 from backfire.figures.labels import HALO, height_of, label_ends, note
 from backfire.figures.page import Page, roomy, value_axis
 from backfire.figures.style import FAILED, FAINT, INK, arm_styles
-from backfire.figures.sweep.data import Scale, SweepData, is_switch, line_fields, logarithmic
+from backfire.figures.sweep.data import Scale, SweepData, is_switch, line_fields
 from backfire.figures.sweep.slide import CENSORED, SweepFigure, outcome_axis, slide
 from backfire.formatting import display_name, short
 from backfire.sampling import Axis
@@ -54,7 +54,7 @@ def curves(data: SweepData) -> Figure:
     assert fields is not None
     along, pair = fields
     low, high = float(along.grid.min()), float(along.grid.max())
-    log, here = logarithmic(data.manifest, along.field, along.grid), data.unchanged(along.field)
+    log, here = data.logarithmic(along.field, along.grid), data.unchanged(along.field)
     page = slide(data)
     for axes, name in zip(page.panels(len(data.values), gap=(1.85, 0.0)), data.values, strict=True):
         scale = data.scale(name)

@@ -142,10 +142,6 @@ class Scale:
         zero = bound <= 0
         return np.where(zero, self.floor if math.isfinite(self.low) else 0.0, np.log10(np.where(zero, 1.0, bound)))
 
-    def value(self, height: float) -> float:
-        """The value at a height."""
-        return 10.0 ** float(np.clip(height, -300, 300)) if self.logarithmic else height
-
     def ticks(self, most: int = 8) -> list[float]:
         """Round heights within the range: powers of ten, or 1, 2, 5 where it spans few."""
         if not math.isfinite(self.low) or self.low == self.high:
@@ -155,22 +151,13 @@ class Scale:
         return round_places(self.low, self.high, most, (1, 2, 2.5, 5, 10))
 
     def named(self, height: float) -> str:
-        """The value at a height, as it stands at a tick."""
-        return short(self.value(height), 3)
+        """The value at a height, as people write it."""
+        return short(10.0 ** float(np.clip(height, -300, 300)) if self.logarithmic else height, 3)
 
 
-def scale_of(name: str, about: Mapping[str, Any], values: Floats) -> Scale:
-    """The scale of an outcome with all ``values`` that will be drawn on it."""
-    finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
-    positive = finite[finite > 0]
-    already = name.startswith("log_kill") or name == "deepest_fall"
-    spans = len(positive) > 0 and (positive.max() / WIDE > positive.min() or (about["unit"] == "cell" and positive.max() > 1e4))
-    logarithmic = bool(spans and not already and (finite >= 0).all())
-    shown = np.log10(positive) if logarithmic else finite
-    low, high = (float(shown.min()), float(shown.max())) if len(shown) else (math.nan, math.nan)
-    better = "low" if _LOW.fullmatch(name) else "high" if _HIGH.fullmatch(name) else ""
-    zeros = logarithmic and bool((finite == 0).any())
-    return Scale(name, str(about["unit"]), better, logarithmic, zeros, low, high)
+def flat(finite: Floats) -> bool:
+    """True if values, at least one and all finite, agree within a thousandth."""
+    return bool(finite.max() / 2 - finite.min() / 2 <= FLAT * np.abs(finite).max() / 2)
 
 
 def optimum(scale: Scale, values: Floats) -> int | None:
@@ -179,12 +166,9 @@ def optimum(scale: Scale, values: Floats) -> int | None:
     None where neither is better, or where all values agree within a thousandth.
     """
     finite = np.flatnonzero(np.isfinite(values))
-    if not scale.better or len(finite) == 0:
+    if not scale.better or len(finite) == 0 or flat(values[finite]):
         return None
-    low, high = float(values[finite].min()), float(values[finite].max())
-    if not high / 2 - low / 2 > FLAT * max(abs(low), abs(high)) / 2:
-        return None
-    best = low if scale.better == "low" else high
+    best = float(values[finite].min() if scale.better == "low" else values[finite].max())
     return int(finite[np.flatnonzero(np.abs(values[finite] / 2 - best / 2) <= store.AGREE * abs(best) / 2)[0]])
 
 
@@ -225,10 +209,28 @@ class SweepData:
         """A field in words, with its unit."""
         return field_label(field, self.manifest["fields"][field]["unit"])
 
+    def logarithmic(self, field: str, values: Floats) -> bool:
+        """Whether a field is drawn on a log axis: where the design is, and where a list of values spans a wide range."""
+        vary = self.manifest["design"].get("vary")
+        about = vary.get(field, {}) if isinstance(vary, Mapping) else {}
+        if about.get("scale"):
+            return bool(about["scale"] == "log")
+        finite = values[np.isfinite(values)]
+        return bool(len(finite) > 2 and finite.min() > 0 and finite.max() / 16 >= finite.min())
+
     def scale(self, outcome: str, arms: Sequence[int] | None = None) -> Scale:
         """The scale of an outcome over all arms, or over some by their place."""
+        unit = str(self.manifest["outcomes"][outcome]["unit"])
         values = self.values[outcome] if arms is None else self.values[outcome][:, list(arms)]
-        return scale_of(outcome, self.manifest["outcomes"][outcome], values)
+        finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
+        positive = finite[finite > 0]
+        already = outcome.startswith("log_kill") or outcome == "deepest_fall"
+        spans = len(positive) > 0 and (positive.max() / WIDE > positive.min() or (unit == "cell" and positive.max() > 1e4))
+        logarithmic = bool(spans and not already and (finite >= 0).all())
+        shown = np.log10(positive) if logarithmic else finite
+        low, high = (float(shown.min()), float(shown.max())) if len(shown) else (math.nan, math.nan)
+        better = "low" if _LOW.fullmatch(outcome) else "high" if _HIGH.fullmatch(outcome) else ""
+        return Scale(outcome, unit, better, logarithmic, logarithmic and bool((finite == 0).any()), low, high)
 
     def unchanged(self, field: str) -> float:
         """The value of a field in the unchanged scenario; NaN if the store does not know."""
@@ -303,9 +305,9 @@ def axes_of(manifest: Manifest) -> tuple[Axis, ...]:
     return tuple(Axis(field, **about) for field, about in design["vary"].items())
 
 
-def varying(axes: Iterable[Axis]) -> list[Axis]:
+def varying(manifest: Manifest) -> list[Axis]:
     """The axes of a grid that take more than one value."""
-    return [axis for axis in axes if axis.size > 1]
+    return [axis for axis in axes_of(manifest) if axis.size > 1]
 
 
 def line_fields(manifest: Manifest) -> tuple[Axis, Axis | None] | None:
@@ -313,8 +315,7 @@ def line_fields(manifest: Manifest) -> tuple[Axis, Axis | None] | None:
 
     The second is a switch of an influence that is both 0 and 1, or a field with two values.
     """
-    axes = axes_of(manifest)
-    some = varying(axes) or list(axes[:1])
+    some = varying(manifest) or list(axes_of(manifest)[:1])
     if manifest["members"] > MOST_CELLS or len(some) not in (1, 2):
         return None
     if len(some) == 1:
@@ -325,17 +326,7 @@ def line_fields(manifest: Manifest) -> tuple[Axis, Axis | None] | None:
     return None
 
 
-def logarithmic(manifest: Manifest, field: str, values: Floats) -> bool:
-    """Whether a field is drawn on a log axis: where the design is, and where a list of values spans a wide range."""
-    vary = manifest["design"].get("vary")
-    about = vary.get(field, {}) if isinstance(vary, Mapping) else {}
-    if about.get("scale"):
-        return bool(about["scale"] == "log")
-    finite = values[np.isfinite(values)]
-    return bool(len(finite) > 2 and finite.min() > 0 and finite.max() / 16 >= finite.min())
-
-
-def choose(
+def chosen(
     manifest: Manifest, summary: Mapping[str, Any], most: int, asked: Sequence[str] | None, listed: bool
 ) -> tuple[str, ...]:
     """The outcomes to draw: those ``asked`` for, otherwise the first that vary.

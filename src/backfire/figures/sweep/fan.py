@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from backfire.figures.labels import height_of, label_ends, note
 from backfire.figures.page import LARGEST, roomy, value_axis
 from backfire.figures.style import FAILED, INK, arm_styles
-from backfire.figures.sweep.data import Manifest, Scale, SweepData, axes_of, line_fields, logarithmic, scattered, varying
+from backfire.figures.sweep.data import Manifest, Scale, SweepData, line_fields, scattered, varying
 from backfire.figures.sweep.slide import CENSORED, SweepFigure, outcome_axis, slide
 from backfire.formatting import display_name
 from backfire.solvers import Floats
@@ -33,7 +33,7 @@ FAILED_TICKS: Final[dict[str, Any]] = {"color": FAILED, "markersize": 11, "marke
 
 def over_many_fields(manifest: Manifest) -> bool:
     """True for samples and tables, and for grids that neither curves nor a heat map show."""
-    kind, across = manifest["design"]["kind"], len(varying(axes_of(manifest)))
+    kind, across = manifest["design"]["kind"], len(varying(manifest))
     return kind != "morris" and across != 2 and line_fields(manifest) is None
 
 
@@ -91,7 +91,7 @@ def rank_correlation(one: Floats, other: Floats) -> float:
 def _panel(axes: Axes, data: SweepData, scale: Scale, field: str, left: bool, last: bool) -> None:
     """One field: points, running median with band, failed members as ticks at the foot."""
     x, failed = np.clip(data.samples[field], -LARGEST, LARGEST), data.failed[:, data.fields.index(field)]
-    log = logarithmic(data.manifest, field, x)
+    log = data.logarithmic(field, x)
     everything = np.concatenate([x, failed])
     low, high = (float(everything.min()), float(everything.max())) if len(everything) else (0.0, 1.0)
     value_axis(axes, "x", "\n".join(textwrap.wrap(data.label(field), 52)[:2]), roomy(low, high, log), log, most=6)

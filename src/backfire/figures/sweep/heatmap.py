@@ -27,8 +27,8 @@ from backfire.figures.sweep.data import (
     Scale,
     SweepData,
     axes_of,
+    flat,
     line_fields,
-    logarithmic,
     optimum,
     varying,
 )
@@ -90,7 +90,7 @@ def edges_of(values: Floats, log: bool) -> Floats:
 
 def over_two_fields(manifest: Manifest) -> bool:
     """True for a grid in which exactly two fields take more than one value, unless two curves show it whole."""
-    if len(varying(axes_of(manifest))) != 2:
+    if len(varying(manifest)) != 2:
         return False
     lines = line_fields(manifest)
     return lines is None or lines[1] is None or lines[1].size > 2
@@ -126,7 +126,7 @@ def lattice(data: SweepData) -> Lattice:
         places.append(spot)
         grids.append(np.clip(axis.grid[order][steps], -LARGEST, LARGEST))
         names.append(axis.field)
-    logs = tuple(logarithmic(data.manifest, name, grid) for name, grid in zip(names, grids, strict=True))
+    logs = tuple(data.logarithmic(name, grid) for name, grid in zip(names, grids, strict=True))
     rows = np.flatnonzero(keep)
     return Lattice((names[0], names[1]), grids[0], grids[1], (logs[0], logs[1]), rows, (places[0][rows], places[1][rows]))
 
@@ -228,10 +228,8 @@ def _panel(axes: Axes, data: SweepData, grid: Lattice, scale: Scale, arm: int) -
 def _flat(data: SweepData, outcome: str, arm: int) -> bool:
     """True if an arm has the same value everywhere."""
     values = data.values[outcome][:, arm]
-    finite = np.clip(values[np.isfinite(values)], -1e300, 1e300)
-    if len(finite) == 0 or not data.good[:, arm].all():
-        return False
-    return bool(finite.max() / 2 - finite.min() / 2 <= 1e-3 * np.abs(finite).max() / 2)
+    finite = values[np.isfinite(values)]
+    return len(finite) > 0 and bool(data.good[:, arm].all()) and flat(finite)
 
 
 def _constant(data: SweepData, scales: list[Scale], arm: int) -> str:
