@@ -320,12 +320,11 @@ def shipped(rounds: int) -> None:
 
 def draw(rows: list[Row], path: Path) -> None:
     """Work against precision: speed over the largest error."""
-    from backfire.figures.style import look, new_figure, png
+    from backfire.figures import Page, png, styled
 
-    with look():
-        figure = new_figure(
-            8, 5.2, "The same tumours simulated: speed against accuracy", {"benchmark": NETWORK.fingerprint()}, 14
-        )
+    with styled():
+        title = "The same tumours simulated: speed against accuracy"
+        figure = Page(title, {"benchmark": NETWORK.fingerprint()}, (8, 5.2), title_size=14).figure
         axes = figure.add_axes((0.1, 0.15, 0.86, 0.68))
         mine = [row for row in rows if row.mine]
         axes.plot([row.error for row in mine], [row.speed for row in mine], "o-", color="#0072B2", linewidth=2.4)

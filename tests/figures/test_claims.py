@@ -16,8 +16,7 @@ from backfire.claims.filtering import BoxSample, DecidingParameter, Robustness, 
 from backfire.claims.variants import VARIANTS, VariantResult
 from backfire.claims.verdict import VERDICTS, Verdict
 from backfire.errors import UserError
-from backfire.figures.claims import article_page, overview
-from backfire.figures.style import png
+from backfire.figures import article_page, claims_overview, png
 from backfire.model.references import CAUTION
 
 ARTICLES = load_articles()
@@ -48,7 +47,7 @@ def texts(figure: Figure) -> list[Text]:
 @pytest.mark.parametrize("firm", [False, True])
 @pytest.mark.parametrize("article", [None, *(article.name for article in ARTICLES)])
 def test_nothing_is_written_over_anything_else(article: str | None, firm: bool) -> None:
-    figure = overview(report(firm)) if article is None else article_page(report(firm), article)
+    figure = claims_overview(report(firm)) if article is None else article_page(report(firm), article)
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     # slanted names of forms have boxes that meet although the words do not
@@ -65,7 +64,7 @@ def test_nothing_is_written_over_anything_else(article: str | None, firm: bool) 
 
 def test_every_claim_is_on_the_board_and_on_its_page() -> None:
     known = report(firm=True)
-    written = {item.get_text() for item in texts(overview(known))}
+    written = {item.get_text() for item in texts(claims_overview(known))}
     assert {item.claim.id for item in known.findings} <= written
     for article in ARTICLES:
         page = " ".join(item.get_text().replace("\n", " ") for item in texts(article_page(known, article.name)))
@@ -75,7 +74,7 @@ def test_every_claim_is_on_the_board_and_on_its_page() -> None:
 
 
 def test_a_figure_says_what_it_is_and_how_the_box_was_sampled() -> None:
-    figure = overview(report(firm=True))
+    figure = claims_overview(report(firm=True))
     page = " ".join(item.get_text().replace("\n", " ") for item in texts(figure))
     for words in (CAUTION, "128 Sobol samples (seed 0)", "plausible range", "nominal"):
         assert words in page

@@ -78,10 +78,10 @@ def show_sweep(folder: Path) -> bool:
 def _draw(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write the figures of a store beside it; a figure that cannot be drawn is a note, the numbers stand."""
     from backfire.errors import RefusedError, StorageError
-    from backfire.figures import sweep as sweep_figures
+    from backfire.figures import draw_sweep
 
     try:
-        for path in sweep_figures.draw(folder, summary=summary):
+        for path in draw_sweep(folder, summary=summary):
             say(f"figure: {path}")
     except (StorageError, RefusedError) as error:
         say(f"figures not written: {error}")

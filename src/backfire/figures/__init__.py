@@ -1,4 +1,16 @@
-"""Figures: the only family that knows matplotlib."""
+"""Figures: the only family that knows matplotlib.
+
+Whatever the command line draws, Python draws: ``comparison`` of a result, ``atlas`` of several, ``sweep_figures`` of the
+folder of a stored sweep (``draw_sweep`` writes them there), ``claims_overview`` and ``article_page`` of a report of claims.
+All are matplotlib figures; ``png`` makes an image whose metadata carry version, caution and scenario hashes.
+
+    import backfire
+
+    result = backfire.simulate(backfire.load("wnt16b-stroma"))
+    backfire.figures.comparison(result).savefig("a.png")
+    for name, figure in backfire.figures.sweep_figures("results/sweeps/wnt16b-dose-and-break"):
+        figure.savefig(name)
+"""
 
 import lazy_loader
 

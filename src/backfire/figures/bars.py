@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
-from matplotlib.ticker import FixedLocator, NullLocator
 
-from backfire.figures.style import arm_looks
+from backfire.figures.page import set_ticks
+from backfire.figures.style import arm_styles
 from backfire.formatting import display_name, number
 from backfire.outcomes import Outcome
 from backfire.simulation import Result
@@ -39,7 +39,7 @@ def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
     if not chosen:
         return
     cells = place.subgridspec(1, len(chosen), wspace=0.3)
-    looks = arm_looks(result.scenario.arms)
+    styles = arm_styles(result.scenario.arms)
     arms = list(result.trajectories)
     for column, (name, title, measure) in enumerate(chosen):
         axes = figure.add_subplot(cells[column])
@@ -50,16 +50,16 @@ def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
         rows = np.arange(len(arms))[::-1]
         for row, arm, length, item in zip(rows, arms, shown, found, strict=True):
             censored = item is not None and not item.observed
-            fill: dict[str, Any] = {"facecolor": "white", "hatch": "////"} if censored else {"facecolor": looks[arm].colour}
-            axes.barh(row, length, height=0.72, edgecolor=looks[arm].colour, linewidth=1.0, **fill)
+            fill: dict[str, Any] = {"facecolor": "white", "hatch": "////"} if censored else {"facecolor": styles[arm].colour}
+            axes.barh(row, length, height=0.72, edgecolor=styles[arm].colour, linewidth=1.0, **fill)
             axes.text(length + 0.02 * limit, row, _bar_text(item), va="center", fontsize=8.5)
         axes.set_xlim(0, limit * 1.32)
         axes.set_title(f"{title} ({unit})" if unit else title, fontsize=9.5)
-        axes.xaxis.set_major_locator(NullLocator())
-        axes.yaxis.set_major_locator(FixedLocator(list(rows)) if column == 0 else NullLocator())
+        set_ticks(axes.xaxis)
+        set_ticks(axes.yaxis)
         if column == 0:
             names = [textwrap.fill(display_name(arm), 18) for arm in arms]
-            axes.set_yticklabels(names, fontsize=8.5 if max(map(len, names)) < 19 else 7, linespacing=0.95)
+            axes.set_yticks(rows, names, fontsize=8.5 if max(map(len, names)) < 19 else 7, linespacing=0.95)
             axes.tick_params(axis="y", length=0)
         axes.spines["bottom"].set_visible(False)
 

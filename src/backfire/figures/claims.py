@@ -1,4 +1,4 @@
-"""Figures of the claims: all articles on one board (``overview``), or one article with its statements (``article_page``).
+"""Figures of the claims: all articles side by side (``claims_overview``), or one with its statements (``article_page``).
 
 Every claim is a row: its margin at default parameters, its share of the sampled box with the interval, and one square
 per other form of the equations. Verdicts differ in shape as well as in colour, so that the figures work in grey.
@@ -14,11 +14,11 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from backfire.claims import Finding, Report, Variant, Verdict
 from backfire.errors import UserError, unknown
-from backfire.figures.style import FAINT, INK, look, new_figure
+from backfire.figures.page import Page, set_ticks
+from backfire.figures.style import FAINT, INK, SOFT, styled
 from backfire.model import ARTICLES
 
 _LOOKS: Final[dict[Verdict, dict[str, Any]]] = {
@@ -49,8 +49,9 @@ HEAD: Final = 1.35
 """Inches: a row of the board, a row with its statement, and the space for the names of forms above the rows."""
 
 
-def overview(known: Report) -> Figure:
-    """All articles of a report side by side, three in a row, and a key."""
+@styled()
+def claims_overview(known: Report) -> Figure:
+    """All articles of a report side by side, three in a row, and a key; raises UserError for a report without claims."""
     if not known.findings:
         raise UserError("a board needs at least one claim")
     articles = [article.name for article in known.articles]
@@ -59,80 +60,76 @@ def overview(known: Report) -> Figure:
     down = math.ceil((len(articles) + 1) / across)
     tallest = [max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12]) for row in range(down)]
     heights = [HEAD + ROW * rows + 0.75 for rows in tallest]
-    width, height = 19.0, sum(heights) + 1.05
-    with look():
-        figure = new_figure(width, height, "What the articles state, and how firmly the models hold it", known.hashes)
-        for index, article in enumerate(articles):
-            left = 0.35 + (index % across) * (width - 0.5) / across
-            top = height - 0.7 - sum(heights[: index // across])
-            _title(figure, article, left, top)
-            _panel(figure, known, own[article], left + 0.62, top - HEAD, (width - 0.5) / across - 0.95, ROW)
-        index = len(articles)
-        left = 0.35 + (index % across) * (width - 0.5) / across
-        _key(figure, known, left + 0.2, height - 0.9 - sum(heights[: index // across]))
-    return figure
+    title = "What the articles state, and how firmly the models hold it"
+    page = Page(title, known.hashes, (19.0, sum(heights) + 1.05))
+    span = (page.width - 0.5) / across
+    for index, article in enumerate([*articles, ""]):
+        row, column = divmod(index, across)
+        left, top = 0.35 + column * span, page.height - 0.7 - sum(heights[:row])
+        if article:
+            _title(page, article, left, top)
+            _panel(page, known, own[article], left + 0.62, top - HEAD, span - 0.95, ROW)
+        else:
+            _key(page, known, left + 0.2, top - 0.2)
+    return page.figure
 
 
+@styled()
 def article_page(known: Report, article: str) -> Figure:
     """One article with every statement written out; raises UserError for an article that is not in the report."""
     own = [item for item in known.findings if item.article == article]
     if not own:
-        raise UserError(unknown("article", article, [article.name for article in known.articles]))
-    width, height = 19.0, 0.75 + HEAD + TALL_ROW * len(own) + 2.05
-    with look():
-        figure = new_figure(width, height, str(ARTICLES.get(article, article)), known.hashes, title_size=15)
-        top = height - 0.45 - HEAD
-        _panel(figure, known, own, 9.2, top, width - 9.2 - 0.3, TALL_ROW)
-        for row, item in enumerate(own):
-            _statement(figure, known, item, top - TALL_ROW * (row + 0.5))
-        _key(figure, known, 0.3, top - TALL_ROW * len(own) - 0.62, wide=True)
-    return figure
+        raise UserError(unknown("article", article, [item.name for item in known.articles]))
+    size = (19.0, 0.75 + HEAD + TALL_ROW * len(own) + 2.05)
+    page = Page(str(ARTICLES.get(article, article)), known.hashes, size, title_size=15)
+    top = page.height - 0.45 - HEAD
+    _panel(page, known, own, 9.2, top, page.width - 9.2 - 0.3, TALL_ROW)
+    for row, item in enumerate(own):
+        _statement(page, known, item, top - TALL_ROW * (row + 0.5))
+    _key(page, known, 0.3, top - TALL_ROW * len(own) - 0.62, wide=True)
+    return page.figure
 
 
-def _statement(figure: Figure, known: Report, item: Finding, middle: float) -> None:
+def _statement(page: Page, known: Report, item: Finding, middle: float) -> None:
     """A statement on at most two lines, and below it the parameters that decide; ``middle`` in inches."""
-    width, height = figure.get_size_inches()
     lines = textwrap.wrap(item.claim.statement, 118)
     if len(lines) > 2:
         lines = [lines[0], textwrap.shorten(" ".join(lines[1:]), 116, placeholder=" …")]
     firm = known.robustness.get(item.claim.id)
-    below = "decided by " + ", ".join(part.direction for part in firm.deciding) if firm and firm.deciding else ""
-    lift = 0.065 if below else 0.0
-    place = {"va": "center", "linespacing": 1.12}
-    figure.text(0.3 / width, (middle + lift) / height, "\n".join(lines), fontsize=8.8, **place)  # type: ignore[arg-type]
-    drop = 0.09 + 0.065 * (len(lines) - 1)
-    figure.text(0.3 / width, (middle - drop) / height, below, fontsize=7.4, color="#555555", **place)  # type: ignore[arg-type]
+    deciding = [part.direction for part in firm.deciding] if firm else []
+    below = f"decided by {', '.join(deciding)}" if deciding else ""
+    place: dict[str, Any] = {"va": "center", "linespacing": 1.12}
+    page.text(0.3, middle + (0.065 if below else 0.0), "\n".join(lines), fontsize=8.8, **place)
+    page.text(0.3, middle - 0.09 - 0.065 * (len(lines) - 1), below, fontsize=7.4, color=SOFT, **place)
 
 
-def _title(figure: Figure, article: str, left: float, top: float) -> None:
-    width, height = figure.get_size_inches()
-    figure.text(left / width, top / height, article, fontsize=13, fontweight="bold", va="top")
+def _title(page: Page, article: str, left: float, top: float) -> None:
+    page.text(left, top, article, fontsize=13, fontweight="bold", va="top")
     about = textwrap.fill(ARTICLES[article].subject if article in ARTICLES else "", 34)
-    figure.text(left / width, (top - 0.27) / height, about, fontsize=9, color="#555555", va="top")
+    page.text(left, top - 0.27, about, fontsize=9, color=SOFT, va="top")
 
 
-def _panel(figure: Figure, known: Report, items: Sequence[Finding], left: float, top: float, span: float, row: float) -> None:
+def _panel(page: Page, known: Report, items: Sequence[Finding], left: float, top: float, span: float, row: float) -> None:
     """Margins, shares and forms of some claims; ``left``, ``top``, ``span`` and ``row`` in inches."""
     forms = _columns(known, items)
     wide = row > ROW
     squares = (0.2 if wide else 0.175) * len(forms)
     shares = 0.0 if known.sample is None else 1.5 if wide else 1.05
     margins = span - squares - shares - 0.15 * bool(forms) - 0.2 * bool(shares)
-    first = _axes(figure, left, top, margins, row * len(items), len(items))
-    _margins(first, items, row)
+    _margins(_rows(page, left, top, margins, row, len(items)), items, row)
     left += margins + 0.2
     if shares:
-        _shares(_axes(figure, left, top, shares, row * len(items), len(items)), known, items)
+        _shares(_rows(page, left, top, shares, row, len(items)), known, items)
         left += shares + 0.15
     if forms:
-        _squares(_axes(figure, left, top, squares, row * len(items), len(items)), known, items, forms)
+        _squares(_rows(page, left, top, squares, row, len(items)), known, items, forms)
 
 
-def _axes(figure: Figure, left: float, top: float, width: float, height: float, rows: int) -> Axes:
-    across, down = figure.get_size_inches()
-    axes = figure.add_axes((left / across, (top - height) / down, width / across, height / down))
+def _rows(page: Page, left: float, top: float, width: float, row: float, rows: int) -> Axes:
+    """Axes with the first row at the ``top``, every other row shaded."""
+    axes = page.axes(left, top - row * rows, width, row * rows)
     axes.set_ylim(rows - 0.5, -0.5)
-    axes.yaxis.set_major_locator(NullLocator())
+    set_ticks(axes.yaxis)
     axes.spines["left"].set_visible(False)
     for line in range(0, rows, 2):
         axes.axhspan(line - 0.5, line + 0.5, color="#f4f4f4", zorder=0, linewidth=0)
@@ -160,15 +157,9 @@ def _margins(axes: Axes, items: Sequence[Finding], row: float) -> None:
         )  # fmt: skip
     some = (-10, -1, -0.1, 0, 0.1, 1, 10) if row > ROW else (-10, -1, 0, 1, 10)
     ticks = [tick for tick in some if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FuncFormatter(_signed))
-    axes.xaxis.set_minor_locator(NullLocator())
+    set_ticks(axes.xaxis, ticks, lambda tick: f"{tick:+g}" if tick else "0")
     axes.grid(axis="x")
     axes.set_xlabel("margin (ln of the ratio to the turning point)" if row > ROW else "margin", fontsize=8.5, labelpad=1)
-
-
-def _signed(value: float, _: int) -> str:
-    return "0" if value == 0 else f"{value:+g}"
 
 
 def _shares(axes: Axes, known: Report, items: Sequence[Finding]) -> None:
@@ -183,8 +174,7 @@ def _shares(axes: Axes, known: Report, items: Sequence[Finding]) -> None:
         axes.plot([firm.low, firm.high], [index, index], color=INK, linewidth=1.6, zorder=3)
         fill = INK if firm.share >= 0.5 else "white"
         axes.plot([firm.share], [index], "o", color=INK, markerfacecolor=fill, markersize=5.5, zorder=4, clip_on=False)
-    axes.xaxis.set_major_locator(FixedLocator([0, 0.5, 1]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    set_ticks(axes.xaxis, (0, 0.5, 1))
     axes.grid(axis="x")
     axes.set_xlabel("share of the box", fontsize=8.5, labelpad=1)
 
@@ -211,7 +201,7 @@ def _squares(axes: Axes, known: Report, items: Sequence[Finding], forms: Sequenc
         if places:
             axes.plot(*zip(*places, strict=True), linestyle="none", **_FORM_LOOKS[name])
     axes.spines["bottom"].set_visible(False)
-    axes.xaxis.set_major_locator(NullLocator())
+    set_ticks(axes.xaxis)
     for column, form in enumerate(forms):
         axes.annotate(
             _SHORT[form.kind](form.choice), (column, 1), xycoords=("data", "axes fraction"), xytext=(0, 4),
@@ -220,28 +210,23 @@ def _squares(axes: Axes, known: Report, items: Sequence[Finding], forms: Sequenc
         )  # fmt: skip
 
 
-def _key(figure: Figure, known: Report, left: float, top: float, wide: bool = False) -> None:
+def _key(page: Page, known: Report, left: float, top: float, wide: bool = False) -> None:
     """What the marks mean, and how the box was sampled."""
-    width, height = figure.get_size_inches()
     present = [verdict for verdict in Verdict if any(item.verdict is verdict for item in known.findings)]
-    handles = [Line2D([], [], linestyle="none", **_LOOKS[verdict]) for verdict in present]
-    words = [f"{verdict.value} at default parameters" for verdict in present]
+    rows = [
+        (Line2D([], [], linestyle="none", **_LOOKS[verdict]), f"{verdict.value} at default parameters") for verdict in present
+    ]
     lines = ["bold: must-have statement · italic: predicted, chose no parameter · others calibrated"]
     if known.sample is not None:
-        handles.append(Line2D([], [], marker="o", color=INK, markersize=5.5, linewidth=1.6))
-        words.append("share of the box, Wilson 95 % (open: below a half)")
+        share = Line2D([], [], marker="o", color=INK, markersize=5.5, linewidth=1.6)
+        rows.append((share, "share of the box, Wilson 95 % (open: below a half)"))
         lines += ["share: samples in which the claim holds, of", f"{known.sample}.", "The interval is nominal for Sobol samples."]
     if known.variants:
-        handles += [Line2D([], [], linestyle="none", **_FORM_LOOKS[name]) for name in ("same", "flips", "skipped")]
-        words += ["same verdict under this form", "another verdict under this form", "form not tried"]
+        said = {"same": "same verdict under this form", "flips": "another verdict under this form", "skipped": "form not tried"}
+        rows += [(Line2D([], [], linestyle="none", **_FORM_LOOKS[name]), words) for name, words in said.items()]
         lines += ["forms: one change of the equations at a time, comparable at the first treatment."]
-    legend = figure.legend(
-        handles, words, loc="upper left", bbox_to_anchor=(left / width, top / height), frameon=False, fontsize=9.5,
-        ncols=4 if wide else 1, borderpad=0, borderaxespad=0, columnspacing=1.6, handletextpad=0.6,
-    )  # fmt: skip
-    rows = math.ceil(len(words) / 4) if wide else len(words)
-    text = "  ".join(lines) if wide else "\n".join(line for part in lines for line in textwrap.wrap(part, 66))
-    below = top - 0.215 * rows - 0.12
-    wrapped = textwrap.fill(text, 200) if wide else text
-    figure.text(left / width, below / height, wrapped, fontsize=9, color="#555555", va="top", linespacing=1.35)
-    legend.set_zorder(10)
+    columns = 4 if wide else 1
+    page.key(rows, (left, top), ncols=columns, columnspacing=1.6, handletextpad=0.6)
+    below = top - 0.215 * math.ceil(len(rows) / columns) - 0.12
+    wrapped = textwrap.wrap("  ".join(lines), 200) if wide else [line for part in lines for line in textwrap.wrap(part, 66)]
+    page.text(left, below, "\n".join(wrapped), fontsize=9, color=SOFT, va="top", linespacing=1.35)

@@ -340,12 +340,3 @@ class _Composer:
 def _terms(state: str, processes: Iterable[Process]) -> tuple[tuple[int, str], ...]:
     terms = [(1, process.name) for process in processes if process.enters == state]
     return (*terms, *((-1, process.name) for process in processes if process.leaves == state))
-
-
-def reached(names: Iterable[str], lines: Mapping[str, Iterable[str]]) -> set[str]:
-    """``names`` and all that they depend on, directly or on the way; ``lines`` maps a name to the names that it reads."""
-    found, fresh = set[str](), set(names)
-    while fresh:
-        found |= fresh
-        fresh = {read for name in fresh for read in lines.get(name, ())} - found
-    return found

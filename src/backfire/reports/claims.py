@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backfire.claims import Report, scorecard
-from backfire.figures import article_page, overview, png
+from backfire.figures import article_page, claims_overview, png
 from backfire.system import to_json, write_whole
 
 
@@ -16,7 +16,7 @@ def save_claims(known: Report, folder: Path) -> list[Path]:
     contents: dict[str, str | bytes] = {
         "claims.csv": scorecard.as_csv(known),
         "claims.json": to_json(scorecard.as_data(known)),
-        "claims.png": png(overview(known) if len(names) > 1 else article_page(known, names[0])),
+        "claims.png": png(claims_overview(known) if len(names) > 1 else article_page(known, names[0])),
     }
     if len(names) > 1:
         contents |= {f"claims-{name}.png": png(article_page(known, name)) for name in names}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError, unknown
-from backfire.formatting import display_name
+from backfire.figures.page import LARGEST, log_places, round_places
+from backfire.formatting import display_name, short
 from backfire.sampling import Axis, permuted
 from backfire.solvers import Floats, Status
 from backfire.sweeps import store
@@ -26,13 +27,15 @@ MOST_READ: Final = 20_000
 """Members that a fan reads; medians of more would not move by a line's width."""
 MOST_CELLS: Final = 1_000_000
 """Members of a grid that are read whole; of a larger one every so many points of each axis."""
-MOST_LOST: Final = 2_000
-LARGEST: Final = 1e100
-"""Larger numbers are drawn at the edge: the arithmetic of axes overflows before that of numbers does."""
+MOST_FAILED: Final = 2_000
 FLAT: Final = 1e-3
 """Outcomes that vary by less than this share have no optimum worth a mark."""
 WIDE: Final = 30.0
 """Positive values that span a larger factor than this are drawn in the logarithm."""
+Manifest = Mapping[str, Any]
+"""What a store says of its sweep."""
+Members = NDArray[np.int64] | None
+"""Numbers of members, sorted; None for all."""
 
 TELLING: Final = (
     "final_burden", "metastatic_burden", "time_to_progression", "survival_time", "log_kill_last", "nadir", "deepest_fall",
@@ -111,7 +114,6 @@ class Scale:
     name: str
     unit: str
     better: str
-    time: bool
     logarithmic: bool
     zeros: bool
     low: float
@@ -140,29 +142,22 @@ class Scale:
         zero = bound <= 0
         return np.where(zero, self.floor if math.isfinite(self.low) else 0.0, np.log10(np.where(zero, 1.0, bound)))
 
-    def value(self, height: float) -> float:
-        """The value at a height."""
-        return 10.0 ** float(np.clip(height, -300, 300)) if self.logarithmic else height
+    def ticks(self, most: int = 8) -> list[float]:
+        """Round heights within the range: powers of ten, or 1, 2, 5 where it spans few."""
+        if not math.isfinite(self.low) or self.low == self.high:
+            return [self.low] if math.isfinite(self.low) else []
+        if self.logarithmic:
+            return log_places(self.low, self.high, most)
+        return round_places(self.low, self.high, most, (1, 2, 2.5, 5, 10))
 
-    @property
-    def flat(self) -> bool:
-        """True if nothing varies."""
-        spread, size = self.high - self.low, max(abs(self.low), abs(self.high), 1e-300)
-        return not spread > (FLAT / 2.3 if self.logarithmic else FLAT * size) and not self.zeros
+    def named(self, height: float) -> str:
+        """The value at a height, as people write it."""
+        return short(10.0 ** float(np.clip(height, -300, 300)) if self.logarithmic else height, 3)
 
 
-def scale_of(name: str, about: Mapping[str, Any], values: Floats) -> Scale:
-    """The scale of an outcome with all ``values`` that will be drawn on it."""
-    finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
-    positive = finite[finite > 0]
-    already = name.startswith("log_kill") or name == "deepest_fall"
-    spans = len(positive) > 0 and (positive.max() / WIDE > positive.min() or (about["unit"] == "cell" and positive.max() > 1e4))
-    logarithmic = bool(spans and not already and (finite >= 0).all())
-    shown = np.log10(positive) if logarithmic else finite
-    low, high = (float(shown.min()), float(shown.max())) if len(shown) else (math.nan, math.nan)
-    better = "low" if _LOW.fullmatch(name) else "high" if _HIGH.fullmatch(name) else ""
-    zeros = logarithmic and bool((finite == 0).any())
-    return Scale(name, str(about["unit"]), better, bool(about["time"]), logarithmic, zeros, low, high)
+def flat(finite: Floats) -> bool:
+    """True if values, at least one and all finite, agree within a thousandth."""
+    return bool(finite.max() / 2 - finite.min() / 2 <= FLAT * np.abs(finite).max() / 2)
 
 
 def optimum(scale: Scale, values: Floats) -> int | None:
@@ -171,25 +166,22 @@ def optimum(scale: Scale, values: Floats) -> int | None:
     None where neither is better, or where all values agree within a thousandth.
     """
     finite = np.flatnonzero(np.isfinite(values))
-    if not scale.better or len(finite) == 0:
+    if not scale.better or len(finite) == 0 or flat(values[finite]):
         return None
-    low, high = float(values[finite].min()), float(values[finite].max())
-    if not high / 2 - low / 2 > FLAT * max(abs(low), abs(high)) / 2:
-        return None
-    best = low if scale.better == "low" else high
+    best = float(values[finite].min() if scale.better == "low" else values[finite].max())
     return int(finite[np.flatnonzero(np.abs(values[finite] / 2 - best / 2) <= store.AGREE * abs(best) / 2)[0]])
 
 
 @dataclass(frozen=True)
-class Readings:
+class SweepData:
     """Members of a store that a figure draws, and what is known of all of them.
 
     ``members`` (n,), ``samples`` field → (n,), ``good`` (n, arms), ``values`` outcome → (n, arms), NaN where there is
-    no number, ``observed`` outcome → (n, arms), False where a time was not seen. ``lost`` (k, fields) and ``lost_arms``
-    (k, arms) are failed members of the whole store, at most 2,000. ``summary`` is that of ``store.summarise``.
+    no number, ``observed`` outcome → (n, arms), False where a time was not seen. ``failed`` (k, fields) are failed
+    members of the whole store, at most 2,000. ``summary`` is that of ``store.summarise``.
     """
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     summary: Mapping[str, Any]
     arms: tuple[str, ...]
     members: NDArray[np.int64]
@@ -197,8 +189,16 @@ class Readings:
     good: NDArray[np.bool_]
     values: Mapping[str, Floats]
     observed: Mapping[str, NDArray[np.bool_]]
-    lost: Floats
-    lost_arms: NDArray[np.bool_]
+    failed: Floats
+
+    def only(self, outcome: str) -> SweepData:
+        """The same members with one outcome."""
+        return replace(self, values={outcome: self.values[outcome]})
+
+    def censored(self, outcome: str) -> NDArray[np.bool_]:
+        """Which values (n, arms) are times that were not seen by the last day: they are at least this."""
+        known = ~np.isnan(self.values[outcome])
+        return known & ~self.observed[outcome] if outcome in self.observed else np.zeros_like(known)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -209,10 +209,28 @@ class Readings:
         """A field in words, with its unit."""
         return field_label(field, self.manifest["fields"][field]["unit"])
 
+    def logarithmic(self, field: str, values: Floats) -> bool:
+        """Whether a field is drawn on a log axis: where the design is, and where a list of values spans a wide range."""
+        vary = self.manifest["design"].get("vary")
+        about = vary.get(field, {}) if isinstance(vary, Mapping) else {}
+        if about.get("scale"):
+            return bool(about["scale"] == "log")
+        finite = values[np.isfinite(values)]
+        return bool(len(finite) > 2 and finite.min() > 0 and finite.max() / 16 >= finite.min())
+
     def scale(self, outcome: str, arms: Sequence[int] | None = None) -> Scale:
         """The scale of an outcome over all arms, or over some by their place."""
+        unit = str(self.manifest["outcomes"][outcome]["unit"])
         values = self.values[outcome] if arms is None else self.values[outcome][:, list(arms)]
-        return scale_of(outcome, self.manifest["outcomes"][outcome], values)
+        finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
+        positive = finite[finite > 0]
+        already = outcome.startswith("log_kill") or outcome == "deepest_fall"
+        spans = len(positive) > 0 and (positive.max() / WIDE > positive.min() or (unit == "cell" and positive.max() > 1e4))
+        logarithmic = bool(spans and not already and (finite >= 0).all())
+        shown = np.log10(positive) if logarithmic else finite
+        low, high = (float(shown.min()), float(shown.max())) if len(shown) else (math.nan, math.nan)
+        better = "low" if _LOW.fullmatch(outcome) else "high" if _HIGH.fullmatch(outcome) else ""
+        return Scale(outcome, unit, better, logarithmic, logarithmic and bool((finite == 0).any()), low, high)
 
     def unchanged(self, field: str) -> float:
         """The value of a field in the unchanged scenario; NaN if the store does not know."""
@@ -229,54 +247,46 @@ class Readings:
         return f"{some} ({', '.join(display_name(word) for word in how)})" if how else "none failed"
 
 
-def read(folder: Path, summary: Mapping[str, Any], outcomes: Iterable[str], wanted: NDArray[np.int64] | None) -> Readings:
-    """The ``wanted`` members (sorted; None for all) of a store, chunk by chunk, with only these outcomes."""
+def read(folder: Path, summary: Mapping[str, Any], outcomes: Iterable[str], wanted: Members) -> SweepData:
+    """The ``wanted`` members of a store, chunk by chunk, with only these outcomes."""
     layout, manifest = store.read_layout(folder)
-    names, arms = tuple(outcomes), len(layout.arms)
+    names, fields, arms = tuple(outcomes), layout.fields, len(layout.arms)
     times = [name for name in names if name in layout.times]
     words_of_good = [status.word for status in Status if status.good]
-    found: dict[str, list[Any]] = {key: [] for key in ("members", "good", "lost", "lost_arms")}
-    columns: dict[str, list[Any]] = {name: [] for name in (*layout.fields, *names, *(f"{name}_observed" for name in times))}
-    lost = 0
+    columns = [*names, *(f"{name}_observed" for name in times)]
+    parts: dict[str, list[Any]] = {name: [np.empty((0, arms))] for name in (".good", *columns)}
+    parts |= {name: [np.empty(0)] for name in (".members", *fields)} | {".failed": [np.empty((0, len(fields)))]}
     for table, receipt in store.chunks(folder):
-        members = np.arange(receipt.first, receipt.last)
         status = np.array(table["status"].to_pylist(), dtype=object).reshape(-1, arms)
         good = np.isin(status.astype(str), words_of_good)
-        rows = members - receipt.first
+        rows = np.arange(receipt.last - receipt.first)
         if wanted is not None:
-            inside = wanted[np.searchsorted(wanted, receipt.first) : np.searchsorted(wanted, receipt.last)]
-            rows = inside - receipt.first
-        found["members"].append(members[rows])
-        found["good"].append(good[rows])
-        for name, parts in columns.items():
-            values = table[name].to_numpy(zero_copy_only=False).reshape(-1, arms)
-            parts.append(values[rows, 0] if name in layout.fields else values[rows])
-        failed = np.flatnonzero(~good.all(axis=1))[: MOST_LOST - lost]
-        lost += len(failed)
-        fields = [table[name].to_numpy().reshape(-1, arms)[failed, 0] for name in layout.fields]
-        found["lost"].append(np.column_stack(fields) if fields else np.empty((len(failed), 0)))
-        found["lost_arms"].append(~good[failed])
-    empty = {"lost": (0, len(layout.fields))} | dict.fromkeys(("good", "lost_arms"), (0, arms))
-    made = {key: np.concatenate(parts) if parts else np.empty(empty.get(key, (0,))) for key, parts in found.items()}
-    whole = {
-        name: np.concatenate(parts) if parts else np.empty((0,) if name in layout.fields else (0, arms))
-        for name, parts in columns.items()
-    }
-    return Readings(
+            rows = wanted[slice(*np.searchsorted(wanted, (receipt.first, receipt.last)))] - receipt.first
+        parts[".members"].append(rows + receipt.first)
+        parts[".good"].append(good[rows])
+        for name in columns:
+            parts[name].append(table[name].to_numpy(zero_copy_only=False).reshape(-1, arms)[rows])
+        samples = np.array([table[name].to_numpy().reshape(-1, arms)[:, 0] for name in fields]).reshape(len(fields), len(good))
+        for name, values in zip(fields, samples, strict=True):
+            parts[name].append(values[rows])
+        room = MOST_FAILED - sum(map(len, parts[".failed"]))
+        parts[".failed"].append(samples[:, np.flatnonzero(~good.all(axis=1))[:room]].T)
+    found = {name: np.concatenate(values) for name, values in parts.items()}
+    good = found[".good"].astype(bool)
+    return SweepData(
         manifest,
         summary,
         layout.arms,
-        made["members"].astype(np.int64),
-        {name: whole[name] for name in layout.fields},
-        made["good"].astype(bool),
-        {name: np.where(made["good"].astype(bool), whole[name].astype(np.float64), math.nan) for name in names},
-        {name: whole[f"{name}_observed"].astype(bool) for name in times},
-        made["lost"].astype(np.float64),
-        made["lost_arms"].astype(bool),
+        found[".members"].astype(np.int64),
+        {name: found[name] for name in fields},
+        good,
+        {name: np.where(good, found[name].astype(np.float64), math.nan) for name in names},
+        {name: found[f"{name}_observed"].astype(bool) for name in times},
+        found[".failed"],
     )
 
 
-def scattered(members: int, most: int = MOST_READ) -> NDArray[np.int64] | None:
+def scattered(members: int, most: int = MOST_READ) -> Members:
     """``most`` members spread over all of them without a rhythm, sorted; None if there are no more than that.
 
     Every so many-th member would not do: a Sobol sequence fills a corner of the box with every second one.
@@ -287,7 +297,7 @@ def scattered(members: int, most: int = MOST_READ) -> NDArray[np.int64] | None:
     return np.sort(permuted(np.arange(most, dtype=np.uint64), members, keys).astype(np.int64))
 
 
-def axes_of(manifest: Mapping[str, Any]) -> tuple[Axis, ...]:
+def axes_of(manifest: Manifest) -> tuple[Axis, ...]:
     """The axes of a grid, with their points; empty for other designs."""
     design = manifest["design"]
     if design["kind"] != "grid":
@@ -295,18 +305,29 @@ def axes_of(manifest: Mapping[str, Any]) -> tuple[Axis, ...]:
     return tuple(Axis(field, **about) for field, about in design["vary"].items())
 
 
-def logarithmic(manifest: Mapping[str, Any], field: str, values: Floats) -> bool:
-    """Whether a field is drawn on a log axis: where the design is, and where a list of values spans a wide range."""
-    vary = manifest["design"].get("vary")
-    about = vary.get(field, {}) if isinstance(vary, Mapping) else {}
-    if about.get("scale"):
-        return bool(about["scale"] == "log")
-    finite = values[np.isfinite(values)]
-    return bool(len(finite) > 2 and finite.min() > 0 and finite.max() / 16 >= finite.min())
+def varying(manifest: Manifest) -> list[Axis]:
+    """The axes of a grid that take more than one value."""
+    return [axis for axis in axes_of(manifest) if axis.size > 1]
 
 
-def choose(
-    manifest: Mapping[str, Any], summary: Mapping[str, Any], most: int, asked: Sequence[str] | None, listed: bool
+def line_fields(manifest: Manifest) -> tuple[Axis, Axis | None] | None:
+    """The field along which curves run and the field that tells solid from dashed; None if the design has no curves.
+
+    The second is a switch of an influence that is both 0 and 1, or a field with two values.
+    """
+    some = varying(manifest) or list(axes_of(manifest)[:1])
+    if manifest["members"] > MOST_CELLS or len(some) not in (1, 2):
+        return None
+    if len(some) == 1:
+        return some[0], None
+    for first, second in (some, some[::-1]):
+        if (is_switch(second.field) and {0.0, 1.0} <= set(second.grid.tolist())) or second.size == 2:
+            return first, second
+    return None
+
+
+def chosen(
+    manifest: Manifest, summary: Mapping[str, Any], most: int, asked: Sequence[str] | None, listed: bool
 ) -> tuple[str, ...]:
     """The outcomes to draw: those ``asked`` for, otherwise the first that vary.
 

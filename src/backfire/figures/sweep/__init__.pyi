@@ -1,2 +1,0 @@
-from .choose import draw as draw
-from .choose import figures as figures
