@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Rectangle
 
-from backfire.figures.bars import BARS, _bar_lengths, bars
+from backfire.figures.bars import _bar_lengths, bars
 from backfire.figures.style import arm_styles, styled
 from backfire.formatting import number
+from backfire.outcomes import ranked
 from backfire.scenario.scenario import parse
 from backfire.simulation.arms import Result, simulate
 from small import SMALL
@@ -33,7 +34,7 @@ def drawn(result: Result, most: int = 8) -> Figure:
 def test_bars_are_the_outcomes_that_differ_in_the_colours_of_the_arms(result: Result) -> None:
     figure = drawn(result)
     titles = [axes.get_title(loc="left").partition(" (")[0] for axes in figure.axes]
-    order = [title for _, title, _ in BARS]
+    order = [item.brief or item.titled(item.name) for item in ranked("bars")]
     assert "final burden" in titles
     assert set(titles) <= set(order)
     looks = arm_styles(result.scenario.arms)

@@ -21,7 +21,7 @@ import pytest
 import backfire
 from backfire import cli
 from backfire.errors import RefusedError, UserError
-from backfire.figures.sweep.data import field_label, is_switch
+from backfire.scenario import input_label, kind_of
 from backfire.scenario.scenario import load
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.sweeps import planning as sweeps
@@ -414,5 +414,5 @@ def test_cycles_of_a_regimen_are_whole_numbers_in_every_design_and_no_switch(tmp
     found = sweeps.sweep(parse_sweep(text, "study", tmp_path), tmp_path / "out", workers=0)
     assert found.ok
     assert set(found.table()["drug.cycles"]) == {1.0, 2.0, 3.0, 4.0}
-    assert not is_switch("drug.cycles")
-    assert field_label("drug.cycles", "1") == "cycles of drug"
+    assert kind_of("drug.cycles") != "switch"
+    assert input_label("drug.cycles", "1") == "cycles of drug"

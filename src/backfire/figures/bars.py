@@ -12,38 +12,28 @@ from matplotlib.gridspec import SubplotSpec
 
 from backfire.figures.page import set_ticks
 from backfire.figures.style import arm_styles
-from backfire.formatting import display_name, number
-from backfire.outcomes import Outcome
+from backfire.formatting import display_name
+from backfire.outcomes import ranked
 from backfire.simulation import Result
 from backfire.solvers import Floats
 
-BARS: Final = (
-    ("survival_time", "survival", "days"),
-    ("metastatic_burden", "metastases", "cells"),
-    ("time_to_progression", "progression", "days"),
-    ("deepest_fall", "deepest fall", "log10"),
-    ("log_kill_last", "kill in the last course", "log10"),
-    ("seeding_per_cell", "seeding per cell", "1/day"),
-    ("final_burden", "final burden", "cells"),
-    ("regrowth_rate", "regrowth rate", "1/day"),
-)
-"""Outcomes that may be shown, most telling first, with label and unit; times count from the first treatment."""
 WORTHWHILE: Final = 0.1
 """Outcomes that the combination changes by less than this (|ln ratio|) give way to others."""
 
 
 def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
     """Outcomes as horizontal bars, one small panel each; arms in the same order everywhere."""
-    telling = [bar for bar in BARS if _tells(result, bar[0])]
-    chosen = sorted(telling, key=lambda bar: _gain(result, bar[0]) < WORTHWHILE)[:most]
+    telling = [item for item in ranked("bars") if _tells(result, item.name)]
+    chosen = sorted(telling, key=lambda item: _gain(result, item.name) < WORTHWHILE)[:most]
     if not chosen:
         return
     cells = place.subgridspec(1, len(chosen), wspace=0.3)
     styles = arm_styles(result.scenario.arms)
     arms = list(result.trajectories)
-    for column, (name, title, measure) in enumerate(chosen):
-        axes = figure.add_subplot(cells[column])
-        found = [result.outcomes[arm].get(name) for arm in arms]
+    for column, declaration in enumerate(chosen):
+        axes, title = figure.add_subplot(cells[column]), declaration.brief or declaration.titled(declaration.name)
+        measure = declaration.measure(declaration.unit)
+        found = [result.outcomes[arm].get(declaration.name) for arm in arms]
         values = np.array([math.nan if item is None else item.value for item in found])
         shown, limit, logarithmic = _bar_lengths(values)
         unit = f"{measure}, log" if logarithmic else measure
@@ -52,7 +42,7 @@ def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
             censored = item is not None and not item.observed
             fill: dict[str, Any] = {"facecolor": "white", "hatch": "////"} if censored else {"facecolor": styles[arm].colour}
             axes.barh(row, length, height=0.72, edgecolor=styles[arm].colour, linewidth=1.0, **fill)
-            axes.text(length + 0.02 * limit, row, _bar_text(item), va="center", fontsize=8.5)
+            axes.text(length + 0.02 * limit, row, item.text if item else "–", va="center", fontsize=8.5)
         axes.set_xlim(0, limit * 1.32)
         axes.set_title(f"{title} ({unit})" if unit else title, fontsize=9.5)
         set_ticks(axes.xaxis)
@@ -73,12 +63,6 @@ def _bar_lengths(values: Floats) -> tuple[Floats, float, bool]:
         finite = np.log10(np.maximum(finite, 1.0))
     finite = np.maximum(finite, 0.0)
     return finite, float(finite.max()) or 1.0, bool(logarithmic)
-
-
-def _bar_text(item: Outcome | None) -> str:
-    if item is None or not math.isfinite(item.value):
-        return "–"
-    return number(item.value) if item.observed else f"> {number(item.value)}"
 
 
 def _gain(result: Result, name: str) -> float:

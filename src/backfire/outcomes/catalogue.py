@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from backfire.errors import UserError, unknown
-from backfire.formatting import display_name, number, with_unit
+from backfire.formatting import display_name, number, unit_in_words, with_unit
 from backfire.outcomes.features import Bools, Features
 from backfire.outcomes.rules import ONE_CELL
 from backfire.solvers import Floats
@@ -81,7 +81,11 @@ class Declaration:
 
     def label(self, name: str, unit: str) -> str:
         """Title and unit of the outcome called ``name``."""
-        return f"{self.titled(name)} (log10)" if self.kind == "decades" else with_unit(self.titled(name), unit)
+        return with_unit(self.titled(name), "log10" if self.kind == "decades" else unit)
+
+    def measure(self, unit: str) -> str:
+        """In what it is measured, in words."""
+        return "log10" if self.kind == "decades" else unit_in_words(unit)
 
     def titled(self, name: str) -> str:
         """The outcome called ``name`` in words."""

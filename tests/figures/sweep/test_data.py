@@ -6,17 +6,19 @@ import math
 
 import numpy as np
 
-from backfire.figures.sweep.data import field_label, outcome_label, scattered
+from backfire.figures.sweep.data import scattered
 from backfire.formatting import short
+from backfire.outcomes import declared
+from backfire.scenario import input_label
 
 
 def test_names_and_numbers_are_in_words() -> None:
-    assert field_label("anti_il16.start", "day") == "first dose of anti-IL-16 (day)"
-    assert field_label("macrophages.protects_kill", "1") == "macrophages: protection from kill (0 off, 1 full)"
-    assert field_label("growth_rate", "1/day") == "growth rate (1/day)"
-    assert field_label("drug.count", "1") == "doses of drug"
-    assert outcome_label("peak(hibernating)", "cell") == "peak of hibernating cells"
-    assert outcome_label("log_kill_last", "1") == "kill in the last course (log10)"
+    assert input_label("anti_il16.start", "day") == "first dose of anti-IL-16 (day)"
+    assert input_label("macrophages.protects_kill", "1") == "macrophages: protection from kill (0 off, 1 full)"
+    assert input_label("growth_rate", "1/day") == "growth rate (1/day)"
+    assert input_label("drug.count", "1") == "doses of drug"
+    assert declared("peak(hibernating)").label("peak(hibernating)", "cell") == "peak of hibernating cells"
+    assert declared("log_kill_last").label("log_kill_last", "1") == "kill in the last course (log10)"
     assert [short(value) for value in (0.0, 1e5, 1.2e8, 1e-7, 87.0, 0.123, math.nan)] == [
         "0",
         "10⁵",

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.collections import QuadMesh
 
-from backfire.figures.sweep.data import outcome_label
 from backfire.formatting import short
+from backfire.outcomes import declared
 from backfire.sampling.designs import Axis, Grid
 from backfire.sweeps import store
 from backfire.sweeps.store.rows import Floats
@@ -79,7 +79,9 @@ def test_failed_eradicated_unseen_and_missing_members_are_told_apart(tmp_path: P
 
 def test_one_arm_has_its_outcomes_side_by_side_and_an_idle_arm_is_left_to_words(tmp_path: Path) -> None:
     figure = drawn(stored(tmp_path / "one", GRID, arms=("combination",)))["surface.png"]
-    assert [axes.get_title(loc="left") for axes in panels(figure)] == [outcome_label(name, ABOUT[name]["unit"]) for name in ABOUT]
+    assert [axes.get_title(loc="left") for axes in panels(figure)] == [
+        declared(name).label(name, ABOUT[name]["unit"]) for name in ABOUT
+    ]
 
     def idle(samples: Floats, arm: int) -> dict[str, Floats]:
         return {name: values if arm else np.full_like(values, 50.0) for name, values in outcomes(samples, 1).items()}

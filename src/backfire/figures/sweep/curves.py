@@ -18,10 +18,11 @@ from scipy.signal import find_peaks
 from backfire.figures.labels import HALO, height_of, label_ends, note
 from backfire.figures.page import Page, roomy, value_axis
 from backfire.figures.style import FAILED, FAINT, INK, arm_styles
-from backfire.figures.sweep.data import Scale, SweepData, is_switch, line_fields
+from backfire.figures.sweep.data import Scale, SweepData, line_fields
 from backfire.figures.sweep.slide import CENSORED, SweepFigure, outcome_axis, slide
 from backfire.formatting import display_name, short
 from backfire.sampling import Axis
+from backfire.scenario import kind_of
 from backfire.solvers import Floats
 
 MOST_CROSSES: Final = 2_000
@@ -129,7 +130,7 @@ def _key(page: Page, data: SweepData, pair: Axis | None) -> None:
     if pair is not None:
         name = data.label(pair.field).partition(" (")[0]
         low, high = (short(float(end), 3) for end in (pair.grid.min(), pair.grid.max()))
-        solid, dashed = (f"with {name}", "without it") if is_switch(pair.field) else (f"{name} {high}", f"{name} {low}")
+        solid, dashed = (f"with {name}", "without it") if kind_of(pair.field) == "switch" else (f"{name} {high}", f"{name} {low}")
         rows.append((Line2D([], [], color=INK, linewidth=2.4), solid))
         rows.append((Line2D([], [], color=INK, linewidth=2.4, dashes=WITHOUT), dashed))
     dot: dict[str, Any] = {"color": INK, "linestyle": "none"}

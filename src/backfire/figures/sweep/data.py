@@ -7,7 +7,6 @@ is a formula of their numbers, so the same store always gives the same figure.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,9 @@ from numpy.typing import NDArray
 from backfire.errors import UserError, unknown
 from backfire.figures.page import LARGEST, log_places, round_places
 from backfire.formatting import display_name, short
+from backfire.outcomes import declared, ranked
 from backfire.sampling import Axis, permuted
+from backfire.scenario import input_label, kind_of
 from backfire.solvers import Floats, Status
 from backfire.sweeps import store
 
@@ -36,70 +37,6 @@ Manifest = Mapping[str, Any]
 """What a store says of its sweep."""
 Members = NDArray[np.int64] | None
 """Numbers of members, sorted; None for all."""
-
-TELLING: Final = (
-    "final_burden", "metastatic_burden", "time_to_progression", "survival_time", "log_kill_last", "nadir", "deepest_fall",
-    "seeded", "burden_area",
-)  # fmt: skip
-"""Outcomes that a figure shows unless told otherwise, most telling first; after them come the others of the study."""
-_LOW: Final = re.compile(
-    r"(final|metastatic)_burden|nadir|seeded|burden_area|smallest_share|regrowth_rate|seeding_per_cell|mean_growth_rate"
-    r"|peak_.*(?<!_day)|\w+\((burden|metastatic_burden|hibernating|active|persisting|metastases|host_load)\)"
-)
-_HIGH: Final = re.compile(r"time_to_progression|survival_time|deepest_fall|responded|eradicated|mean_kill_rate|log_kill_\w+")
-_TITLES: Final = {
-    "metastatic_burden": "metastases",
-    "seeded": "metastatic cells seeded",
-    "log_kill_first": "kill in the first course",
-    "log_kill_last": "kill in the last course",
-    "burden_area": "area under the burden",
-}
-_DOSE: Final = {
-    "amount": "each dose of {}",
-    "start": "first dose of {}",
-    "every": "time between doses of {}",
-    "count": "doses of {}",
-    "duration": "infusion of {}",
-    "cycles": "cycles of {}",
-    "cycle_length": "time between cycles of {}",
-}
-_PLURAL: Final = {"cell": "cells", "day": "days", "cell*day": "cells × days", "cell·day": "cells × days", "1": ""}
-
-
-def is_switch(field: str) -> bool:
-    """True for the switch of an influence, as ``macrophages.protects_kill``; a regimen's words are no switches."""
-    return "." in field and field.rpartition(".")[2] not in _DOSE
-
-
-def field_label(field: str, unit: str) -> str:
-    """A varied field in words, with its unit."""
-    owner, _, word = field.rpartition(".")
-    if is_switch(field):
-        return f"{display_name(owner)}: {display_name(word).replace('protects ', 'protection from ')} (0 off, 1 full)"
-    if owner:
-        name = _DOSE[word].format(display_name(owner))
-        return f"{name} (day)" if word == "start" else _with_unit(name, unit)
-    return _with_unit(display_name(field), unit)
-
-
-def outcome_title(name: str) -> str:
-    """An outcome in words."""
-    if match := re.fullmatch(r"(\w+)\((\w+)\)", name):
-        cells = " cells" if match[2] in ("hibernating", "active") else ""
-        return f"{match[1]} of {display_name(match[2])}{cells}"
-    return _TITLES.get(name, display_name(name))
-
-
-def outcome_label(name: str, unit: str) -> str:
-    """An outcome in words, with its unit."""
-    if name.startswith("log_kill") or name == "deepest_fall":
-        return f"{outcome_title(name)} (log10)"
-    return _with_unit(outcome_title(name), unit)
-
-
-def _with_unit(name: str, unit: str) -> str:
-    unit = "" if name.endswith(" cells") else _PLURAL.get(unit, unit)
-    return f"{name} ({unit})" if unit else name
 
 
 @dataclass(frozen=True)
@@ -127,7 +64,7 @@ class Scale:
     @property
     def label(self) -> str:
         """Name and unit in words."""
-        return outcome_label(self.name, self.unit)
+        return declared(self.name).label(self.name, self.unit)
 
     @property
     def cells(self) -> bool:
@@ -207,7 +144,7 @@ class SweepData:
 
     def label(self, field: str) -> str:
         """A field in words, with its unit."""
-        return field_label(field, self.manifest["fields"][field]["unit"])
+        return input_label(field, self.manifest["fields"][field]["unit"])
 
     def logarithmic(self, field: str, values: Floats) -> bool:
         """Whether a field is drawn on a log axis: where the design is, and where a list of values spans a wide range."""
@@ -224,12 +161,12 @@ class SweepData:
         values = self.values[outcome] if arms is None else self.values[outcome][:, list(arms)]
         finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
         positive = finite[finite > 0]
-        already = outcome.startswith("log_kill") or outcome == "deepest_fall"
+        already = declared(outcome).kind == "decades"
         spans = len(positive) > 0 and (positive.max() / WIDE > positive.min() or (unit == "cell" and positive.max() > 1e4))
         logarithmic = bool(spans and not already and (finite >= 0).all())
         shown = np.log10(positive) if logarithmic else finite
         low, high = (float(shown.min()), float(shown.max())) if len(shown) else (math.nan, math.nan)
-        better = "low" if _LOW.fullmatch(outcome) else "high" if _HIGH.fullmatch(outcome) else ""
+        better = declared(outcome).better
         return Scale(outcome, unit, better, logarithmic, logarithmic and bool((finite == 0).any()), low, high)
 
     def unchanged(self, field: str) -> float:
@@ -321,7 +258,7 @@ def line_fields(manifest: Manifest) -> tuple[Axis, Axis | None] | None:
     if len(some) == 1:
         return some[0], None
     for first, second in (some, some[::-1]):
-        if (is_switch(second.field) and {0.0, 1.0} <= set(second.grid.tolist())) or second.size == 2:
+        if (kind_of(second.field) == "switch" and {0.0, 1.0} <= set(second.grid.tolist())) or second.size == 2:
             return first, second
     return None
 
@@ -340,10 +277,10 @@ def chosen(
             raise UserError(unknown("outcome", name, known))
     if asked:
         return tuple(dict.fromkeys(asked))
-    telling = [name for name in TELLING if name in known]
-    ranked = list(known) if listed else telling + [name for name in known if name not in telling]
-    varied = [name for name in ranked if _varies(summary["extremes"][name])]
-    return tuple((varied or ranked)[:most])
+    telling = [item.name for item in ranked("figures") if item.name in known]
+    order = list(known) if listed else telling + [name for name in known if name not in telling]
+    varied = [name for name in order if _varies(summary["extremes"][name])]
+    return tuple((varied or order)[:most])
 
 
 def _varies(extremes: Mapping[str, Mapping[str, Any]]) -> bool:
