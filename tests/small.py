@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from backfire import cli
+
 SMALL = """
 title = "A small tumour and one drug"
 days = 30
@@ -31,3 +35,11 @@ drug.amount = { low = 1, high = 16, points = 3, scale = "log" }
 drug.every = { values = [5, 7, 30] }
 """
 """The third interval is longer than the simulation: those members cannot be built."""
+
+
+def call(*arguments: str | Path | int) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def sweep(study: Path, *arguments: str | Path | int) -> int:
+    return call("sweep", study, "--out", study.parent / "out", "--workers", 0, *arguments)

@@ -31,10 +31,10 @@ from backfire.figures.sweep.curves import rank_correlation, running
 from backfire.figures.sweep.data import field_label, outcome_label, read, scattered
 from backfire.figures.sweep.morris import elementary_effects
 from backfire.formatting import short
-from backfire.sampling.designs import Axis, Design, Grid, LatinHypercube, Morris, Sobol, table
-from backfire.solvers.trajectory import Status
+from backfire.sampling import Axis, Design, Grid, LatinHypercube, Morris, Sobol, Table
+from backfire.solvers.trajectory import Floats, Status
 from backfire.sweeps import store
-from backfire.sweeps.store.rows import Floats, Layout, write_chunk
+from backfire.sweeps.store import TableSchema, write_chunk
 
 ARMS = ("monotherapy", "combination")
 ABOUT = {
@@ -79,7 +79,7 @@ def stored(
     """A store of a design with made-up outcomes."""
     (folder / "chunks").mkdir(parents=True)
     samples = design.samples(0, design.members)
-    layout = Layout("0" * 64, design.fields, arms, tuple(ABOUT), ("time_to_progression",))
+    layout = TableSchema("0" * 64, design.fields, arms, tuple(ABOUT), ("time_to_progression",))
     manifest = {
         "run": layout.run, "members": design.members, "title": "What a made-up drug does, and $\\frac{1$", "arms": list(arms),
         "fields": {name: {"unit": "EC50" if name.endswith("amount") else "day", "meaning": ""} for name in design.fields},
@@ -335,7 +335,7 @@ DESIGNS: dict[str, Design] = {
     "sobol": Sobol((DOSE, Axis("growth", 0.1, 0.2)), count=16),
     "morris": Morris((DOSE, Axis("growth", 0.1, 0.2)), trajectories=3),
     "one point": Grid((Axis("drug.amount", values=(4.0,)), Axis("drug.every", values=(7.0,)))),
-    "table of one": table({"drug.amount": [4.0]}),
+    "table of one": Table.of({"drug.amount": [4.0]}),
     "three fields": Grid((Axis("drug.amount", 1, 64, 2, "log"), Axis("growth", 0.1, 0.2, 3), Axis("drug.every", 4, 20, 2))),
     "far away": Grid((Axis("growth", -1e308, 1e308 / 2, 3), Axis("drug.amount", 1e-300, 1e300, 3, "log"))),
 }
