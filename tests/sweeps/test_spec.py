@@ -5,11 +5,16 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import backfire
+from backfire import sampling
 from backfire.errors import DocumentError
+from backfire.sampling import design_kinds
+from backfire.sweeps import store
 from backfire.sweeps.spec import load_sweep, parse_sweep, shipped_sweeps
 
 STUDY = """\
@@ -200,3 +205,90 @@ def test_unknown_studies_are_refused_with_the_nearest() -> None:
         load_sweep("wnt16b-dose-and-brake")
     with pytest.raises(DocumentError):
         load_sweep("nowhere/study.toml")
+
+
+# ------------------------------------------------------------------------------------------ a design in one file
+
+DIAGONAL = '''
+"""Members on a diagonal."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from backfire.sampling.designs import Design, setting
+
+
+def _unlucky(steps):
+    return "brings no luck" if steps == 13 else None
+
+
+@dataclass(frozen=True)
+class Diagonal(Design):
+    """From the lowest corner of the box straight to the highest."""
+
+    kind: ClassVar[str] = "diagonal"
+    title: ClassVar[str] = "a diagonal"
+    steps: int = setting("how many steps", 0, needed=True, least=1, check=_unlucky)
+
+    @classmethod
+    def count(cls, points, given, /):
+        return given["steps"] + 1
+
+    def _samples(self, first, last):
+        return np.column_stack([axis.between([member / self.steps for member in range(first, last)]) for axis in self.axes])
+'''
+
+
+@pytest.fixture
+def diagonal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module with a design that the package finds among its own, and a study that asks for it."""
+    (tmp_path / "diagonal.py").write_text(DIAGONAL, encoding="utf-8")
+    monkeypatch.setattr(sampling, "__path__", [*sampling.__path__, str(tmp_path)])
+    design_kinds.cache_clear()
+    text = STUDY.replace('"grid"', '"diagonal"\nsteps = 4').replace(", points = 3", "").replace("{ points = 2 }", "{ }")
+    yield text.replace('"stroma.protects_kill" = { values = [0, 1] }\n', "")
+    design_kinds.cache_clear()
+    sys.modules.pop("backfire.sampling.diagonal")
+
+
+def test_a_design_in_a_module_of_its_own_is_found_checked_and_swept(tmp_path: Path, diagonal: str) -> None:
+    result = backfire.sweep(parse_sweep(diagonal, "study"), tmp_path / "out", workers=0, chunk=2)
+    assert result.ok
+    found, table = store.read_table(result.folder)[1], result.table()
+    low, high = parse_sweep(STUDY).scenario.network.parameters["growth_rate"].range
+    assert found["design"]["kind"] == "diagonal"
+    assert found["design"]["steps"] == 4
+    assert table["growth_rate"][::2].tolist() == pytest.approx([low + share * (high - low) for share in (0, 0.25, 0.5, 0.75, 1)])
+    assert table["mitoxantrone.amount"][::2].tolist() == pytest.approx([0.5, 1, 2, 4, 8])
+    from backfire.figures.sweep.choose import figures
+
+    words = {text.get_text() for _, figure in figures(result.folder) for text in figure.texts}
+    assert any("5 members (a diagonal)" in text for text in words)
+
+
+def test_the_words_of_a_design_in_a_module_of_its_own_are_checked_as_those_of_others(diagonal: str) -> None:
+    for right, wrong, line, message in (
+        ('"diagonal"', '"diagonl"', 7, "or `diagonal`, got `diagonl`; did you mean `diagonal`?"),
+        ("steps = 4", "step = 4", 8, "did you mean `steps`?"),
+        ("steps = 4", "", 6, "a design of kind `diagonal` needs `steps`"),
+        ("steps = 4", "steps = 0", 8, "greater than or equal to 1, got 0"),
+        ("steps = 4", "steps = 4.5", 8, "a whole number, got number 4.5"),
+        ("steps = 4", "steps = 13", 8, "design.steps: brings no luck"),
+        ("steps = 4", "steps = 4\nmembers = 3", 9, "means nothing for a design of kind `diagonal`"),
+        ("steps = 4", "steps = 4_000_000_000", 6, "asks for 4,000,000,001 members"),
+        ("growth_rate = { }", "growth_rate = { points = 2 }", 12, "belongs to a grid; a design of kind `diagonal` has no points"),
+    ):
+        with pytest.raises(DocumentError) as caught:
+            parse_sweep(diagonal.replace(right, wrong))
+        assert [problem.line for problem in caught.value.problems] == [line], caught.value
+        assert message in str(caught.value)
+    with pytest.raises(DocumentError, match="means nothing for a design of kind `grid`"):
+        parse_sweep(STUDY.replace('"grid"', '"grid"\nsteps = 4'))
+
+
+def test_a_design_that_no_module_has_is_unknown() -> None:
+    assert [*design_kinds()] == ["grid", "sobol", "latin-hypercube", "morris", "table"]
+    with pytest.raises(DocumentError, match="must be `grid`, `sobol`, `latin-hypercube`, `morris` or `table`, got `diagonal`"):
+        parse_sweep(STUDY.replace('"grid"', '"diagonal"'))

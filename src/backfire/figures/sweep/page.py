@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 from backfire.figures import new_figure
 from backfire.figures.sweep.data import LARGEST, Readings, Scale
 from backfire.formatting import short
+from backfire.sampling import design_kinds
 from backfire.solvers import Floats
 
 WIDTH: Final = 14.0
@@ -29,7 +30,6 @@ HALO: Final = (withStroke(linewidth=3, foreground="white"),)
 HASH: Final = 12
 FAILED: Final = "#b00020"
 """The colour of members that failed."""
-_KINDS: Final = {"sobol": "Sobol", "latin-hypercube": "Latin hypercube", "morris": "Morris", "table": "a table"}
 
 
 def page(found: Readings, *remarks: str) -> tuple[Figure, float]:
@@ -56,7 +56,8 @@ def _members(found: Readings) -> str:
     shape = ""
     if design["kind"] == "grid" and isinstance(vary, dict):
         shape = " × ".join(f"{len(item['values']) if 'values' in item else item['points']:,}" for item in vary.values())
-    kind = f"grid of {shape}" if shape else _KINDS.get(design["kind"], str(design["kind"]))
+    known = design_kinds().get(design["kind"])
+    kind = f"grid of {shape}" if shape else known.title if known else str(design["kind"])
     some = f"{members:,} members ({kind})" if stored == members else f"{stored:,} of {members:,} members stored ({kind})"
     few = f", {len(found.members):,} of them drawn" if len(found.members) < stored else ""
     return f"{some}{few}, {found.failures}"
