@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backfire.errors import BackendLostError, BackfireError, RefusedError, StorageError, UserError, echo
-from backfire.sweeps.store import ChunkInfo, DamagedChunkError, chunk_path, read_beside, read_chunk
+from backfire.sweeps.store import DamagedChunkError, chunk_path, read_beside, read_chunk
 from backfire.sweeps.tasks import Job, compute
 from backfire.sweeps.workers import Answer, Slice, WorkerDied
 
@@ -84,31 +84,31 @@ class DaskPool:
             time.sleep(0.01)
         return []
 
-    def _answer(self, future: Any, part: Slice) -> ChunkInfo | WorkerDied | BackfireError:
+    def _answer(self, future: Any, part: Slice) -> WorkerDied | None:
         if future.status == "finished":
-            return self._chunk(part)
+            self._see_chunk(part)
+            return None
         if future.status != "error":
             raise BackendLostError(f"Dask has {future.status} members {part.first} to {part.last}")
         error = future.exception(timeout=PATIENCE)
         if isinstance(error, BackfireError):
-            return error
+            raise error
         if type(error).__name__ == "KilledWorker":
             return WorkerDied("Dask: every worker that tried it died")
         raise BackendLostError(f"Dask lost members {part.first} to {part.last}: {type(error).__name__}: {echo(error)}")
 
-    def _chunk(self, part: Slice) -> ChunkInfo:
-        """The chunk of a finished slice; another machine's disk may show it a little late."""
+    def _see_chunk(self, part: Slice) -> None:
+        """Read the chunk of a finished slice; another machine's disk may show it a little late."""
         path = chunk_path(Path(self.job.folder), part.first)
         for attempt in range(20):
             try:
                 _, chunk = read_chunk(path, self.job.layout)
                 read_beside(Path(self.job.folder), self.job.layout, chunk)
-                return chunk
+                return
             except DamagedChunkError as reason:
                 if attempt == 19:
                     raise StorageError(f"{path}: a Dask worker wrote it, but here it {reason}") from None
                 time.sleep(0.25)
-        raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
         """Take back what has not begun; what has begun may finish, its chunks are whole."""
@@ -116,9 +116,7 @@ class DaskPool:
             self.client.cancel([*self.running])
 
 
-def compute_alike(
-    wanted: Mapping[str, str], identity: Callable[[str], dict[str, str]], job: Job, first: int, last: int
-) -> ChunkInfo:
+def compute_alike(wanted: Mapping[str, str], identity: Callable[[str], dict[str, str]], job: Job, first: int, last: int) -> None:
     """``compute``, but only where the code is the code wanted; raises RefusedError naming worker and differences."""
     found = identity(job.folder)
     differing = [word for word in wanted if found.get(word) != wanted[word]]
@@ -126,4 +124,4 @@ def compute_alike(
         lines = [f"{word} is {echo(found.get(word, 'unknown'))}, here {echo(wanted[word])}" for word in differing]
         who = f"worker on {platform.node()}, process {os.getpid()}"
         raise RefusedError("\n".join([f"a Dask {who} would not compute what this process does:", *lines]))
-    return compute(job, first, last)
+    compute(job, first, last)

@@ -25,7 +25,7 @@ from backfire.sampling import Design
 from backfire.solvers import Status
 from backfire.sweeps import store
 from backfire.sweeps.identity import changes, run_hash
-from backfire.sweeps.store import SCHEMA, ChunkInfo, TableSchema
+from backfire.sweeps.store import SCHEMA, TableSchema
 from backfire.sweeps.tasks import Job, Recorder, Runner, write_failure
 from backfire.sweeps.workers import Pool, Slice, WorkerDied
 from backfire.system import lock, to_json, write_whole
@@ -266,16 +266,14 @@ class _Round:
                 self.running += 1
             if not self.running:
                 return
-            for part, answer in self.pool.answers():
+            for part, death in self.pool.answers():
                 self.running -= 1
                 self.alone = False
-                if isinstance(answer, ChunkInfo):
+                if death:
+                    self._died(part, death)
+                else:
                     self.deaths = 0
                     self.advance(part.size)
-                elif isinstance(answer, WorkerDied):
-                    self._died(part, answer)
-                else:
-                    raise answer
 
     def _next(self) -> Slice | None:
         if not self.suspects:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +29,8 @@ class Again:
     @property
     def different(self) -> tuple[str, ...]:
         """Columns that are not the same to the last bit; NaN is the same as NaN."""
-        return tuple(name for name, value in self.stored.items() if not _same(value, self.computed[name]))
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return bool(np.float64(one).view(np.int64) == np.float64(other).view(np.int64)) or (math.isnan(one) and math.isnan(other))
-    return bool(one == other)
+        # the shortest text of a number that reads back as it, so two numbers have one text only if all bits agree
+        return tuple(name for name, value in self.stored.items() if repr(value) != repr(self.computed[name]))
 
 
 def rerun(

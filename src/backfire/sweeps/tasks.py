@@ -1,7 +1,7 @@
 """What every worker computes: a slice of members, run and written as one chunk.
 
-So tasks can be repeated at will, and nothing large ever travels: a chunk written twice is the same chunk, and what comes
-back is only where it is.
+So tasks can be repeated at will, and nothing large ever travels: a chunk written twice is the same chunk, and nothing
+comes back but that it is there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from backfire.errors import BackfireError, UserError
 from backfire.sampling import Design
 from backfire.simulation import Cohort
 from backfire.solvers import Floats, Status
-from backfire.sweeps.store import ChunkInfo, Recording, TableSchema, write_chunk, write_trajectories
+from backfire.sweeps.store import Recording, TableSchema, write_chunk
 
 Runner = Callable[[Floats], Cohort]
 """What computes members: samples (members, fields) → what they came to. Must survive pickling for other processes."""
@@ -46,26 +46,19 @@ class Job:
     recorder: Recorder | None = None
 
 
-def compute(job: Job, first: int, last: int) -> ChunkInfo:
+def compute(job: Job, first: int, last: int) -> None:
     """Compute members ``first`` up to ``last`` and write their chunk; the same chunk written twice is the same chunk.
 
     A runner that raises costs only the member it raises on. Raises the errors of backfire, and nothing else.
     """
     samples = job.design.samples(first, last)
-    return _write(job, first, samples, *_run(job, samples))
+    write_chunk(Path(job.folder), job.layout, first, samples, *_run(job, samples))
 
 
-def write_failure(job: Job, member: int, status: Status, reason: str) -> ChunkInfo:
+def write_failure(job: Job, member: int, status: Status, reason: str) -> None:
     """Write the chunk of a single member that has no numbers."""
     cohort = Cohort.failed(1, job.layout.arms, status, reason)
-    return _write(job, member, job.design.samples(member, member + 1), cohort, _no_states(job, 1))
-
-
-def _write(job: Job, first: int, samples: Floats, cohort: Cohort, states: Floats) -> ChunkInfo:
-    """Trajectories before the rows: a chunk of rows says that all of its members is there."""
-    if job.recorder is not None:
-        write_trajectories(Path(job.folder), job.layout.run, job.recorder.recording, first, states)
-    return write_chunk(Path(job.folder), job.layout, first, samples, cohort)
+    write_chunk(Path(job.folder), job.layout, member, job.design.samples(member, member + 1), cohort, _no_states(job, 1))
 
 
 def _run(job: Job, samples: Floats) -> tuple[Cohort, Floats]:
@@ -97,4 +90,4 @@ def _states(job: Job, samples: Floats, cohort: Cohort) -> Floats:
 
 
 def _no_states(job: Job, members: int) -> Floats:
-    return np.zeros((members, 0)) if job.recorder is None else job.recorder.recording.nothing(members)
+    return job.recorder.recording.nothing(members) if job.recorder else np.zeros((members, 0))

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from backfire.errors import BackendLostError, BackfireError, UserError, echo
-from backfire.sweeps.store import ChunkInfo
 from backfire.sweeps.tasks import Job, compute
 from backfire.system import usable_cores
 
@@ -48,7 +47,8 @@ class WorkerDied(Exception):  # noqa: N818  it is an event, not a fault of ours
     """The process that computed a slice ended without an answer; the text says how."""
 
 
-Answer = tuple[Slice, ChunkInfo | WorkerDied | BackfireError]
+Answer = tuple[Slice, WorkerDied | None]
+"""A slice that is stored, or how the worker died that was at it."""
 
 
 class Pool(Protocol):
@@ -64,7 +64,10 @@ class Pool(Protocol):
         """Give it a slice."""
 
     def answers(self) -> list[Answer]:
-        """What has come back; waits a moment if nothing has. Raises BackendLostError when nobody is left to compute."""
+        """What has come back; waits a moment if nothing has.
+
+        Raises what a slice raised, and BackendLostError when nobody is left to compute.
+        """
 
     def close(self) -> None:
         """Let it go, whatever it is at."""
@@ -90,10 +93,8 @@ class InlinePool:
     def answers(self) -> list[Answer]:
         """Compute what was submitted."""
         part = self.waiting.pop()
-        try:
-            return [(part, compute(self.job, part.first, part.last))]
-        except BackfireError as error:
-            return [(part, error)]
+        compute(self.job, part.first, part.last)
+        return [(part, None)]
 
     def close(self) -> None:
         """Nothing to let go."""
@@ -141,8 +142,10 @@ class WorkerPool:
             if answer == "ready":
                 worker.ready, self.failed_starts = True, 0
                 continue
+            if answer is not None:
+                raise answer
             assert worker.part is not None
-            found.append((worker.part, answer))
+            found.append((worker.part, None))
             worker.part = None
         return found
 
@@ -213,9 +216,9 @@ def _serve(pipe: Connection, packed: bytes) -> None:
             first, last = pipe.recv()
         except (EOFError, OSError):
             return
-        answer: ChunkInfo | BackfireError
+        answer = None
         try:
-            answer = compute(job, first, last)
+            compute(job, first, last)
         except BackfireError as error:
             answer = error
         pipe.send(answer)
@@ -240,7 +243,7 @@ class ExternalPool:
 
     def __init__(self, job: Job, executor: concurrent.futures.Executor, width: int) -> None:
         self.job, self.executor, self.width = job, executor, width
-        self.running: dict[concurrent.futures.Future[ChunkInfo], Slice] = {}
+        self.running: dict[concurrent.futures.Future[None], Slice] = {}
 
     def free(self) -> int:
         """How many more may be in flight."""
@@ -261,8 +264,8 @@ class ExternalPool:
             part = self.running.pop(future)
             try:
                 found.append((part, future.result()))
-            except BackfireError as error:
-                found.append((part, error))
+            except BackfireError:
+                raise
             except concurrent.futures.CancelledError:
                 raise BackendLostError("the executor cancelled what it was given") from None
             except Exception as error:

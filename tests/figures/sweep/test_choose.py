@@ -191,7 +191,7 @@ def test_failed_eradicated_unseen_and_missing_members_are_told_apart(tmp_path: P
 
 
 def test_every_figure_says_what_it_is(tmp_path: Path) -> None:
-    designs: list[Design] = [GRID, Grid((DOSE, SWITCH)), Sobol(GRID.axes, count=64), Morris(GRID.axes, trajectories=8)]
+    designs: list[Design] = [GRID, Grid((DOSE, SWITCH)), Sobol(GRID.axes, members=64), Morris(GRID.axes, trajectories=8)]
     for index, design in enumerate(designs):
         folder = stored(tmp_path / str(index), design, failed=(2,))
         for name, figure in drawn(folder).items():
@@ -332,7 +332,7 @@ OFTEN = {"wild", "all failed"}
 DESIGNS: dict[str, Design] = {
     "grid": Grid((Axis("drug.amount", 1, 64, 3, "log"), Axis("drug.every", 4, 20, 4))),
     "curves": Grid((Axis("drug.amount", 1, 64, 4, "log"), SWITCH)),
-    "sobol": Sobol((DOSE, Axis("growth", 0.1, 0.2)), count=16),
+    "sobol": Sobol((DOSE, Axis("growth", 0.1, 0.2)), members=16),
     "morris": Morris((DOSE, Axis("growth", 0.1, 0.2)), trajectories=3),
     "one point": Grid((Axis("drug.amount", values=(4.0,)), Axis("drug.every", values=(7.0,)))),
     "table of one": Table.of({"drug.amount": [4.0]}),

@@ -17,9 +17,10 @@ import backfire
 from backfire import cli
 from backfire.errors import DocumentError, RefusedError, StorageError, UserError
 from backfire.solvers.batch.solve import BatchSettings
-from backfire.sweeps import store, tasks
+from backfire.sweeps import store
 from backfire.sweeps.spec import load_sweep, parse_sweep
 from backfire.sweeps.store import chunk_path, parquet
+from backfire.sweeps.store import folder as store_folder
 from backfire.sweeps.store import layout as store_layout
 from backfire.sweeps.store.layout import Recording
 
@@ -145,14 +146,14 @@ def test_the_hash_does_not_know_who_computed_or_how_it_was_cut(
 def test_cut_off_and_resumed_is_as_if_nothing_had_happened(
     study: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = tasks.write_chunk
+    write = store_folder.write_rows
 
-    def full(folder: Path, layout: Any, first: int, *rest: Any) -> Any:
-        if first == 2:
+    def full(folder: Path, run: str, schema: Any, first: int, *rest: Any) -> Any:
+        if schema.kind == "members" and first == 2:
             raise StorageError("full")
-        return write(folder, layout, first, *rest)
+        return write(folder, run, schema, first, *rest)
 
-    monkeypatch.setattr(tasks, "write_chunk", full)
+    monkeypatch.setattr(store_folder, "write_rows", full)
     with pytest.raises(StorageError, match="full"):
         backfire.sweep(study, tmp_path, workers=0, chunk=2)
     monkeypatch.undo()
@@ -190,7 +191,8 @@ def damage(path: Path, how: str) -> None:
             parquet.write_file(path, table.set_column(2, "day", [days]), footer, ["arm"])
         case "longer":
             layout, _ = store.read_layout(path.parents[1])
-            store.write_trajectories(path.parents[1], layout.run, layout.recording, 2, layout.recording.nothing(3))
+            columns = layout.recording.columns_of(layout.recording.nothing(3))
+            parquet.write_rows(path.parents[1], layout.run, layout.recording.file_schema, 2, 5, columns)
         case "fewer":
             table, footer, _ = parquet.read_file(path, json.loads((path.parents[1] / "COMPLETE").read_text())["run"])
             parquet.write_file(path, table.slice(0, 5), footer, ["arm"])

@@ -16,7 +16,6 @@ from .folder import table_hash as table_hash
 from .folder import trajectories as trajectories
 from .folder import trajectories_hash as trajectories_hash
 from .folder import write_chunk as write_chunk
-from .folder import write_trajectories as write_trajectories
 from .layout import Recording as Recording
 from .layout import TableSchema as TableSchema
 from .parquet import SCHEMA as SCHEMA

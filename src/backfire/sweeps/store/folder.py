@@ -36,19 +36,18 @@ _NAMES: Final = {kind: re.compile(rf"{kind}-(\d{{8,}})\.parquet") for kind in ("
 """Names of chunk files by kind; the number is the first member."""
 
 
-def write_chunk(folder: Path, layout: TableSchema, first: int, samples: Floats, cohort: Cohort) -> ChunkInfo:
-    """Write the chunk of members ``first`` and following; ``samples`` (members, fields) are their values.
+def write_chunk(
+    folder: Path, layout: TableSchema, first: int, samples: Floats, cohort: Cohort, states: Floats | None = None
+) -> ChunkInfo:
+    """Write the chunk of members ``first`` and following: their values ``samples`` (members, fields), what they came to,
+    and before that, where trajectories are stored, their ``states`` (members, arms, days, states).
 
     Raises StorageError if the disk does not take it; nothing half-written is left.
     """
-    columns = layout.columns_of(samples, cohort)
-    return write_rows(folder, layout.run, layout.file_schema, first, first + len(samples), columns)
-
-
-def write_trajectories(folder: Path, run: str, recording: Recording, first: int, states: Floats) -> ChunkInfo:
-    """Write ``states`` (members, arms, days, states) of members ``first`` and following; otherwise as ``write_chunk``."""
-    columns = recording.columns_of(states)
-    return write_rows(folder, run, recording.file_schema, first, first + len(states), columns)
+    last = first + len(samples)
+    if layout.recording and states is not None:
+        write_rows(folder, layout.run, layout.recording.file_schema, first, last, layout.recording.columns_of(states))
+    return write_rows(folder, layout.run, layout.file_schema, first, last, layout.columns_of(samples, cohort))
 
 
 def read_chunk(path: Path, layout: TableSchema) -> Chunk:
