@@ -260,7 +260,7 @@ def many(samples: Floats, arm: int) -> dict[str, Floats]:
 @pytest.mark.parametrize("kind", [Sobol, LatinHypercube])
 def test_fans_show_the_most_influential_fields_first(tmp_path: Path, kind: Any) -> None:
     axes = tuple(Axis(f"rate_{index}", 0, 1) for index in (3, 0, 5, 1, 7, 2, 4, 6))
-    folder = stored(tmp_path / "s", kind(axes, count=2048, seed=3), many, failed=(5, 9, 1000))
+    folder = stored(tmp_path / "s", kind(axes, members=2048, seed=3), many, failed=(5, 9, 1000))
     figures = drawn(folder)
     assert list(figures) == ["fan-final-burden.png", "fan-time-to-progression.png"]
     sheet = panels(figures["fan-final-burden.png"])
