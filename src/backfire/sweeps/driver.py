@@ -122,7 +122,7 @@ def run_plan(
     """
     if chunk < 1:
         raise UserError(f"a chunk has at least 1 member, got {chunk}")
-    say, advance = notify or _silent, progress or _silent
+    say, advance = notify or (lambda _: None), progress or (lambda _: None)
     layout, members = plan.layout(), plan.design.members
     with lock(folder, "sweep"):
         _enter(plan, layout, folder, resume)
@@ -140,10 +140,6 @@ def run_plan(
             size = min(chunk, layout.recording.most_members) if layout.recording else chunk
             _compute(job, pool_of, _slices(found.gaps(members), size), folder, advance, say)
         return _finish(folder, layout, members)
-
-
-def _silent(_: object) -> None:
-    """Nobody wants to know."""
 
 
 def _enter(plan: SweepPlan, layout: TableSchema, folder: Path, resume: bool) -> None:

@@ -132,20 +132,16 @@ class SweepSpec:
 
     def recorded(self, every: float, arms: Sequence[str] | None = None) -> SweepSpec:
         """The study with trajectories stored every so many days, of all its arms or some; raises UserError if it cannot."""
-        chosen = arms or (self.recording.arms if self.recording else self.arms)
-        return dataclasses.replace(self, recording=_recording(self.scenario, self.arms, self.design.members, every, chosen))
-
-
-def _recording(scenario: Scenario, known: Sequence[str], members: int, every: float, arms: Sequence[str]) -> Recording:
-    for arm in arms:
-        if arm not in known:
-            raise UserError(unknown("arm of this study", arm, known))
-    states = scenario.network.states
-    names, units = tuple(state.name for state in states), tuple(state.unit for state in states)
-    made = Recording(float(every), float(scenario.days), tuple(arm for arm in known if arm in arms), names, units)
-    if problem := made.size_problem(members):
-        raise UserError(problem)
-    return made
+        chosen, states = arms or (self.recording.arms if self.recording else self.arms), self.scenario.network.states
+        for arm in chosen:
+            if arm not in self.arms:
+                raise UserError(unknown("arm of this study", arm, self.arms))
+        names, units = tuple(state.name for state in states), tuple(state.unit for state in states)
+        of = tuple(arm for arm in self.arms if arm in chosen)
+        recording = Recording(float(every), float(self.scenario.days), of, names, units)
+        if problem := recording.size_problem(self.design.members):
+            raise UserError(problem)
+        return dataclasses.replace(self, recording=recording)
 
 
 def shipped_sweeps() -> dict[str, Path]:
