@@ -11,16 +11,16 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backfire.sampling.designs import Axis, Design, Grid
+from backfire.sampling import Axis, Design, Grid
+from backfire.simulation import Cohort
 from backfire.solvers.trajectory import Status
-from backfire.sweeps.driver import Plan
+from backfire.sweeps.driver import SweepPlan
 
 COUNT = 200
 """Members of a sweep, where a test does not care."""
@@ -29,15 +29,6 @@ OUTCOMES = {
     "burden": {"unit": "cell", "meaning": "cells left", "time": False},
     "delay": {"unit": "day", "meaning": "days until something", "time": True},
 }
-
-
-@dataclass(frozen=True)
-class Rows:
-    status: Any
-    steps: Any
-    values: Any
-    observed: Any
-    reasons: Mapping[tuple[int, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class Arithmetic:
     pause: float = 0.0
     pids: str = ""
 
-    def __call__(self, samples: Any) -> Rows:
+    def __call__(self, samples: Any) -> Cohort:
         if self.pids:
             (Path(self.pids) / str(os.getpid())).touch()
         x, y = samples[:, 0], samples[:, 1]
@@ -90,7 +81,7 @@ class Arithmetic:
             (int(member), arm): f"broken on purpose at x = {x[member]:g}" for member in np.flatnonzero(bad) for arm in ARMS
         }
         steps = np.outer(np.arange(len(x)) * 0 + 7, [1, 2])
-        return Rows(status, steps, values, observed, reasons)
+        return Cohort(ARMS, status, steps, values, observed, reasons)
 
 
 def grid(count: int) -> Design:
@@ -98,9 +89,9 @@ def grid(count: int) -> Design:
     return Grid((Axis("x", values=tuple(float(value) for value in range(count))), Axis("y", values=(0.1,))))
 
 
-def plan(count: int = 100, **how: Any) -> Plan:
+def plan(count: int = 100, **how: Any) -> SweepPlan:
     """A plan of ``count`` members; its identity does not know how they misbehave."""
-    return Plan(
+    return SweepPlan(
         design=grid(count),
         arms=ARMS,
         fields={"x": {"unit": "1", "meaning": "a number"}, "y": {"unit": "1", "meaning": "another"}},
@@ -112,7 +103,7 @@ def plan(count: int = 100, **how: Any) -> Plan:
     )
 
 
-def changed(given: Plan, **identity: Any) -> Plan:
+def changed(given: SweepPlan, **identity: Any) -> SweepPlan:
     """The plan with another identity."""
     return replace(given, identity={**given.identity, **identity})
 

@@ -14,9 +14,14 @@ LONG_ENOUGH = 120
 """Seconds after which a process counts as hanging; none here needs a tenth of that."""
 
 
-def call(*arguments: str | Path) -> int:
+def call(*arguments: str | Path | int) -> int:
     """The exit code of a command in this process."""
     return cli.main([str(argument) for argument in arguments])
+
+
+def sweep(study: Path, *arguments: str | Path | int) -> int:
+    """The exit code of a sweep that is computed here, into ``out`` beside its study file."""
+    return call("sweep", study, "--out", study.parent / "out", "--workers", 0, *arguments)
 
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from backfire.claims.articles import Article, ArticleFile, ClaimEntry, Story, Topic
 from backfire.claims.language import parse_claim
 from backfire.scenario.scenario import Scenario, parse
-from backfire.simulation.cohort import Cohort
+from backfire.simulation import Cohort
 from backfire.solvers.trajectory import Floats, Status
 
 SMALL = """

@@ -17,9 +17,9 @@ from matplotlib.text import Text
 
 from backfire.figures import sweep_figures
 from backfire.model.references import CAUTION
-from backfire.sampling.designs import Axis, Design, Grid
-from backfire.solvers.trajectory import Status
-from backfire.sweeps.store.rows import Floats, Layout, write_chunk
+from backfire.sampling import Axis, Design, Grid
+from backfire.solvers import Floats, Status
+from backfire.sweeps.store import TableSchema, write_chunk
 
 ARMS = ("monotherapy", "combination")
 
@@ -68,7 +68,7 @@ def stored(
     """A store of a design with made-up outcomes."""
     (folder / "chunks").mkdir(parents=True)
     samples = design.samples(0, design.members)
-    layout = Layout("0" * 64, design.fields, arms, tuple(ABOUT), ("time_to_progression",))
+    layout = TableSchema("0" * 64, design.fields, arms, tuple(ABOUT), ("time_to_progression",))
     manifest = {
         "run": layout.run, "members": design.members, "title": "What a made-up drug does, and $\\frac{1$", "arms": list(arms),
         "fields": {name: {"unit": "EC50" if name.endswith("amount") else "day", "meaning": ""} for name in design.fields},

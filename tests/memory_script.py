@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 import arithmetic
-from backfire.sampling.designs import Axis, Sobol
-from backfire.sweeps.driver import Plan, crew_for, run_plan
+from backfire.sampling import Axis, Sobol
+from backfire.simulation import Cohort
+from backfire.sweeps.driver import SweepPlan, run_plan
+from backfire.sweeps.workers import pool_for
 
 CHUNK, CHUNKS, OUTCOMES = 1000, 100, 60
 """Members of a chunk, chunks, and outcomes: 100 × 1000 × 2 arms × 60 × 8 bytes are 96 MB."""
@@ -23,13 +25,13 @@ CHUNK, CHUNKS, OUTCOMES = 1000, 100, 60
 class Wide:
     """Every outcome is x."""
 
-    def __call__(self, samples: Any) -> arithmetic.Rows:
+    def __call__(self, samples: Any) -> Cohort:
         nothing = np.zeros((len(samples), 2), dtype=np.int64)
         values = {arm: {f"outcome_{number}": samples[:, 0] for number in range(OUTCOMES)} for arm in arithmetic.ARMS}
-        return arithmetic.Rows(nothing.astype(np.int8), nothing, values, {})
+        return Cohort(arithmetic.ARMS, nothing.astype(np.int8), nothing, values, {})
 
 
-def plan(chunks: int) -> Plan:
+def plan(chunks: int) -> SweepPlan:
     """A sweep of many outcomes."""
     design = Sobol((Axis("x", 0, 1), Axis("y", 0, 1)), CHUNK * chunks, 1)
     outcomes = {f"outcome_{number}": {"unit": "1", "meaning": "x", "time": False} for number in range(OUTCOMES)}
@@ -46,7 +48,7 @@ def sweep(folder: Path, workers: int, chunks: int) -> list[tuple[float, float]]:
             children = [arithmetic.memory(number) for number, _ in arithmetic.family(os.getpid())]
             had.append((arithmetic.memory(os.getpid()), max(children, default=0.0)))
 
-    run_plan(plan(chunks), folder, crew_for(workers, None, CHUNK * chunks), resume=True, chunk=CHUNK, progress=look)
+    run_plan(plan(chunks), folder, pool_for(workers, None, CHUNK * chunks), resume=True, chunk=CHUNK, progress=look)
     return had
 
 

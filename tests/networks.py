@@ -18,7 +18,7 @@ from backfire.model.dosing import Event
 from backfire.model.network import Network, compose
 from backfire.simulation.arms import observed
 from backfire.solvers import pycode as codegen
-from backfire.solvers.reference import Problem, Settings, Solution, solve
+from backfire.solvers.reference import InitialValueProblem, Settings, Solution, solve
 from backfire.solvers.trajectory import Trajectory
 
 TIGHT = Settings(relative=1e-11, cells=1e-6, absolute=1e-14)
@@ -82,7 +82,7 @@ def run(
     """Solve a network and record the given days besides the first."""
     values = values_of(network, changes)
     return solve(
-        Problem(
+        InitialValueProblem(
             code=codegen.generate(network),
             state_names=network.state_names,
             start=np.array(start_of(network, values)),
@@ -129,7 +129,7 @@ def injected(
     )
 
 
-def problem_of(code: codegen.Code, start: Sequence[float], record: Sequence[float], **more: Any) -> Problem:
+def problem_of(code: codegen.Code, start: Sequence[float], record: Sequence[float], **more: Any) -> InitialValueProblem:
     """A problem in plain numbers around injected code."""
     given: dict[str, Any] = {
         "state_names": [f"y{index}" for index in range(len(start))],
@@ -138,7 +138,9 @@ def problem_of(code: codegen.Code, start: Sequence[float], record: Sequence[floa
         "cells": [False] * len(start),
         "amounts": [False] * len(start),
     }
-    return Problem(code=code, start=np.array(start, dtype=float), record=np.array(record, dtype=float), **(given | more))
+    return InitialValueProblem(
+        code=code, start=np.array(start, dtype=float), record=np.array(record, dtype=float), **(given | more)
+    )
 
 
 _MISSING = re.compile(

@@ -15,7 +15,8 @@ from backfire.cli.terminal import say
 from backfire.errors import BackfireError
 from backfire.sweeps import planning as sweeps
 from backfire.sweeps import store
-from backfire.sweeps.driver import crew_for, run_plan
+from backfire.sweeps.driver import run_plan
+from backfire.sweeps.workers import pool_for
 
 SCRIPT = Path(__file__)
 
@@ -53,8 +54,8 @@ def main() -> int:
         if study:
             result = sweeps.sweep(study, folder, workers=workers, chunk=chunk, resume=True, notify=say)
         else:
-            crew = crew_for(workers, executor, arithmetic.COUNT)
-            result = run_plan(arithmetic.plan(arithmetic.COUNT, **how), folder, crew, resume=True, chunk=chunk, notify=say)
+            pool = pool_for(workers, executor, arithmetic.COUNT)
+            result = run_plan(arithmetic.plan(arithmetic.COUNT, **how), folder, pool, resume=True, chunk=chunk, notify=say)
     except BackfireError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -24,8 +24,6 @@ FAMILIES = [path.parent for path in SOURCES if path.name == "__init__.py" and pa
 FAMILY_NAMES = [".".join(folder.relative_to(PACKAGE).parts) for folder in FAMILIES]
 GROUND = {"errors", "system", "formatting", "mechanisms"}
 """What every family may import from any module of: the ground, and the pieces of biology, which have no face but themselves."""
-TWICE = {"Design", "Events", "Plan", "Problem", "Table"}
-"""Names of classes that two families still share; none may join them."""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=NAMES)
@@ -76,7 +74,7 @@ def test_a_class_has_a_name_of_its_own(record_property: Callable[[str, object], 
                 homes.setdefault((type(node), node.name), set()).add(name)
     shared = {key: sorted(where) for key, where in homes.items() if len(where) > 1}
     record_property("functions of one name", {name: where for (kind, name), where in shared.items() if kind is ast.FunctionDef})
-    assert {name: where for (kind, name), where in shared.items() if kind is ast.ClassDef and name not in TWICE} == {}
+    assert {name: where for (kind, name), where in shared.items() if kind is ast.ClassDef} == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=NAMES)

@@ -11,18 +11,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import backfire
-from backfire import cli, mechanisms
+from backfire import cli, mechanisms, sampling
 from backfire.cli import commands as cli_commands
 from backfire.errors import DocumentError, UserError
 from backfire.exchange import format_names, formats
+from backfire.figures import sweep, sweep_figures
+from backfire.outcomes import catalogue
+from backfire.outcomes.catalogue import Declaration
 from backfire.reports import mechanism_rows
+from backfire.sampling import Axis, Sobol
 from backfire.scenario import json_schema
 from backfire.solvers import generate
+from backfire.sweeps import parse_sweep
 from commands import call, clean
-from small import SMALL
+from made_up_sweeps import GRID, drawn, marks, panels, stored, texts
+from small import SMALL, STUDY
 
 Beside = Callable[[ModuleType, str, str], ModuleType]
 
@@ -115,9 +122,124 @@ def test_a_mechanism_is_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 # -- an outcome --------------------------------------------------------------------------------------------------------
 
+
+@pytest.fixture
+def last_share(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One more declaration in the catalogue."""
+    new = Declaration(
+        "last_share", "1", "burden on the last day as a share of that at the start of treatment",
+        lambda found: found.final_burden / found.before, ("burden",), better="low", title="share left", ranks={"bars": 0, "figures": 0},
+    )  # fmt: skip
+    monkeypatch.setattr(catalogue, "CATALOGUE", (new, *catalogue.CATALOGUE))
+    catalogue.declared.cache_clear()
+    yield
+    catalogue.declared.cache_clear()
+
+
+@pytest.mark.usefixtures("last_share")
+def test_an_outcome_is_one_declaration(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = backfire.load(small)
+    result = backfire.simulate(scenario)
+    found = {arm: outcomes["last_share"].value for arm, outcomes in result.outcomes.items()}
+    for arm, share in found.items():
+        course = result.trajectories[arm]
+        assert share == pytest.approx(course["burden"][-1] / course["burden"][course.times == 10][0], rel=1e-6)
+    members = backfire.run_members(scenario, ["drug.amount"], np.array([[4.0]]), outcomes=["last_share"])
+    assert {arm: members.values[arm]["last_share"][0] for arm in found} == pytest.approx(found, rel=1e-3)
+    assert "last share" in shown(capsys, "run", small, "--out", tmp_path / "run")
+    assert "last_share" in (tmp_path / "run" / "outcomes.csv").read_text(encoding="utf-8")
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY.replace('"final_burden"', '"last_share"').replace("[5, 7, 30]", "[5, 7]"), encoding="utf-8")
+    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
+    assert call("sweep", study, "--out", tmp_path / "out", "--workers", 0) == 0
+    (figure,) = [figure for _, figure in sweep_figures(tmp_path / "out")]
+    assert any("share left" in text for text in texts(figure))
+    with pytest.raises(DocumentError, match="did you mean `last_share`"):
+        parse_sweep(study.read_text(encoding="utf-8").replace("last_share", "lost_share"), "study", tmp_path)
+
+
 # -- a design of sweeps ------------------------------------------------------------------------------------------------
 
+CORNERS = '''
+"""Only the ends of every field."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from backfire.sampling.designs import Design
+
+
+@dataclass(frozen=True)
+class Ends(Design):
+    """All fields low, then all fields high."""
+
+    kind: ClassVar[str] = "ends"
+    title: ClassVar[str] = "both ends"
+
+    @classmethod
+    def count(cls, points, given, /):
+        return 2
+
+    def _samples(self, first, last):
+        return np.array([(axis.low, axis.high)[member] for axis in self.axes for member in range(first, last)]).reshape(
+            len(self.axes), last - first
+        ).T
+'''
+
+
+@pytest.fixture
+def ends(beside: Beside) -> Iterator[None]:
+    beside(sampling, "ends", CORNERS)
+    sampling.design_kinds.cache_clear()
+    yield
+    sampling.design_kinds.cache_clear()
+
+
+@pytest.mark.usefixtures("ends")
+def test_a_design_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
+    text = (
+        STUDY.replace('"grid"', '"ends"').replace(", points = 3", "").replace("{ values = [5, 7, 30] }", "{ low = 5, high = 7 }")
+    )
+    result = backfire.sweep(parse_sweep(text, "study", tmp_path), tmp_path / "out", workers=0)
+    assert result.table()[["drug.amount", "drug.every"]].drop_duplicates().to_numpy().tolist() == [[1, 5], [16, 7]]
+    assert any("2 members (both ends)" in text for _, figure in sweep_figures(result.folder) for text in texts(figure))
+    with pytest.raises(DocumentError, match="did you mean `ends`"):
+        parse_sweep(text.replace('"ends"', '"end"'), "study", tmp_path)
+
+
 # -- a figure of sweeps ------------------------------------------------------------------------------------------------
+
+SCATTER = """
+import numpy as np
+from backfire.figures.sweep.slide import SweepFigure, slide
+
+@SweepFigure(
+    "scatter-{outcome}.png", draws=lambda manifest: manifest["design"]["kind"] == "sobol",
+    members=lambda manifest: np.arange(5), outcomes=lambda manifest: 1,
+)
+def scatter(data):
+    page = slide(data, "a figure that did not exist")
+    (axes,) = page.panels(1)
+    axes.plot(data.samples["growth"], data.values["final_burden"][:, 0], "o", label="members")
+    return page.figure
+"""
+
+
+def test_a_figure_of_sweeps_is_one_file(beside: Beside, tmp_path: Path) -> None:
+    beside(sweep, "scatter", SCATTER)
+    sampled = stored(tmp_path / "sampled", Sobol((Axis("growth", 0.1, 0.2), Axis("drug.every", 4, 20)), members=16))
+    assert call("sweep", "--show", sampled) == 0
+    names = {path.name for path in (sampled / "figures").iterdir()}
+    assert names == {"scatter-final-burden.png", "fan-final-burden.png", "fan-time-to-progression.png"}
+    (figure,) = [figure for name, figure in sweep_figures(sampled) if name.startswith("scatter")]
+    (line,) = marks(panels(figure)[0], "members")
+    assert len(line.get_xdata()) == 5
+    assert any("16 members (Sobol), 5 of them drawn" in text for text in texts(figure))
+    assert list(drawn(stored(tmp_path / "grid", GRID))) == ["surface.png"], "only for the designs that it names"
+
 
 # -- an export format --------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,7 @@ from backfire.claims.language import Change, OutcomeRef
 from backfire.claims.measuring import evaluate_members, has_to_compile, measure
 from backfire.errors import UserError
 from backfire.scenario.scenario import Scenario, load
-from backfire.simulation import cohort
-from backfire.simulation.cohort import Cohort
+from backfire.simulation import Cohort, cohort
 from invented import article_of, fake, growth_rate, topic
 from invented import small as small_tumour
 

@@ -17,9 +17,8 @@ from backfire.errors import UserError
 from backfire.formulas.units import BASE, parse_unit
 from backfire.model.dosing import Event
 from backfire.scenario.scenario import Scenario, load
-from backfire.simulation import cohort
-from backfire.simulation.cohort import Cohort, run_members, trajectories
-from backfire.simulation.members import Table
+from backfire.simulation import Cohort, cohort, run_members, trajectories
+from backfire.simulation.members import MemberTable
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.solvers.reference import Settings
 from backfire.solvers.trajectory import Floats, Status
@@ -230,7 +229,7 @@ def test_members_are_given_the_doses_of_their_own_scenario(name: str, words: tup
     }
     drawn = {field: np.ceil(values) if field.endswith("count") else values for field, values in drawn.items()}
     drawn["growth_rate"] = rng.uniform(0.01, 0.1, 24)
-    table = Table(study, tuple(drawn), np.column_stack([*drawn.values()]))
+    table = MemberTable(study, tuple(drawn), np.column_stack([*drawn.values()]))
     table.check_events(list(study.arms))
     assert not table.reasons
     timing = np.column_stack([np.zeros(24), *(values for field, values in drawn.items() if field.endswith(words[1:]))])
@@ -385,7 +384,7 @@ def test_surgery_has_no_amount_to_vary() -> None:
 
 def test_members_with_equal_doses_share_their_events() -> None:
     samples = np.array([[4.0, 0.02], [4.0, 0.03], [5.0, 0.02], [4.0, 0.02]])
-    table = Table(scenario(STROMA), ("mitoxantrone.amount", "growth_rate"), samples)
+    table = MemberTable(scenario(STROMA), ("mitoxantrone.amount", "growth_rate"), samples)
     table.check_events(["monotherapy"])
     spans = table.numbers("monotherapy", np.arange(4)).event_rows.tolist()
     assert spans[0] == spans[1] == spans[3] != spans[2]

@@ -20,11 +20,11 @@ import arithmetic
 import backfire
 from backfire import cli
 from backfire.errors import BackendLostError, RefusedError
-from backfire.sweeps import planning as sweeps
 from backfire.sweeps import store
-from backfire.sweeps.dask import DaskCrew
+from backfire.sweeps.dask import DaskPool
 from backfire.sweeps.driver import Sweep, run_plan
-from backfire.sweeps.workers import Here
+from backfire.sweeps.identity import code_identity
+from backfire.sweeps.workers import InlinePool
 from backfire.system import PACKAGE
 from small import SMALL, STUDY
 
@@ -46,7 +46,7 @@ def made(folder: Path, name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    return run_plan(arithmetic.plan(COUNT), tmp_path_factory.mktemp("plain"), Here)
+    return run_plan(arithmetic.plan(COUNT), tmp_path_factory.mktemp("plain"), InlinePool)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def client() -> Iterator[Any]:
 
 def sweep(folder: Path, client: Any, chunk: int, **how: Any) -> Sweep:
     plan = arithmetic.plan(COUNT, **how)
-    return run_plan(plan, folder, lambda job: DaskCrew(job, client, {"code": "1"}, arithmetic.identity), chunk=chunk)
+    return run_plan(plan, folder, lambda job: DaskPool(job, client, {"code": "1"}, arithmetic.identity), chunk=chunk)
 
 
 def test_dask_gives_the_same_table(tmp_path: Path, client: Any, plain: Sweep) -> None:
@@ -87,7 +87,7 @@ def test_poison_is_isolated(tmp_path: Path, client: Any, plain: Sweep) -> None:
 
 def test_workers_of_another_version_are_refused(tmp_path: Path, client: Any) -> None:
     with pytest.raises(RefusedError, match=r"worker on .*\ncode is 1, here 2"):
-        run_plan(arithmetic.plan(COUNT), tmp_path, lambda job: DaskCrew(job, client, {"code": "2"}, arithmetic.identity))
+        run_plan(arithmetic.plan(COUNT), tmp_path, lambda job: DaskPool(job, client, {"code": "2"}, arithmetic.identity))
     assert store.chunk_files(tmp_path) == []
 
 
@@ -102,10 +102,10 @@ def test_a_lost_scheduler_ends_the_sweep_resumably(tmp_path: Path, plain: Sweep)
 
     plan = arithmetic.plan(COUNT, pause=0.05)
     with pytest.raises(BackendLostError):
-        run_plan(plan, folder, lambda job: DaskCrew(job, client, {"code": "1"}, arithmetic.identity), chunk=5, progress=lose)
+        run_plan(plan, folder, lambda job: DaskPool(job, client, {"code": "1"}, arithmetic.identity), chunk=5, progress=lose)
     client.close()
     assert 0 < store.read_table(folder)[1]["stored"] < COUNT
-    assert run_plan(arithmetic.plan(COUNT), folder, Here, resume=True).table_hash == plain.table_hash
+    assert run_plan(arithmetic.plan(COUNT), folder, InlinePool, resume=True).table_hash == plain.table_hash
 
 
 def test_a_client_closed_in_the_middle_ends_the_sweep_resumably(tmp_path: Path, client: Any, plain: Sweep) -> None:
@@ -117,11 +117,11 @@ def test_a_client_closed_in_the_middle_ends_the_sweep_resumably(tmp_path: Path, 
 
     plan = arithmetic.plan(COUNT, pause=0.02)
     with pytest.raises(BackendLostError):
-        run_plan(plan, tmp_path, lambda job: DaskCrew(job, own, {"code": "1"}, arithmetic.identity), chunk=5, progress=close)
+        run_plan(plan, tmp_path, lambda job: DaskPool(job, own, {"code": "1"}, arithmetic.identity), chunk=5, progress=close)
     assert not (tmp_path / "lock").exists()
     assert 0 < store.read_table(tmp_path)[1]["stored"] < COUNT
     # cut as before: a worker may still be writing the chunk it was at, and writes the same file
-    assert run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True, chunk=5).table_hash == plain.table_hash
+    assert run_plan(arithmetic.plan(COUNT), tmp_path, InlinePool, resume=True, chunk=5).table_hash == plain.table_hash
 
 
 def test_workers_retired_in_the_middle_cost_nothing(tmp_path: Path, plain: Sweep) -> None:
@@ -139,7 +139,7 @@ def test_workers_retired_in_the_middle_cost_nothing(tmp_path: Path, plain: Sweep
 
         plan = arithmetic.plan(COUNT, pause=0.05, pids=str(pids))
         result = run_plan(
-            plan, folder, lambda job: DaskCrew(job, own, {"code": "1"}, arithmetic.identity), chunk=4, progress=retire
+            plan, folder, lambda job: DaskPool(job, own, {"code": "1"}, arithmetic.identity), chunk=4, progress=retire
         )
         assert len(retired) == 2
         assert retired[0] not in own.nthreads()
@@ -205,7 +205,7 @@ def test_a_worker_with_other_code_is_refused(study: Path, scheduler: tuple[Any, 
     with (
         started("dask_worker", address, "--no-nanny", "--nthreads", "1", path=package.parent),
         distributed.Client(address) as own,
-        pytest.raises(RefusedError, match=rf"worker on .*\ncode is .*, here {sweeps.code_identity()['code'][:60]}…"),
+        pytest.raises(RefusedError, match=rf"worker on .*\ncode is .*, here {code_identity()['code'][:60]}…"),
     ):
         backfire.sweep(study, study.parent / "out", executor=own)
     assert store.chunk_files(study.parent / "out" / "study") == []

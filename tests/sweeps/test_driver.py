@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 import itertools
 import json
@@ -20,54 +19,19 @@ import pytest
 
 import arithmetic
 from arithmetic import COUNT
-from backfire.errors import BackendLostError, RefusedError, StorageError, UserError
+from backfire.errors import BackendLostError, RefusedError, StorageError
 from backfire.sweeps import store
-from backfire.sweeps.driver import crew_for, run_plan
-from backfire.sweeps.workers import Borrowed, Here, Processes
+from backfire.sweeps.driver import run_plan
+from backfire.sweeps.workers import InlinePool, pool_for
 from sweep_script import SCRIPT, finish, start, until_a_chunk
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The table hash of a sweep that nothing happened to."""
-    return run_plan(arithmetic.plan(COUNT), tmp_path_factory.mktemp("undisturbed"), Here).table_hash
-
-
-# ------------------------------------------------------------------------------------------ the same, whoever computes
-
-
-CREWS = [
-    *(("no workers", 0, None, chunk) for chunk in (1, 7, 64, 1000)),
-    *(("2 workers", 2, None, chunk) for chunk in (7, 64, 1000)),
-    ("1 worker", 1, None, 64),
-    ("4 workers", 4, None, 7),
-    ("threads", 2, concurrent.futures.ThreadPoolExecutor, 7),
-    ("pool of processes", 2, "processes", 64),
-]
-
-
-@pytest.mark.parametrize(("name", "workers", "pool", "chunk"), CREWS)
-def test_the_table_does_not_depend_on_who_computes_or_how_it_is_cut(
-    name: str, workers: int, pool: Any, chunk: int, tmp_path: Path, undisturbed: str
-) -> None:
-    if pool is None:
-        result = run_plan(arithmetic.plan(COUNT), tmp_path, crew_for(workers, None, COUNT), chunk=chunk)
-    else:
-        import multiprocessing
-
-        made = pool(2) if pool != "processes" else concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))
-        with made as executor:
-            result = run_plan(arithmetic.plan(COUNT), tmp_path, crew_for(None, executor, COUNT), chunk=chunk)
-    assert result.table_hash == undisturbed
-    assert len(store.chunk_files(tmp_path)) == -(-COUNT // chunk)
 
 
 def test_five_in_a_hundred_broken_on_purpose_disturb_nobody(tmp_path: Path) -> None:
     broken = frozenset(float(number) for number in random.Random(5).sample(range(10_000), 500))
     with_them = run_plan(
-        arithmetic.plan(10_000, broken=broken), tmp_path / make(tmp_path, "a"), crew_for(2, None, 10_000), chunk=1000
+        arithmetic.plan(10_000, broken=broken), tmp_path / make(tmp_path, "a"), pool_for(2, None, 10_000), chunk=1000
     )
-    without = run_plan(arithmetic.plan(10_000), tmp_path / make(tmp_path, "b"), Here, chunk=999)
+    without = run_plan(arithmetic.plan(10_000), tmp_path / make(tmp_path, "b"), InlinePool, chunk=999)
     table, clean = with_them.table(), without.table()
     assert len(table) == 20_000
     assert (with_them.failed_members, with_them.failed_rows) == (500, 1000)
@@ -81,32 +45,11 @@ def make(folder: Path, name: str) -> str:
     return name
 
 
-def test_a_runner_that_raises_costs_only_the_member_it_raises_on(tmp_path: Path) -> None:
-    result = run_plan(arithmetic.plan(50, raising=frozenset({3.0, 4.0, 41.0})), tmp_path, Here, chunk=20)
-    table = result.table()
-    failed = table[table["status"] == "not_run"]
-    assert failed["member"].tolist() == [3, 3, 4, 4, 41, 41]
-    assert set(failed["reason"]) == {f"ZeroDivisionError: no answer for x = {x}" for x in (3.0, 4.0, 41.0)}
-    assert len(table) == 100
-
-
-def test_errors_of_ours_end_the_sweep(tmp_path: Path) -> None:
-    def refuse(_: object) -> Any:
-        raise UserError("no such arm")
-
-    plan = arithmetic.replace(arithmetic.plan(10), runner=refuse)
-    with pytest.raises(UserError, match="no such arm"):
-        run_plan(plan, tmp_path, Here)
-
-
 @pytest.mark.parametrize(("count", "chunk", "files"), [(1, 10, 1), (1, 1, 1), (10, 1, 10), (10, 3, 4), (10, 100, 1)])
 def test_odd_sizes_give_the_right_number_of_rows(tmp_path: Path, count: int, chunk: int, files: int) -> None:
-    result = run_plan(arithmetic.plan(count), tmp_path, Here, chunk=chunk)
+    result = run_plan(arithmetic.plan(count), tmp_path, InlinePool, chunk=chunk)
     assert len(result.table()) == 2 * count
     assert len(store.chunk_files(tmp_path)) == files
-
-
-# ------------------------------------------------------------------------------------------ workers that die
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSEGV])
@@ -127,7 +70,7 @@ def test_poison_is_isolated_and_its_neighbours_are_intact(tmp_path: Path) -> Non
     assert died["member"].tolist() == [37, 37]
     assert died["x"].tolist() == [37.0, 37.0]
     assert died["reason"].str.contains("SIGSEGV").all()
-    clean = run_plan(arithmetic.plan(COUNT), tmp_path / make(tmp_path, "clean"), Here).table()
+    clean = run_plan(arithmetic.plan(COUNT), tmp_path / make(tmp_path, "clean"), InlinePool).table()
     assert table[table["member"] != 37].equals(clean[clean["member"] != 37])
 
 
@@ -137,55 +80,10 @@ def test_when_every_member_kills_its_worker_the_sweep_gives_up_and_keeps_what_it
     monkeypatch.setattr("backfire.sweeps.driver.MOST_DEATHS", 4)
     deadly = frozenset(float(number) for number in range(20, COUNT))
     with pytest.raises(BackendLostError, match="in a row"):
-        run_plan(arithmetic.plan(COUNT, deadly=deadly), tmp_path, crew_for(1, None, COUNT), chunk=20)
+        run_plan(arithmetic.plan(COUNT, deadly=deadly), tmp_path, pool_for(1, None, COUNT), chunk=20)
     assert store.read_table(tmp_path)[1]["stored"] >= 20
     assert not (tmp_path / "lock").exists()
     assert not list(tmp_path.rglob("*.tmp"))
-
-
-def test_what_cannot_travel_is_told_before_anything_starts(tmp_path: Path) -> None:
-    plan = arithmetic.replace(arithmetic.plan(10), runner=lambda samples: None)  # type: ignore[arg-type, return-value]
-    with pytest.raises(UserError, match="cannot be sent"):
-        run_plan(plan, tmp_path, crew_for(1, None, 10))
-
-
-def test_workers_that_never_start_are_told_apart_from_poison(tmp_path: Path) -> None:
-    script = tmp_path / "unguarded.py"
-    script.write_text(
-        "import sys\n"
-        f"sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
-        "import arithmetic\n"
-        "from pathlib import Path\n"
-        "from backfire.sweeps.driver import crew_for, run_plan\n"
-        f"folder = Path({str(tmp_path / 'out')!r})\n"
-        "folder.mkdir(exist_ok=True)\n"
-        "run_plan(arithmetic.plan(10), folder, crew_for(1, None, 10), resume=True)\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
-    assert "BackendLostError: worker processes do not start" in done.stderr
-    assert 'if __name__ == "__main__":' in done.stderr
-
-
-def test_a_broken_pool_of_the_caller_ends_the_sweep_resumably(tmp_path: Path, undisturbed: str) -> None:
-    import multiprocessing
-
-    plan = arithmetic.plan(COUNT, deadly=frozenset({150.0}))
-    pool = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-    with pool, pytest.raises(BackendLostError):
-        run_plan(plan, tmp_path, lambda job: Borrowed(job, pool, 1), chunk=20)
-    assert store.read_table(tmp_path)[1]["stored"] == 140
-    assert run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True).table_hash == undisturbed
-
-
-def test_an_executor_that_was_shut_down_is_told(tmp_path: Path) -> None:
-    executor = concurrent.futures.ThreadPoolExecutor(1)
-    executor.shutdown()
-    with pytest.raises(BackendLostError, match="no more work"):
-        run_plan(arithmetic.plan(10), tmp_path, crew_for(None, executor, 10))
-
-
-# ------------------------------------------------------------------------------------------ folders and disks
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path: Path, undisturbed: str) -> None:
@@ -216,7 +114,7 @@ def test_a_disk_that_fills_up_leaves_what_was_stored_and_can_be_resumed(tmp_path
     assert names == {"chunks", "manifest.json", "resolved.json", "study.toml"}
     assert len([*(tmp_path / "chunks").iterdir()]) == len(before)
     computed: list[int] = []
-    result = run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True, chunk=20, progress=computed.append)
+    result = run_plan(arithmetic.plan(COUNT), tmp_path, InlinePool, resume=True, chunk=20, progress=computed.append)
     assert computed == [120, 20, 20, 20, 20]
     assert result.table_hash == undisturbed
     assert {path: (path.stat().st_ino, path.read_bytes()) for path in before} == before
@@ -225,7 +123,7 @@ def test_a_disk_that_fills_up_leaves_what_was_stored_and_can_be_resumed(tmp_path
 def test_a_disk_that_is_full_at_any_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full at the first write of a sweep, at the second, and so on to the last; each time resumed."""
     plan = arithmetic.plan(30)
-    whole = run_plan(plan, tmp_path / make(tmp_path, "whole"), Here).table_hash
+    whole = run_plan(plan, tmp_path / make(tmp_path, "whole"), InlinePool).table_hash
     flush, stored = os.fsync, []
     for number in itertools.count():
         folder, writes = tmp_path / make(tmp_path, str(number)), itertools.count()
@@ -238,7 +136,7 @@ def test_a_disk_that_is_full_at_any_write_loses_nothing(tmp_path: Path, monkeypa
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", refuse)
             try:
-                result = run_plan(plan, folder, Here, chunk=10)
+                result = run_plan(plan, folder, InlinePool, chunk=10)
                 break
             except StorageError as error:
                 assert error.exit_code == 5
@@ -246,7 +144,7 @@ def test_a_disk_that_is_full_at_any_write_loses_nothing(tmp_path: Path, monkeypa
         assert not list(folder.rglob("*.tmp"))
         assert not (folder / "COMPLETE").exists()
         stored.append(len(store.chunk_files(folder)))
-        assert run_plan(plan, folder, Here, resume=True, chunk=10).table_hash == whole
+        assert run_plan(plan, folder, InlinePool, resume=True, chunk=10).table_hash == whole
     assert result.table_hash == whole
     # lock, study, manifest, resolved, three chunks, summary, mark of completion
     assert stored == [0, 0, 0, 0, 0, 1, 2, 3, 3]
@@ -267,7 +165,7 @@ def test_what_is_no_beginning_of_this_sweep_is_not_written_over(tmp_path: Path, 
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RefusedError, match="something else"):
-        run_plan(arithmetic.plan(10), tmp_path, Here, resume=True)
+        run_plan(arithmetic.plan(10), tmp_path, InlinePool, resume=True)
     assert path.read_text(encoding="utf-8") == text
     assert not (tmp_path / "resolved.json").exists()
 
@@ -279,7 +177,7 @@ def test_a_place_that_cannot_be_written_is_found_before_computing(tmp_path: Path
     plan = arithmetic.replace(arithmetic.plan(10), runner=never)
     for place in (tmp_path / "nowhere", Path("/proc")):
         with pytest.raises(StorageError):
-            run_plan(plan, place, Here)
+            run_plan(plan, place, InlinePool)
 
 
 def leaves(data: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -298,21 +196,18 @@ def altered(data: Any, path: tuple[Any, ...]) -> Any:
 
 def test_every_change_of_the_identity_is_refused_and_named(tmp_path: Path) -> None:
     plan = arithmetic.plan(10)
-    run_plan(plan, tmp_path, Here)
+    run_plan(plan, tmp_path, InlinePool)
     for path in leaves(plan.identity):
         other = arithmetic.replace(plan, identity=altered(plan.identity, path))
         with pytest.raises(RefusedError, match=".".join(map(str, path)) + ": .* → "):
-            run_plan(other, tmp_path, Here, resume=True)
+            run_plan(other, tmp_path, InlinePool, resume=True)
     with pytest.raises(RefusedError, match=r"colour: nothing → red"):
-        run_plan(arithmetic.changed(plan, colour="red"), tmp_path, Here, resume=True)
+        run_plan(arithmetic.changed(plan, colour="red"), tmp_path, InlinePool, resume=True)
     with pytest.raises(RefusedError, match="--resume"):
-        run_plan(plan, tmp_path, Here)
+        run_plan(plan, tmp_path, InlinePool)
     assert run_plan(
-        arithmetic.replace(plan, about={**plan.about, "title": "Other words"}), tmp_path, Here, resume=True, chunk=3
+        arithmetic.replace(plan, about={**plan.about, "title": "Other words"}), tmp_path, InlinePool, resume=True, chunk=3
     ).ok
-
-
-# ------------------------------------------------------------------------------------------ memory
 
 
 @pytest.mark.slow
@@ -325,13 +220,3 @@ def test_memory_does_not_grow_with_members(tmp_path: Path) -> None:
     grown = json.loads(done.stdout)
     assert grown["chunks"] == 100
     assert max(grown["computing"], grown["worker"], grown["reading back"], grown["resuming"]) < 24, grown
-
-
-def test_workers_and_chunks_are_checked() -> None:
-    with pytest.raises(UserError, match="--workers"):
-        crew_for(-1, None, 10)
-    with pytest.raises(UserError, match="chunk"):
-        run_plan(arithmetic.plan(3), Path("nowhere"), Here, chunk=0)
-    assert Processes.exact
-    assert not Borrowed.exact
-    assert os.cpu_count()

@@ -23,11 +23,13 @@ from backfire.cli import sweep as cli_sweep
 from backfire.sweeps import planning as sweeps
 from backfire.sweeps import store
 from backfire.sweeps.driver import run_plan
-from backfire.sweeps.workers import Here
+from backfire.sweeps.workers import InlinePool
 from small import SMALL
 from sweep_script import finish, start, until_a_chunk
 
 SHIPPED = "exosome-start-of-blockade"
+
+
 STUDY = """
 title = "How much drug?"
 scenario = "small.toml"
@@ -41,12 +43,6 @@ drug.amount = { low = 1, high = 16, points = 300 }
 """
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The table hash of a sweep that nothing happened to."""
-    return run_plan(arithmetic.plan(COUNT), tmp_path_factory.mktemp("undisturbed"), Here).table_hash
-
-
 def end_all(running: subprocess.Popen[str]) -> None:
     """Kill a process and all that it began."""
     with contextlib.suppress(ProcessLookupError):
@@ -54,11 +50,10 @@ def end_all(running: subprocess.Popen[str]) -> None:
     running.communicate(timeout=60)
 
 
-# ------------------------------------------------------------------------------------------ killed
-
-
 LIFE = 3.5
 """Seconds, or so, that the sweeps below live if they are let."""
+
+
 Begin = Callable[[Path], "subprocess.Popen[str]"]
 
 
@@ -107,7 +102,7 @@ def test_killed_again_and_again_a_sweep_still_ends(tmp_path: Path, undisturbed: 
     assert 0 < store.read_table(folder)[1]["stored"] < COUNT
     for _ in range(2):
         kill(folder, draw.uniform(0, LIFE))
-    assert run_plan(arithmetic.plan(COUNT), folder, Here, resume=True).table_hash == undisturbed
+    assert run_plan(arithmetic.plan(COUNT), folder, InlinePool, resume=True).table_hash == undisturbed
     assert not list(folder.rglob("*.tmp"))
 
 
@@ -115,7 +110,7 @@ def kill_and_resume(folder: Path, seconds: float, undisturbed: str) -> tuple[int
     """Kill a sweep, then go on with it; gives how many processes and chunks it had."""
     children = kill(folder, seconds)
     chunks = len(store.chunk_files(folder))
-    assert run_plan(arithmetic.plan(COUNT), folder, Here, resume=True, chunk=20).table_hash == undisturbed
+    assert run_plan(arithmetic.plan(COUNT), folder, InlinePool, resume=True, chunk=20).table_hash == undisturbed
     assert not list(folder.rglob("*.tmp"))
     return children, chunks
 
@@ -153,9 +148,6 @@ def test_a_killed_sweep_of_a_shipped_study_can_be_resumed(tmp_path: Path) -> Non
     assert len(store.chunk_files(folder / SHIPPED)) >= chunks
     assert sweeps.sweep(SHIPPED, folder, workers=0, resume=True).table_hash == whole
     assert not list(folder.rglob("*.tmp"))
-
-
-# ------------------------------------------------------------------------------------------ told to end
 
 
 @pytest.fixture(scope="module")
@@ -224,4 +216,4 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, second: signal.Signals, co
         assert running.wait(20) == code
     finally:
         end_all(running)
-    assert run_plan(arithmetic.plan(COUNT), tmp_path, Here, resume=True).table_hash == undisturbed
+    assert run_plan(arithmetic.plan(COUNT), tmp_path, InlinePool, resume=True).table_hash == undisturbed

@@ -19,9 +19,9 @@ from backfire.scenario.scenario import Scenario, parse, parse_data
 from backfire.scenario.schema import RegimenEntry, ScenarioFile
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.solvers.reference import Settings
-from backfire.sweeps import planning as sweeps
-from backfire.sweeps.driver import run_hash
-from backfire.sweeps.spec import SweepStudy, parse_sweep
+from backfire.sweeps import identity, planning
+from backfire.sweeps.identity import run_hash
+from backfire.sweeps.spec import SweepSpec, parse_sweep
 
 SCENARIO = """
 title = "Two cycles of infusions, an antibody, and stroma that shields"
@@ -64,16 +64,16 @@ def scenario() -> Scenario:
 def no_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
     """What outcomes mean is found by a simulation; their names are all that counts here."""
     about = {"unit": "cell", "meaning": "cells left", "time": False}
-    monkeypatch.setattr(sweeps, "describe_outcomes", lambda _, __, wanted: dict.fromkeys(wanted, about))
+    monkeypatch.setattr(planning, "describe_outcomes", lambda _, __, wanted: dict.fromkeys(wanted, about))
 
 
-def study(scenario: Scenario) -> SweepStudy:
-    return SweepStudy("study", "How fast?", scenario, DESIGN, ("untreated", "combination"), ("final_burden", "nadir"))
+def study(scenario: Scenario) -> SweepSpec:
+    return SweepSpec("study", "How fast?", scenario, DESIGN, ("untreated", "combination"), ("final_burden", "nadir"))
 
 
-def name_of(changed: Scenario | SweepStudy, settings: Any = None) -> str:
-    given = changed if isinstance(changed, SweepStudy) else study(changed)
-    return run_hash(sweeps.plan_of(given, settings).identity)
+def name_of(changed: Scenario | SweepSpec, settings: Any = None) -> str:
+    given = changed if isinstance(changed, SweepSpec) else study(changed)
+    return run_hash(planning.plan_of(given, settings).identity)
 
 
 def all_new(base: str, names: dict[str, str]) -> None:
@@ -129,7 +129,7 @@ def test_every_table_of_a_scenario_file_counts_and_words_do_not(scenario: Scenar
 
 
 def test_every_option_of_every_mechanism_stands_in_the_identity(scenario: Scenario) -> None:
-    told = sweeps.plan_of(study(scenario)).identity["scenario"]["mechanisms"]
+    told = planning.plan_of(study(scenario)).identity["scenario"]["mechanisms"]
     assert set(told) == set(scenario.network.mechanisms)
     for label, mechanism in scenario.network.mechanisms.items():
         for item in dataclasses.fields(mechanism):  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def test_every_part_of_a_study_counts_and_words_do_not(scenario: Scenario) -> No
         "recording": base.recorded(2).recording,
     }
     words = {"name": "other", "title": "How slow?", "note": "A remark", "text": "# as written", "table": "growth_rate\n"}
-    assert {*changes, *words} == {item.name for item in dataclasses.fields(SweepStudy)}
+    assert {*changes, *words} == {item.name for item in dataclasses.fields(SweepSpec)}
     names = {key: name_of(dataclasses.replace(base, **{key: value})) for key, value in changes.items()}
     names |= {"days between rows": name_of(base.recorded(1)), "recorded arms": name_of(base.recorded(2, ["combination"]))}
     all_new(name_of(base), names)
@@ -183,13 +183,13 @@ def test_every_module_that_computes_counts_as_code_and_no_other(tmp_path: Path, 
     """Asked of a copy of the package, one module of which is edited after the other; what computes are the modules that are
     there when a member of a sweep has been computed."""
     done = subprocess.run([sys.executable, "-c", COMPUTE], check=True, capture_output=True, text=True)
-    here = sweeps.code_identity()
+    here = identity.code_identity()
     package = shutil.copytree(system.PACKAGE, tmp_path / "backfire", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(system, "PACKAGE", package)
 
     def code() -> str:
         system._source_hash.cache_clear()
-        return str(sweeps.code_identity.__wrapped__()["code"])
+        return str(identity.code_identity.__wrapped__()["code"])
 
     def edited(path: Path) -> str:
         before = path.read_bytes()
@@ -214,17 +214,17 @@ def test_every_module_that_computes_counts_as_code_and_no_other(tmp_path: Path, 
 
 
 def test_the_libraries_that_compute_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = sweeps.code_identity()["versions"]
+    told = identity.code_identity()["versions"]
     for library in ("numpy", "scipy", "numba", "llvmlite"):
         assert told[library] == importlib.metadata.version(library)
     monkeypatch.setattr(importlib.metadata, "version", lambda library: f"0.{library}")
-    assert sweeps.code_identity.__wrapped__()["versions"]["llvmlite"] == "0.llvmlite"
+    assert identity.code_identity.__wrapped__()["versions"]["llvmlite"] == "0.llvmlite"
 
 
 def test_a_worker_tells_code_versions_and_study(tmp_path: Path) -> None:
     (tmp_path / "resolved.json").write_text('{"run": "abc"}', encoding="utf-8")
-    here, told = sweeps.code_identity(), sweeps.worker_identity(str(tmp_path))
+    here, told = identity.code_identity(), identity.worker_identity(str(tmp_path))
     assert told["code"] == here["code"]
     assert {name: told[name] for name in here["versions"]} == here["versions"]
     assert told["study in the shared folder"] == "abc"
-    assert sweeps.worker_identity(str(tmp_path / "elsewhere")) != told
+    assert identity.worker_identity(str(tmp_path / "elsewhere")) != told

@@ -14,44 +14,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas
 import pytest
 
 import backfire
-from backfire import cli
 from backfire.errors import RefusedError, UserError
 from backfire.scenario import input_label, kind_of
 from backfire.scenario.scenario import load
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.sweeps import planning as sweeps
 from backfire.sweeps import store
-from backfire.sweeps.spec import load_sweep, parse_sweep
+from backfire.sweeps.spec import parse_sweep
+from commands import call, sweep
 from small import SMALL, STUDY
 from sweep_script import until_a_chunk
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
-    path = tmp_path / "study.toml"
-    path.write_text(STUDY, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def sound(study: Path) -> Path:
-    """The study without members that cannot be built."""
-    study.write_text(STUDY.replace(", 30]", "]"), encoding="utf-8")
-    return study
-
-
-def call(*arguments: str | Path | int) -> int:
-    return cli.main([str(argument) for argument in arguments])
-
-
-def sweep(study: Path, *arguments: str | Path | int) -> int:
-    return call("sweep", study, "--out", study.parent / "out", "--workers", 0, *arguments)
 
 
 def test_from_study_to_table_to_summary(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +82,7 @@ def test_show_reads_and_does_not_simulate(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("simulated")
 
-    for name in ("backfire.simulation.arms.solve", "backfire.sweeps.planning.run_members"):
+    for name in ("backfire.simulation.arms.solve", "backfire.sweeps.planning.run_members", "backfire.sweeps.repeat.run_members"):
         monkeypatch.setattr(name, never)
     folder = study.parent / "out" / "study"
     assert call("sweep", "--show", folder) == 3
@@ -117,48 +93,6 @@ def test_show_reads_and_does_not_simulate(
     assert "0 of 9 members stored" in shown.out
     assert "--resume" in shown.err
     assert call("sweep", "--show", study.parent) == 5
-
-
-def test_rerun_gives_the_row_to_the_last_bit(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sweep(study, "--chunk", 2)
-    capsys.readouterr()
-    folder = study.parent / "out" / "study"
-    for member in (0, 4, 8):
-        assert call("rerun", folder, "--member", member) == 0
-        shown = capsys.readouterr()
-        assert shown.out.count("bit-identical") == 2
-        assert shown.err == ""
-    assert call("rerun", folder, "--member", 4, "--arm", "monotherapy") == 0
-    assert capsys.readouterr().out.count("bit-identical") == 1
-    assert call("rerun", folder, "--member", 9) == 2
-    assert "0 to 8" in capsys.readouterr().err
-    assert call("rerun", folder, "--member", 1, "--arm", "monoterapy") == 2
-    assert call("rerun", study.parent, "--member", 1) == 5
-
-
-def test_rerun_sees_a_row_that_is_not_its_own(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sweep(sound)
-    folder = sound.parent / "out" / "study"
-    layout, manifest = store.read_layout(folder)
-    rows, _ = sweeps.rerun(folder, 0)
-    # a store of the same study, written by a solver that is off by one bit in one number of one arm
-    made = load_sweep(sound)
-    plan = sweeps.plan_of(made)
-    samples = made.design.samples(0, 6)
-    cohort = plan.runner(samples)
-    values = cohort.values["monotherapy"]["final_burden"]
-    values[0] = np.nextafter(values[0], np.inf)  # type: ignore[index]
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "versions": {**manifest["versions"], "scipy": "0.1"}}))
-    from backfire.sweeps.store.rows import write_chunk
-
-    write_chunk(folder, layout, 0, samples, cohort)
-    capsys.readouterr()
-    assert call("rerun", folder, "--member", 0) == 3
-    shown = capsys.readouterr()
-    assert "monotherapy: different" in shown.out
-    assert "untreated: bit-identical" in shown.out
-    assert "scipy 0.1" in shown.err
-    assert not rows[1].different
 
 
 def test_a_folder_is_not_reused_by_accident(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +121,8 @@ CHANGES = {
     "a value for all": ("[design]", "[set]\ngrowth_rate = 0.2\n\n[design]", "scenario.parameters.growth_rate.value"),
     "kind of design": ('kind = "grid"', 'kind = "sobol"\nmembers = 4', "design.kind: grid → sobol"),
 }  # fmt: skip
+
+
 SCENARIO_CHANGES = {
     "days": ("days = 30", "days = 31", "scenario.days: 30.0 → 31.0"),
     "a regimen": ("start = 10", "start = 9", "scenario.regimens.drug.start: 10.0 → 9.0"),
@@ -265,18 +201,18 @@ SIZES = (1, 4, 9)
 
 
 @pytest.mark.parametrize(
-    "crews",
+    "pools",
     [
         pytest.param([(1, 9), (2, 4), (4, 1)], marks=pytest.mark.slow, id="each once"),
         pytest.param([*itertools.product((1, 2, 4), SIZES)], marks=pytest.mark.thorough, id="all pairs"),
     ],
 )
-def test_workers_and_chunks_never_change_the_table(study: Path, crews: list[tuple[int, int]]) -> None:
+def test_workers_and_chunks_never_change_the_table(study: Path, pools: list[tuple[int, int]]) -> None:
     """By (workers, members in a chunk), in this process, and by a pool of the caller's; members that fail are among them."""
     alone = backfire.sweep(study, study.parent / "alone", workers=0)
     assert alone.failed_members == 3
     hashes = {}
-    for workers, size in [*crews, *((0, size) for size in SIZES)]:
+    for workers, size in [*pools, *((0, size) for size in SIZES)]:
         made = backfire.sweep(study, study.parent / f"{workers}-{size}", workers=workers, chunk=size)
         hashes[workers, size] = made.table_hash
         assert len(store.chunk_files(made.folder)) == -(-9 // size)
@@ -323,21 +259,6 @@ def test_five_in_a_hundred_broken_members_change_no_bit_of_the_others(study: Pat
     assert table[bad][["final_burden", "nadir"]].isna().all(axis=None)
     assert not table[~bad]["final_burden"].isna().any()
     assert bits(table[~bad]) == bits(found["sound"])
-
-
-def test_a_mechanism_of_ones_own_can_be_swept(sound: Path) -> None:
-    from backfire.mechanisms.growth import Growth
-
-    class Own(Growth):
-        """Growth under another name."""
-
-        label = "own_growth"
-
-    (sound.parent / "small.toml").write_text(SMALL.replace("growth =", "own_growth ="), encoding="utf-8")
-    result = backfire.sweep(sound, sound.parent / "out", workers=0, mechanisms=[Own])
-    assert result.ok
-    rows, _ = sweeps.rerun(result.folder, 1, mechanisms=[Own])
-    assert not any(row.different for row in rows)
 
 
 def test_wrong_words_write_nothing(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

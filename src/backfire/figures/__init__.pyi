@@ -6,5 +6,5 @@ from .scenario import atlas as atlas
 from .scenario import comparison as comparison
 from .style import arm_styles as arm_styles
 from .style import styled as styled
-from .sweep.choose import draw_sweep as draw_sweep
-from .sweep.choose import sweep_figures as sweep_figures
+from .sweep import draw_sweep as draw_sweep
+from .sweep import sweep_figures as sweep_figures

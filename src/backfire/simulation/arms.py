@@ -15,7 +15,7 @@ from backfire.formulas import parse
 from backfire.model import Event, Network
 from backfire.outcomes import Outcome, Watch, outcomes
 from backfire.scenario import Scenario
-from backfire.solvers import Code, Floats, Problem, Settings, Solution, Trajectory, generate, solve
+from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Trajectory, generate, solve
 
 if TYPE_CHECKING:
     import pandas
@@ -177,7 +177,7 @@ def _run(scenario: Scenario, arm: str, code: Code, settings: Settings) -> Trajec
     network = scenario.network
     events = scenario.events(arm)
     cells = [state.is_cells for state in network.states]
-    problem = Problem(
+    problem = InitialValueProblem(
         code=code,
         state_names=network.state_names,
         start=np.array(scenario.start_state()),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -22,7 +21,8 @@ from backfire.errors import DocumentError, UserError, unknown
 from backfire.outcomes import CompiledFeatures, Readable, ReadPlan, parse_summary, read_plan, readable, reader
 from backfire.scenario import Scenario, find_inputs, whole_numbers
 from backfire.simulation.arms import simulate
-from backfire.simulation.members import Table
+from backfire.simulation.members import MemberTable
+from backfire.simulation.rows import Cohort
 from backfire.solvers import Floats, Settings, Status, Trajectory, batch
 from backfire.solvers.batch import BatchSettings, Kernel, aside, is_compiled, kernel_of
 
@@ -38,23 +38,6 @@ _REASONS: Final = {
 
 Columns = dict[str, tuple[Floats, NDArray[np.bool_]]]
 """Outcome → (values, observed), each (members,)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cohort:
-    """What the members came to.
-
-    ``status`` and ``steps`` (members, arms); ``values[arm][outcome]`` and ``observed[arm][outcome]`` (members,): NaN
-    and False for members whose status is not good, and where an outcome does not apply. A censored time has a value
-    but is not observed. ``reasons`` maps (member, arm) to why a status is not good.
-    """
-
-    arms: tuple[str, ...]
-    status: NDArray[np.int8]
-    steps: NDArray[np.int64]
-    values: Mapping[str, Mapping[str, Floats]]
-    observed: Mapping[str, Mapping[str, NDArray[np.bool_]]]
-    reasons: Mapping[tuple[int, str], str] = field(default_factory=dict)
 
 
 def run_members(
@@ -79,7 +62,7 @@ def run_members(
     samples = np.asarray(samples, dtype=float)
     if isinstance(settings, Settings):
         return _by_reference(scenario, fields, samples, chosen, names, settings)
-    table = Table(scenario, fields, samples)
+    table = MemberTable(scenario, fields, samples)
     read = _plan(scenario, outcomes)
     compiled = _kernel(scenario, read.watched)
     table.check_events(chosen)
@@ -135,7 +118,7 @@ def needs_compiling(scenario: Scenario, outcomes: Sequence[str] | None = None) -
 
 
 def _run_arm(
-    table: Table, arm: str, read: ReadPlan, compiled: Kernel, settings: BatchSettings | None, threads: int,
+    table: MemberTable, arm: str, read: ReadPlan, compiled: Kernel, settings: BatchSettings | None, threads: int,
     wanted: Sequence[str], status: NDArray[np.int8], steps: NDArray[np.int64],
 ) -> Columns:  # fmt: skip
     """Run the sound members in one arm; fills ``status`` and ``steps``."""
@@ -165,7 +148,7 @@ def _run_arm(
     return {name: (np.where(good, values, math.nan), seen & good) for name, (values, seen) in read_off.items()}
 
 
-def _features(table: Table, arm: str, read: ReadPlan, result: Floats, courses: Floats) -> CompiledFeatures:
+def _features(table: MemberTable, arm: str, read: ReadPlan, result: Floats, courses: Floats) -> CompiledFeatures:
     """What the compiled reader found, with what the schedules of the members say."""
     scenario = table.scenario
     start = table.per_schedule(lambda schedule: schedule.start)
@@ -182,7 +165,7 @@ def _features(table: Table, arm: str, read: ReadPlan, result: Floats, courses: F
 
 def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = None) -> dict[str, Readable]:
     """The outcomes that an arm of the unchanged scenario has, by name, or those ``wanted`` that it has."""
-    table, read = Table(scenario, (), np.zeros((1, 0))), _plan(scenario, None)
+    table, read = MemberTable(scenario, (), np.zeros((1, 0))), _plan(scenario, None)
     _, courses = table.watch(arm, np.array([0]), read)
     return readable(_features(table, arm, read, np.full((1, read.width(courses.shape[1])), math.nan), courses), wanted)
 
@@ -210,7 +193,7 @@ def trajectories(
     scenario: Scenario, fields: Sequence[str], samples: Floats, arm: str, days: Floats, settings: BatchSettings | None = None
 ) -> tuple[Floats, NDArray[np.int8]]:
     """(states (members, days, states), status (members,)) of the batch solver at chosen days; NaN after a failure."""
-    table = Table(scenario, fields, np.asarray(samples, dtype=float))
+    table = MemberTable(scenario, fields, np.asarray(samples, dtype=float))
     table.check_events([arm])
     sound = np.array([member for member in range(len(table)) if member not in table.reasons], dtype=np.int64)
     out = np.full((len(table), len(days), len(scenario.network.states)), math.nan)

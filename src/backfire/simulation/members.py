@@ -31,7 +31,7 @@ from backfire.solvers.batch import Members
 class Schedule:
     """When members are given what: regimens, as far as they are given, and when treatment of any arm starts.
 
-    Members that differ only in amounts share it: ``Table.amounts`` has theirs, the regimens here those of one of them.
+    Members that differ only in amounts share it: ``MemberTable.amounts`` has theirs, the regimens here those of one of them.
     """
 
     regimens: dict[str, Regimen]
@@ -52,14 +52,14 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Events:
+class MemberEvents:
     """The events of all members in one arm: ``rows`` (day, state, multiply, add), and first and last of each member."""
 
     rows: tuple[Floats, NDArray[np.int64], Floats, Floats]
     spans: NDArray[np.int64]
 
 
-class Table:
+class MemberTable:
     """The members of one scenario: constants, starts and schedules, with a reason for each that cannot run."""
 
     def __init__(self, scenario: Scenario, fields: Sequence[str], samples: Floats) -> None:
@@ -75,7 +75,7 @@ class Table:
         self.schedules: list[Schedule] = []
         self.schedule_of = np.zeros(len(samples), dtype=np.int64)
         self._fill_schedules()
-        self._events: dict[str, Events] = {}
+        self._events: dict[str, MemberEvents] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -172,7 +172,7 @@ class Table:
         for arm in arms:
             self._events[arm] = self._events_of(arm)
 
-    def _events_of(self, arm: str) -> Events:
+    def _events_of(self, arm: str) -> MemberEvents:
         """The events of all members that have no reason yet; members with equal doses share them."""
         index = {name: place for place, name in enumerate(self.network.state_names)}
         spans, known = np.zeros((len(self), 2), dtype=np.int64), np.ones(len(self), dtype=bool)
@@ -196,7 +196,7 @@ class Table:
             states += [index[state] for _, state in plan.rows] * len(values)
             changes.append((multiply.ravel(), add.ravel()))
         multiplied, added = (np.concatenate(column) for column in zip(*changes, strict=True))
-        return Events((np.array(days, dtype=float), np.array(states, dtype=np.int64), multiplied, added), spans)
+        return MemberEvents((np.array(days, dtype=float), np.array(states, dtype=np.int64), multiplied, added), spans)
 
     def _values(self, plan: EventPlan, members: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
         """(values of the sources of a plan, once for equal members; the row of every member); notes reasons."""

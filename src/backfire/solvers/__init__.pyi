@@ -1,7 +1,7 @@
 from .pycode import Code as Code
 from .pycode import generate as generate
 from .pycode import write_source as write_source
-from .reference import Problem as Problem
+from .reference import InitialValueProblem as InitialValueProblem
 from .reference import Settings as Settings
 from .reference import Solution as Solution
 from .reference import solve as solve

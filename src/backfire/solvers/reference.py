@@ -53,7 +53,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Problem:
+class InitialValueProblem:
     """One arm as numbers.
 
     ``start`` (n,) and ``constants`` (p,) in the order of the network; ``events`` name states by ``state_names``;
@@ -103,7 +103,7 @@ class _Stop(Exception):  # noqa: N818  a signal, not an error
         self.status = status
 
 
-def solve(problem: Problem, settings: Settings | None = None) -> Solution:
+def solve(problem: InitialValueProblem, settings: Settings | None = None) -> Solution:
     """Integrate one arm. Never raises for numerical trouble: look at ``status``."""
     return _Run(problem, settings or Settings()).solution()
 
@@ -111,7 +111,7 @@ def solve(problem: Problem, settings: Settings | None = None) -> Solution:
 class _Run:
     """The state of one integration."""
 
-    def __init__(self, problem: Problem, settings: Settings) -> None:
+    def __init__(self, problem: InitialValueProblem, settings: Settings) -> None:
         self.problem = problem
         self.settings = settings
         self.constants = problem.constants.tolist()

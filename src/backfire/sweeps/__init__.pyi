@@ -1,11 +1,13 @@
 from .dask import dask_client as dask_client
 from .driver import Sweep as Sweep
-from .planning import code_differs as code_differs
+from .identity import code_differs as code_differs
 from .planning import plan_of as plan_of
-from .planning import read_scenario as read_scenario
-from .planning import rerun as rerun
 from .planning import sweep as sweep
-from .spec import SweepStudy as SweepStudy
+from .repeat import read_scenario as read_scenario
+from .repeat import rerun as rerun
+from .spec import SweepSpec as SweepSpec
 from .spec import load_sweep as load_sweep
 from .spec import parse_sweep as parse_sweep
 from .spec import shipped_sweeps as shipped_sweeps
+from .store import read_table as read_table
+from .store import read_trajectories as read_trajectories

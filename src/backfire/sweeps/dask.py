@@ -1,4 +1,4 @@
-"""Dask workers as a crew: more than one machine, one shared folder. Needs the extra ``dask``."""
+"""Dask workers as a pool: more than one machine, one shared folder. Needs the extra ``dask``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from backfire.errors import BackendLostError, BackfireError, RefusedError, StorageError, UserError, echo
-from backfire.sweeps.store import DamagedChunkError, Receipt, chunk_path, read_beside, read_chunk
-from backfire.sweeps.workers import Answer, Job, Piece, WorkerDied, compute
+from backfire.sweeps.store import DamagedChunkError, chunk_path, read_beside, read_chunk
+from backfire.sweeps.tasks import Job, compute
+from backfire.sweeps.workers import Answer, Slice, WorkerDied
 
 PATIENCE: Final = 30
 """Seconds to wait for the first worker."""
@@ -37,11 +38,11 @@ def is_dask_client(given: object) -> bool:
     return any(kind.__module__.startswith("distributed.") and kind.__name__ == "Client" for kind in type(given).__mro__)
 
 
-class DaskCrew:
-    """Dask workers, each of which shows with every piece that it computes what this process would.
+class DaskPool:
+    """Dask workers, each of which shows with every slice that it computes what this process would.
 
     ``identity`` is called with the folder on the worker, and must give what it gives here, ``mine``: versions, hash of
-    the code, and what it reads from the folder. It is asked with every piece, because workers come and go.
+    the code, and what it reads from the folder. It is asked with every slice, because workers come and go.
 
     What a worker hands back is not fetched: it would be gone with a worker that dies afterwards. Its chunk is in the
     shared folder, and is read there. Raises BackendLostError if the scheduler has no workers.
@@ -52,7 +53,7 @@ class DaskCrew:
     def __init__(self, job: Job, client: Any, mine: Mapping[str, str], identity: Callable[[str], dict[str, str]]) -> None:
         self.job, self.client = job, client
         self.task = functools.partial(compute_alike, dict(mine), identity)
-        self.running: dict[Any, Piece] = {}
+        self.running: dict[Any, Slice] = {}
         began = time.monotonic()
         while not self._threads():
             if time.monotonic() - began > PATIENCE:
@@ -69,45 +70,45 @@ class DaskCrew:
         except Exception as error:  # a client without scheduler fails in many ways, none of them documented
             raise BackendLostError(f"the Dask scheduler does not answer: {echo(error)}") from None
 
-    def submit(self, piece: Piece) -> None:
-        """Submit the piece, under a key of its own: the same piece may be tried again."""
-        future = self.client.submit(self.task, self.job, piece.first, piece.last, pure=False)
-        self.running[future] = piece
+    def submit(self, part: Slice) -> None:
+        """Submit the slice, under a key of its own: the same slice may be tried again."""
+        future = self.client.submit(self.task, self.job, part.first, part.last, pure=False)
+        self.running[future] = part
 
     def answers(self) -> list[Answer]:
         """What has come back within a moment."""
         for _ in range(50):
             done = [future for future in self.running if future.status != "pending"]
             if done:
-                return [(piece, self._answer(future, piece)) for future in done if (piece := self.running.pop(future))]
+                return [(part, self._answer(future, part)) for future in done if (part := self.running.pop(future))]
             time.sleep(0.01)
         return []
 
-    def _answer(self, future: Any, piece: Piece) -> Receipt | WorkerDied | BackfireError:
+    def _answer(self, future: Any, part: Slice) -> WorkerDied | None:
         if future.status == "finished":
-            return self._receipt(piece)
+            self._see_chunk(part)
+            return None
         if future.status != "error":
-            raise BackendLostError(f"Dask has {future.status} members {piece.first} to {piece.last}")
+            raise BackendLostError(f"Dask has {future.status} members {part.first} to {part.last}")
         error = future.exception(timeout=PATIENCE)
         if isinstance(error, BackfireError):
-            return error
+            raise error
         if type(error).__name__ == "KilledWorker":
             return WorkerDied("Dask: every worker that tried it died")
-        raise BackendLostError(f"Dask lost members {piece.first} to {piece.last}: {type(error).__name__}: {echo(error)}")
+        raise BackendLostError(f"Dask lost members {part.first} to {part.last}: {type(error).__name__}: {echo(error)}")
 
-    def _receipt(self, piece: Piece) -> Receipt:
-        """The chunk of a finished piece; another machine's disk may show it a little late."""
-        path = chunk_path(Path(self.job.folder), piece.first)
+    def _see_chunk(self, part: Slice) -> None:
+        """Read the chunk of a finished slice; another machine's disk may show it a little late."""
+        path = chunk_path(Path(self.job.folder), part.first)
         for attempt in range(20):
             try:
-                _, receipt = read_chunk(path, self.job.layout)
-                read_beside(Path(self.job.folder), self.job.layout, receipt)
-                return receipt
+                _, chunk = read_chunk(path, self.job.layout)
+                read_beside(Path(self.job.folder), self.job.layout, chunk)
+                return
             except DamagedChunkError as reason:
                 if attempt == 19:
                     raise StorageError(f"{path}: a Dask worker wrote it, but here it {reason}") from None
                 time.sleep(0.25)
-        raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
         """Take back what has not begun; what has begun may finish, its chunks are whole."""
@@ -115,9 +116,7 @@ class DaskCrew:
             self.client.cancel([*self.running])
 
 
-def compute_alike(
-    wanted: Mapping[str, str], identity: Callable[[str], dict[str, str]], job: Job, first: int, last: int
-) -> Receipt:
+def compute_alike(wanted: Mapping[str, str], identity: Callable[[str], dict[str, str]], job: Job, first: int, last: int) -> None:
     """``compute``, but only where the code is the code wanted; raises RefusedError naming worker and differences."""
     found = identity(job.folder)
     differing = [word for word in wanted if found.get(word) != wanted[word]]
@@ -125,4 +124,4 @@ def compute_alike(
         lines = [f"{word} is {echo(found.get(word, 'unknown'))}, here {echo(wanted[word])}" for word in differing]
         who = f"worker on {platform.node()}, process {os.getpid()}"
         raise RefusedError("\n".join([f"a Dask {who} would not compute what this process does:", *lines]))
-    return compute(job, first, last)
+    compute(job, first, last)

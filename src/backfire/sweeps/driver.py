@@ -14,20 +14,21 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from backfire.errors import BackendLostError, RefusedError, StorageError, UserError, echo
+from backfire.errors import BackendLostError, RefusedError, StorageError, UserError
 from backfire.formatting import bytes_in_words
 from backfire.sampling import Design
 from backfire.solvers import Status
 from backfire.sweeps import store
-from backfire.sweeps.store import SCHEMA, Layout, Receipt
-from backfire.sweeps.workers import Borrowed, Crew, Here, Job, Piece, Processes, Recorder, Runner, WorkerDied, write_failure
-from backfire.system import lock, to_json, usable_cores, write_whole
+from backfire.sweeps.identity import changes, run_hash
+from backfire.sweeps.store import SCHEMA, TableSchema
+from backfire.sweeps.tasks import Job, Recorder, Runner, write_failure
+from backfire.sweeps.workers import Pool, Slice, WorkerDied
+from backfire.system import lock, to_json, write_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 SMALLEST_CHUNK: Final = 256
 LARGEST_CHUNK: Final = 10_000
 MOST_DEATHS: Final = 40
-"""So many workers in a row that die without any piece finishing: it is not the members, it is the machine."""
+"""So many workers in a row that die without any slice finishing: it is not the members, it is the machine."""
 DEATHS_ALONE: Final = 2
 """So often a member must kill its worker, alone, before it is given up."""
 SHOWN_CHANGES: Final = 12
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """A sweep ready to run.
 
     ``identity`` is plain data with all that can change a number; its hash names the run. ``fields`` and ``outcomes``
@@ -60,11 +61,11 @@ class Plan:
     files: Mapping[str, str] = field(default_factory=dict)
     recorder: Recorder | None = None
 
-    def layout(self) -> Layout:
+    def layout(self) -> TableSchema:
         """The columns, and whose they are."""
         times = tuple(name for name, about in self.outcomes.items() if about["time"])
         recording = self.recorder.recording if self.recorder else None
-        return Layout(run_hash(self.identity), self.design.fields, self.arms, tuple(self.outcomes), times, recording)
+        return TableSchema(run_hash(self.identity), self.design.fields, self.arms, tuple(self.outcomes), times, recording)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +104,10 @@ class Sweep:
         return store.read_trajectories(self.folder, first, last)[0]
 
 
-def run_hash(identity: Mapping[str, Any]) -> str:
-    """The hash of all that can change a number: sha256 of its canonical JSON."""
-    import hashlib
-    import json
-
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
 def run_plan(
-    plan: Plan,
+    plan: SweepPlan,
     folder: Path,
-    crew_of: Callable[[Job], Crew],
+    pool_of: Callable[[Job], Pool],
     resume: bool = False,
     chunk: int = SMALLEST_CHUNK,
     progress: Callable[[int], None] | None = None,
@@ -129,7 +122,7 @@ def run_plan(
     """
     if chunk < 1:
         raise UserError(f"a chunk has at least 1 member, got {chunk}")
-    say, advance = notify or _silent, progress or _silent
+    say, advance = notify or (lambda _: None), progress or (lambda _: None)
     layout, members = plan.layout(), plan.design.members
     with lock(folder, "sweep"):
         _enter(plan, layout, folder, resume)
@@ -137,7 +130,7 @@ def run_plan(
         for path, reason in found.damaged:
             store.quarantine(folder, path)
             say(f"{path.name} {reason}: moved to quarantine/, its members are computed again")
-        stored = sum(receipt.last - receipt.first for receipt in found.sound)
+        stored = sum(chunk.last - chunk.first for chunk in found.sound)
         advance(stored)
         if stored:
             say(f"resumed: {stored} of {members} members are stored")
@@ -145,15 +138,11 @@ def run_plan(
             _tell_space(plan, folder, members - stored, say)
             job = Job(str(folder.resolve()), layout, plan.design, plan.runner, plan.recorder)
             size = min(chunk, layout.recording.most_members) if layout.recording else chunk
-            _compute(job, crew_of, _pieces(found.gaps(members), size), folder, advance, say)
+            _compute(job, pool_of, _slices(found.gaps(members), size), folder, advance, say)
         return _finish(folder, layout, members)
 
 
-def _silent(_: object) -> None:
-    """Nobody wants to know."""
-
-
-def _enter(plan: Plan, layout: Layout, folder: Path, resume: bool) -> None:
+def _enter(plan: SweepPlan, layout: TableSchema, folder: Path, resume: bool) -> None:
     """Make the folder this study's, or see that it is."""
     begun = (folder / "resolved.json").exists()
     if begun and not resume:
@@ -180,7 +169,7 @@ def _enter(plan: Plan, layout: Layout, folder: Path, resume: bool) -> None:
         write_whole(folder / "resolved.json", to_json({"run": layout.run, "identity": plan.identity, **plan.about}))
 
 
-def _is_fresh(folder: Path, layout: Layout) -> bool:
+def _is_fresh(folder: Path, layout: TableSchema) -> bool:
     """True if a sweep can begin here: there is nothing of one, or no more than this one left when it was cut off so early."""
     place, manifest = folder / "chunks", folder / "manifest.json"
     if place.exists() and not (place.is_dir() and all(name.endswith(".tmp") for name in os.listdir(place))):
@@ -191,7 +180,7 @@ def _is_fresh(folder: Path, layout: Layout) -> bool:
         return False
 
 
-def _manifest(plan: Plan, layout: Layout) -> dict[str, Any]:
+def _manifest(plan: SweepPlan, layout: TableSchema) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "run": layout.run,
@@ -214,29 +203,14 @@ def _manifest(plan: Plan, layout: Layout) -> dict[str, Any]:
 
 def _refuse_changes(stored: object, mine: Mapping[str, Any], folder: Path) -> None:
     """Refuse to mix two studies in one folder, naming what changed."""
-    before, now = dict(_flat(stored)), dict(_flat(mine))
-    nothing = "nothing"
-    changes = [
-        f"{key}: {echo(before.get(key, nothing))} → {echo(now.get(key, nothing))}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key, nothing) != now.get(key, nothing)
-    ]
-    if changes:
-        shown = changes[:SHOWN_CHANGES]
-        more = [f"… and {len(changes) - len(shown)} more"] if len(changes) > len(shown) else []
+    found = changes(stored, mine)
+    if found:
+        shown = found[:SHOWN_CHANGES]
+        more = [f"… and {len(found) - len(shown)} more"] if len(found) > len(shown) else []
         raise RefusedError("\n".join([f"{folder} holds another study; since then changed:", *shown, *more, "give another --out"]))
 
 
-def _flat(data: object, at: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and plain values; lists count as a whole."""
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from _flat(value, f"{at}.{key}" if at else str(key))
-    else:
-        yield at, list(data) if isinstance(data, tuple) else data
-
-
-def _tell_space(plan: Plan, folder: Path, members: int, say: Callable[[str], None]) -> None:
+def _tell_space(plan: SweepPlan, folder: Path, members: int, say: Callable[[str], None]) -> None:
     """Say what trajectories take, and if the disk will hardly do; what compresses is not known, so this is no refusal."""
     likely = members * len(plan.arms) * 8 * (len(plan.fields) + len(plan.outcomes)) // 2
     if plan.recorder:
@@ -248,34 +222,34 @@ def _tell_space(plan: Plan, folder: Path, members: int, say: Callable[[str], Non
         say(f"warning: about {bytes_in_words(likely)} will be written, and {bytes_in_words(free)} are free")
 
 
-def _pieces(gaps: Iterator[tuple[int, int]], size: int) -> Iterator[Piece]:
+def _slices(gaps: Iterator[tuple[int, int]], size: int) -> Iterator[Slice]:
     for first, last in gaps:
         for start in range(first, last, size):
-            yield Piece(start, min(start + size, last))
+            yield Slice(start, min(start + size, last))
 
 
 def _compute(
-    job: Job, crew_of: Callable[[Job], Crew], pieces: Iterator[Piece], folder: Path,
+    job: Job, pool_of: Callable[[Job], Pool], slices: Iterator[Slice], folder: Path,
     advance: Callable[[int], None], say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Compute all pieces; whatever happens, nobody is left at work and nothing half-written behind."""
+    """Compute all slices; whatever happens, nobody is left at work and nothing half-written behind."""
     with interruptible():
-        crew = crew_of(job)
+        pool = pool_of(job)
         try:
-            _Round(job, crew, pieces, advance, say).run()
+            _Round(job, pool, slices, advance, say).run()
         finally:
-            crew.close()
+            pool.close()
             store.remove_leftovers(folder)
 
 
 class _Round:
-    """Pieces handed out and taken back; a piece that kills its worker is halved until the member is alone."""
+    """Slices handed out and taken back; a slice that kills its worker is halved until the member is alone."""
 
     def __init__(
-        self, job: Job, crew: Crew, pieces: Iterator[Piece], advance: Callable[[int], None], say: Callable[[str], None]
+        self, job: Job, pool: Pool, slices: Iterator[Slice], advance: Callable[[int], None], say: Callable[[str], None]
     ) -> None:
-        self.job, self.crew, self.pieces, self.advance, self.say = job, crew, pieces, advance, say
-        self.suspects: collections.deque[Piece] = collections.deque()
+        self.job, self.pool, self.slices, self.advance, self.say = job, pool, slices, advance, say
+        self.suspects: collections.deque[Slice] = collections.deque()
         self.running = 0
         self.deaths = 0
         self.alone = False
@@ -283,52 +257,50 @@ class _Round:
 
     def run(self) -> None:
         while True:
-            while self.crew.free() > 0 and not self.alone and (piece := self._next()) is not None:
-                self.crew.submit(piece)
+            while self.pool.free() > 0 and not self.alone and (part := self._next()) is not None:
+                self.pool.submit(part)
                 self.running += 1
             if not self.running:
                 return
-            for piece, answer in self.crew.answers():
+            for part, death in self.pool.answers():
                 self.running -= 1
                 self.alone = False
-                if isinstance(answer, Receipt):
-                    self.deaths = 0
-                    self.advance(piece.size)
-                elif isinstance(answer, WorkerDied):
-                    self._died(piece, answer)
+                if death:
+                    self._died(part, death)
                 else:
-                    raise answer
+                    self.deaths = 0
+                    self.advance(part.size)
 
-    def _next(self) -> Piece | None:
+    def _next(self) -> Slice | None:
         if not self.suspects:
-            return next(self.pieces, None)
-        if self.crew.exact:
+            return next(self.slices, None)
+        if self.pool.exact:
             return self.suspects.popleft()
         if self.running:
             return None
         self.alone = True
         return self.suspects.popleft()
 
-    def _died(self, piece: Piece, how: WorkerDied) -> None:
+    def _died(self, part: Slice, how: WorkerDied) -> None:
         self.deaths += 1
         if self.deaths > MOST_DEATHS:
             raise BackendLostError(f"{self.deaths} workers in a row died without finishing anything ({how})")
-        deaths = piece.deaths + 1
-        if piece.size == 1 and deaths >= DEATHS_ALONE:
+        deaths = part.deaths + 1
+        if part.size == 1 and deaths >= DEATHS_ALONE:
             reason = f"the worker process died {deaths} times on this member alone ({how})"
-            write_failure(self.job, piece.first, Status.WORKER_DIED, reason)
-            self.say(f"member {piece.first}: {reason}")
+            write_failure(self.job, part.first, Status.WORKER_DIED, reason)
+            self.say(f"member {part.first}: {reason}")
             self.advance(1)
-        elif piece.size == 1 or deaths == 1:
-            self.suspects.appendleft(Piece(piece.first, piece.last, deaths))
+        elif part.size == 1 or deaths == 1:
+            self.suspects.appendleft(Slice(part.first, part.last, deaths))
         else:
-            middle = (piece.first + piece.last) // 2
-            halves = [(piece.first, middle), (middle, piece.last)]
+            middle = (part.first + part.last) // 2
+            halves = [(part.first, middle), (middle, part.last)]
             # a half is not tried twice, its whole has been; a single member is
-            self.suspects.extendleft(Piece(a, b, 1 if b - a > 1 else 0) for a, b in reversed(halves))
+            self.suspects.extendleft(Slice(a, b, 1 if b - a > 1 else 0) for a, b in reversed(halves))
 
 
-def _finish(folder: Path, layout: Layout, members: int) -> Sweep:
+def _finish(folder: Path, layout: TableSchema, members: int) -> Sweep:
     """Read everything back, and only then say that it is complete."""
     summary = store.summarise(folder)
     if summary["stored"] != members:
@@ -369,19 +341,6 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def crew_for(workers: int | None, executor: Executor | None, members: int) -> Callable[[Job], Crew]:
-    """The crew asked for: an executor of the caller's, this process (0 workers), or so many processes of our own."""
-    cores = usable_cores()
-    count = cores if workers is None else workers
-    if count < 0:
-        raise UserError(f"--workers is 0 for this process, else a number of processes; got {count}")
-    if executor is not None:
-        return lambda job: Borrowed(job, executor, 2 * cores if workers is None else max(count, 1))
-    if count == 0:
-        return Here
-    return lambda job: Processes(job, min(count, max(members, 1)))
 
 
 def chunk_size(members: int, workers: int) -> int:

@@ -17,22 +17,21 @@ All problems of a file are collected and raised together, each with line, key an
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
+import functools
 import math
 import os
+import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from backfire.errors import DocumentError, Problem, UserError, echo, unknown
 from backfire.outcomes import parse_summary
-from backfire.sampling import Axis, Design, Grid, LatinHypercube, Morris, Sobol, Table, designs
+from backfire.sampling import Axis, Design, design_kinds, size_problem
 from backfire.scenario import (
     Document,
     Input,
@@ -71,17 +70,6 @@ class AxisEntry(_Strict):
     values: Annotated[list[Number], Field(min_length=1)] | None = Field(None, description="the values themselves")
 
 
-class DesignEntry(_Strict):
-    """How members are chosen."""
-
-    kind: Literal["grid", "sobol", "latin-hypercube", "morris", "table"] = Field(description="how members are chosen")
-    members: Annotated[int, Field(ge=1)] | None = Field(None, description="sobol, latin-hypercube: how many")
-    trajectories: Annotated[int, Field(ge=1)] | None = Field(None, description="morris: how many trajectories")
-    levels: int | None = Field(None, description="morris: levels of every field, an even number; 4 if left out")
-    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="another number gives another sample; 0 if left out")
-    file: str | None = Field(None, description="table: a CSV file with a column for every field, beside the study file")
-
-
 class TrajectoriesEntry(_Strict):
     """Store states over time too, not only outcomes."""
 
@@ -97,24 +85,28 @@ class SweepFile(_Strict):
     scenario: str = Field(min_length=1, description="a shipped scenario, or a file beside the study file")
     arms: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="arms to run; all if left out")
     outcomes: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="outcomes to keep; all if left out")
-    design: DesignEntry = Field(description="how members are chosen")
+    design: Any = Field(description="how members are chosen")
     trajectories: TrajectoriesEntry | None = Field(None, description="store states over time too")
     set: dict[str, Any] = Field({}, description="values of the scenario changed for every member, `days` too")
     vary: dict[str, Any] = Field({}, description="the fields that vary: parameters, switches, numbers of regimens")
 
 
-_NEEDS = {
-    "grid": (),
-    "sobol": ("members",),
-    "latin-hypercube": ("members",),
-    "morris": ("trajectories",),
-    "table": ("file",),
-}
-_MAY = {"grid": (), "sobol": ("seed",), "latin-hypercube": ("seed",), "morris": ("seed", "levels"), "table": ()}
+@functools.cache
+def file_model(kinds: tuple[type[Design], ...]) -> type[SweepFile]:
+    """The model of a study file whose ``[design]`` may be of these kinds, with the words that they need and may have."""
+    literal: Any = Literal
+    words: dict[str, Any] = {"kind": (literal[tuple(kind.kind for kind in kinds)], Field(description="how members are chosen"))}
+    for name in dict.fromkeys(name for kind in kinds for name in kind.settings()):
+        owners = [kind for kind in kinds if name in kind.settings()]
+        about, hint = owners[0].settings()[name], typing.get_type_hints(owners[0])[name]
+        meaning = f"{', '.join(kind.kind for kind in owners)}: {about['meaning']}"
+        words[name] = (Annotated[hint, Field(ge=about["least"])] | None, Field(None, description=meaning))
+    entry = create_model("DesignEntry", __base__=_Strict, __doc__="How members are chosen.", **words)
+    return create_model("SweepFile", __base__=SweepFile, design=(entry, Field(description="how members are chosen")))
 
 
 @dataclass(frozen=True, eq=False)
-class SweepStudy:
+class SweepSpec:
     """A study that can be swept. Made by ``load_sweep`` or ``parse_sweep``, or built in Python.
 
     ``outcomes`` of None are all outcomes that the arms have. ``recording`` says which trajectories are stored, if any.
@@ -139,22 +131,18 @@ class SweepStudy:
                 raise UserError(unknown("arm", arm, self.scenario.arms))
         find_inputs(self.scenario.inputs, self.design.fields)
 
-    def recorded(self, every: float, arms: Sequence[str] | None = None) -> SweepStudy:
+    def recorded(self, every: float, arms: Sequence[str] | None = None) -> SweepSpec:
         """The study with trajectories stored every so many days, of all its arms or some; raises UserError if it cannot."""
-        chosen = arms or (self.recording.arms if self.recording else self.arms)
-        return dataclasses.replace(self, recording=_recording(self.scenario, self.arms, self.design.members, every, chosen))
-
-
-def _recording(scenario: Scenario, known: Sequence[str], members: int, every: float, arms: Sequence[str]) -> Recording:
-    for arm in arms:
-        if arm not in known:
-            raise UserError(unknown("arm of this study", arm, known))
-    states = scenario.network.states
-    names, units = tuple(state.name for state in states), tuple(state.unit for state in states)
-    made = Recording(float(every), float(scenario.days), tuple(arm for arm in known if arm in arms), names, units)
-    if problem := made.size_problem(members):
-        raise UserError(problem)
-    return made
+        chosen, states = arms or (self.recording.arms if self.recording else self.arms), self.scenario.network.states
+        for arm in chosen:
+            if arm not in self.arms:
+                raise UserError(unknown("arm of this study", arm, self.arms))
+        names, units = tuple(state.name for state in states), tuple(state.unit for state in states)
+        of = tuple(arm for arm in self.arms if arm in chosen)
+        recording = Recording(float(every), float(self.scenario.days), of, names, units)
+        if problem := recording.size_problem(self.design.members):
+            raise UserError(problem)
+        return dataclasses.replace(self, recording=recording)
 
 
 def shipped_sweeps() -> dict[str, Path]:
@@ -162,7 +150,7 @@ def shipped_sweeps() -> dict[str, Path]:
     return {path.stem: path for path in sorted((shipped_folder("configs") / "sweeps").glob("*.toml"))}
 
 
-def load_sweep(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> SweepStudy:
+def load_sweep(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> SweepSpec:
     """A sweep study by path or by shipped name; ``mechanisms`` are classes of yours that its scenario uses.
 
     Raises DocumentError with every problem of the file, among them a design too large to run.
@@ -177,7 +165,7 @@ def load_sweep(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -
 
 def parse_sweep(
     text: str, name: str = "sweep", folder: Path | str = ".", mechanisms: Iterable[type[Mechanism]] = ()
-) -> SweepStudy:
+) -> SweepSpec:
     """A sweep study from TOML text; files it names are looked for in ``folder``. Otherwise like ``load_sweep``."""
     return _Reader(parse_document(text, name), name, Path(folder), tuple(mechanisms)).study(text)
 
@@ -189,7 +177,7 @@ class _Reader:
         check_folder_name(name)
         self.document, self.name, self.folder, self.mechanisms = document, name, folder, mechanisms
         self.problems: list[Problem] = []
-        self.table = ""
+        self.table, self.listed = "", ("design", "kind")
 
     def add(self, path: Sequence[str], message: object) -> None:
         self.problems.append(self.document.problem(path, str(message)))
@@ -198,32 +186,36 @@ class _Reader:
         if self.problems:
             raise DocumentError(self.problems)
 
-    def study(self, text: str) -> SweepStudy:
+    def study(self, text: str) -> SweepSpec:
+        model = file_model(tuple(design_kinds().values()))
         try:
-            file = SweepFile.model_validate(self.document.data)
+            file = model.model_validate(self.document.data)
         except ValidationError as error:
-            raise DocumentError(problems_of(error, self.document, SweepFile)) from None
+            raise DocumentError(problems_of(error, self.document, model)) from None
+        kind = design_kinds()[file.design.kind]
+        given = file.design.model_dump(include=file.design.model_fields_set - {"kind"})
         paths = {".".join(path[1:]): path for path, _ in _leaves(file.vary, ("vary",))}
-        entries = dict(self._entries(file))
-        self._words(file, entries)
-        self._size(file, entries)
+        entries = dict(self._entries(file, kind))
+        self._words(file, kind, given, entries)
+        self._size(file, kind, given, entries)
         self.stop_if_wrong()
-        rows = self._rows(file, paths) if file.design.kind == "table" else None
+        design = self._design(kind, (), given) if kind.listed else None
         scenario = self._scenario(file)
-        self._fields(scenario, rows[0] if rows else entries, paths)
+        self._fields(scenario, dict.fromkeys(design.fields, self.listed) if design else {name: paths[name] for name in entries})
         self._arms(file, scenario)
         self.stop_if_wrong()
-        axes = rows[1].axes if rows else tuple(self._axes(scenario, entries, paths))
-        self.stop_if_wrong()
-        design = rows[1] if rows else self._design(file.design, axes)
+        if design is None:
+            axes = tuple(self._axes(scenario, entries, paths))
+            self.stop_if_wrong()
+            design = self._design(kind, axes, given)
         arms = tuple(file.arms or scenario.arms)
         self._outcomes(file, scenario, arms)
         self.stop_if_wrong()
         outcomes = None if file.outcomes is None else tuple(file.outcomes)
-        study = SweepStudy(self.name, file.title, scenario, design, arms, outcomes, file.note, text, self.table)
+        study = SweepSpec(self.name, file.title, scenario, design, arms, outcomes, file.note, text, self.table)
         return self._recorded(study, file.trajectories) if file.trajectories else study
 
-    def _entries(self, file: SweepFile) -> Iterator[tuple[str, AxisEntry]]:
+    def _entries(self, file: SweepFile, kind: type[Design]) -> Iterator[tuple[str, AxisEntry]]:
         """Field → how it varies, as far as the shape is right."""
         for path, given in _leaves(file.vary, ("vary",)):
             if not isinstance(given, dict):
@@ -236,78 +228,57 @@ class _Reader:
                 continue
             if entry.values is not None and entry.model_fields_set - {"values"}:
                 self.add(path, "lists `values`; leave out low, high, points and scale")
-            grid = file.design.kind == "grid"
-            if grid and entry.values is None and entry.points is None:
-                self.add(path, "needs `points`, how many values the grid has from low to high")
-            if not grid and entry.points is not None:
-                self.add((*path, "points"), f"belongs to a grid; a design of kind `{file.design.kind}` has no points")
+            if kind.pointed and entry.values is None and entry.points is None:
+                self.add(path, f"needs `points`, how many values the {kind.kind} has from low to high")
+            if not kind.pointed and entry.points is not None:
+                pointed = " or ".join(name for name, other in design_kinds().items() if other.pointed)
+                self.add((*path, "points"), f"belongs to a {pointed}; a design of kind `{kind.kind}` has no points")
             yield ".".join(path[1:]), entry
 
-    def _words(self, file: SweepFile, entries: Mapping[str, AxisEntry]) -> None:
+    def _words(self, file: SweepFile, kind: type[Design], given: Mapping[str, Any], entries: Mapping[str, AxisEntry]) -> None:
         """Every kind of design has words it needs and words that would mean nothing."""
-        kind = file.design.kind
-        for word in _NEEDS[kind]:
-            if getattr(file.design, word) is None:
-                self.add(("design",), f"a design of kind `{kind}` needs `{word}`")
-        for word in file.design.model_fields_set - {"kind", *_NEEDS[kind], *_MAY[kind]}:
-            self.add(("design", word), f"means nothing for a design of kind `{kind}`")
-        if kind == "table" and entries:
-            self.add(("vary",), "is not needed: the columns of the table say what varies")
-        if kind != "table" and not file.vary:
+        settings = kind.settings()
+        for word, about in settings.items():
+            if about["needed"] and word not in given:
+                self.add(("design",), f"a design of kind `{kind.kind}` needs `{word}`")
+        for word, value in given.items():
+            if word not in settings:
+                self.add(("design", word), f"means nothing for a design of kind `{kind.kind}`")
+            elif problem := settings[word]["check"] and settings[word]["check"](value):
+                self.add(("design", word), problem)
+        if kind.listed and entries:
+            self.add(("vary",), f"is not needed: the columns of the {kind.kind} say what varies")
+        if not kind.listed and not file.vary:
             self.add(("vary",), "is empty; name the fields that vary, for example growth_rate = { low = 0.1, high = 0.3 }")
-        if kind == "morris" and file.design.levels is not None and (file.design.levels < 2 or file.design.levels % 2):
-            self.add(("design", "levels"), f"must be an even number from 2 on, got {file.design.levels}")
 
-    def _size(self, file: SweepFile, entries: Mapping[str, AxisEntry]) -> None:
+    def _size(self, file: SweepFile, kind: type[Design], given: Mapping[str, Any], entries: Mapping[str, AxisEntry]) -> None:
         """Refuse what is far too large before anything is made of it."""
-        members = 1
-        if file.design.kind == "grid":
-            for entry in entries.values():
-                members *= max(len(entry.values or ()) or entry.points or 1, 1)
-        elif file.design.kind == "morris":
-            members = (file.design.trajectories or 1) * (len(entries) + 1)
-        else:
-            members = file.design.members or 1
+        points = [max(len(entry.values or ()) or entry.points or 1, 1) for entry in entries.values()]
+        members = kind.count(points, dict.fromkeys(kind.settings(), 1) | dict(given))
         columns = len(entries) + 2 * len(file.outcomes or [None] * 20)
-        problem = designs.size_problem(members, columns, len(file.arms or [None] * ARMS_BY_DEFAULT))
+        problem = size_problem(members, columns, len(file.arms or [None] * ARMS_BY_DEFAULT))
         if problem:
             self.add(("design",), problem)
 
-    def _rows(self, file: SweepFile, paths: dict[str, tuple[str, ...]]) -> tuple[list[str], Table] | None:
-        """The fields and the design of a table file."""
-        path = self.folder / (file.design.file or "")
-        name = str(path)
-
-        def refuse(line: int, message: str) -> DocumentError:
-            return DocumentError([Problem(name, line, "", message)])
+    def _design(self, kind: type[Design], axes: tuple[Axis, ...], given: Mapping[str, Any]) -> Design:
+        def read(key: str) -> tuple[str, str]:
+            path, self.listed = self.folder / given[key], ("design", key)
+            try:
+                if not path.is_file():
+                    raise self.document_error(self.listed, f"there is no file {echo(path)}")
+                if path.stat().st_size > LARGEST_TABLE:
+                    raise DocumentError([Problem(str(path), 0, "", f"is larger than {LARGEST_TABLE >> 20} MiB")])
+                self.table = path.read_text(encoding="utf-8-sig")
+            except (OSError, ValueError) as error:
+                raise DocumentError([Problem(str(path), 0, "", f"cannot be read as UTF-8 text ({error})")]) from None
+            return str(path), self.table
 
         try:
-            if not path.is_file():
-                raise self.document_error(("design", "file"), f"there is no file {echo(path)}")
-            if path.stat().st_size > LARGEST_TABLE:
-                raise refuse(0, f"is larger than {LARGEST_TABLE >> 20} MiB")
-            self.table = path.read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise refuse(0, f"cannot be read as UTF-8 text ({error})") from None
-        lines = csv.reader(io.StringIO(self.table))
-        heads = [head.strip() for head in next(lines, [])]
-        if not heads or len(set(heads)) < len(heads) or not all(heads):
-            raise refuse(1, "needs a first line with the names of the fields, each once")
-        values = []
-        for cells in lines:
-            if not cells:
-                continue
-            try:
-                row = [float(cell) for cell in cells]
-            except ValueError:
-                raise refuse(lines.line_num, f"has a cell that is no number: {echo(','.join(cells))}") from None
-            if len(row) != len(heads) or not np.isfinite(row).all():
-                raise refuse(lines.line_num, f"needs {len(heads)} finite numbers, got {echo(','.join(cells))}")
-            values.append(row)
-        if not values:
-            raise refuse(0, "has no members, only a first line")
-        paths |= dict.fromkeys(heads, ("design", "file"))
-        return heads, designs.table({head: [row[column] for row in values] for column, head in enumerate(heads)})
+            return kind.made(axes, given, read)
+        except DocumentError:
+            raise
+        except UserError as error:
+            raise self.document_error(("design",), str(error)) from None
 
     def document_error(self, path: Sequence[str], message: str) -> DocumentError:
         return DocumentError([self.document.problem(path, message)])
@@ -332,12 +303,12 @@ class _Reader:
             found = [self.document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
             raise DocumentError(found) from None
 
-    def _fields(self, scenario: Scenario, fields: Iterable[str], paths: Mapping[str, tuple[str, ...]]) -> None:
-        for name in fields:
+    def _fields(self, scenario: Scenario, places: Mapping[str, tuple[str, ...]]) -> None:
+        for name, place in places.items():
             try:
                 find_inputs(scenario.inputs, [name])
             except UserError as error:
-                self.add(paths[name], error)
+                self.add(place, error)
 
     def _arms(self, file: SweepFile, scenario: Scenario) -> None:
         given = file.arms or ()
@@ -367,21 +338,6 @@ class _Reader:
             raise UserError("needs low and high: only parameters and switches have a range of their own")
         return low, high
 
-    def _design(self, entry: DesignEntry, axes: tuple[Axis, ...]) -> Design:
-        seed = entry.seed or 0
-        try:
-            match entry.kind:
-                case "sobol":
-                    return Sobol(axes, entry.members or 0, seed)
-                case "latin-hypercube":
-                    return LatinHypercube(axes, entry.members or 0, seed)
-                case "morris":
-                    return Morris(axes, entry.trajectories or 0, entry.levels or 4, seed)
-                case _:
-                    return Grid(axes)
-        except UserError as error:
-            raise self.document_error(("design",), str(error)) from None
-
     def _outcomes(self, file: SweepFile, scenario: Scenario, arms: Sequence[str]) -> None:
         if file.outcomes is None:
             return
@@ -391,7 +347,7 @@ class _Reader:
             except UserError as error:
                 self.add(("outcomes",), f"{name}: {error}" if parse_summary(name) else error)
 
-    def _recorded(self, study: SweepStudy, entry: TrajectoriesEntry) -> SweepStudy:
+    def _recorded(self, study: SweepSpec, entry: TrajectoriesEntry) -> SweepSpec:
         for arm in entry.arms or ():
             if arm not in study.arms:
                 self.add(("trajectories", "arms"), unknown("arm of this study", arm, study.arms))

@@ -1,7 +1,4 @@
-"""Who computes the chunks: worker processes of our own, this process, or any executor of somebody else.
-
-All do the same thing, ``compute``: take a slice of members, run it, write its chunk, hand back a receipt. So tasks can
-be repeated at will, and nothing large ever travels.
+"""Who computes the slices: worker processes of our own, this process, or any executor of somebody else.
 
 Our own workers have one task each. When one dies we therefore know on which slice, which a ``ProcessPoolExecutor``
 cannot say: it loses every task it has. And none outlives us: each watches its parent and leaves when that is gone.
@@ -11,48 +8,30 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, Protocol
 
 from backfire.errors import BackendLostError, BackfireError, UserError, echo
-from backfire.sampling import Design
-from backfire.solvers import Status
-from backfire.sweeps.store import Floats, Layout, Receipt, Recording, Rows, chunk_path, write_chunk, write_trajectories
+from backfire.sweeps.tasks import Job, compute
+from backfire.system import usable_cores
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnContext, SpawnProcess
 
 MOST_FAILED_STARTS: Final = 3
-Runner = Callable[[Floats], Rows]
-"""What computes members: samples (members, fields) → rows. Must survive pickling for other processes."""
-
-
-class Recorder(Protocol):
-    """What computes trajectories. Must survive pickling for other processes."""
-
-    @property
-    def recording(self) -> Recording:
-        """Which arms, days and states."""
-
-    def __call__(self, samples: Floats) -> Floats:
-        """Samples (members, fields) → states (members, arms, days, states), NaN after a failure."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Members ``first`` up to ``last`` to compute; ``deaths`` counts the workers that died on exactly this piece."""
+class Slice:
+    """Members ``first`` up to ``last`` to compute; ``deaths`` counts the workers that died on exactly this slice."""
 
     first: int
     last: int
@@ -64,193 +43,65 @@ class Piece:
         return self.last - self.first
 
 
-@dataclass(frozen=True)
-class Job:
-    """What every worker needs to compute any piece of a sweep."""
-
-    folder: str
-    layout: Layout
-    design: Design
-    runner: Runner
-    recorder: Recorder | None = None
-
-
 class WorkerDied(Exception):  # noqa: N818  it is an event, not a fault of ours
-    """The process that computed a piece ended without an answer; the text says how."""
+    """The process that computed a slice ended without an answer; the text says how."""
 
 
-@dataclass(frozen=True)
-class Failed:
-    """Rows of members that have no numbers, all for one reason."""
-
-    members: int
-    arms: tuple[str, ...]
-    ended: Status
-    reason: str
-
-    @property
-    def status(self) -> Any:
-        """(members, arms)."""
-        return np.full((self.members, len(self.arms)), self.ended, dtype=np.int8)
-
-    @property
-    def steps(self) -> Any:
-        """(members, arms), no steps."""
-        return np.zeros((self.members, len(self.arms)), dtype=np.int64)
-
-    @property
-    def values(self) -> Mapping[str, Mapping[str, Floats]]:
-        """None."""
-        return {}
-
-    @property
-    def observed(self) -> Mapping[str, Mapping[str, Any]]:
-        """None."""
-        return {}
-
-    @property
-    def reasons(self) -> Mapping[tuple[int, str], str]:
-        """The one reason, for all."""
-        return {(member, arm): self.reason for member in range(self.members) for arm in self.arms}
+Answer = tuple[Slice, WorkerDied | None]
+"""A slice that is stored, or how the worker died that was at it."""
 
 
-def compute(job: Job, first: int, last: int) -> Receipt:
-    """Compute members ``first`` up to ``last`` and write their chunk; the same chunk written twice is the same chunk.
-
-    A runner that raises costs only the member it raises on. Raises the errors of backfire, and nothing else.
-    """
-    samples = job.design.samples(first, last)
-    pieces = _rows(job, samples)
-    rows = pieces[0][1] if len(pieces) == 1 else _Joined(job.layout, [(count, rows) for count, rows, _ in pieces])
-    return _write(job, first, samples, rows, [states for _, _, states in pieces])
-
-
-def write_failure(job: Job, member: int, ended: Status, reason: str) -> Receipt:
-    """Write the chunk of a single member that has no numbers."""
-    samples = job.design.samples(member, member + 1)
-    return _write(job, member, samples, Failed(1, job.layout.arms, ended, reason), [_no_states(job, 1)])
-
-
-def _write(job: Job, first: int, samples: Floats, rows: Rows, states: list[Floats]) -> Receipt:
-    """Trajectories before the rows: a chunk of rows says that all of its members is there."""
-    if job.recorder is not None:
-        path = chunk_path(Path(job.folder), first, "trajectories")
-        write_trajectories(path, job.layout.run, job.recorder.recording, first, np.concatenate(states))
-    return write_chunk(Path(job.folder), job.layout, first, samples, rows)
-
-
-def _rows(job: Job, samples: Floats) -> list[tuple[int, Rows, Floats]]:
-    """(members, rows, states) that together are the samples; halved around a member on which the runner raises."""
-    count = len(samples)
-    try:
-        rows = job.runner(samples)
-        if rows.status.shape != (count, len(job.layout.arms)):
-            raise UserError(f"the runner gave statuses of shape {rows.status.shape} for {count} members")
-        return [(count, rows, _states(job, samples, rows))]
-    except BackfireError:
-        raise
-    except Exception as error:
-        if count == 1:
-            reason = f"{type(error).__name__}: {error}"
-            return [(1, Failed(1, job.layout.arms, Status.NOT_RUN, reason), _no_states(job, 1))]
-        return _rows(job, samples[: count // 2]) + _rows(job, samples[count // 2 :])
-
-
-def _states(job: Job, samples: Floats, rows: Rows) -> Floats:
-    """The states to store; a member that has not run in an arm has none there, even if its trajectory could be had."""
-    if job.recorder is None:
-        return _no_states(job, len(samples))
-    arms = [job.layout.arms.index(arm) for arm in job.recorder.recording.arms]
-    states = job.recorder(samples)
-    states[rows.status[:, arms] == Status.NOT_RUN] = math.nan
-    return states
-
-
-def _no_states(job: Job, members: int) -> Floats:
-    return np.zeros((members, 0)) if job.recorder is None else job.recorder.recording.nothing(members)
-
-
-class _Joined:
-    """Rows of slices, one after the other."""
-
-    def __init__(self, layout: Layout, pieces: list[tuple[int, Rows]]) -> None:
-        self.status = np.concatenate([rows.status for _, rows in pieces])
-        self.steps = np.concatenate([rows.steps for _, rows in pieces])
-        self.values = {
-            arm: {
-                name: np.concatenate([rows.values.get(arm, {}).get(name, np.full(n, math.nan)) for n, rows in pieces])
-                for name in layout.outcomes
-            }
-            for arm in layout.arms
-        }
-        self.observed = {
-            arm: {
-                name: np.concatenate([rows.observed.get(arm, {}).get(name, np.zeros(n, dtype=bool)) for n, rows in pieces])
-                for name in layout.times
-            }
-            for arm in layout.arms
-        }
-        starts = np.cumsum([0, *(count for count, _ in pieces)]).tolist()
-        self.reasons = {
-            (start + member, arm): text
-            for start, (_, rows) in zip(starts, pieces, strict=False)
-            for (member, arm), text in rows.reasons.items()
-        }
-
-
-Answer = tuple[Piece, Receipt | WorkerDied | BackfireError]
-
-
-class Crew(Protocol):
-    """Those who compute pieces."""
+class Pool(Protocol):
+    """Those who compute slices."""
 
     exact: bool
-    """True if a death names the piece that caused it, also when others run beside it."""
+    """True if a death names the slice that caused it, also when others run beside it."""
 
     def free(self) -> int:
-        """How many pieces it would take now."""
+        """How many slices it would take now."""
 
-    def submit(self, piece: Piece) -> None:
-        """Give it a piece."""
+    def submit(self, part: Slice) -> None:
+        """Give it a slice."""
 
     def answers(self) -> list[Answer]:
-        """What has come back; waits a moment if nothing has. Raises BackendLostError when nobody is left to compute."""
+        """What has come back; waits a moment if nothing has.
+
+        Raises what a slice raised, and BackendLostError when nobody is left to compute.
+        """
 
     def close(self) -> None:
         """Let it go, whatever it is at."""
 
 
-class Here:
-    """This process itself, one piece at a time. Nothing protects it from a member that kills its process."""
+class InlinePool:
+    """This process itself, one slice at a time. Nothing protects it from a member that kills its process."""
 
     exact = True
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.waiting: list[Piece] = []
+        self.waiting: list[Slice] = []
 
     def free(self) -> int:
         """One at a time."""
         return 1 - len(self.waiting)
 
-    def submit(self, piece: Piece) -> None:
-        """Remember the piece until ``answers`` is called."""
-        self.waiting.append(piece)
+    def submit(self, part: Slice) -> None:
+        """Remember the slice until ``answers`` is called."""
+        self.waiting.append(part)
 
     def answers(self) -> list[Answer]:
         """Compute what was submitted."""
-        piece = self.waiting.pop()
-        try:
-            return [(piece, compute(self.job, piece.first, piece.last))]
-        except BackfireError as error:
-            return [(piece, error)]
+        part = self.waiting.pop()
+        compute(self.job, part.first, part.last)
+        return [(part, None)]
 
     def close(self) -> None:
         """Nothing to let go."""
 
 
-class Processes:
-    """Worker processes of our own, each with one piece at a time; a dead one is replaced.
+class WorkerPool:
+    """Worker processes of our own, each with one slice at a time; a dead one is replaced.
 
     They are spawned, not forked: threads and locks of the caller cannot be caught halfway. As with every pool of
     spawned processes, a script that uses this needs ``if __name__ == "__main__":`` around what it runs.
@@ -265,62 +116,64 @@ class Processes:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UserError(f"cannot be sent to worker processes: {echo(error)}; use functions and classes of a module") from None
         self.failed_starts = 0
-        self.lanes = [_Lane(self.context, self.job) for _ in range(workers)]
+        self.workers = [_Worker(self.context, self.job) for _ in range(workers)]
 
     def free(self) -> int:
-        """How many workers have nothing to do; those still starting count, they take their piece when they are there."""
-        return sum(lane.piece is None for lane in self.lanes)
+        """How many workers have nothing to do; those still starting count, they take their slice when they are there."""
+        return sum(worker.part is None for worker in self.workers)
 
-    def submit(self, piece: Piece) -> None:
-        """Give a piece to a worker, rather to one that has started."""
-        idle = [lane for lane in self.lanes if lane.piece is None]
-        lane = next((lane for lane in idle if lane.ready), idle[0])
-        lane.take(piece)
+    def submit(self, part: Slice) -> None:
+        """Give a slice to a worker, rather to one that has started."""
+        idle = [worker for worker in self.workers if worker.part is None]
+        worker = next((worker for worker in idle if worker.ready), idle[0])
+        worker.take(part)
 
     def answers(self) -> list[Answer]:
         """What has come back within a moment; dead workers are replaced."""
         found: list[Answer] = []
-        busy = {lane.pipe: lane for lane in self.lanes}
+        busy = {worker.pipe: worker for worker in self.workers}
         for pipe in multiprocessing.connection.wait([*busy], timeout=0.5):
-            lane = busy[pipe]  # type: ignore[index]
+            worker = busy[pipe]  # type: ignore[index]
             try:
-                answer = lane.pipe.recv()
+                answer = worker.pipe.recv()
             except (EOFError, OSError):
-                found += self._replace(lane)
+                found += self._replace(worker)
                 continue
             if answer == "ready":
-                lane.ready, self.failed_starts = True, 0
+                worker.ready, self.failed_starts = True, 0
                 continue
-            assert lane.piece is not None
-            found.append((lane.piece, answer))
-            lane.piece = None
+            if answer is not None:
+                raise answer
+            assert worker.part is not None
+            found.append((worker.part, None))
+            worker.part = None
         return found
 
-    def _replace(self, lane: _Lane) -> list[Answer]:
+    def _replace(self, worker: _Worker) -> list[Answer]:
         """A new worker for a dead one; what the old one was at comes back as a death, or waits if it never started."""
-        ended = lane.end()
-        piece, self.lanes[self.lanes.index(lane)] = lane.piece, (fresh := _Lane(self.context, self.job))
-        if lane.ready:
-            return [] if piece is None else [(piece, WorkerDied(ended))]
+        ended = worker.end()
+        part, self.workers[self.workers.index(worker)] = worker.part, (fresh := _Worker(self.context, self.job))
+        if worker.ready:
+            return [] if part is None else [(part, WorkerDied(ended))]
         self.failed_starts += 1
         if self.failed_starts >= MOST_FAILED_STARTS:
             raise BackendLostError(
                 f'worker processes do not start ({ended}); a script that sweeps needs `if __name__ == "__main__":`, '
                 "and --workers 0 does without them"
             )
-        if piece is not None:
-            fresh.take(piece)
+        if part is not None:
+            fresh.take(part)
         return []
 
     def close(self) -> None:
         """End the workers: those at work are killed, which costs at most the chunks they were at."""
-        for lane in self.lanes:
-            lane.stop()
-        for lane in self.lanes:
-            lane.end()
+        for worker in self.workers:
+            worker.stop()
+        for worker in self.workers:
+            worker.end()
 
 
-class _Lane:
+class _Worker:
     """One worker process and what it is at."""
 
     def __init__(self, context: SpawnContext, job: bytes) -> None:
@@ -328,13 +181,13 @@ class _Lane:
         self.process: SpawnProcess = context.Process(target=_serve, args=(far, job), daemon=True)
         self.process.start()
         far.close()
-        self.piece: Piece | None = None
+        self.part: Slice | None = None
         self.ready = False
 
-    def take(self, piece: Piece) -> None:
-        self.piece = piece
+    def take(self, part: Slice) -> None:
+        self.part = part
         with contextlib.suppress(OSError):  # already dead: the pipe says so when it is read
-            self.pipe.send((piece.first, piece.last))
+            self.pipe.send((part.first, part.last))
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):
@@ -363,9 +216,9 @@ def _serve(pipe: Connection, packed: bytes) -> None:
             first, last = pipe.recv()
         except (EOFError, OSError):
             return
-        answer: Receipt | BackfireError
+        answer = None
         try:
-            answer = compute(job, first, last)
+            compute(job, first, last)
         except BackfireError as error:
             answer = error
         pipe.send(answer)
@@ -379,10 +232,10 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-class Borrowed:
+class ExternalPool:
     """Any executor of the caller: threads, processes, MPI. It is not ours, so it is neither repaired nor closed.
 
-    ``width`` pieces are in flight at once. Any loss raises BackendLostError: what is stored stays, and the sweep can be
+    ``width`` slices are in flight at once. Any loss raises BackendLostError: what is stored stays, and the sweep can be
     resumed.
     """
 
@@ -390,16 +243,16 @@ class Borrowed:
 
     def __init__(self, job: Job, executor: concurrent.futures.Executor, width: int) -> None:
         self.job, self.executor, self.width = job, executor, width
-        self.running: dict[concurrent.futures.Future[Receipt], Piece] = {}
+        self.running: dict[concurrent.futures.Future[None], Slice] = {}
 
     def free(self) -> int:
         """How many more may be in flight."""
         return self.width - len(self.running)
 
-    def submit(self, piece: Piece) -> None:
-        """Submit the piece."""
+    def submit(self, part: Slice) -> None:
+        """Submit the slice."""
         try:
-            self.running[self.executor.submit(compute, self.job, piece.first, piece.last)] = piece
+            self.running[self.executor.submit(compute, self.job, part.first, part.last)] = part
         except RuntimeError as error:  # shut down, or broken: BrokenExecutor is one
             raise BackendLostError(f"the executor takes no more work: {echo(error)}") from None
 
@@ -408,16 +261,16 @@ class Borrowed:
         done, _ = concurrent.futures.wait(self.running, timeout=0.5, return_when=concurrent.futures.FIRST_COMPLETED)
         found: list[Answer] = []
         for future in done:
-            piece = self.running.pop(future)
+            part = self.running.pop(future)
             try:
-                found.append((piece, future.result()))
-            except BackfireError as error:
-                found.append((piece, error))
+                found.append((part, future.result()))
+            except BackfireError:
+                raise
             except concurrent.futures.CancelledError:
                 raise BackendLostError("the executor cancelled what it was given") from None
             except Exception as error:
                 # `compute` raises nothing of the kind, so it is the transport
-                raise BackendLostError(f"the executor lost members {piece.first} to {piece.last}: {echo(error)}") from None
+                raise BackendLostError(f"the executor lost members {part.first} to {part.last}: {echo(error)}") from None
         return found
 
     def close(self) -> None:
@@ -425,3 +278,16 @@ class Borrowed:
         for future in self.running:
             future.cancel()
         concurrent.futures.wait(self.running, timeout=60)
+
+
+def pool_for(workers: int | None, executor: concurrent.futures.Executor | None, members: int) -> Callable[[Job], Pool]:
+    """The pool asked for: an executor of the caller's, this process (0 workers), or so many processes of our own."""
+    cores = usable_cores()
+    count = cores if workers is None else workers
+    if count < 0:
+        raise UserError(f"--workers is 0 for this process, else a number of processes; got {count}")
+    if executor is not None:
+        return lambda job: ExternalPool(job, executor, 2 * cores if workers is None else max(count, 1))
+    if count == 0:
+        return InlinePool
+    return lambda job: WorkerPool(job, min(count, max(members, 1)))

@@ -14,16 +14,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import backfire
 from backfire import cli
 from backfire.errors import UserError
-from backfire.figures import draw_sweep, png, sweep, sweep_figures
+from backfire.figures import draw_sweep, png, sweep_figures
 from backfire.figures.sweep.choose import shipped
 from backfire.model.references import CAUTION, version
-from backfire.sampling.designs import Axis, Design, Grid, Morris, Sobol, table
+from backfire.sampling import Axis, Design, Grid, Morris, Sobol, Table
 from backfire.sweeps import store
-from made_up_sweeps import ABOUT, DOSE, GRID, SWITCH, Formula, drawn, inside_the_page, marks, panels, stored, texts
+from made_up_sweeps import ABOUT, DOSE, GRID, SWITCH, Formula, drawn, inside_the_page, panels, stored, texts
 
 
 def test_every_figure_says_what_it_is(tmp_path: Path) -> None:
-    designs: list[Design] = [GRID, Grid((DOSE, SWITCH)), Sobol(GRID.axes, count=64), Morris(GRID.axes, trajectories=8)]
+    designs: list[Design] = [GRID, Grid((DOSE, SWITCH)), Sobol(GRID.axes, members=64), Morris(GRID.axes, trajectories=8)]
     for index, design in enumerate(designs):
         folder = stored(tmp_path / str(index), design, failed=(2,))
         for name, figure in drawn(folder).items():
@@ -57,10 +57,10 @@ OFTEN = {"wild", "all failed"}
 DESIGNS: dict[str, Design] = {
     "grid": Grid((Axis("drug.amount", 1, 64, 3, "log"), Axis("drug.every", 4, 20, 4))),
     "curves": Grid((Axis("drug.amount", 1, 64, 4, "log"), SWITCH)),
-    "sobol": Sobol((DOSE, Axis("growth", 0.1, 0.2)), count=16),
+    "sobol": Sobol((DOSE, Axis("growth", 0.1, 0.2)), members=16),
     "morris": Morris((DOSE, Axis("growth", 0.1, 0.2)), trajectories=3),
     "one point": Grid((Axis("drug.amount", values=(4.0,)), Axis("drug.every", values=(7.0,)))),
-    "table of one": table({"drug.amount": [4.0]}),
+    "table of one": Table.of({"drug.amount": [4.0]}),
     "three fields": Grid((Axis("drug.amount", 1, 64, 2, "log"), Axis("growth", 0.1, 0.2, 3), Axis("drug.every", 4, 20, 2))),
     "far away": Grid((Axis("growth", -1e308, 1e308 / 2, 3), Axis("drug.amount", 1e-300, 1e300, 3, "log"))),
 }
@@ -125,40 +125,6 @@ def test_figures_need_no_display_and_no_pyplot(tmp_path: Path) -> None:
     )
     assert done.stdout.splitlines()[-1] == "without 0"
     assert (folder / "figures" / "surface.png").is_file()
-
-
-NEW = """
-import numpy as np
-from backfire.figures.sweep.slide import SweepFigure, slide
-
-@SweepFigure(
-    "scatter-{outcome}.png", draws=lambda manifest: manifest["design"]["kind"] == "sobol",
-    members=lambda manifest: np.arange(5), outcomes=lambda manifest: 1,
-)
-def scatter(data):
-    page = slide(data, "a figure that did not exist")
-    (axes,) = page.panels(1)
-    axes.plot(data.samples["growth"], data.values["final_burden"][:, 0], "o", label="members")
-    return page.figure
-"""
-
-
-def test_a_new_figure_is_one_new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "scatter.py").write_text(NEW, encoding="utf-8")
-    monkeypatch.setattr(sweep, "__path__", [*sweep.__path__, str(tmp_path)])
-    sampled, grid = stored(tmp_path / "sampled", DESIGNS["sobol"]), stored(tmp_path / "grid", GRID)
-    try:
-        assert cli.main(["sweep", "--show", str(sampled)]) == 0
-        names = {path.name for path in (sampled / "figures").iterdir()}
-        assert names == {"scatter-final-burden.png", "fan-final-burden.png", "fan-time-to-progression.png"}
-        (figure,) = [figure for name, figure in sweep_figures(sampled) if name.startswith("scatter")]
-        (line,) = marks(panels(figure)[0], "members")
-        assert len(line.get_xdata()) == 5
-        assert any("16 members (Sobol), 5 of them drawn" in text for text in texts(figure))
-        assert list(drawn(grid)) == ["surface.png"], "only for the designs that it names"
-    finally:
-        sys.modules.pop("backfire.figures.sweep.scatter")
-        del sweep.scatter  # type: ignore[attr-defined]
 
 
 def test_every_figure_is_found_once_and_what_the_command_draws_python_draws(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
 from backfire.figures.style import arm_styles
-from backfire.sampling.designs import Axis, Grid
+from backfire.sampling import Axis, Grid
+from backfire.solvers import Floats
 from backfire.sweeps import store
-from backfire.sweeps.store.rows import Floats
 from made_up_sweeps import ARMS, DOSE, SWITCH, drawn, marks, outcomes, panels, stored, texts
 
 

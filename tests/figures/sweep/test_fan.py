@@ -12,7 +12,7 @@ import pytest
 
 from backfire.figures import png
 from backfire.figures.sweep.fan import rank_correlation, running
-from backfire.sampling.designs import Axis, LatinHypercube, Sobol
+from backfire.sampling import Axis, LatinHypercube, Sobol
 from backfire.sweeps import store
 from made_up_sweeps import ARMS, drawn, many, marks, panels, stored
 
@@ -20,7 +20,7 @@ from made_up_sweeps import ARMS, drawn, many, marks, panels, stored
 @pytest.mark.parametrize("kind", [Sobol, LatinHypercube])
 def test_fans_show_the_most_influential_fields_first(tmp_path: Path, kind: Any) -> None:
     axes = tuple(Axis(f"rate_{index}", 0, 1) for index in (3, 0, 5, 1, 7, 2, 4, 6))
-    folder = stored(tmp_path / "s", kind(axes, count=2048, seed=3), many, failed=(5, 9, 1000))
+    folder = stored(tmp_path / "s", kind(axes, members=2048, seed=3), many, failed=(5, 9, 1000))
     figures = drawn(folder)
     assert list(figures) == ["fan-final-burden.png", "fan-time-to-progression.png"]
     sheet = panels(figures["fan-final-burden.png"])

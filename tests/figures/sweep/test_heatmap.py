@@ -11,9 +11,9 @@ from matplotlib.collections import QuadMesh
 
 from backfire.formatting import short
 from backfire.outcomes import declared
-from backfire.sampling.designs import Axis, Grid
+from backfire.sampling import Axis, Grid
+from backfire.solvers import Floats
 from backfire.sweeps import store
-from backfire.sweeps.store.rows import Floats
 from made_up_sweeps import ABOUT, ARMS, DOSE, GRID, drawn, marks, outcomes, panels, stored, texts
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from backfire.figures.sweep.data import read
 from backfire.figures.sweep.morris import elementary_effects
-from backfire.sampling.designs import Axis, Morris
+from backfire.sampling import Axis, Morris
+from backfire.solvers import Floats
 from backfire.sweeps import store
-from backfire.sweeps.store.rows import Floats
 from made_up_sweeps import drawn, stored
 
 

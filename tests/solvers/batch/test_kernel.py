@@ -27,7 +27,7 @@ from backfire.outcomes import Interpolant, Outcome, read_plan
 from backfire.scenario.scenario import Scenario, parse_data
 from backfire.simulation.arms import Result, feeds, simulate, watch
 from backfire.simulation.cohort import run_members
-from backfire.simulation.members import Table
+from backfire.simulation.members import MemberTable
 from backfire.solvers import pycode as codegen
 from backfire.solvers.batch import kernel as kernels
 from backfire.solvers.batch.jit import LANES
@@ -35,7 +35,7 @@ from backfire.solvers.batch.kernel import Kernel, is_compiled, write_kernel
 from backfire.solvers.batch.solve import BatchSettings, record
 from backfire.solvers.batch.tableau import GAMMA, STAGES
 from backfire.solvers.pycode import write_source
-from backfire.solvers.reference import Problem, Settings, Solution, solve
+from backfire.solvers.reference import InitialValueProblem, Settings, Solution, solve
 from backfire.solvers.trajectory import Floats, Status
 from networks import built, completed, ivp, parameter, start_of, values_of
 from systems import Case, closed, lanes, members
@@ -46,7 +46,7 @@ STRIDE = STAGES * LANES
 def by_reference(network: Network, case: Case, days: Floats) -> Solution:
     values = values_of(network, case.changes)
     return solve(
-        Problem(
+        InitialValueProblem(
             code=codegen.generate(network), state_names=network.state_names, start=np.array(start_of(network, values)),
             constants=np.array([values[name] for name in network.constant_names]), events=case.events, record=days,
             cells=[state.is_cells for state in network.states], amounts=[state.unit != "1" for state in network.states],
@@ -288,7 +288,7 @@ def compare(seed: int, count: int) -> None:
     assert len({repr(changes) for changes in drawn}) == count
     fields = tuple(drawn[0])
     samples = np.array([[float(value) for value in changes.values()] for changes in drawn])
-    table = Table(scenario, fields, samples)
+    table = MemberTable(scenario, fields, samples)
     table.check_events(["treated"])
     assert not table.reasons
     made = lanes(network, read_plan({state.name: state.unit for state in network.states} | network.observables).watched)

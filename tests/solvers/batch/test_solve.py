@@ -18,10 +18,10 @@ from backfire.errors import UserError
 from backfire.model.dosing import Event
 from backfire.model.network import Network
 from backfire.solvers.batch import solve as batch
-from backfire.solvers.batch.arrays import Space
+from backfire.solvers.batch.arrays import Workspace
 from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.solve import BatchSettings, record
-from backfire.solvers.reference import METHODS, Problem, Settings, Solution, solve
+from backfire.solvers.reference import METHODS, InitialValueProblem, Settings, Solution, solve
 from backfire.solvers.trajectory import Floats, Status
 from networks import codegen, start_of, values_of
 from systems import CLOSED, STIFF, Case, closed, courses, lanes, members, on, polluted, stiff
@@ -80,7 +80,7 @@ def by_reference(case: Case, days: list[float], settings: Settings) -> Solution:
     start = dict(zip(network.state_names, start_of(network, values), strict=True)) | dict(case.start)
     kin = {owner: frozenset(np.flatnonzero(row).tolist()) for owner, row in enumerate(numbers.feeds)}
     return solve(
-        Problem(
+        InitialValueProblem(
             code=codegen.generate(network), state_names=network.state_names, start=np.array([*start.values()]),
             constants=numbers.constants[0], events=sorted(case.events), record=np.array(days),
             cells=numbers.cells.tolist(), amounts=numbers.amounts.tolist(), feeds=kin,
@@ -529,15 +529,15 @@ def test_what_was_left_in_the_work_arrays_changes_nothing(monkeypatch: pytest.Mo
     days, settings = np.array([0.0, np.nextafter(asked, 0.0), 40.0]), BatchSettings(most_steps=1_500)
     groups = [[Case({"loss": 1e-4}, {"drug": 3.0}, (0, 40), drops)], crowd(40)]
     clean = [record(lanes(closed()), members(closed(), cases), days, settings) for cases in groups]
-    space = batch._space
+    space = batch._workspace
 
-    def used(*sizes: int) -> Space:
+    def used(*sizes: int) -> Workspace:
         arrays = space(*sizes)
         for row in (arrays.slopes, arrays.bends, arrays.factors, arrays.constant, arrays.own, arrays.spare, arrays.middle):
             row[:] = math.nan
         return arrays
 
-    monkeypatch.setattr(batch, "_space", used)
+    monkeypatch.setattr(batch, "_workspace", used)
     for cases, (states, ends) in zip(groups, clean, strict=True):
         found, after = record(lanes(closed()), members(closed(), cases), days, settings)
         assert found.tobytes() == states.tobytes()

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from backfire.figures.page import Page, set_ticks
 from backfire.figures.style import styled
 from backfire.figures.sweep.data import Manifest, Members, Scale, SweepData
+from backfire.sampling import design_kinds
 
 HASH: Final = 12
 MOST_OUTCOMES: Final = 3
 CENSORED: Final = "not seen by the last day: at least this"
 """What the marks of times say that were not seen."""
-_KINDS: Final = {"sobol": "Sobol", "latin-hypercube": "Latin hypercube", "morris": "Morris", "table": "a table"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def _members(data: SweepData) -> str:
     shape = ""
     if design["kind"] == "grid" and isinstance(vary, dict):
         shape = " × ".join(f"{len(item['values']) if 'values' in item else item['points']:,}" for item in vary.values())
-    kind = f"grid of {shape}" if shape else _KINDS.get(design["kind"], str(design["kind"]))
+    known = design_kinds().get(design["kind"])
+    kind = f"grid of {shape}" if shape else known.title if known else str(design["kind"])
     some = f"{members:,} members ({kind})" if stored == members else f"{stored:,} of {members:,} members stored ({kind})"
     few = f", {len(data.members):,} of them drawn" if len(data.members) < stored else ""
     return f"{some}{few}, {data.failures}"

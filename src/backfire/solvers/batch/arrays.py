@@ -96,7 +96,7 @@ class Ended(NamedTuple):
     steps: Any
 
 
-class Space(NamedTuple):
+class Workspace(NamedTuple):
     """The arrays one thread works in."""
 
     slopes: Any
@@ -122,4 +122,4 @@ EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE)
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
-SPACE = _tuple(Space, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE)
+WORKSPACE = _tuple(Workspace, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE)

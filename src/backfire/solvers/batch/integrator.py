@@ -325,7 +325,7 @@ def integrator() -> Any:
     """``_integrate`` as compiled code; seconds the first time on a machine."""
     compile_loops()
     functions = (at.STAGE, at.STAGE, at.PREPARE, at.LOOK, at.READ)
-    arrays = (at.TASK, at.EVENTS, at.RECORDS, at.NOTES, at.ENDED, ROW, ROW, at.SPACE)
+    arrays = (at.TASK, at.EVENTS, at.RECORDS, at.NOTES, at.ENDED, ROW, ROW, at.WORKSPACE)
     return compiled(types.void(*functions, *arrays, types.int64, types.int64))(_integrate)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from backfire.errors import UserError
 from backfire.solvers import Floats, Status
-from backfire.solvers.batch.arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Notes, Records, Space, Task
+from backfire.solvers.batch.arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Notes, Records, Task, Workspace
 from backfire.solvers.batch.integrator import integrator, no_reader
 from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.kernel import Kernel
@@ -160,7 +160,7 @@ def _run(
     day, state = _aligned(room * LANES, None), _aligned(room * LANES * states, None)
     notes = Notes(day, state, _aligned(seen, None), _aligned(seen, None), watch, result)
     ended = Ended(np.full(count, Status.NOT_RUN, dtype=np.int8), np.zeros(count), np.zeros(count, dtype=np.int64))
-    module, space = kernel.module, _space(states, kernel.factors, everything, len(kernel.watched))
+    module, space = kernel.module, _workspace(states, kernel.factors, everything, len(kernel.watched))
     integrator()(
         module.first, module.stage, module.prepare, module.look, reader, task, given, records, notes, ended,
         _aligned(states * LANES), _aligned(states * LANES), space, 0, count,
@@ -168,9 +168,9 @@ def _run(
     return Ends(ended.status, ended.reached, ended.steps)
 
 
-def _space(states: int, factors: int, constants: int, watched: int) -> Space:
+def _workspace(states: int, factors: int, constants: int, watched: int) -> Workspace:
     """Working arrays for one call: a few ten kilobytes."""
-    return Space(
+    return Workspace(
         slopes=_aligned(states * STAGES * LANES),
         bends=_aligned(states * 3 * LANES),
         error=np.zeros(LANES, dtype=np.float32),

@@ -1,16 +1,20 @@
 """Files that prove themselves: Parquet with whose it is, which members it has and a hash of its rows in the footer.
 
 Every page has a checksum of its own, and every file is written under a temporary name, flushed to the disk and renamed.
-So completeness is never inferred from a file's name or size.
+So completeness is never inferred from a file's name or size. What a file holds its ``FileSchema`` declares; how any of them
+is written, read, proved and hashed stands here, once.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
 
 from backfire.errors import echo
 from backfire.system import write_whole
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "1"
 """Changes when the meaning of a column does; a store of another schema is not read."""
+_BITS: Final = {"int64": "<i8", "double": "<f8", "bool": "u1"}
+"""How a number of an Arrow type is hashed."""
 
 
 class DamagedChunkError(Exception):
@@ -27,7 +33,86 @@ class DamagedChunkError(Exception):
 
 
 @dataclass(frozen=True)
-class Seal:
+class FileSchema:
+    """What the files of one ``kind`` hold: rows of every member, always, in the order of ``arms`` and, if any, ``days``.
+
+    ``columns`` maps names to Arrow types, ``units`` some of them to the unit that stands in the file, and ``words`` some
+    to all texts that they may have. ``numbers`` are hashed bit for bit, in this order. The hash of a table is that of its
+    rows between the two texts ``around``, which say what the columns are.
+    """
+
+    kind: str
+    arms: tuple[str, ...]
+    columns: Mapping[str, str]
+    numbers: tuple[str, ...]
+    around: tuple[str, str]
+    days: tuple[float, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows a member has."""
+        return len(self.arms) * max(len(self.days), 1)
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns of few different texts."""
+        return [name for name, kind in self.columns.items() if kind == "string"]
+
+    def keys(self, first: int, last: int) -> dict[str, pyarrow.Array]:
+        """The columns that follow from the place of a row, for members ``first`` up to ``last``."""
+        import pyarrow
+
+        members, times = last - first, max(len(self.days), 1)
+        places = np.tile(np.repeat(np.arange(len(self.arms), dtype=np.int32), times), members)
+        names = pyarrow.DictionaryArray.from_arrays(places, pyarrow.array(self.arms, pyarrow.string()))
+        keys = {"member": pyarrow.array(np.repeat(np.arange(first, last), self.rows)), "arm": names.cast(pyarrow.string())}
+        return keys | ({"day": pyarrow.array(np.tile(self.days, members * len(self.arms)))} if self.days else {})
+
+    def table(self, first: int, last: int, columns: Mapping[str, Any]) -> pyarrow.Table:
+        """The rows of members ``first`` up to ``last``; ``columns`` are all but the keys."""
+        import pyarrow
+
+        about = {name: {"unit": unit} for name, unit in self.units.items()}
+        kinds = [(name, pyarrow.type_for_alias(kind)) for name, kind in self.columns.items()]
+        schema = pyarrow.schema([pyarrow.field(name, kind, metadata=about.get(name)) for name, kind in kinds])
+        return pyarrow.table({**self.keys(first, last), **columns}, schema)
+
+
+class RowHash:
+    """A hash of rows, bit for bit, that does not depend on how they are cut into chunks; all NaN count as one."""
+
+    def __init__(self, schema: FileSchema) -> None:
+        self.schema, self.numbers, self.words = schema, hashlib.sha256(), hashlib.sha256()
+
+    def add(self, table: pyarrow.Table) -> Self:
+        """Add the rows that follow."""
+        kinds = [(name, _BITS[self.schema.columns[name]]) for name in self.schema.numbers]
+        packed = np.zeros(table.num_rows, dtype=kinds)
+        for name, kind in kinds:
+            column = table[name].to_numpy()
+            packed[name] = np.where(np.isnan(column), math.nan, column) if kind == "<f8" else column
+        self.numbers.update(packed.tobytes())
+        texts = self.schema.texts
+        if texts == ["arm"]:  # which follows from the place of a row
+            self.words.update(table["member"].to_numpy().astype("<i8", copy=False).tobytes())
+        else:
+            lines = zip(*(table[name].to_pylist() for name in texts), strict=True)
+            self.words.update("".join(f"{arm}\t{status}\t{reason!r}\n" for arm, status, reason in lines).encode())
+        return self
+
+    def hexdigest(self) -> str:
+        """The hash of all rows added so far."""
+        return hashlib.sha256(self.numbers.digest() + self.words.digest()).hexdigest()
+
+    def whole(self) -> str:
+        """The hash of the table that these rows are, with its columns."""
+        return hashlib.sha256(self.hexdigest().join(self.schema.around).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Footer:
     """What a file says of itself: it belongs to ``run``, has members ``first`` up to ``last``, and rows of this hash."""
 
     run: str
@@ -36,39 +121,43 @@ class Seal:
     rows_sha256: str
 
 
-class RowHash:
-    """A hash of rows that does not depend on how they are cut into chunks."""
+@dataclass(frozen=True)
+class ChunkInfo:
+    """A file that is on the disk: members ``first`` up to ``last``, and the hash of its bytes."""
 
-    def __init__(self) -> None:
-        self.numbers, self.words = hashlib.sha256(), hashlib.sha256()
-
-    def hexdigest(self) -> str:
-        """The hash of all rows added so far."""
-        return hashlib.sha256(self.numbers.digest() + self.words.digest()).hexdigest()
+    first: int
+    last: int
+    sha256: str
 
 
-def write_sealed(path: Path, table: pyarrow.Table, seal: Seal, words: Sequence[str]) -> str:
-    """Write a table with its seal, and give the sha256 of the file; ``words`` are columns of few different texts.
+def chunk_path(folder: Path, first: int, kind: str = "members") -> Path:
+    """Where the chunk that begins with member ``first`` stands; its trajectories are the file of that ``kind``."""
+    return folder / "chunks" / f"{kind}-{first:08d}.parquet"
+
+
+def write_rows(folder: Path, run: str, schema: FileSchema, first: int, last: int, columns: Mapping[str, Any]) -> ChunkInfo:
+    """Write the rows of members ``first`` up to ``last``; ``columns`` are all but the keys.
 
     Raises StorageError if the disk does not take it; nothing half-written is left.
     """
+    table = schema.table(first, last, columns)
+    footer = Footer(run, first, last, RowHash(schema).add(table).hexdigest())
+    return ChunkInfo(first, last, write_file(chunk_path(folder, first, schema.kind), table, footer, schema.texts))
+
+
+def write_file(path: Path, table: pyarrow.Table, footer: Footer, texts: list[str]) -> str:
+    """Write a table with its footer, and give the sha256 of the file; raises StorageError as ``write_rows``."""
     import pyarrow
     import pyarrow.parquet
 
-    about = {
-        "schema": SCHEMA,
-        "run": seal.run,
-        "first": str(seal.first),
-        "last": str(seal.last),
-        "rows_sha256": seal.rows_sha256,
-    }
+    about = {"schema": SCHEMA, **{key: str(value) for key, value in vars(footer).items()}}
     # no `pandas` metadata, no clock, no host: the same members give the same bytes
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(
         table.replace_schema_metadata({f"backfire.{key}": value for key, value in about.items()}),
         sink,
         compression="zstd",
-        use_dictionary=[*words],
+        use_dictionary=texts,
         write_page_checksum=True,
         write_statistics=False,  # other readers would trust them, and no checksum covers them
     )
@@ -77,10 +166,32 @@ def write_sealed(path: Path, table: pyarrow.Table, seal: Seal, words: Sequence[s
     return hashlib.sha256(content).hexdigest()
 
 
-def read_sealed(path: Path, run: str) -> tuple[pyarrow.Table, Seal, str]:
-    """A table, its seal, and the sha256 of its file, with page checksums, owner and file name checked.
+def read_rows(path: Path, run: str, schema: FileSchema) -> tuple[pyarrow.Table, ChunkInfo]:
+    """A table with everything checked: page checksums, whose it is, which members, columns, and the hash of its rows.
 
-    Whether the rows are those of the seal only the kind of table knows. Raises DamagedChunkError with the reason.
+    Raises DamagedChunkError with the reason.
+    """
+    import pyarrow
+
+    table, footer, sha256 = read_file(path, run)
+    first, last = footer.first, footer.last
+    if table.column_names != [*schema.columns] or table.num_rows != (last - first) * schema.rows:
+        raise DamagedChunkError("has other rows or columns than it says")
+    try:
+        right = RowHash(schema).add(table).hexdigest() == footer.rows_sha256
+        right = right and all(table[name].equals(pyarrow.chunked_array([key])) for name, key in schema.keys(first, last).items())
+        right = right and all(set(table[name].to_pylist()) <= words for name, words in schema.words.items())
+    except (ValueError, TypeError, pyarrow.ArrowException) as error:
+        raise DamagedChunkError(f"has columns that cannot be read ({echo(error)})") from None
+    if not right:
+        raise DamagedChunkError("has rows that were changed")
+    return table, ChunkInfo(first, last, sha256)
+
+
+def read_file(path: Path, run: str) -> tuple[pyarrow.Table, Footer, str]:
+    """A table, its footer, and the sha256 of its file, with page checksums, owner and file name checked.
+
+    Whether the rows are those of the footer its schema knows. Raises DamagedChunkError with the reason.
     """
     import pyarrow
     import pyarrow.parquet
@@ -107,5 +218,4 @@ def read_sealed(path: Path, run: str) -> tuple[pyarrow.Table, Seal, str]:
     right = f"{path.name.partition('-')[0]}-{first:08d}.parquet"
     if path.name != right:
         raise DamagedChunkError(f"has the members of {right}")
-    seal = Seal(told["run"], first, last, told["rows_sha256"])
-    return table, seal, hashlib.sha256(content).hexdigest()
+    return table, Footer(run, first, last, told["rows_sha256"]), hashlib.sha256(content).hexdigest()

@@ -13,20 +13,16 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-import arithmetic
 import backfire
 from backfire import cli
 from backfire.errors import DocumentError, RefusedError, StorageError, UserError
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.sweeps import store
-from backfire.sweeps import workers as executors
-from backfire.sweeps.driver import crew_for, run_plan
 from backfire.sweeps.spec import load_sweep, parse_sweep
-from backfire.sweeps.store import parquet as sealed_files
-from backfire.sweeps.store import recording as trajectory_files
-from backfire.sweeps.store.recording import Recording
-from backfire.sweeps.store.rows import chunk_path
-from backfire.sweeps.workers import Here
+from backfire.sweeps.store import chunk_path, parquet
+from backfire.sweeps.store import folder as store_folder
+from backfire.sweeps.store import layout as store_layout
+from backfire.sweeps.store.layout import Recording
 
 STUDY = """title = "How much drug, and when?"
 scenario = "wnt16b-stroma"
@@ -44,7 +40,11 @@ mitoxantrone.amount = { values = [2, 8] }
 mitoxantrone.every  = { values = [14, 21, 200] }
 """
 """The third interval is longer than the simulation: members 2 and 5 cannot be built."""
+
+
 FAILED = [2, 5]
+
+
 DAYS = 241
 """From 0 to 120 in half days."""
 
@@ -131,7 +131,7 @@ def test_the_hash_does_not_know_who_computed_or_how_it_was_cut(
     others = [backfire.sweep(study, tmp_path / "two", workers=2, chunk=1).folder]
     others.append(backfire.sweep(study, tmp_path / "none", workers=0).folder)
     # files that would be large have fewer members, whatever is asked
-    monkeypatch.setattr(trajectory_files, "LARGEST_FILE", 4 * 2 * DAYS * 5 * 8)
+    monkeypatch.setattr(store_layout, "LARGEST_FILE", 4 * 2 * DAYS * 5 * 8)
     others.append(backfire.sweep(study, tmp_path / "small", workers=0, chunk=1000).folder)
     assert [len(store.chunk_files(folder, "trajectories")) for folder in others] == [6, 1, 2]
     for folder in others:
@@ -146,14 +146,14 @@ def test_the_hash_does_not_know_who_computed_or_how_it_was_cut(
 def test_cut_off_and_resumed_is_as_if_nothing_had_happened(
     study: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = executors.write_chunk
+    write = store_folder.write_rows
 
-    def full(folder: Path, layout: Any, first: int, *rest: Any) -> Any:
-        if first == 2:
+    def full(folder: Path, run: str, schema: Any, first: int, *rest: Any) -> Any:
+        if schema.kind == "members" and first == 2:
             raise StorageError("full")
-        return write(folder, layout, first, *rest)
+        return write(folder, run, schema, first, *rest)
 
-    monkeypatch.setattr(executors, "write_chunk", full)
+    monkeypatch.setattr(store_folder, "write_rows", full)
     with pytest.raises(StorageError, match="full"):
         backfire.sweep(study, tmp_path, workers=0, chunk=2)
     monkeypatch.undo()
@@ -183,18 +183,19 @@ def damage(path: Path, how: str) -> None:
             path.write_bytes(other.read_bytes())
             other.write_bytes(content)
         case "foreign":
-            table, seal, _ = sealed_files.read_sealed(path, json.loads((path.parents[1] / "COMPLETE").read_text())["run"])
-            sealed_files.write_sealed(path, table, replace(seal, run="0" * 64), ["arm"])
+            table, footer, _ = parquet.read_file(path, json.loads((path.parents[1] / "COMPLETE").read_text())["run"])
+            parquet.write_file(path, table, replace(footer, run="0" * 64), ["arm"])
         case "changed":
-            table, seal, _ = sealed_files.read_sealed(path, json.loads((path.parents[1] / "COMPLETE").read_text())["run"])
+            table, footer, _ = parquet.read_file(path, json.loads((path.parents[1] / "COMPLETE").read_text())["run"])
             days = table["day"].to_numpy() + 1.0
-            sealed_files.write_sealed(path, table.set_column(2, "day", [days]), seal, ["arm"])
+            parquet.write_file(path, table.set_column(2, "day", [days]), footer, ["arm"])
         case "longer":
             layout, _ = store.read_layout(path.parents[1])
-            trajectory_files.write_trajectories(path, layout.run, layout.recording, 2, layout.recording.nothing(3))
+            columns = layout.recording.columns_of(layout.recording.nothing(3))
+            parquet.write_rows(path.parents[1], layout.run, layout.recording.file_schema, 2, 5, columns)
         case "fewer":
-            table, seal, _ = sealed_files.read_sealed(path, json.loads((path.parents[1] / "COMPLETE").read_text())["run"])
-            sealed_files.write_sealed(path, table.slice(0, 5), seal, ["arm"])
+            table, footer, _ = parquet.read_file(path, json.loads((path.parents[1] / "COMPLETE").read_text())["run"])
+            parquet.write_file(path, table.slice(0, 5), footer, ["arm"])
 
 
 @pytest.mark.parametrize("how", ["truncated", "flipped", "gone", "swapped", "foreign", "changed", "longer", "fewer"])
@@ -286,31 +287,7 @@ def test_days_are_multiples_and_the_horizon() -> None:
     assert len(days(1 / 3, 120.0)) == 361
 
 
-class Lines:
-    """Trajectories x·day of the arithmetic sweep, of one of its arms."""
-
-    recording = Recording(1.0, 3.0, ("treated",), ("height",), ("cell",))
-
-    def __call__(self, samples: Any) -> Any:
-        return (samples[:, :1] * self.recording.days)[:, None, :, None]
-
-
-@pytest.mark.parametrize("how", ["raising", pytest.param("deadly", marks=pytest.mark.slow)])
-def test_a_member_that_breaks_its_worker_costs_only_its_own_numbers(tmp_path: Path, how: str) -> None:
-    plan = replace(arithmetic.plan(6, **{how: frozenset({4.0})}), recorder=Lines())
-    result = run_plan(plan, tmp_path, crew_for(1, None, 6) if how == "deadly" else Here, chunk=1 if how == "deadly" else 5)
-    assert result.failed_members == 1
-    heights = result.trajectories()["height"].to_numpy().reshape(6, 4)
-    assert np.isnan(heights[4]).all()
-    others = [0, 1, 2, 3, 5]
-    assert (heights[others] == np.outer(others, [0, 1, 2, 3])).all()
-    assert store.trajectories_hash(tmp_path) == result.summary["trajectories_hash"]
-
-
-def test_a_recorder_of_another_shape_is_told(tmp_path: Path) -> None:
-    class Short(Lines):
-        def __call__(self, samples: Any) -> Any:
-            return super().__call__(samples)[:, :, 1:]
-
-    with pytest.raises(UserError, match="shape"):
-        run_plan(replace(arithmetic.plan(3), recorder=Short()), tmp_path, Here)
+def test_columns_of_one_name_are_refused() -> None:
+    for fields, outcomes in ((("member",), ("a",)), (("a",), ("a",)), (("a_observed",), ("a",))):
+        with pytest.raises(UserError, match="two columns"):
+            store.TableSchema("0", fields, ("arm1",), outcomes, ("a",))
