@@ -39,7 +39,7 @@ from backfire.cli import claims as cli_claims
 from backfire.errors import UserError
 from backfire.scenario.scenario import Scenario, load, parse
 from backfire.simulation import cohort
-from backfire.simulation.cohort import Cohort
+from backfire.simulation.rows import Cohort
 from backfire.solvers.trajectory import Floats, Status
 
 SMALL = """

@@ -20,8 +20,9 @@ from backfire.outcomes import compiled as readings
 from backfire.outcomes import interpolant as outcomes
 from backfire.scenario.scenario import Scenario, load
 from backfire.simulation import cohort
-from backfire.simulation.cohort import Cohort, run_members, trajectories
+from backfire.simulation.cohort import run_members, trajectories
 from backfire.simulation.members import Table
+from backfire.simulation.rows import Cohort
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.solvers.reference import Settings
 from backfire.solvers.trajectory import Floats, Status

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,3 +65,14 @@ def test_a_recorder_of_another_shape_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="shape"):
         run_plan(replace(arithmetic.plan(3), recorder=Short()), tmp_path, InlinePool)
+
+
+def test_a_worker_starts_without_what_its_members_do_not_need() -> None:
+    """A worker that is started anew after every death must not load a solver first, unless its members need one."""
+    code = (
+        "import sys, arithmetic, backfire.sweeps.tasks, backfire.sweeps.workers\n"
+        "print([m for m in ('numba', 'scipy', 'sympy', 'pandas', 'pydantic', 'pyarrow') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(arithmetic.__file__).parent)
+    assert done.stdout.strip() == "[]"

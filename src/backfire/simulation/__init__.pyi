@@ -2,11 +2,11 @@ from .arms import Result as Result
 from .arms import simulate as simulate
 from .arms import watch as watch
 from .cohort import SUMMARY as SUMMARY
-from .cohort import Cohort as Cohort
 from .cohort import needs_compiling as needs_compiling
 from .cohort import outcome_names as outcome_names
 from .cohort import run_members as run_members
 from .cohort import trajectories as trajectories
+from .rows import Cohort as Cohort
 from .run_folder import outcomes_csv as outcomes_csv
 from .run_folder import prepare_folder as prepare_folder
 from .run_folder import read_run as read_run

@@ -13,8 +13,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from backfire.outcomes import FOUND, Plan, plan, reader, summary
 from backfire.scenario import Scenario, find_inputs, whole_numbers
 from backfire.simulation.arms import Result, simulate, watch
 from backfire.simulation.members import Table
+from backfire.simulation.rows import Cohort
 from backfire.solvers import Floats, Settings, Status, Trajectory, batch
 from backfire.solvers.batch import BatchSettings, Kernel, aside, is_compiled, kernel_of
 
@@ -40,58 +40,6 @@ _REASONS: Final = {
 
 Columns = dict[str, tuple[Floats, NDArray[np.bool_]]]
 """Outcome → (values, observed), each (members,)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cohort:
-    """What the members came to.
-
-    ``status`` and ``steps`` (members, arms); ``values[arm][outcome]`` and ``observed[arm][outcome]`` (members,): NaN
-    and False for members whose status is not good, and where an outcome does not apply. A censored time has a value
-    but is not observed. ``reasons`` maps (member, arm) to why a status is not good.
-    """
-
-    arms: tuple[str, ...]
-    status: NDArray[np.int8]
-    steps: NDArray[np.int64]
-    values: Mapping[str, Mapping[str, Floats]]
-    observed: Mapping[str, Mapping[str, NDArray[np.bool_]]]
-    reasons: Mapping[tuple[int, str], str] = field(default_factory=dict)
-
-    @classmethod
-    def failed(cls, members: int, arms: Sequence[str], status: Status, reason: str) -> Cohort:
-        """Members that have no numbers, all for one reason."""
-        nothing = np.zeros((members, len(arms)), dtype=np.int64)
-        reasons = {(member, arm): reason for member in range(members) for arm in arms}
-        return cls(tuple(arms), (nothing + status).astype(np.int8), nothing, {}, {}, reasons)
-
-    @classmethod
-    def concat(cls, parts: Sequence[Cohort]) -> Cohort:
-        """Cohorts of the same arms as one, member after member; an outcome that a part does not have is NaN there."""
-        arms, counts = parts[0].arms, [len(part.status) for part in parts]
-
-        def joined(columns: str, arm: str, empty: float | bool) -> dict[str, NDArray[Any]]:
-            found = [getattr(part, columns).get(arm, {}) for part in parts]
-            names = dict.fromkeys(name for column in found for name in column)
-            filled = [
-                dict.fromkeys(names, np.full(count, empty)) | dict(column) for count, column in zip(counts, found, strict=True)
-            ]
-            return {name: np.concatenate([column[name] for column in filled]) for name in names}
-
-        starts = np.cumsum([0, *counts]).tolist()
-        reasons = {
-            (start + member, arm): text
-            for start, part in zip(starts, parts, strict=False)
-            for (member, arm), text in part.reasons.items()
-        }
-        return cls(
-            arms,
-            np.concatenate([part.status for part in parts]),
-            np.concatenate([part.steps for part in parts]),
-            {arm: joined("values", arm, math.nan) for arm in arms},
-            {arm: joined("observed", arm, False) for arm in arms},
-            reasons,
-        )
 
 
 def run_members(
