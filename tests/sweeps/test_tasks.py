@@ -15,7 +15,6 @@ import arithmetic
 from backfire.errors import UserError
 from backfire.sweeps import store
 from backfire.sweeps.driver import run_plan
-from backfire.sweeps.store.layout import Recording
 from backfire.sweeps.workers import InlinePool, pool_for
 
 
@@ -37,18 +36,9 @@ def test_errors_of_ours_end_the_sweep(tmp_path: Path) -> None:
         run_plan(plan, tmp_path, InlinePool)
 
 
-class Lines:
-    """Trajectories x·day of the arithmetic sweep, of one of its arms."""
-
-    recording = Recording(1.0, 3.0, ("treated",), ("height",), ("cell",))
-
-    def __call__(self, samples: Any) -> Any:
-        return (samples[:, :1] * self.recording.days)[:, None, :, None]
-
-
 @pytest.mark.parametrize("how", ["raising", pytest.param("deadly", marks=pytest.mark.slow)])
 def test_a_member_that_breaks_its_worker_costs_only_its_own_numbers(tmp_path: Path, how: str) -> None:
-    plan = replace(arithmetic.plan(6, **{how: frozenset({4.0})}), recorder=Lines())
+    plan = replace(arithmetic.plan(6, **{how: frozenset({4.0})}), recorder=arithmetic.Lines())
     result = run_plan(plan, tmp_path, pool_for(1, None, 6) if how == "deadly" else InlinePool, chunk=1 if how == "deadly" else 5)
     assert result.failed_members == 1
     heights = result.trajectories()["height"].to_numpy().reshape(6, 4)
@@ -59,7 +49,7 @@ def test_a_member_that_breaks_its_worker_costs_only_its_own_numbers(tmp_path: Pa
 
 
 def test_a_recorder_of_another_shape_is_told(tmp_path: Path) -> None:
-    class Short(Lines):
+    class Short(arithmetic.Lines):
         def __call__(self, samples: Any) -> Any:
             return super().__call__(samples)[:, :, 1:]
 
