@@ -21,6 +21,7 @@ from backfire.sampling import Axis, Design, Grid
 from backfire.simulation import Cohort
 from backfire.solvers.trajectory import Status
 from backfire.sweeps.driver import SweepPlan
+from backfire.sweeps.store import Recording
 
 COUNT = 200
 """Members of a sweep, where a test does not care."""
@@ -82,6 +83,15 @@ class Arithmetic:
         }
         steps = np.outer(np.arange(len(x)) * 0 + 7, [1, 2])
         return Cohort(ARMS, status, steps, values, observed, reasons)
+
+
+class Lines:
+    """Trajectories x·day of the arithmetic sweep, of one of its arms."""
+
+    recording = Recording(1.0, 3.0, ("treated",), ("height",), ("cell",))
+
+    def __call__(self, samples: Any) -> Any:
+        return (samples[:, :1] * self.recording.days)[:, None, :, None]
 
 
 def grid(count: int) -> Design:

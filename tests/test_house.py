@@ -147,7 +147,7 @@ def test_an_outcome_is_one_declaration(small: Path, tmp_path: Path, capsys: pyte
     members = backfire.run_members(scenario, ["drug.amount"], np.array([[4.0]]), outcomes=["last_share"])
     assert {arm: members.values[arm]["last_share"][0] for arm in found} == pytest.approx(found, rel=1e-3)
     assert "last share" in shown(capsys, "run", small, "--out", tmp_path / "run")
-    assert "last_share" in (tmp_path / "run" / "outcomes.csv").read_text(encoding="utf-8")
+    assert "last_share" in (tmp_path / "run" / "small" / "outcomes.csv").read_text(encoding="utf-8")
     study = tmp_path / "study.toml"
     study.write_text(STUDY.replace('"final_burden"', '"last_share"').replace("[5, 7, 30]", "[5, 7]"), encoding="utf-8")
     (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,6 @@ import arithmetic
 from backfire.errors import UserError
 from backfire.sweeps import store
 from backfire.sweeps.driver import run_plan
-from backfire.sweeps.store.layout import Recording
 from backfire.sweeps.workers import InlinePool, pool_for
 
 
@@ -35,18 +36,9 @@ def test_errors_of_ours_end_the_sweep(tmp_path: Path) -> None:
         run_plan(plan, tmp_path, InlinePool)
 
 
-class Lines:
-    """Trajectories x·day of the arithmetic sweep, of one of its arms."""
-
-    recording = Recording(1.0, 3.0, ("treated",), ("height",), ("cell",))
-
-    def __call__(self, samples: Any) -> Any:
-        return (samples[:, :1] * self.recording.days)[:, None, :, None]
-
-
 @pytest.mark.parametrize("how", ["raising", pytest.param("deadly", marks=pytest.mark.slow)])
 def test_a_member_that_breaks_its_worker_costs_only_its_own_numbers(tmp_path: Path, how: str) -> None:
-    plan = replace(arithmetic.plan(6, **{how: frozenset({4.0})}), recorder=Lines())
+    plan = replace(arithmetic.plan(6, **{how: frozenset({4.0})}), recorder=arithmetic.Lines())
     result = run_plan(plan, tmp_path, pool_for(1, None, 6) if how == "deadly" else InlinePool, chunk=1 if how == "deadly" else 5)
     assert result.failed_members == 1
     heights = result.trajectories()["height"].to_numpy().reshape(6, 4)
@@ -57,9 +49,20 @@ def test_a_member_that_breaks_its_worker_costs_only_its_own_numbers(tmp_path: Pa
 
 
 def test_a_recorder_of_another_shape_is_told(tmp_path: Path) -> None:
-    class Short(Lines):
+    class Short(arithmetic.Lines):
         def __call__(self, samples: Any) -> Any:
             return super().__call__(samples)[:, :, 1:]
 
     with pytest.raises(UserError, match="shape"):
         run_plan(replace(arithmetic.plan(3), recorder=Short()), tmp_path, InlinePool)
+
+
+def test_a_worker_starts_without_what_its_members_do_not_need() -> None:
+    """A worker that is started anew after every death must not load a solver first, unless its members need one."""
+    code = (
+        "import sys, arithmetic, backfire.sweeps.tasks, backfire.sweeps.workers\n"
+        "print([m for m in ('numba', 'scipy', 'sympy', 'pandas', 'pydantic', 'pyarrow') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(arithmetic.__file__).parent)
+    assert done.stdout.strip() == "[]"

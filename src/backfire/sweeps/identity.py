@@ -8,19 +8,16 @@ import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backfire.errors import StorageError, echo
 from backfire.model import version
-from backfire.scenario import Scenario
-from backfire.solvers import Settings
-from backfire.solvers.batch import BatchSettings
 from backfire.sweeps import store
 from backfire.system import source_hash
 
-AnySettings = BatchSettings | Settings
-"""Settings of the batch solver, which sweeps use, or of the reference solver, far slower."""
-SOLVERS: Final[dict[str, type[AnySettings]]] = {"batch": BatchSettings, "reference": Settings}
+if TYPE_CHECKING:
+    from backfire.scenario import Scenario
+
 COMPUTING: Final = (
     "errors", "system", "formulas", "model", "mechanisms", "solvers", "outcomes", "scenario", "sampling", "simulation", "sweeps",
 )  # fmt: skip

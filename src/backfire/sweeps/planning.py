@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,14 +24,18 @@ from backfire.model import CAUTION, Mechanism
 from backfire.scenario import Scenario, find_inputs, parse_data
 from backfire.simulation import Cohort, arm_outcomes, needs_compiling, outcome_names, prepare_folder, run_members
 from backfire.simulation import trajectories as simulate_trajectories
-from backfire.solvers import Floats
+from backfire.solvers import Floats, Settings
 from backfire.solvers.batch import BatchSettings, is_compiled
 from backfire.sweeps.driver import Sweep, SweepPlan, chunk_size, run_plan
-from backfire.sweeps.identity import SOLVERS, AnySettings, code_identity, scenario_identity, worker_identity
+from backfire.sweeps.identity import code_identity, scenario_identity, worker_identity
 from backfire.sweeps.spec import SweepSpec, load_sweep
 from backfire.sweeps.store import SCHEMA, Recording
 from backfire.sweeps.tasks import Job
 from backfire.sweeps.workers import Pool, pool_for
+
+AnySettings = BatchSettings | Settings
+"""Settings of the batch solver, which sweeps use, or of the reference solver, far slower."""
+SOLVERS: Final[dict[str, type[AnySettings]]] = {"batch": BatchSettings, "reference": Settings}
 
 
 def sweep(

@@ -14,7 +14,7 @@ from backfire.model import Mechanism
 from backfire.scenario import Scenario, parse_data
 from backfire.simulation import run_members
 from backfire.sweeps import store
-from backfire.sweeps.identity import SOLVERS, AnySettings
+from backfire.sweeps.planning import SOLVERS, AnySettings
 
 
 @dataclass(frozen=True)
