@@ -152,7 +152,7 @@ def test_an_outcome_is_one_declaration(small: Path, tmp_path: Path, capsys: pyte
     study.write_text(STUDY.replace('"final_burden"', '"last_share"').replace("[5, 7, 30]", "[5, 7]"), encoding="utf-8")
     (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
     assert call("sweep", study, "--out", tmp_path / "out", "--workers", 0) == 0
-    (figure,) = [figure for _, figure in sweep_figures(tmp_path / "out")]
+    (figure,) = [figure for _, figure in sweep_figures(tmp_path / "out" / "study")]
     assert any("share left" in text for text in texts(figure))
     with pytest.raises(DocumentError, match="did you mean `last_share`"):
         parse_sweep(study.read_text(encoding="utf-8").replace("last_share", "lost_share"), "study", tmp_path)
