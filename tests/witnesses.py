@@ -107,15 +107,18 @@ class Difference:
 
 
 def largest_difference(scenario: Scenario, ours: Trajectory, theirs: Floats) -> Difference:
-    """Ours against theirs (days, states) over all states and whole days."""
+    """Ours against theirs (days, states) over all states and whole days; after the death of the host no cell may move."""
     days = whole_days(scenario)
     rows = np.searchsorted(ours.times, days)
-    assert (ours.times[rows] == days).all()
+    over = days > ours.times[-1]
+    rows[over] = len(ours.times) - 1
+    assert (ours.times[rows] == days)[~over].all()
     found = []
     for column, state in enumerate(scenario.network.states):
         mine, other = ours[state.name][rows], theirs[:, column]
         scale = max(np.abs(mine).max(), 1.0 if state.is_cells else 1e-3)
         share = np.abs(mine - other) / (1e-6 * scale + 1e-5 * np.abs(other))
+        share[over] *= state.is_cells
         worst = int(np.argmax(np.where(np.isnan(share), np.inf, share)))
         share_there = float(share[worst]) if np.isfinite(share[worst]) else float("inf")
         found.append(Difference(share_there, state.name, float(days[worst]), float(mine[worst]), float(other[worst])))

@@ -47,7 +47,7 @@ def test_claims_are_found_and_put_together_by_what_they_speak_of() -> None:
         find_claim(ARTICLES.values(), "M4.11")
     found = topics(ARTICLES.values())
     assert sorted(name for item in found for name in item.claims) == sorted(EVERY)
-    assert len({item.scenario.name for item in found}) == len(found)
+    assert len({(item.scenario.name, item.scenario.days) for item in found}) == len(found)
     for item in found:
         assert all(find_claim(ARTICLES.values(), name).scenario_of(name) == item.scenario.name for name in item.claims)
     own = small()

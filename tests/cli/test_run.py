@@ -22,6 +22,7 @@ def test_run_writes_what_it_promises(small: Path, tmp_path: Path, capsys: pytest
         "comparison.png",
         "manifest.json",
         "outcomes.csv",
+        "steps.npz",
         "trajectories.csv",
     ]
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

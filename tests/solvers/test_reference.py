@@ -475,8 +475,8 @@ def test_nothing_regrows_from_less_than_a_cell(method: str, tolerance: float) ->
 def test_two_compartments_die_in_turn() -> None:
     network = built(
         parameter("rate", 1.0, "1/day"),
-        State("first", "cell", "for a test", 1e2),
-        State("second", "cell", "for a test", 1.1e2),
+        State("first", "cell", "for a test", 1e2, counted=True),
+        State("second", "cell", "for a test", 1.1e2, counted=True),
         Process("one", "death", "rate * first", "for a test", leaves="first"),
         Process("two", "death", "rate * second", "for a test", leaves="second"),
     )

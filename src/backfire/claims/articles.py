@@ -30,6 +30,9 @@ class ClaimEntry(_Strict):
     role: Literal["calibrated", "predicted"] = Field(description="calibrated: used to choose parameters; predicted: not used")
     where: str = Field(min_length=3, description="where in the article, or in which list of facts, it stands")
     scenario: str | None = Field(None, description="the scenario it speaks of, if not the file's")
+    until: float | None = Field(
+        None, gt=0, description="days after the start of treatment on which it looks, if not the last day"
+    )
     names: list[str] = Field([], description="influences without which the claim must fail")
     note: str = Field("", description="anything a reader should know, such as why it fails")
     fragile: str = Field("", description="why it holds in less than half of the plausible box, where it does")
@@ -69,10 +72,11 @@ class Article:
 
 @dataclass(frozen=True)
 class Topic:
-    """A scenario and the claims that speak of it, by id."""
+    """A scenario, watched up to some day, and the claims that speak of it, by id; ``hash`` is that of the whole scenario."""
 
     scenario: Scenario
     claims: Mapping[str, Claim]
+    hash: str
 
     @property
     def arms(self) -> list[str]:
@@ -125,17 +129,35 @@ def find_claim(articles: Iterable[Article], identifier: str) -> Article:
 def topics(
     articles: Iterable[Article], only: Iterable[str] | None = None, loaded: Mapping[str, Scenario] | None = None
 ) -> list[Topic]:
-    """The claims (or those in ``only``) by the scenario they speak of, in order.
+    """The claims (or those in ``only``) by the scenario they speak of and the day up to which they watch it, in order.
 
     ``loaded`` gives scenarios by name in place of the shipped ones.
     """
     wanted = set(only) if only is not None else None
-    claims: dict[str, dict[str, Claim]] = {}
+    claims: dict[tuple[str, float | None], dict[str, Claim]] = {}
     for article in articles:
-        for identifier, (_, claim) in article.claims.items():
+        for identifier, (entry, claim) in article.claims.items():
             if wanted is None or identifier in wanted:
-                claims.setdefault(article.scenario_of(identifier), {})[identifier] = claim
-    return [Topic((loaded or {}).get(name) or load(name), own) for name, own in claims.items()]
+                claims.setdefault((article.scenario_of(identifier), entry.until), {})[identifier] = claim
+    scenarios = {name: (loaded or {}).get(name) or load(name) for name, _ in claims}
+    return [Topic(_watched(scenarios[name], until), own, scenarios[name].hash) for (name, until), own in claims.items()]
+
+
+def _watched(scenario: Scenario, until: float | None) -> Scenario:
+    """A scenario that ends so many days after the start of treatment, with the doses that are given until then.
+
+    Raises UserError where they cannot be counted off.
+    """
+    if until is None:
+        return scenario
+    last, given = scenario.time_zero + until, {}
+    for name, regimen in scenario.regimens.items():
+        doses = sum(dose.time + regimen.duration <= last for dose in regimen.doses())
+        if regimen.end > last:
+            if regimen.cycles > 1 or not doses:
+                raise UserError(f"a claim `until` {until:g} days of treatment would cut `{name}`, which cannot be cut there")
+            given[f"{name}.count"] = doses
+    return scenario.changed(given, days=last)
 
 
 def recorded_by_claims() -> frozenset[str]:

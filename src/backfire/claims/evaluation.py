@@ -6,6 +6,7 @@ applicable* (what it speaks of did not happen). A claim that cannot be evaluated
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -108,11 +109,11 @@ def evaluate_claims(
             found |= own
             possible = {name: topic.claims[name] for name in own if own[name].judged.verdict() is not Verdict.ERROR}
             if possible:
-                sound.append(Topic(topic.scenario, possible))
+                sound.append(dataclasses.replace(topic, claims=possible))
                 trials += [VariantTrial(sound[-1], executor=executor)] if variants else []
         shares = {} if robustness is None else robustness_of(sound, robustness, progress=told)
         other = {name: results for trial in trials for name, results in trial.results(told).items()}
-    hashes = {topic.scenario.name: topic.scenario.hash for topic in asked}
+    hashes = {topic.scenario.name: topic.hash for topic in asked}
     return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes)
 
 

@@ -18,7 +18,7 @@ from backfire.claims.articles import recorded_by_claims
 from backfire.claims.language import Change, Claim, OutcomeRef
 from backfire.claims.verdict import SAMPLED, VERDICTS, Judged, Measured, Verdict, judge
 from backfire.errors import UserError, unknown
-from backfire.outcomes import SUMMARIES
+from backfire.outcomes import HOST_LOAD, SUMMARIES
 from backfire.scenario import Scenario
 from backfire.simulation import Cohort, needs_compiling, outcome_names, run_members
 from backfire.solvers import Floats, Settings, Status
@@ -58,6 +58,10 @@ class Evaluated:
             late = [str(ref) for ref, item in measured if there[ref] and not item.observed[member]]
             words = [f"{', '.join(missing)} did not happen"] if missing else []
             words += [f"{', '.join(late)} was not reached, which leaves the comparison open"] if late and not missing else []
+            died = {ref.arm: float(item.ends[member]) for ref, item in measured if item.ends is not None}
+            if not words and len(set(died.values())) > 1:
+                days = [f"{arm} on day {day:.4g} of treatment" for arm, day in died.items() if math.isfinite(day)]
+                words = [f"the host died in {', in '.join(days)}, so that there is no last day to compare; give `until`"]
             return "; ".join(words) or "a quotient is not defined"
         if verdict is Verdict.INCONCLUSIVE:
             return "the sides differ by less than the solver resolves"
@@ -178,10 +182,12 @@ def _measure_arm(
     usual = [scenario.values.get(name, scenario.switches.get(name, math.nan)) for name in columns[len(fields) :]]
     start = np.hstack([samples, np.tile(usual, (count, 1))])
     stacked = np.vstack([_with(start, columns, changes) for changes in sets])
-    names = list(dict.fromkeys([*listed, *(ref.column for ref in refs)]))  # summaries sorted: their order makes the kernel
+    mortal = HOST_LOAD in scenario.network.observables
+    names = list(dict.fromkeys([*listed, *(ref.column for ref in refs), *(["survival_time"] if mortal else [])]))
     cohort = run(scenario, columns, stacked, [arm], names, settings, threads=usable_cores())
     status = cohort.status[:, 0]
     solved = np.isin(status, GOOD)
+    ends = np.where(cohort.observed[arm]["survival_time"], cohort.values[arm]["survival_time"], np.inf) if mortal else None
     found = {}
     for ref in refs:
         first = sets.index(ref.changes) * count
@@ -195,6 +201,7 @@ def _measure_arm(
                 int(member): f"{Status(status[first + member]).word}: {cohort.reasons.get((int(first + member), arm), '')}"
                 for member in np.flatnonzero(~solved[block])
             },
+            None if ends is None else ends[block],
         )
     return found
 

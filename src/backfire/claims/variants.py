@@ -34,7 +34,7 @@ from backfire.formulas import parse
 from backfire.model import STEEPNESS, Mechanism, ResponseForm
 from backfire.outcomes import declared
 from backfire.scenario import Document, Scenario, build
-from backfire.simulation import run_members, watch
+from backfire.simulation import run_members
 from backfire.solvers import Settings
 
 
@@ -176,7 +176,7 @@ def _edited(
 
 def first_day(scenario: Scenario) -> float:
     """The first day of treatment of any arm."""
-    return watch(scenario, next(iter(scenario.arms))).start
+    return scenario.time_zero
 
 
 def growing(law: str, cells: float, rate: float, capacity: float, day: float) -> tuple[float, float]:

@@ -29,6 +29,10 @@ SLOWEST: Final = 0.01
 """A course known to a share of e is known in time to e/0.01 days, as it changes by 1 % a day or more."""
 
 
+SAME_END: Final = 0.01
+"""Days between two deaths that are one day of death to a claim: what a fast solver resolves of it."""
+
+
 class Verdict(StrEnum):
     """What a claim came to."""
 
@@ -48,13 +52,15 @@ class Measured:
     """One outcome in n models: ``value`` (n,), NaN where it does not apply.
 
     ``observed`` (n,) is False for times not reached, whose value is only a lower bound; ``solved`` (n,) is False where
-    the model could not be built or solved, and ``problems`` says why, by model.
+    the model could not be built or solved, and ``problems`` says why, by model. ``ends`` (n,) are the days on which the
+    host died, infinite where it lives, None if all do.
     """
 
     value: Floats
     observed: Bools
     solved: Bools
     problems: Mapping[int, str] = field(default_factory=dict)
+    ends: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +95,8 @@ class Known:
 def judge(claim: Claim, measured: Mapping[OutcomeRef, Measured], resolved: float = RESOLVED) -> Judged:
     """The verdict and the margin of a claim in every model.
 
-    A model that failed gives *error*, a NaN *not applicable*. Otherwise one comparison that is false for all values
+    A model that failed gives *error*, a NaN *not applicable*, and so does a comparison of what is read on the last day
+    of two arms where one host died earlier. Otherwise one comparison that is false for all values
     the readings can have makes the claim fail. If a comparison stays open because a time was not reached, it is *not
     applicable*; if because the solver does not resolve it, *inconclusive*. The margin is that of the tightest
     comparison: the natural logarithm of the ratio of its sides, or of what is left to the edge of a tolerance.
@@ -116,6 +123,8 @@ def judge(claim: Claim, measured: Mapping[OutcomeRef, Measured], resolved: float
     unknown = np.isnan(margins)
     for item in readings:
         unknown = unknown | ~np.isfinite(item.value)
+    for comparison in claim.comparisons:
+        unknown = unknown | _ended_apart(comparison, measured, count)
     codes[unknown] = VERDICTS.index(Verdict.NOT_APPLICABLE)
     for item in readings:
         codes[~np.broadcast_to(item.solved, count)] = VERDICTS.index(Verdict.ERROR)
@@ -146,6 +155,17 @@ def _censored(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], c
         for ref in refs_of(side):
             found |= ~measured[ref].observed
     return found
+
+
+def _ended_apart(comparison: Comparison, measured: Mapping[OutcomeRef, Measured], count: int) -> Bools:
+    """Where a comparison reads the last days of arms that ended on different days."""
+    refs = [ref for side in (comparison.left, comparison.right) for ref in refs_of(side) if declared(ref.column).to_end]
+    ends = [np.full(count, np.inf) if item.ends is None else item.ends for item in (measured[ref] for ref in refs)]
+    apart: Bools = np.zeros(count, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        for end in ends:
+            apart |= ~((end == ends[0]) | (np.abs(end - ends[0]) <= SAME_END))
+    return apart
 
 
 def _decided(comparison: Comparison, left: Known, right: Known) -> tuple[Bools, Bools]:

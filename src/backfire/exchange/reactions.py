@@ -33,12 +33,15 @@ from backfire.model import (
     unit_of,
     version,
 )
+from backfire.outcomes import HOST_LOAD
 from backfire.scenario import Scenario
 
 HOST: Final = "site__host"
 """The compartment of all that is not counted into a total."""
 ONE_CELL: Final = "one__cell"
 """The count below which a compartment is gone."""
+ALIVE: Final = "host__alive"
+"""1 while the host lives, where it can die: a factor of everything that goes on."""
 NONE: Final = "dimensionless"
 _RATIO: Final = "(max(x, 0 dimensionless * half) / half)^n"
 HILL: Final = ("hill", ("x", "half", "n"), f"{_RATIO} / (1 dimensionless + {_RATIO})")
@@ -70,7 +73,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Species(Item):
-    """A state that processes change; ``compartment`` is where it is, ``cells`` whether it dies out below one cell."""
+    """A state that processes change; ``compartment`` is where it is, ``cells`` whether it is measured in cells."""
 
     compartment: str = HOST
     cells: bool = False
@@ -166,19 +169,22 @@ class _Translation:
         }
         self.flows = {item.name for item in self.network.processes if {item.leaves, item.enters} - {None} <= self.species}
         self.amounts: dict[tuple[str, float], Item] = {}
+        self.mortal = HOST_LOAD in self.network.observables
 
     def model(self) -> Model:
         network, scenario = self.network, self.scenario
         self._unit(base_unit("day"))
         species = tuple(self._species(state) for state in network.states if state.name in self.species)
-        events = (*self._treatments(), *self._extinctions())
+        events = (*self._treatments(), *self._extinctions(), *self._death())
         parameters = (*self._constants(), *self.amounts.values(), *self._variables())
         rules = tuple(
             Rule(name, self._text(expression.tree)) for name, expression in self.lines.items() if name not in self.flows
         )
         reactions = tuple(self._reaction(process) for process in network.processes if process.name in self.flows)
         rates = tuple(
-            Rule(name, balance(terms)) for name, terms in network.equations.items() if terms and name not in self.species
+            Rule(name, self._while_alive(balance(terms)))
+            for name, terms in network.equations.items()
+            if terms and name not in self.species
         )
         hill = any(_calls_hill(expression.tree) for expression in self.lines.values())
         return Model(
@@ -201,7 +207,7 @@ class _Translation:
     def _start(self, state: State) -> float:
         """What a state starts with; less than one cell is none."""
         value = self.starts[state.name]
-        return 0.0 if state.is_cells and value < 1 else value
+        return 0.0 if state.dies_out and value < 1 else value
 
     def _species(self, state: State) -> Species:
         kind = "cells" if state.is_cells else "drug" if unit_of(state) == base_unit("EC50") else "factor"
@@ -232,6 +238,9 @@ class _Translation:
         for state in self.network.states:
             if state.name not in self.species:
                 yield Item(state.name, self._unit(unit_of(state)), self._start(state), False, "state", (f"{state.meaning}.",))
+        if self.mortal:
+            note = "1 while the host lives; 0 from its death on, and then nothing goes on: the arm is over."
+            yield Item(ALIVE, NONE, 1.0, False, "threshold", (note,), "the host lives")
         effects = {switch.effect: switch for switch in self.network.switches.values()}
         for name in self.lines:
             if name in effects:
@@ -244,8 +253,9 @@ class _Translation:
     def _reaction(self, process: Process) -> Reaction:
         ends = {process.leaves, process.enters}
         read = reached([process.name], {name: line.names for name, line in self.lines.items()}) & self.species
+        formula = self._while_alive(self._text(self.lines[process.name].tree))
         return Reaction(
-            process.name, process.kind, self._text(self.lines[process.name].tree), process.leaves, process.enters,
+            process.name, process.kind, formula, process.leaves, process.enters,
             tuple(name for name in self.network.state_names if name in read - ends),
             self.dimensions[process.name] == base_unit("cell") / base_unit("day"), (f"{process.meaning}.",),
         )  # fmt: skip
@@ -280,10 +290,12 @@ class _Translation:
                 unit = self._unit(self.dimensions[event.state])
                 self.amounts[key] = Item(name, unit, event.add, True, "dose", (note,))
             terms.append(self.amounts[key].id)
-        return " + ".join(terms) or f"0 {self._unit(self.dimensions[event.state])}"
+        text = " + ".join(terms) or f"0 {self._unit(self.dimensions[event.state])}"
+        # nothing is given to the dead
+        return f"{self._while_alive(text)} + (1 {NONE} - {ALIVE}) * {event.state}" if self.mortal else text
 
     def _extinctions(self) -> Iterator[Happening]:
-        cells = [state.name for state in self.network.states if state.is_cells]
+        cells = [state.name for state in self.network.states if state.dies_out]
         nobody = f"0 {self._unit(base_unit('cell'))}"
         feeds = self.network.feeds
         for rank, name in enumerate(cells):
@@ -294,6 +306,15 @@ class _Translation:
                 len(cells) - rank, tuple(rules),
             )  # fmt: skip
 
+    def _death(self) -> Iterator[Happening]:
+        """After everything else of its moment."""
+        if self.mortal:
+            ends = (Rule(ALIVE, f"0 {NONE}"),)
+            yield Happening("death__host", "the host dies", f"{HOST_LOAD} >= 1 {NONE}", True, 0, ends)
+
+    def _while_alive(self, formula: str) -> str:
+        return f"{ALIVE} * ({formula})" if self.mortal else formula
+
     def _notes(self) -> Iterator[str]:
         scenario = self.scenario
         yield f"{CAUTION[0].upper()}{CAUTION[1:]}."
@@ -303,7 +324,9 @@ class _Translation:
         article = ARTICLES.get(scenario.article)
         yield f"Article: {article}." if article else "No article; this combination is ours."
         yield f"Written by backfire {version()} from scenario {scenario.name}, hash {scenario.hash}. Time is in days."
-        yield "A state in cells that falls below one cell is gone: events named extinction set it to zero."
+        yield "A state of counted cells that falls below one is gone: events named extinction set it to zero."
+        if self.mortal:
+            yield f"Where {HOST_LOAD} reaches 1 the host dies, and the arm is over: its event ends all processes."
         for label, mechanism in self.network.mechanisms.items():
             lines = [" ".join(line.split()) for line in (type(mechanism).__doc__ or "").strip().splitlines()]
             yield f"Mechanism {label}: {' '.join(line for line in lines if line)}"

@@ -32,17 +32,18 @@ def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
     arms = list(result.trajectories)
     for column, declaration in enumerate(chosen):
         axes, title = figure.add_subplot(cells[column]), declaration.brief or declaration.titled(declaration.name)
-        measure = declaration.measure(declaration.unit)
         found = [result.outcomes[arm].get(declaration.name) for arm in arms]
+        measure = declaration.measure(next((item.unit for item in found if item), declaration.unit))
         values = np.array([math.nan if item is None else item.value for item in found])
         shown, limit, logarithmic = _bar_lengths(values)
         unit = f"{measure}, log" if logarithmic else measure
         rows = np.arange(len(arms))[::-1]
         for row, arm, length, item in zip(rows, arms, shown, found, strict=True):
+            dagger = " †" if item and declaration.to_end and result.death(arm) is not None else ""
             censored = item is not None and not item.observed
             fill: dict[str, Any] = {"facecolor": "white", "hatch": "////"} if censored else {"facecolor": styles[arm].colour}
             axes.barh(row, length, height=0.72, edgecolor=styles[arm].colour, linewidth=1.0, **fill)
-            axes.text(length + 0.02 * limit, row, item.text if item else "–", va="center", fontsize=8.5)
+            axes.text(length + 0.02 * limit, row, f"{item.text}{dagger}" if item else "–", va="center", fontsize=8.5)
         axes.set_xlim(0, limit * 1.32)
         axes.set_title(f"{title} ({unit})" if unit else title, fontsize=9.5)
         set_ticks(axes.xaxis)

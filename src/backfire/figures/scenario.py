@@ -130,8 +130,7 @@ def _given(result: Result) -> list[_Regimen]:
         if name in used:
             label = regimen.agent if agents.count(regimen.agent) == 1 else name
             days = [dose.time for dose in regimen.doses()]
-            surgery = scenario.network.interventions[regimen.agent].resects
-            rows.append(_Regimen(display_name(label), days, regimen.duration, surgery))
+            rows.append(_Regimen(display_name(label), days, regimen.duration, scenario.network.resects(regimen.agent)))
     return rows
 
 
@@ -152,13 +151,14 @@ def _dosing(axes: Axes, result: Result) -> None:
 
 
 def _burden(axes: Axes, result: Result, small: bool = False) -> None:
-    """Burden of every arm on a log axis; nadir ▼, progression ◆, eradication ✕."""
+    """Burden of every arm on a log axis; nadir ▼, progression ◆, eradication ✕, death of the host †."""
     styles = arm_styles(result.scenario.arms)
     lines = {arm: _drawable(item["burden"]) for arm, item in result.trajectories.items()}
     log_axis(axes, lines.values())
     for arm, line in lines.items():
         axes.plot(result.trajectories[arm].times, line, **styles[arm].line())
         _marks(axes, result, arm, styles[arm].colour, small)
+        _death(axes, result, arm, line)
     _days(axes, result)
     axes.set_ylabel("tumour burden (cells)")
     for row in _given(result):
@@ -167,8 +167,10 @@ def _burden(axes: Axes, result: Result, small: bool = False) -> None:
             axes.text(row.days[0], 0.02, " surgery", transform=axes.get_xaxis_transform(), fontsize=8.5, color=SOFT)
     if not small:
         _name_arms(axes, result, lines, size=10.5, gap=0.055)
+        dies = "   † host dies" if any(result.death(arm) is not None for arm in lines) else ""
+        rules = result.scenario.rules
         axes.text(
-            1.0, -0.145, f"▼ nadir   ◆ nadir × {result.scenario.rules.progression:g}   ✕ primary gone",
+            1.0, -0.145, f"▼ nadir   ◆ {rules.progression_from} × {rules.progression:g}   ✕ primary gone{dies}",
             transform=axes.transAxes, fontsize=9, color=SOFT, ha="right",
         )  # fmt: skip
 
@@ -186,13 +188,25 @@ def _marks(axes: Axes, result: Result, arm: str, colour: str, small: bool) -> No
         axes.plot([day], [axes.get_ylim()[0] * 1.3], "X", markersize=size + 2, zorder=9, **style)
     progression = found["time_to_progression"]
     if progression.observed and nadir >= ONE_CELL:
-        level = nadir * result.scenario.rules.progression
-        axes.plot([start + progression.value], [level], "D", markersize=size - 2, zorder=9, **style)
+        day = start + progression.value
+        level = np.interp(day, result.trajectories[arm].times, result.trajectories[arm]["burden"])
+        axes.plot([day], [level], "D", markersize=size - 2, zorder=9, **style)
+
+
+def _death(axes: Axes, result: Result, arm: str, line: Floats) -> None:
+    """A † at the end of the line of an arm whose host dies."""
+    day = result.death(arm)
+    if day is not None and np.isfinite(line[-1]):
+        colour = arm_styles(result.scenario.arms)[arm].colour
+        axes.annotate(
+            "†", (day, line[-1]), xytext=(2, 0), textcoords="offset points", va="center", fontsize=14, color=colour,
+            fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
 
 
 def _operated(result: Result, arm: str) -> bool:
     network = result.scenario.network
-    return any(network.interventions[dose.agent].resects for dose in result.scenario.doses(arm))
+    return any(network.resects(dose.agent) for dose in result.scenario.doses(arm))
 
 
 def _hibernation(axes: Axes, result: Result, last: bool) -> None:
@@ -265,7 +279,7 @@ def _factors(axes: Axes, result: Result, last: bool) -> None:
 
 
 def _acting(result: Result, arm: str, factor: str) -> Floats:
-    """The level of a factor that still acts after blockade, over the untreated arm at the same time."""
+    """The level of a factor that still acts after blockade, over the untreated arm at the same time, or at its end."""
     trajectory = result.trajectories[arm]
     level = 1 + trajectory[f"excess_{factor}"] if f"excess_{factor}" in trajectory else trajectory[factor]
     untreated = result.scenario.untreated
@@ -276,8 +290,10 @@ def _acting(result: Result, arm: str, factor: str) -> Floats:
 
 
 def _metastases(axes: Axes, result: Result, last: bool) -> None:
-    """Metastases over those of the untreated arm at the same time; in cells where there is no untreated arm."""
-    other = result.trajectories.get(result.scenario.untreated or "")
+    """Metastases over those of the untreated arm at the same time; in cells where there is none that lives to the end."""
+    untreated = result.scenario.untreated or ""
+    other = result.trajectories.get(untreated)
+    other = None if other is not None and result.death(untreated) is not None else other
     lines = {}
     for arm, item in result.trajectories.items():
         lines[arm] = _drawable(item["metastatic_burden"])
@@ -286,6 +302,7 @@ def _metastases(axes: Axes, result: Result, last: bool) -> None:
     log_axis(axes, lines.values(), floor=0.0)
     for arm, line in lines.items():
         axes.plot(result.trajectories[arm].times, line, **arm_styles(result.scenario.arms)[arm].line())
+        _death(axes, result, arm, line)
     _name_arms(axes, result, lines)
     axes.set_title("Metastases")
     axes.set_ylabel("cells" if other is None else "fold over untreated")

@@ -18,7 +18,9 @@ from .dosing import EventPlan as EventPlan
 from .dosing import Floats as Floats
 from .dosing import Regimen as Regimen
 from .dosing import RegimenNumber as RegimenNumber
+from .dosing import as_written as as_written
 from .dosing import event_table as event_table
+from .dosing import multiples as multiples
 from .equations import Slopes as Slopes
 from .equations import balance as balance
 from .equations import differentiate as differentiate

@@ -104,7 +104,8 @@ class State:
     """An amount that changes in time.
 
     ``initial`` is a number in ``unit`` or the name of a parameter. ``counts_in`` names the totals, such as ``burden``,
-    that this state is summed into. States in cells become extinct below one cell.
+    that this state is summed into. ``counted`` cells become extinct where they fall below one: unless it says otherwise,
+    cells that count in a total do, and cells of the host do not, which may become few and come back.
     """
 
     name: str
@@ -112,6 +113,7 @@ class State:
     meaning: str
     initial: float | str = 0.0
     counts_in: str | tuple[str, ...] = ()
+    counted: bool | None = None
 
     def __post_init__(self) -> None:
         _check(self, "unit", "meaning")
@@ -123,8 +125,13 @@ class State:
 
     @property
     def is_cells(self) -> bool:
-        """True for counted cells, which die out below one."""
+        """True for what is measured in cells."""
         return unit_of(self) == UNIT_CONSTANTS["cell"]
+
+    @property
+    def dies_out(self) -> bool:
+        """True for cells of which less than one is none."""
+        return self.is_cells and (bool(self.totals) if self.counted is None else self.counted)
 
 
 @dataclass(frozen=True)
@@ -204,11 +211,6 @@ class Intervention:
         _check(self, "meaning")
         if not self.multiplies and not self.adds:
             raise DeclarationError(f"intervention `{self.name}` changes no state")
-
-    @property
-    def resects(self) -> bool:
-        """True for what removes without a dose, as surgery does: the primary is judged up to that day."""
-        return bool(self.multiplies) and not self.amount_unit
 
     def formulas(self) -> Iterator[tuple[str, str, Expression]]:
         """Triples (state, ``"multiply"`` or ``"add"``, formula)."""

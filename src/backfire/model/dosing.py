@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +31,17 @@ SHORTEST_INFUSION = 1e-6
 """In days; on shorter ones the clock of double precision would cut the dose."""
 
 
+def as_written(value: float) -> Decimal:
+    """A number as a file has it: 1.1 is eleven tenths, not the double next to it, so that sums of days are what they say."""
+    return Decimal(repr(float(value)))
+
+
+def multiples(every: float, last: float) -> list[float]:
+    """The days 0, ``every``, 2·``every`` … up to ``last``, as written."""
+    step = as_written(every)
+    return [float(step * index) for index in range(int(as_written(last) / step) + 1)]
+
+
 @dataclass(frozen=True)
 class Dose:
     """One giving of an agent: ``time`` and ``duration`` in days (0 = bolus), ``amount`` in the agent's unit."""
@@ -38,6 +50,11 @@ class Dose:
     agent: str
     amount: float
     duration: float = 0.0
+
+    @property
+    def end(self) -> float:
+        """The day on which an infusion ends."""
+        return float(as_written(self.time) + as_written(self.duration))
 
 
 def _number(label: str, meaning: str, unit: str = "day", *, default: Any = dataclasses.MISSING, whole: bool = False) -> Any:
@@ -83,23 +100,24 @@ class Regimen:
             raise ScheduleError(f"{self.cycles} cycles need `cycle_length`, the days from one cycle to the next")
         if self.count > 1 and self.duration > self.every:
             raise ScheduleError(f"an infusion of {self.duration:g} days overlaps the next one, {self.every:g} days later")
-        block = (self.count - 1) * self.every + self.duration
-        if self.cycles > 1 and block >= self.cycle_length:
-            raise ScheduleError(f"a cycle of {block:g} days overlaps the next one, {self.cycle_length:g} days later")
+        block, length = (self.count - 1) * as_written(self.every) + as_written(self.duration), as_written(self.cycle_length)
+        # infusions may touch, as they may within a cycle; two boluses at one moment are one dose
+        if self.cycles > 1 and (block > length or (block == length and not self.duration)):
+            raise ScheduleError(f"a cycle of {float(block):g} days overlaps the next one, {self.cycle_length:g} days later")
 
     def doses(self) -> Iterator[Dose]:
         """All doses in order of time."""
         for cycle in range(self.cycles):
             for index in range(self.count):
-                yield Dose(self._time(cycle, index), self.agent, self.amount, self.duration)
+                yield Dose(float(self._time(cycle, index)), self.agent, self.amount, self.duration)
 
     @property
     def end(self) -> float:
         """The day of the last dose, or the end of the last infusion."""
-        return self._time(self.cycles - 1, self.count - 1) + self.duration
+        return float(self._time(self.cycles - 1, self.count - 1) + as_written(self.duration))
 
-    def _time(self, cycle: int, index: int) -> float:
-        return self.start + cycle * self.cycle_length + index * self.every
+    def _time(self, cycle: int, index: int) -> Decimal:
+        return as_written(self.start) + cycle * as_written(self.cycle_length) + index * as_written(self.every)
 
 
 @dataclass(frozen=True)
@@ -142,20 +160,22 @@ class EventPlan:
     Raises ScheduleError for unknown agents and doses after day ``days``.
     """
 
-    def __init__(self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float) -> None:
+    def __init__(
+        self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float, planned: bool = False
+    ) -> None:
         self.regimens = list(regimens)
         self.sources: dict[tuple[int, Expression | None], int] = {}
         factors: dict[tuple[float, str], list[int]] = {}
         additions: dict[tuple[float, str], list[int]] = {}
         infused: dict[str, list[tuple[float, int, int]]] = {}
         for place, regimen in enumerate(self.regimens):
-            intervention = check_regimen(regimen, interventions, days)
+            intervention = check_regimen(regimen, interventions, days, planned)
             given = () if regimen.duration > 0 else intervention.formulas()
             formulas = [(state, action, self._source(place, formula)) for state, action, formula in given]
             for dose in regimen.doses():
                 if dose.duration > 0:
                     assert intervention.infuses is not None
-                    flow, end = self._source(place, None), dose.time + dose.duration
+                    flow, end = self._source(place, None), dose.end
                     infused.setdefault(intervention.infuses, []).extend([(dose.time, flow, 1), (end, flow, -1)])
                     continue
                 for state, action, source in formulas:
@@ -232,15 +252,20 @@ def event_table(
     return tuple(Event(time, state, factor, addition) for (time, state), factor, addition in rows)
 
 
-def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:
-    """The intervention a regimen gives; raises ScheduleError if it does not exist or does not fit before ``days``."""
+def check_regimen(
+    regimen: Regimen, interventions: Mapping[str, Intervention], days: float, planned: bool = False
+) -> Intervention:
+    """The intervention a regimen gives; raises ScheduleError if it does not exist or does not fit before ``days``.
+
+    Where it is only ``planned``, amounts are not known yet.
+    """
     if regimen.agent not in interventions:
         raise ScheduleError(unknown("agent", regimen.agent, interventions), key="agent")
     intervention = interventions[regimen.agent]
     if regimen.end > days:
         last = f"the last dose ends on day {regimen.end:g}, after the end of the simulation on day {days:g}"
         raise ScheduleError(last, kind="late")
-    if intervention.amount_unit and regimen.amount <= 0:
+    if intervention.amount_unit and regimen.amount <= 0 and not planned:
         raise ScheduleError(f"`{regimen.agent}` needs an `amount` above 0, in {intervention.amount_unit}")
     if not intervention.amount_unit and regimen.amount:
         raise ScheduleError(f"`{regimen.agent}` takes no `amount`")

@@ -102,6 +102,12 @@ class Network:
         units |= {name: ONE for switch in self.switches.values() for name in (switch.code, switch.effect)}
         return units | {item.name: units[item.enters or item.leaves or ""] / base_unit("day") for item in self.processes}
 
+    def resects(self, agent: str) -> bool:
+        """True for an intervention that takes cells of the burden without a dose, as surgery does: the primary is judged up
+        to that day."""
+        given, counted = self.interventions[agent], {state.name for state in self.states if "burden" in state.totals}
+        return not given.amount_unit and not counted.isdisjoint(given.multiplies)
+
     @property
     def feeds(self) -> dict[str, frozenset[str]]:
         """State → the states that what is in it can become, directly or on the way."""
@@ -127,6 +133,7 @@ class Network:
         lines = [f"{line.name} = {line.expression.code}" for line in self.assignments]
         lines += [f"d {name}: {terms}" for name, terms in self.equations.items()]
         lines += [*self.constant_names, *self.observables]
+        lines += [f"{state.name} counted {state.counted}" for state in self.states if state.counted is not None]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

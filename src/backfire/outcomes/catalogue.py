@@ -21,14 +21,14 @@ import numpy as np
 from backfire.errors import UserError, unknown
 from backfire.formatting import display_name, number, unit_in_words, with_unit
 from backfire.outcomes.features import Bools, Features
-from backfire.outcomes.rules import ONE_CELL
+from backfire.outcomes.rules import HOST_LOAD, ONE_CELL
 from backfire.solvers import Floats
 
 Kind = Literal["amount", "time", "decades", "exact", "yes"]
 """What is compared how: amounts by their ratio, times and decades by their difference; exact ones and yes or no as they are."""
 Better = Literal["low", "high", ""]
-ROUNDING: Final = 1e-14
-"""Decades below this are rounding."""
+ROUNDING: Final = 1e-9
+"""Decades below this are rounding: no solver here resolves them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Declaration:
     """One outcome, or one for each course, factor or agent: then ``{}`` in its words stands for that.
 
     ``value`` computes it from the features of all members at once: (m,), NaN where it does not apply. A time gives the
-    day that came (NaN if it did not); ``until`` the day up to which it was watched for. ``needs`` are the recorded names
+    day that came (NaN if it did not); ``until`` the day up to which it was watched for. What is read ``to_end`` of an arm
+    compares only with arms that end on the same day. ``needs`` are the recorded names
     without which there is no such outcome. ``rules`` are the thresholds that it reads. ``ranks`` say where it is shown,
     and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
     """
@@ -76,6 +77,7 @@ class Declaration:
     rules: tuple[str, ...] = ()
     title: str = ""
     brief: str = ""
+    to_end: bool = False
     in_table: bool = True
     ranks: Mapping[str, int] = field(default_factory=dict)
 
@@ -93,9 +95,9 @@ class Declaration:
 
 
 def _decades(found: Features, before: Floats, low: Floats) -> Floats:
-    """log10 of the fall from ``before`` to ``low``, at least one cell; what is rounding is none."""
+    """log10 of the fall from ``before`` to ``low``, of cells at least one; what is rounding is none."""
     with np.errstate(all="ignore"):
-        fall = found.log10(before / np.maximum(low, ONE_CELL))
+        fall = found.log10(before / (np.maximum(low, ONE_CELL) if _in_cells(found) else np.where(low > 0, low, math.nan)))
     return np.where(before > 0, np.where(np.abs(fall) < ROUNDING, 0.0, fall), math.nan)
 
 
@@ -119,7 +121,13 @@ def _share(found: Features) -> Floats:
         return _where(found.before > 0, found.nadir / found.before)
 
 
+def _in_cells(found: Features) -> bool:
+    return found.recorded.get("burden") == "cell"
+
+
 def _eradicated(found: Features) -> Floats:
+    if not _in_cells(found):
+        return np.full(len(found.final_burden), math.nan)
     total = found.final_burden + np.nan_to_num(found.final_metastases, nan=0.0)
     return _where(np.isfinite(found.final_burden), (total < ONE_CELL).astype(float))
 
@@ -136,28 +144,33 @@ def _first_kill(found: Features) -> Floats:
     return kills[:, 0] if kills.shape[1] else np.full(len(kills), math.nan)
 
 
+def _followed(found: Features) -> Floats:
+    """The day up to which the host is watched; nothing is after time zero where it died before."""
+    return _where(found.last >= found.start, found.last)
+
+
 def _judged(found: Features) -> Floats:
-    """The day up to which the primary is watched; it is not if surgery came before the first treatment."""
-    return _where(found.end >= found.start, found.end)
+    """The day up to which the primary is watched; it is not if surgery came first."""
+    return _where(found.end >= found.own, found.end)
 
 
-_SINCE = "after the start of treatment"
-_FROM = "from the start of treatment"
+_SINCE = "after time zero"
+_FROM = "from time zero"
 CATALOGUE: Final = (
     Declaration(
-        "nadir", "cell", f"smallest tumour burden {_SINCE}", lambda f: f.nadir, ("burden",), better="low",
-        ranks={"page": 1, "figures": 6},
+        "nadir", "cell", "smallest tumour burden after the arm's first intervention", lambda f: f.nadir, ("burden",),
+        better="low", ranks={"page": 1, "figures": 6},
     ),
     Declaration(
         "nadir_day", "day", f"time of the nadir {_SINCE}", lambda f: f.nadir_at - f.start, ("burden",), kind="time",
         ranks={"page": 2},
     ),
     Declaration(
-        "smallest_share", "1", "nadir as a share of the burden at the start of treatment", _share, ("burden",), better="low",
-        in_table=False,
+        "smallest_share", "1", "nadir as a share of the burden at the arm's first intervention", _share, ("burden",),
+        better="low", in_table=False,
     ),
     Declaration(
-        "deepest_fall", "1", "log10 of the burden at the start of treatment over the nadir, at least one cell",
+        "deepest_fall", "1", "log10 of the burden at the arm's first intervention over the nadir, at least one cell",
         lambda f: _where(np.isfinite(f.nadir), _decades(f, f.before, f.nadir)), ("burden",), kind="decades", better="high",
         ranks={"bars": 4, "figures": 7},
     ),
@@ -167,8 +180,8 @@ CATALOGUE: Final = (
         better="high", rules=("response",), in_table=False,
     ),
     Declaration(
-        "time_to_progression", "day", f"time {_FROM} until {{progression:g}} × nadir, after the nadir",
-        lambda f: f.progression_at, ("burden",), kind="time", better="high", until=_judged, rules=("progression",),
+        "time_to_progression", "day", f"time {_FROM} until {{progression:g}} × {{baseline}}",
+        lambda f: f.progression_at, ("burden",), kind="time", better="high", until=_judged, rules=("progression", "baseline"),
         brief="progression", ranks={"page": 3, "bars": 3, "figures": 3},
     ),
     Declaration(
@@ -176,16 +189,16 @@ CATALOGUE: Final = (
         ("burden",), better="low", rules=("progression", "regrowth"), ranks={"bars": 8},
     ),
     Declaration(
-        "final_burden", "cell", "tumour burden on the last day", lambda f: f.final_burden, ("burden",), better="low",
+        "final_burden", "cell", "tumour burden on the last day", lambda f: f.final_burden, ("burden",), better="low", to_end=True,
         ranks={"page": 6, "bars": 7, "figures": 1},
     ),
     Declaration(
         "burden_area", "cell*day", f"area under the tumour burden {_FROM}", lambda f: f.burden_area, ("burden",), better="low",
-        title="area under the burden", in_table=False, ranks={"figures": 9},
+        title="area under the burden", to_end=True, in_table=False, ranks={"figures": 9},
     ),
     Declaration(
         "eradicated", "1", "1 (yes) if not one tumour cell is left anywhere on the last day", _eradicated, ("burden",),
-        kind="yes", better="high", ranks={"page": 9},
+        to_end=True, kind="yes", better="high", ranks={"page": 9},
     ),
     Declaration("courses", "1", "courses given", lambda f: f.courses.astype(float), ("burden",), kind="exact", in_table=False),
     Declaration(
@@ -215,15 +228,16 @@ CATALOGUE: Final = (
     ),
     Declaration(
         "metastatic_burden", "cell", "cells in metastases on the last day", lambda f: f.final_metastases,
-        ("metastatic_burden",), better="low", title="metastases", ranks={"page": 7, "bars": 2, "figures": 2},
+        ("metastatic_burden",), better="low", title="metastases", to_end=True, ranks={"page": 7, "bars": 2, "figures": 2},
     ),
     Declaration(
         "seeded", "cell", f"metastatic cells seeded {_FROM} on", lambda f: f.seeding_area, ("metastatic_burden", "seeding"),
-        better="low", title="metastatic cells seeded", in_table=False, ranks={"figures": 8},
+        better="low", title="metastatic cells seeded", to_end=True, in_table=False, ranks={"figures": 8},
     ),
     Declaration(
-        "survival_time", "day", f"time {_FROM} until the host can bear no more", lambda f: f.survival_at, ("host_load",),
-        kind="time", better="high", until=lambda f: f.last, brief="survival", ranks={"page": 8, "bars": 1, "figures": 4},
+        "survival_time", "day", f"time {_FROM} until the host can bear no more",
+        lambda f: _where(f.survival_at >= f.start, f.survival_at), (HOST_LOAD,),
+        kind="time", better="high", until=_followed, brief="survival", ranks={"page": 8, "bars": 1, "figures": 4},
     ),
     Declaration(
         "peak_acting_{}", "fold", "largest {} that still acts after blockade", lambda f, name: 1 + f.peak(f"excess_{name}"),
@@ -259,8 +273,9 @@ def _summary(kind: str, of: str) -> Declaration:
     """What a summary of something recorded is; its unit is that of the recorded."""
     better: Better = "low" if of in _BURDENS else ""
     title = f"{kind} of {display_name(of)}{' cells' if of in _CELLS else ''}"
-    meaning = f"{kind} of {of} from the start of treatment on"
-    return Declaration(f"{kind}({of})", "", meaning, lambda f: f.summary(kind, of), better=better, title=title)
+    meaning = f"{kind} of {of} from time zero on"
+    ends = kind in ("final", "area")
+    return Declaration(f"{kind}({of})", "", meaning, lambda f: f.summary(kind, of), better=better, to_end=ends, title=title)
 
 
 @cache
@@ -357,7 +372,15 @@ def _keyed(item: Declaration, found: Features) -> Iterator[tuple[str, Readable]]
     yield from (_named(item, key, found) for key in keys)
 
 
+def _unit(item: Declaration, found: Features) -> str:
+    """That of what it is read of: a model may count its burden in shares of what there is room for."""
+    if item.unit not in ("cell", "cell*day"):
+        return item.unit
+    own = found.recorded[item.needs[0]]
+    return own if item.unit == "cell" else "day" if own == "1" else f"{own}*day"
+
+
 def _named(item: Declaration, key: str, found: Features) -> tuple[str, Readable]:
-    unit = found.agents[key] if item.unit == "agent" else item.unit
+    unit = found.agents[key] if item.unit == "agent" else _unit(item, found)
     rules = {word: getattr(found.rules, word) for word in item.rules}
     return item.name.format(key), Readable(item, key, unit, item.meaning.format(key, **rules))

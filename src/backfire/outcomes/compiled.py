@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from backfire.outcomes import reading as at
-from backfire.outcomes.rules import COUNTED, FLAT, NEARLY, ONE_CELL
+from backfire.outcomes.rules import FLAT, NEARLY, ONE_CELL
 from backfire.solvers.batch import READER, compiled, peek
 
 _NEARLY, _FLAT, _ONE_CELL = NEARLY, FLAT, ONE_CELL
 # Thresholds instead of truths: of every truth that is written into a call the compiler would make a function of its own.
-_CELLS, _ANYTHING = COUNTED, -math.inf
+_ANYTHING = -math.inf
 """``floor``: below one cell, by more than rounding, are none, or everything is as it is."""
 _LOGARITHMS, _PLAIN = 0.0, math.inf
 """``logs``: between values above it the logarithm is the cubic, or the value itself always is."""
@@ -262,53 +262,61 @@ def _mean(first, last, step, low, low_slope, high, high_slope, floor, logs):  # 
 
 
 @compiled()
-def _burden(column, rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
-    """Nadir, progression and regrowth of the burden, and the integral of it."""
-    start, last = watch[at.START], days[rows - 1]
-    end = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
-    before = _before(start, column, rows, room, days, values, slopes, _CELLS)
-    day, nadir = math.nan, math.nan
-    if start <= end:
-        day, nadir = _least(1.0, column, rows, room, days, values, slopes, start, end, _CELLS, _LOGARITHMS)
-    level = max(nadir, _ONE_CELL)
-    progression = math.nan
-    if nadir < before or nadir > 0.0:
-        progression = _rises(watch[at.PROGRESSION] * level, column, rows, room, days, values, slopes, day, end, _CELLS)
-    result[0], result[1], result[2], result[3] = nadir, day, before, progression
-    result[4] = _rises(
-        watch[at.PROGRESSION] * watch[at.REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, _CELLS
-    )
-    result[5] = _counted(values[column * room + rows - 1], _CELLS)
-    result[6] = _integral(column, rows, room, days, values, slopes, start, last, _CELLS, _LOGARITHMS)
+def _at_end(last, column, rows, room, days, values, slopes, floor):  # type: ignore[no-untyped-def]
+    """The value at the last day that counts: on the last row after its events, within the rows where the host died."""
+    if last >= days[rows - 1]:
+        return _counted(values[column * room + rows - 1], floor)
+    return _before(last, column, rows, room, days, values, slopes, floor)
 
 
 @compiled()
-def _singles(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
-    """Everything in ``FOUND`` after the burden."""
-    start, last = watch[at.START], days[rows - 1]
+def _burden(last, column, rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
+    """Nadir, progression and regrowth of the burden, and the integral of it."""
+    start, own, floor = watch[at.START], watch[at.OWN], watch[at.FLOOR]
+    end = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
+    before = _before(own, column, rows, room, days, values, slopes, floor) if own <= last else math.nan
+    day, nadir = math.nan, math.nan
+    if own <= end:
+        day, nadir = _least(1.0, column, rows, room, days, values, slopes, own, end, floor, _LOGARITHMS)
+    since, level = day, nadir
+    if watch[at.FROM_START] > 0.0:
+        since, level = own, before
+    level = max(level, _ONE_CELL) if floor > 0.0 else level
+    progression = math.nan
+    if nadir < before or nadir > 0.0:
+        progression = _rises(watch[at.PROGRESSION] * level, column, rows, room, days, values, slopes, since, end, floor)
+    result[0], result[1], result[2], result[3] = nadir, day, before, progression
+    result[4] = _rises(
+        watch[at.PROGRESSION] * watch[at.REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, floor
+    )
+    result[5] = _at_end(last, column, rows, room, days, values, slopes, floor)
+    result[6] = _integral(column, rows, room, days, values, slopes, start, last, floor, _LOGARITHMS)
+
+
+@compiled()
+def _singles(last, rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
+    """Everything in ``FOUND`` after the burden, but the survival."""
+    start = watch[at.START]
     for place, name, logs in ((8, at.ACTIVE, _LOGARITHMS), (9, at.GROWTH, _PLAIN), (11, at.SEEDING, _PLAIN)):
         if watch[name] >= 0.0:
             result[place] = _integral(int(watch[name]), rows, room, days, values, slopes, start, last, _ANYTHING, logs)
     if watch[at.METASTASES] >= 0.0:
-        result[7] = values[int(watch[at.METASTASES]) * room + rows - 1]
+        result[7] = _at_end(last, int(watch[at.METASTASES]), rows, room, days, values, slopes, _ANYTHING)
     kills = 0.0
     for kill in range(int(watch[at.KILLS])):
         kills += _integral(int(watch[at.HEAD + kill]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
     result[10] = kills
-    if watch[at.HOST] >= 0.0:
-        result[12] = _rises(1.0, int(watch[at.HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
 
 
 @compiled()
-def _summary(kind, column, rows, room, days, values, slopes, start):  # type: ignore[no-untyped-def]
+def _summary(kind, column, last, rows, room, days, values, slopes, start):  # type: ignore[no-untyped-def]
     """Peak, lowest, final, mean or area of one column from ``start`` on."""
-    last = days[rows - 1]
     if kind == 0:
         return _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
     if kind == 1:
         return _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
     if kind == 2:
-        return values[column * room + rows - 1]
+        return _at_end(last, column, rows, room, days, values, slopes, _ANYTHING)
     area = _integral(column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
     if kind == 4:
         return area
@@ -324,9 +332,12 @@ def reader() -> Any:
 def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
     """Read everything the watch row asks for into the result row."""
     start, last = watch[at.START], days[rows - 1]
+    if watch[at.HOST] >= 0.0:  # what comes after the death of the host is not looked at
+        result[12] = _rises(1.0, int(watch[at.HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
+        last = last if math.isnan(result[12]) else result[12]
     if watch[at.BURDEN] >= 0.0:
-        _burden(int(watch[at.BURDEN]), rows, room, days, values, slopes, watch, result)
-    _singles(rows, room, days, values, slopes, watch, result)
+        _burden(last, int(watch[at.BURDEN]), rows, room, days, values, slopes, watch, result)
+    _singles(last, rows, room, days, values, slopes, watch, result)
     listed, place = at.HEAD + int(watch[at.KILLS]), 13
     for factor in range(int(watch[at.FACTORS])):
         column = int(watch[listed + factor])
@@ -344,7 +355,7 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
     listed += int(watch[at.EXCESSES])
     for summary in range(int(watch[at.ASKED])):
         kind, column = int(watch[listed + 2 * summary]), int(watch[listed + 2 * summary + 1])
-        result[place] = _summary(kind, column, rows, room, days, values, slopes, start)
+        result[place] = _summary(kind, column, last, rows, room, days, values, slopes, start)
         place += 1
     listed += 2 * int(watch[at.ASKED])
     courses = int(watch[at.COURSES])
@@ -355,6 +366,6 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
             following = watch[listed + course + 1] if course + 1 < courses else math.nan
             end = final if math.isnan(following) else min(np.nextafter(following, -np.inf), final)
             column = int(watch[at.BURDEN])
-            result[place] = _before(first, column, rows, room, days, values, slopes, _CELLS)
-            result[place + 1] = _least(1.0, column, rows, room, days, values, slopes, first, end, _CELLS, _LOGARITHMS)[1]
+            result[place] = _before(first, column, rows, room, days, values, slopes, watch[at.FLOOR])
+            result[place + 1] = _least(1.0, column, rows, room, days, values, slopes, first, end, watch[at.FLOOR], _LOGARITHMS)[1]
         place += 2

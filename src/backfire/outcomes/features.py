@@ -35,7 +35,11 @@ class Features(Protocol):
 
     @property
     def start(self) -> Floats:
-        """The first day of treatment of any arm."""
+        """The day from which times count, the same in all arms."""
+
+    @property
+    def own(self) -> Floats:
+        """The day from which the arm's own response counts: its first intervention."""
 
     @property
     def last(self) -> Floats:
@@ -47,11 +51,11 @@ class Features(Protocol):
 
     @property
     def before(self) -> Floats:
-        """The burden at the start of treatment, before its events."""
+        """The burden at the arm's first intervention, before its events."""
 
     @property
     def nadir(self) -> Floats:
-        """The smallest burden from the start on."""
+        """The smallest burden from then on."""
 
     @property
     def nadir_at(self) -> Floats:

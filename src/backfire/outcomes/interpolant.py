@@ -1,206 +1,207 @@
-"""The reader of recorded rows: splines from event to event, and the features that outcomes are computed from.
+"""The reader of the reference solver: its own course, step by step, and the features that outcomes are computed from.
 
-Everything is computed from the recorded rows alone, so a stored run gives the same outcomes as a fresh one. Between
-rows the course is a quintic spline (of the logarithm for positive amounts) within each piece from event to event;
-extrema and crossings are its exact roots, never grid look-ups. The compiled reader does the same by other means: each
-bears witness for the other.
+What is read does not depend on which days are recorded. A run keeps the steps, so a stored one gives the same outcomes as
+a fresh one. In every step the course is a polynomial of degree 5 (of the logarithm for positive amounts); extrema and
+crossings are its roots, never grid look-ups. The compiled reader does the same by other means: each bears witness for
+the other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from backfire.errors import UserError
 from backfire.outcomes.catalogue import Outcome, readable
-from backfire.outcomes.rules import COUNTED, FLAT, NEARLY, ONE_CELL, Rules, Watch, course_starts
-from backfire.solvers import Floats, Trajectory
+from backfire.outcomes.features import Bools
+from backfire.outcomes.rules import FLAT, HOST_LOAD, NEARLY, ONE_CELL, ROUNDED, Rules, Watch, course_starts, least_counted
+from backfire.solvers import NODES, Floats, Steps, Trajectory
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
+_INVERSE = np.linalg.inv(np.vander(NODES, increasing=True))
+"""Values at the nodes → coefficients of the polynomial through them, in shares of the step."""
 
 
 class Interpolant:
-    """The course of one recorded amount between its rows.
+    """The course of one recorded amount, step by step: a polynomial of degree 5 through the values at ``NODES``.
 
     ``logarithmic`` courses are interpolated in the logarithm wherever they are positive. ``counted`` ones jump between
-    0 and one cell, so a piece ends where zeros begin or end, and a straight line joins the two rows.
+    0 and one cell; in a step with both, straight lines join the nodes.
     """
 
-    def __init__(self, trajectory: Trajectory, values: Floats, logarithmic: bool, counted: bool = False) -> None:
-        self.pieces: list[tuple[Floats, Floats, bool]] = []
-        self._made: dict[int, scipy.interpolate.BSpline | None] = {}
-        for piece in trajectory.pieces:
-            for rows in _runs(values, piece) if counted else (piece,):
-                times, part = trajectory.times[rows], values[rows]
-                log = logarithmic and bool((part > 0).all())
-                self.pieces.append((times, np.log(part) if log else part, log))
+    def __init__(self, steps: Steps, values: Floats, logarithmic: bool, counted: bool = False) -> None:
+        """``values`` (k, 6) at the nodes of the ``steps``."""
+        self.times, self.values = steps.times, values
+        self.begin, self.end = steps.times[:, 0], steps.times[:, -1]
+        self.piece = np.cumsum(steps.fresh)
+        positive: Bools = np.all(values > 0, axis=1)
+        self.log = positive if logarithmic else np.zeros(len(values), dtype=bool)
+        self.straight = ~positive & np.any(values > 0, axis=1) if counted else np.zeros(len(values), dtype=bool)
+        with np.errstate(all="ignore"):
+            self.level = np.where(self.log[:, None], np.log(values), values)
+        self.coefficients = self.level @ _INVERSE.T
 
-    def _spline(self, index: int) -> scipy.interpolate.BSpline | None:
-        """The spline of a piece, made on first use; None where the piece is a single row or not finite."""
-        if index not in self._made:
-            times, values, _ = self.pieces[index]
-            if len(times) < 2 or not np.isfinite(values).all():
-                self._made[index] = None
-            else:
-                degree = 5 if len(times) > 5 else 3 if len(times) > 3 else 1
-                self._made[index] = scipy.interpolate.make_interp_spline(times, values, k=degree)
-        return self._made[index]
+    def _share(self, step: NDArray[np.int64], days: Floats) -> Floats:
+        """Where days lie in their steps, 0 to 1."""
+        length = self.end[step] - self.begin[step]
+        return np.where(length > 0, (days - self.begin[step]) / np.where(length > 0, length, 1.0), 0.0).clip(0.0, 1.0)
+
+    def _at(self, step: NDArray[np.int64], share: Floats) -> Floats:
+        """The values at shares of steps, elementwise."""
+        found = np.zeros(len(step))
+        for power in range(len(NODES) - 1, -1, -1):
+            found = found * share + self.coefficients[step, power]
+        found = np.exp(found, where=self.log[step], out=found)
+        for place in np.flatnonzero(self.straight[step]):
+            found[place] = np.interp(share[place], NODES, self.values[step[place]])
+        return found
+
+    def _slope(self, step: NDArray[np.int64], share: Floats) -> Floats:
+        """The derivative of the polynomials at shares of steps, up to the length of the step."""
+        found = np.zeros(len(step))
+        for power in range(len(NODES) - 1, 0, -1):
+            found = found * share + power * self.coefficients[step, power]
+        return found
+
+    def _window(self, start: float, end: float) -> NDArray[np.int64]:
+        """The steps that have a moment in [start, end]; one that ends at ``start`` shows values before its events."""
+        inside = (self.begin <= end) & ((self.end > start) | (self.begin >= start))
+        return np.flatnonzero(inside)
 
     def minimum(self, start: float, end: float) -> tuple[float, float]:
-        """(day, value) of the smallest value in [start, end]; NaN if there is no row there.
+        """(day, value) of the smallest value in [start, end]; NaN if there is none.
 
-        Of several pieces whose smallest values agree within 1e-5, as under periodic dosing, the first one counts.
+        Of several pieces (from event to event) whose smallest values agree within 1e-5, as under periodic dosing, the
+        first one counts.
         """
-        if start > end:
+        steps = self._window(start, end) if start <= end else np.zeros(0, dtype=np.int64)
+        if len(steps) == 0:
             return math.nan, math.nan
-        found = [self._lowest(index, start, end) for index in self._candidates(start, end)]
-        finite = [candidate for candidate in found if candidate is not None and math.isfinite(candidate[1])]
-        if not finite:
+        days, values = self.times[steps], self.values[steps]
+        inside = (days >= start) & (days <= end)
+        where = [(np.repeat(steps, len(NODES))[inside.ravel()], days[inside], values[inside])]
+        edges = [(step, day) for step in {int(steps[0]), int(steps[-1])} for day in (start, end)]
+        cut = [(step, day) for step, day in edges if self.begin[step] < day < self.end[step]]
+        cut += self._turning(steps, start, end, float(where[0][2].min(initial=np.inf)))
+        if cut:
+            step, day = np.array([item[0] for item in cut]), np.array([item[1] for item in cut])
+            where.append((step, day, self._at(step, self._share(step, day))))
+        step, day, value = (np.concatenate(column) for column in zip(*where, strict=True))
+        if not np.isfinite(value).any():
             return math.nan, math.nan
-        best = min(value for _, value in finite)
-        return next(item for item in finite if item[1] <= best + NEARLY * abs(best))
+        order = np.lexsort((day, value))
+        pieces = self.piece[step]
+        near = value <= np.nanmin(value) + NEARLY * abs(np.nanmin(value))
+        first = pieces[near].min()
+        best = order[np.flatnonzero(pieces[order] == first)[0]]
+        return float(day[best]), float(value[best])
 
-    def _candidates(self, start: float, end: float) -> list[int]:
-        """The pieces that can hold the smallest value of [start, end], or one that counts as equal to it.
-
-        A spline stays above the smallest of its coefficients, so a piece whose coefficients all lie above the lowest row
-        of another need not be searched: arms with a hundred doses have a hundred pieces.
-        """
-        inside = [index for index, (times, _, _) in enumerate(self.pieces) if times[-1] >= start and times[0] <= end]
-        rows = []
-        for index in inside:
-            times, values, log = self.pieces[index]
-            levels = values[(times >= start) & (times <= end)]
-            levels = levels[np.isfinite(levels)]
-            rows += [math.exp(levels.min()) if log else float(levels.min())] if len(levels) else []
-        if not rows:
-            return inside
-        enough = min(rows) + NEARLY * abs(min(rows))
-        return [index for index in inside if not self._floor(index) > enough]
-
-    def _floor(self, index: int) -> float:
-        """No value of a piece lies below this; NaN where a piece has no spline."""
-        spline, log = self._spline(index), self.pieces[index][2]
-        if spline is None:
-            return math.nan
-        low = float(spline.c.min()) - 1e-12 * float(np.abs(spline.c).max())  # rounding, of the spline and of exp
-        return math.exp(low) if log else low
-
-    def _lowest(self, index: int, start: float, end: float) -> tuple[float, float] | None:
-        """The smallest value of one piece within [start, end]."""
-        (times, values, log), spline = self.pieces[index], self._spline(index)
-        inside = (times >= start) & (times <= end)
-        days, levels = [float(day) for day in times[inside]], [float(level) for level in values[inside]]
-        if spline is not None:
-            inner = [edge for edge in (start, end) if times[0] <= edge <= times[-1]]
-            inner += [day for day in _flat(spline, values, times, inside) if start <= day <= end]
-            days += inner
-            levels += [float(spline(day)) for day in inner]
-        if not days or not np.isfinite(levels).any():
-            return None
-        level, day = min((level, day) for level, day in zip(levels, days, strict=True) if not math.isnan(level))
-        return day, math.exp(level) if log else level
+    def _turning(self, steps: NDArray[np.int64], start: float, end: float, lowest: float) -> list[tuple[int, float]]:
+        """(step, day) between nodes where the slope turns from falling to rising, of all that could be lowest."""
+        every = np.repeat(steps, len(NODES))
+        slopes = self._slope(every, np.tile(NODES, len(steps))).reshape(len(steps), len(NODES))
+        row, node = np.nonzero((slopes[:, :-1] < 0) & (slopes[:, 1:] > 0) & ~self.straight[steps][:, None])
+        low = np.minimum(self.values[steps[row], node], self.values[steps[row], node + 1])
+        high = np.abs(self.values[steps[row], node] - self.values[steps[row], node + 1]) + np.abs(low)
+        row, node = (part[low - high <= lowest] for part in (row, node))
+        step, left, right = steps[row], NODES[node], NODES[node + 1]
+        for _ in range(60):
+            middle = (left + right) / 2
+            falls = self._slope(step, middle) < 0
+            left, right = np.where(falls, middle, left), np.where(falls, right, middle)
+        days = self.begin[step] + (left + right) / 2 * (self.end[step] - self.begin[step])
+        return [(int(one), float(day)) for one, day in zip(step, days, strict=True) if start <= day <= end]
 
     def rises_to(self, level: float, start: float, end: float) -> float:
         """First day in [start, end] with a value ≥ ``level``; NaN if it never comes."""
-        for index, (times, values, log) in enumerate(self.pieces):
-            if times[-1] < start or times[0] > end:
+        if not start <= end or math.isnan(level):
+            return math.nan
+        # a value that a polynomial puts on the level from just below counts as having reached it
+        enough = level * (1 - 1e-13) if level > 0 else level
+        steps = self._window(start, end)
+        possible = (self.values[steps] >= enough).any(axis=1) | (self.begin[steps] < start)
+        for step in steps[possible]:
+            one = np.array([step])
+            first = float(self._share(one, np.array([start]))[0]) if self.begin[step] < start else 0.0
+            shares = np.array([first, *NODES[first < NODES]])
+            reached = np.flatnonzero(self._at(np.repeat(step, len(shares)), shares) >= enough)
+            if len(reached) == 0:
                 continue
-            spline = self._spline(index)
-            target = math.log(level) if log else level
-            first = max(start, float(times[0]))
-            here = float(spline(first)) if spline is not None else float(values[0])
-            # a value that a spline puts on the level from just below counts as having reached it
-            if here >= target - 1e-13 * max(1.0, abs(target)):
-                return first
-            if spline is None or not (values >= target).any():
-                continue
-            roots = scipy.interpolate.PPoly.from_spline(spline).solve(target, extrapolate=False)
-            later = sorted(float(root) for root in np.atleast_1d(roots) if first < root <= min(end, times[-1]))
-            if later:
-                return later[0]
+            left, right = shares[max(reached[0] - 1, 0)], shares[reached[0]]
+            for _ in range(60 if right > left else 0):
+                middle = (left + right) / 2
+                above = bool(self._at(one, np.array([middle]))[0] >= level)
+                left, right = (left, middle) if above else (middle, right)
+            day = float(self.begin[step] + right * (self.end[step] - self.begin[step]))
+            return day if day <= end else math.nan
         return math.nan
 
     def before(self, day: float) -> float:
         """The value at ``day``, before its events; on the first day, before which nothing is known, after them."""
-        early = [index for index, (times, _, _) in enumerate(self.pieces) if times[0] < day] or [0]
-        times, values, log = self.pieces[early[-1]]
-        spline = self._spline(early[-1])
-        level = float(values[0]) if len(times) == 1 else math.nan if spline is None else float(spline(min(day, times[-1])))
-        return math.exp(level) if log else level
+        if day > self.end[-1]:
+            return math.nan
+        early = np.flatnonzero(self.begin < day)
+        step = np.array([early[-1] if len(early) else 0])
+        return float(self._at(step, self._share(step, np.array([day])))[0])
 
     def area(self, start: float, end: float) -> float:
-        """Integral over [start, end]; exact for the spline of a plain course, six-point Gauss-Legendre for logarithms."""
-        total = 0.0
-        for index, (times, _, log) in enumerate(self.pieces):
-            low, high = max(start, float(times[0])), min(end, float(times[-1]))
-            if low >= high:
-                continue
-            spline = self._spline(index)
-            if spline is None:
-                return math.nan
-            total += _gauss(spline, times, low, high) if log else float(spline.integrate(low, high))
-        return total
+        """Integral over [start, end] by six-point Gauss-Legendre in every step, exact for the polynomials themselves."""
+        if start >= end:
+            return 0.0 if start == end else math.nan
+        steps = self._window(start, end)
+        low, high = (self._share(steps, np.full(len(steps), day)) for day in (start, end))
+        low, high = np.where(self.begin[steps] < start, low, 0.0), np.where(self.end[steps] > end, high, 1.0)
+        half = (high - low)[:, None] / 2
+        shares = (low[:, None] + half * (1 + _NODES)).ravel()
+        found = self._at(np.repeat(steps, len(_NODES)), shares).reshape(len(steps), len(_NODES))
+        return float(np.sum((half * _WEIGHTS * found).sum(axis=1) * (self.end[steps] - self.begin[steps])))
 
 
-def _runs(values: Floats, piece: slice) -> Iterable[slice]:
-    """A piece cut into rows of zeros, rows without any, and the two rows at each change from one to the other."""
-    changes = np.flatnonzero(np.diff(values[piece] == 0)) + piece.start
-    first = piece.start
-    for change in changes:
-        yield slice(first, int(change) + 1)
-        yield slice(int(change), int(change) + 2)
-        first = int(change) + 1
-    yield slice(first, piece.stop)
+def steps_of(trajectory: Trajectory) -> Steps:
+    """The steps of a trajectory; where only rows are known, a quintic spline (of the logarithm of positive amounts) within
+    each piece from event to event stands for what lies between them."""
+    if trajectory.steps is not None:
+        return trajectory.steps
+    times, values, fresh = [], [], []
+    for piece in trajectory.pieces:
+        rows, levels = trajectory.times[piece], trajectory.values[piece]
+        ends = np.column_stack([rows[:-1], rows[1:]]) if len(rows) > 1 else np.column_stack([rows, rows])
+        days = ends[:, :1] + np.diff(ends, axis=1) * NODES
+        columns = [_between(rows, column, days) for column in levels.T]
+        times.append(days)
+        values.append(np.stack(columns, axis=-1))
+        fresh += [True, *[False] * (len(ends) - 1)]
+    return Steps(np.concatenate(times), np.concatenate(values), np.array(fresh))
 
 
-def _gauss(spline: scipy.interpolate.BSpline, times: Floats, low: float, high: float) -> float:
-    """Integral of exp(spline) over [low, high], row interval by row interval."""
-    edges = np.array([low, *times[(times > low) & (times < high)], high])
-    half = np.diff(edges)[:, None] / 2
-    days = edges[:-1, None] + half * (1 + _NODES)
-    return float(np.sum(half * _WEIGHTS * np.exp(spline(days))))
+def _between(rows: Floats, values: Floats, days: Floats) -> Floats:
+    """Values at ``days`` (k, 6) between rows; where zeros and positive amounts meet, straight lines."""
+    if len(rows) < 2 or not np.isfinite(values).all():
+        return np.full(days.shape, values[0] if len(rows) < 2 else math.nan)
+    if (values == 0).any() and (values > 0).any():
+        return np.interp(days, rows, values)
+    log = bool((values > 0).all())
+    degree = 5 if len(rows) > 5 else 3 if len(rows) > 3 else 1
+    spline = scipy.interpolate.make_interp_spline(rows, np.log(values) if log else values, k=degree)
+    found: Floats = np.exp(spline(days)) if log else spline(days)
+    return found
 
 
-def _flat(spline: scipy.interpolate.BSpline, values: Floats, times: Floats, inside: NDArray[np.bool_]) -> list[float]:
-    """Days beside the lowest row inside at which the slope is zero."""
-    if spline.k < 2 or not inside.any():
-        return []
-    index = int(np.argmin(np.where(inside, values, np.inf)))
-    low, high = times[max(index - 1, 0)], times[min(index + 1, len(times) - 1)]
-    roots = np.atleast_1d(scipy.interpolate.PPoly.from_spline(spline.derivative()).roots(extrapolate=False))
-    return [float(root) for root in roots if low <= root <= high]
-
-
-def counted(cells: Floats) -> Floats:
+def counted(burden: Floats, unit: str = "cell") -> Floats:
     """Cells as they can be counted: less than one, by more than rounding, is none."""
-    return np.where(cells < COUNTED, 0.0, cells)
+    return np.where(burden < least_counted(unit), 0.0, burden)
 
 
-def summary(trajectory: Trajectory, values: Floats, start: float, kind: str) -> float:
-    """``peak``, ``lowest``, ``final``, ``mean`` or ``area`` of recorded values from day ``start`` on.
+def summary(trajectory: Trajectory, name: str, start: float, kind: str) -> float:
+    """``peak``, ``lowest``, ``final``, ``mean`` or ``area`` of something recorded from day ``start`` on.
 
     Mean and area are over time, the area in the unit of the values times days.
     """
-    end = float(trajectory.times[-1])
-    course = Interpolant(trajectory, values, logarithmic=False)
-    match kind:
-        case "peak":
-            return -Interpolant(trajectory, -values, logarithmic=False).minimum(start, end)[1]
-        case "lowest":
-            return course.minimum(start, end)[1]
-        case "final":
-            return float(values[-1])
-        case "area":
-            return course.area(start, end)
-        case "mean":
-            return course.area(start, end) / (end - start) if end > start else math.nan
-    raise UserError(f"`{kind}` is not one of peak, lowest, final, mean, area")
+    return float(RecordedFeatures(trajectory, Watch((), frozenset(), start)).summary(kind, name)[0])
 
 
 def outcomes(trajectory: Trajectory, watch: Watch, wanted: Collection[str] | None = None) -> dict[str, Outcome]:
@@ -226,31 +227,46 @@ class RecordedFeatures:
     """``Features`` of one arm (m = 1), each read off the recorded rows when it is first asked for."""
 
     def __init__(self, trajectory: Trajectory, watch: Watch) -> None:
-        self.trajectory, self.watch = trajectory, watch
+        self.trajectory, self.watch, self._steps = trajectory, watch, steps_of(trajectory)
+        self._column = {name: place for place, name in enumerate(trajectory.names)}
         self.recorded: Mapping[str, str] = dict(zip(trajectory.names, trajectory.units, strict=True))
+        self._unit = self.recorded.get("burden", "")
         self.rules: Rules = watch.rules
         given = sorted({dose.agent for dose in watch.doses if dose.amount > 0})
         self.agents: Mapping[str, str] = {agent: watch.units.get(agent, "EC50") for agent in given}
         last = float(trajectory.times[-1])
+        self._died = HOST_LOAD in trajectory and bool(trajectory[HOST_LOAD][-1] >= 1 - ROUNDED)
         self._end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
-        self.start, self.last, self.end = _one(watch.start), _one(last), _one(self._end)
+        self._own = watch.start if watch.own is None else watch.own
+        self.start, self.own, self.last, self.end = (_one(day) for day in (watch.start, self._own, last, self._end))
+
+    def _nodes(self, name: str) -> Floats:
+        """Something recorded at the nodes of all steps (k, 6)."""
+        return self._steps.values[..., self._column[name]]
+
+    def _course(self, values: Floats, logarithmic: bool = False) -> Interpolant:
+        return Interpolant(self._steps, values, logarithmic)
 
     @cached_property
     def _burden(self) -> Interpolant:
-        return Interpolant(self.trajectory, counted(self.trajectory["burden"]), logarithmic=True, counted=True)
+        return Interpolant(
+            self._steps, counted(self._nodes("burden"), self._unit), logarithmic=True, counted=self._unit == "cell"
+        )
 
     @cached_property
     def _nadir(self) -> tuple[float, float]:
-        return self._burden.minimum(self.watch.start, self._end)
+        return self._burden.minimum(self._own, self._end)
 
     @cached_property
     def _level(self) -> float:
-        return max(self._nadir[1], ONE_CELL)
+        """The burden that progression is measured against."""
+        level = self._nadir[1] if self.rules.progression_from == "nadir" else float(self.before[0])
+        return max(level, ONE_CELL) if self._unit == "cell" else level
 
     @cached_property
     def before(self) -> Floats:
         """As ``Features``; so all below."""
-        return _one(self._burden.before(self.watch.start))
+        return _one(self._burden.before(self._own))
 
     @property
     def nadir(self) -> Floats:
@@ -265,7 +281,8 @@ class RecordedFeatures:
         day, nadir = self._nadir
         if not (nadir < self.before[0] or nadir > 0):
             return _one(math.nan)
-        return _one(self._burden.rises_to(self.rules.progression * self._level, day, self._end))
+        since = day if self.rules.progression_from == "nadir" else self._own
+        return _one(self._burden.rises_to(self.rules.progression * self._level, since, self._end))
 
     @cached_property
     def regrown_at(self) -> Floats:
@@ -274,7 +291,7 @@ class RecordedFeatures:
 
     @property
     def final_burden(self) -> Floats:
-        return _one(float(counted(self.trajectory["burden"])[-1]))
+        return _one(float(counted(self.trajectory["burden"], self._unit)[-1]))
 
     @property
     def burden_area(self) -> Floats:
@@ -303,13 +320,12 @@ class RecordedFeatures:
 
     def _area(self, names: Collection[str], logarithmic: bool = False) -> Floats:
         """The integral of the sum of what is recorded under these names."""
-        total = np.sum([self.trajectory[name] for name in names], axis=0)
-        return _one(Interpolant(self.trajectory, total, logarithmic).area(self.watch.start, float(self.last[0])))
+        total = np.sum([self._nodes(name) for name in names], axis=0)
+        return _one(self._course(total, logarithmic).area(self.watch.start, float(self.last[0])))
 
     @property
     def survival_at(self) -> Floats:
-        load = Interpolant(self.trajectory, self.trajectory["host_load"], logarithmic=True)
-        return _one(load.rises_to(1.0, 0.0, float(self.last[0])))
+        return np.where(self._died, self.last, math.nan)
 
     @cached_property
     def _starts(self) -> list[float]:
@@ -337,14 +353,25 @@ class RecordedFeatures:
         return self.summary("peak", name)
 
     def peak_at(self, name: str) -> Floats:
-        rows = self.trajectory.times >= self.watch.start
-        values = self.trajectory[name]
-        day, low = Interpolant(self.trajectory, -values, logarithmic=False).minimum(self.watch.start, float(self.last[0]))
-        flat = not math.isfinite(low) or float(np.ptp(values[rows])) <= FLAT * abs(low)
+        start, last = self.watch.start, float(self.last[0])
+        values = self._nodes(name)
+        day, low = self._course(-values).minimum(start, last)
+        lowest = self._course(values).minimum(start, last)[1]
+        flat = not math.isfinite(low) or -low - lowest <= FLAT * abs(low)
         return _one(math.nan if flat else day)
 
     def given(self, agent: str) -> Floats:
         return _one(math.fsum(dose.amount for dose in self.watch.doses if dose.agent == agent))
 
     def summary(self, kind: str, name: str) -> Floats:
-        return _one(summary(self.trajectory, self.trajectory[name], self.watch.start, kind))
+        start, end, values = self.watch.start, float(self.last[0]), self._nodes(name)
+        match kind:
+            case "peak":
+                return _one(-self._course(-values).minimum(start, end)[1])
+            case "lowest":
+                low = self._course(values).minimum(start, end)[1]
+                return _one(0.0 if -ROUNDED < low < 0 else low)
+            case "final":
+                return _one(float(self.trajectory[name][-1]) if start <= end else math.nan)
+        area = self._course(values).area(start, end)
+        return _one(area if kind == "area" else area / (end - start) if end > start else math.nan)

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 
 from backfire.outcomes.catalogue import SUMMARIES
-from backfire.outcomes.rules import Rules
+from backfire.outcomes.rules import ROUNDED, Rules, least_counted
 from backfire.solvers import Floats
 
 # the head of a watch row
-START, SURGERY, PROGRESSION, REGROWTH, BURDEN, ACTIVE, GROWTH, SEEDING, METASTASES, HOST = range(10)
-KILLS, FACTORS, EXCESSES, ASKED, COURSES, HEAD = range(10, 16)
+START, OWN, SURGERY, PROGRESSION, REGROWTH, BURDEN, ACTIVE, GROWTH, SEEDING, METASTASES, HOST, FLOOR, FROM_START = range(13)
+KILLS, FACTORS, EXCESSES, ASKED, COURSES, HEAD = range(13, 19)
 FOUND: Final = (
     "nadir", "nadir_at", "before", "progression_at", "regrown_at", "final_burden", "burden_area", "final_metastases",
     "active_area", "growth_area", "kill_area", "seeding_area", "survival_at",
@@ -55,6 +55,7 @@ class ReadPlan:
         head = np.full(HEAD, -1.0)
         for name, place in _SINGLE.items():
             head[place] = at.get(name, -1)
+        head[FLOOR] = least_counted(self.recorded.get("burden", ""))
         groups = [self.kills, self.factors, self.excesses, self.summaries, range(courses)]
         head[KILLS:HEAD] = [len(group) for group in groups]
         named = [at[name] for name in (*self.kills, *self.factors, *self.excesses)]
@@ -75,10 +76,11 @@ def read_plan(units: Mapping[str, str], summaries: Iterable[tuple[str, str]] = (
     return ReadPlan(units, watched, kills, factors, excesses, asked)
 
 
-def fill(watch: Floats, start: Floats, surgery: Floats, progression: Floats, regrowth: Floats, courses: Floats) -> None:
-    """Put what members may differ in into their watch rows: days (m,), rules (m,), and first days of courses (m, c)."""
-    watch[:, START], watch[:, SURGERY] = start, surgery
-    watch[:, PROGRESSION], watch[:, REGROWTH] = progression, regrowth
+def fill(watch: Floats, start: Floats, own: Floats, surgery: Floats, rules: Rules, courses: Floats) -> None:
+    """Put days (m,), the rules, and the first days of courses (m, c) into watch rows."""
+    watch[:, START], watch[:, OWN], watch[:, SURGERY] = start, own, surgery
+    watch[:, PROGRESSION], watch[:, REGROWTH] = rules.progression, rules.regrowth
+    watch[:, FROM_START] = rules.progression_from == "start"
     if courses.shape[1]:
         watch[:, -courses.shape[1] :] = courses
 
@@ -91,15 +93,16 @@ class CompiledFeatures:
     """
 
     def __init__(
-        self, plan: ReadPlan, rows: Floats, courses: Floats, rules: Rules, days: tuple[Floats, Floats, Floats],
+        self, plan: ReadPlan, rows: Floats, courses: Floats, rules: Rules, days: tuple[Floats, Floats, Floats, Floats],
         agents: Mapping[str, str], totals: Mapping[str, Floats],
     ) -> None:  # fmt: skip
         self.recorded, self.rules, self.agents, self._totals = plan.recorded, rules, agents, totals
-        self.start, self.last, self.end = days
+        self.start, self.own, self.last, self.end = days
         found = {name: rows[:, place] for place, name in enumerate(FOUND)}
         self.nadir, self.nadir_at, self.before = found["nadir"], found["nadir_at"], found["before"]
         self.progression_at, self.regrown_at = found["progression_at"], found["regrown_at"]
-        self.final_burden, self.burden_area = found["final_burden"], found["burden_area"]
+        self._looked = self.start <= self.last
+        self.final_burden, self.burden_area = found["final_burden"], np.where(self._looked, found["burden_area"], math.nan)
         self.final_metastases = np.maximum(found["final_metastases"], 0.0)  # rounding below zero
         self.active_area, self.growth_area = found["active_area"], found["growth_area"]
         self.kill_area, self.seeding_area, self.survival_at = found["kill_area"], found["seeding_area"], found["survival_at"]
@@ -123,4 +126,5 @@ class CompiledFeatures:
         return self._totals[agent]
 
     def summary(self, kind: str, name: str) -> Floats:
-        return self._read[f"{kind} asked", name]
+        found = self._read[f"{kind} asked", name]
+        return np.where(self._looked, np.where((found < 0) & (found > -ROUNDED), 0.0, found), math.nan)

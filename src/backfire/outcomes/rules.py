@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from backfire.errors import UserError
+from backfire.errors import UserError, unknown
 from backfire.model import Dose
 
 ONE_CELL: Final = 1.0
+HOST_LOAD: Final = "host_load"
+ROUNDED: Final = 1e-9
+"""What lies less than this below zero is zero and the rounding of a solver."""
+"""The definition by which a mechanism says what the host bears, as a share of what it can; at 1 the host dies."""
 COUNTED: Final = ONE_CELL * (1 - 1e-9)
 """Less than this is no cell: the row before an extinction lies on one cell, or a rounding below it."""
 NEARLY: Final = 1e-5
@@ -18,42 +23,61 @@ FLAT: Final = 1e-7
 """A factor that moves by less than this share has no day of its peak."""
 
 
+def least_counted(unit: str) -> float:
+    """What is counted of a burden in a unit: whole cells, but every share of a model in shares."""
+    return COUNTED if unit == "cell" else -math.inf
+
+
 @dataclass(frozen=True)
 class Rules:
     """The thresholds behind the outcomes.
 
-    ``progression``: burden over nadir that counts as progression (1.2 as RECIST 1.1 asks for diameters; here cells).
+    ``progression``: burden over nadir that counts as progression (1.2 as RECIST 1.1 asks for diameters; here cells);
+    ``progression_from``: "nadir", or "start" for the burden at the arm's first intervention, as trials of adaptive therapy.
     ``response``: share of the burden at the start of treatment that the nadir must reach to count as a response.
     ``course_gap``: doses further apart than this many days belong to different courses.
     ``regrowth``: the regrowth rate is the mean rate from progression until the burden has grown by this factor more.
+    ``since`` (in files: ``from``): the day from which times count; None for the first planned intervention of any arm.
     """
 
     progression: float = 1.2
+    progression_from: str = "nadir"
     response: float = 0.7
     course_gap: float = 6.0
     regrowth: float = 2.0
+    since: float | None = None
+
+    @property
+    def baseline(self) -> str:
+        """``progression_from`` in words."""
+        return "nadir, after the nadir" if self.progression_from == "nadir" else "burden at the arm's first intervention"
 
     def __post_init__(self) -> None:
+        if self.progression_from not in ("nadir", "start"):
+            raise UserError(unknown("start of progression", self.progression_from, ("nadir", "start")), key="progression_from")
         limits = {"progression": (1, 100), "response": (0, 1), "course_gap": (0, 1000), "regrowth": (1, 1e6)}
         for word, (low, high) in limits.items():
             if not low < getattr(self, word) <= high:
                 given = getattr(self, word)
                 raise UserError(f"outcome rule `{word}` must lie in ({low}, {high:g}], got {given}", key=word)
+        if self.since is not None and not 0 <= self.since < math.inf:
+            raise UserError(f"outcome rule `from` is a day of the simulation, got {self.since:g}", key="from")
 
 
 @dataclass(frozen=True)
 class Watch:
     """What an arm was given and how it is judged.
 
-    ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` the first day of
-    treatment of any arm, so that arms compare; ``surgery`` the day the primary is removed, if it is; ``units`` the
-    unit of the amounts of each agent.
+    ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` is the day from which
+    times count, the same in all arms, so that they compare; ``own`` that from which the arm's own response counts, its
+    first intervention; ``surgery`` the day the primary is removed, if it is; ``units`` the unit of the amounts of each agent.
     """
 
     doses: Sequence[Dose]
     course_agents: frozenset[str]
     start: float
     surgery: float | None = None
+    own: float | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     rules: Rules = Rules()
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from backfire.formatting import exact
 from backfire.model import Mechanism
-from backfire.outcomes import Outcome, ranked
+from backfire.outcomes import HOST_LOAD, Outcome, ranked
 from backfire.reports.diagram import mermaid
 from backfire.reports.explanation import equations, how_given
 from backfire.reports.markdown import fenced, named, plain, table
@@ -67,8 +67,14 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
         ],
     )
     yield (
-        f"EC50: in multiples of the concentration of half effect; d: days. {scenario.days:g} days are simulated. Times and falls "
-        "count from the first treatment of any arm; > means not seen until then, a dash that it does not apply."
+        f"EC50: in multiples of the concentration of half effect; d: days. {scenario.days:g} days are simulated. Times count "
+        f"from day {scenario.time_zero:g} (time zero), falls and kills from an arm's own first treatment; > means not seen until "
+        "then, a dash that it does not apply. "
+        + (
+            "Where the host dies, the arm ends: sums and last values are those of that day."
+            if HOST_LOAD in scenario.network.observables
+            else "No host dies in this model, as its source does not say how long one lives: no arm ends before the last day."
+        )
         + (" Log kill is counted in decades: 1 leaves a tenth." if "log_kill_first" in names else "")
     )
     meanings = {name: next(item[name].meaning for item in found if name in item) for name in names}

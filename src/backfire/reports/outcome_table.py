@@ -10,7 +10,7 @@ from backfire.formatting import number
 from backfire.model import CAUTION
 from backfire.outcomes import Outcome, declared, in_table
 from backfire.reports.sections import Section
-from backfire.simulation import Result, outcomes_csv
+from backfire.simulation import Contrast, Result, outcomes_csv
 
 
 def results_data(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -39,9 +39,11 @@ def outcome_section(result: Result) -> Section:
             cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
             rows.append((f"{name.replace('_', ' ')}\n  {unit}".rstrip(), *cells))
     against = f", then against {scenario.reference}" if scenario.reference else ""
+    deaths = [f"{arm.replace('_', ' ')} on day {day:.4g}" for arm in result.outcomes if (day := result.death(arm)) is not None]
     lines = (
+        *([f"The host dies in {', '.join(deaths)}; that arm ends there, and so do its sums and last values."] if deaths else []),
         f"below each value: against untreated{against} (× ratio, days as difference).",
-        "Times and falls count from the first treatment of any arm; > not seen until then.",
+        f"Times count from day {scenario.time_zero:g}, falls and kills from an arm's own first treatment; > not seen until then.",
         f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n",
     )
     return Section(scenario.title, tuple(rows), lines, numbers=True)
@@ -56,7 +58,8 @@ def _outcome_cell(result: Result, arm: str, name: str) -> str:
     return f"{item.text}\n{'  '.join(change or '·' for change in changes) if any(changes) else ''}"
 
 
-def _change_text(item: Outcome, change: float | None) -> str:
+def _change_text(item: Outcome, change: Contrast | None) -> str:
     if change is None or declared(item.name).kind == "yes":
         return ""
-    return f"{round(change, 3) + 0.0:+.3g}" if item.unit == "day" else f"×{number(change)}"
+    bound = f"{change.bound} " if change.bound else ""
+    return f"{bound}{round(change.value, 3) + 0.0:+.3g}" if item.unit == "day" else f"{bound}×{number(change.value)}"

@@ -19,7 +19,7 @@ from backfire.formulas import parse_unit
 from backfire.model import REGIMEN_NUMBERS, Network, Parameter, Regimen, RegimenNumber
 
 Kind = Literal["parameter", "switch", "regimen"]
-DAYS: Final = ("days", "record_every")
+DAYS: Final = ("days", "record_every", "from")
 """Numbers of a scenario that are set by name too, but make another simulation, not another member of it."""
 
 

@@ -58,6 +58,20 @@ class Scenario:
     mechanism_classes: Mapping[str, type[Mechanism]] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
+    @cached_property
+    def time_zero(self) -> float:
+        """The day from which times count: as ``[outcomes] from`` says, else the first planned intervention of any arm.
+
+        It belongs to the file as written: it stays when a scenario is changed, so that no number of one arm depends on
+        when another arm is treated, or with how much.
+        """
+        planned = [self.regimens[name].start for names in self.arms.values() for name in names]
+        return self.rules.since if self.rules.since is not None else min(planned, default=0.0)
+
+    def first_intervention(self, arm: str) -> float:
+        """The day from which the response of an arm counts: that of its first regimen, but not before time zero."""
+        return max(self.time_zero, min((self.regimens[name].start for name in self.arms[arm]), default=self.time_zero))
+
     @property
     def untreated(self) -> str | None:
         """The arm without regimens, if there is one."""
@@ -118,7 +132,7 @@ class Scenario:
                 for name, regimen in self.regimens.items()
             },
             "arms": {arm: list(regimens) for arm, regimens in self.arms.items()},
-            "outcomes": dataclasses.asdict(self.rules),
+            "outcomes": {**{word: value for word, value in vars(self.rules).items() if word != "since"}, "from": self.time_zero},
         }
 
     @cached_property
@@ -134,6 +148,7 @@ class Scenario:
         a regimen (``mitoxantrone.amount``), or ``days``. Raises DocumentError naming ``--set`` and the nearest name.
         """
         data = copy.deepcopy(self.document.data)
+        data.setdefault("outcomes", {}).setdefault("from", self.time_zero)
         given = dict(changes or {})
         if days is not None:
             given["days"] = days
@@ -147,7 +162,9 @@ class Scenario:
         owner, _, word = name.partition(".")
         agents = [f"{regimen}.agent" for regimen in self.regimens]
         item = self.inputs.get(name)
-        if name in DAYS:
+        if name == "from":
+            data["outcomes"]["from"] = value
+        elif name in DAYS:
             data[name] = value
         elif name in agents or (item and item.kind == "regimen"):
             data["regimens"][owner][word] = value
@@ -265,11 +282,22 @@ class _Builder:
         rules = self._rules(file)
         if self.problems:
             raise DocumentError(self.problems)
+        self._starts(network)
         reference = file.reference or ("monotherapy" if "monotherapy" in arms else None)
         return Scenario(
             self.name, file.title, file.article, file.note, file.days, file.record_every, network, switches,
             regimens, arms, reference, rules, self.document, self.classes, tuple(self.warnings),
         )  # fmt: skip
+
+    def _starts(self, network: Network) -> None:
+        """Counted cells that start with a share of one are gone before anything happens: rarely what is meant."""
+        for state in network.states:
+            start = network.parameters[state.initial].value if isinstance(state.initial, str) else state.initial
+            if state.dies_out and 0 < start < 1:
+                self.warnings.append(
+                    f"{self.document.name}: {state.name} starts with {start:g} cell, and less than one is none; a model in "
+                    "shares has the unit 1, and cells that may be fewer are `counted=False`"
+                )
 
     def _words(self, file: ScenarioFile) -> None:
         for key, text in (("title", file.title), ("note", file.note)):

@@ -83,8 +83,10 @@ RulesEntry = create_model(
     "RulesEntry",
     __base__=_Strict,
     __doc__="Thresholds behind the outcomes.",
-    **{item.name: (Number, item.default) for item in dataclasses.fields(Rules)},  # type: ignore[call-overload]
-)
+    **{item.name: (Number, item.default) for item in dataclasses.fields(Rules) if isinstance(item.default, float)},
+    progression_from=(str, "nadir"),
+    since=(Number | None, Field(None, alias="from", description="the day from which times count")),
+)  # type: ignore[call-overload]
 
 
 class ScenarioFile(_Strict):
@@ -184,7 +186,7 @@ def keys_at(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     for part in place[:-1]:
         if part in inner.model_fields:
             inner = next(_models(inner.model_fields[str(part)].annotation), inner)
-    return [*inner.model_fields]
+    return [item.alias or name for name, item in inner.model_fields.items()]
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:

@@ -1,3 +1,4 @@
+from .arms import Contrast as Contrast
 from .arms import Result as Result
 from .arms import simulate as simulate
 from .arms import watch as watch

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -12,10 +13,10 @@ import numpy as np
 
 from backfire.errors import UserError, unknown
 from backfire.formulas import parse
-from backfire.model import Event, Network
-from backfire.outcomes import Outcome, Watch, outcomes
+from backfire.model import Event, Network, multiples, reached
+from backfire.outcomes import HOST_LOAD, ROUNDED, Outcome, Watch, declared, outcomes
 from backfire.scenario import Scenario
-from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Trajectory, generate, solve
+from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Steps, Trajectory, generate, solve
 
 if TYPE_CHECKING:
     import pandas
@@ -36,6 +37,14 @@ SAME_DAY: Final = 1e-4
 """Times that differ by less than this, in days, are the same: a course is flat around its extremes, which blurs their day."""
 CLOSEST: Final = 1e-9
 """Recorded days are at least this far apart, events aside."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An outcome of one arm against that of another; ``bound`` is ``>`` or ``<`` where it is at least or at most that."""
+
+    value: float
+    bound: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +76,8 @@ class Result:
     def outcome_rows(self) -> list[dict[str, object]]:
         """One row per arm and outcome: value, unit, observed, and the change against untreated and reference.
 
-        Changes are ratios, for days differences; None where there is nothing to compare with.
+        Changes are ratios, for days differences; None where there is nothing to compare with. Where one of two times was
+        not reached, the difference is at least (``>``) or at most (``<``) what stands there.
         """
         rows: list[dict[str, object]] = []
         for arm, found in self.outcomes.items():
@@ -76,29 +86,42 @@ class Result:
                     "arm": arm, "outcome": name, "value": item.value, "unit": item.unit, "observed": item.observed,
                 }  # fmt: skip
                 for title, other in (("untreated", self.scenario.untreated), ("reference", self.scenario.reference)):
-                    row[f"against_{title}"] = self.change(name, arm, other)
+                    change = self.change(name, arm, other)
+                    row[f"against_{title}"] = change.value if change else None
+                    row[f"against_{title}_bound"] = change.bound if change else ""
                 row["compared_as"] = "difference" if item.unit == "day" else "ratio"
                 row["status"] = self.trajectories[arm].status.word
                 rows.append(row)
         return rows
 
-    def change(self, name: str, arm: str, other: str | None) -> float | None:
+    def death(self, arm: str) -> float | None:
+        """The day on which the host of an arm dies, which ends the arm; None if it lives."""
+        trajectory = self.trajectories[arm]
+        died = HOST_LOAD in trajectory and bool(trajectory[HOST_LOAD][-1] >= 1 - ROUNDED)
+        return float(trajectory.times[-1]) if died else None
+
+    def change(self, name: str, arm: str, other: str | None) -> Contrast | None:
         """Outcome ``name`` of ``arm`` against that of ``other``: difference for days, else ratio; None if undefined.
 
-        What the solver does not resolve is no difference: 0 for days, 1 for ratios.
+        What the solver does not resolve is no difference: 0 for days, 1 for ratios. Against a time that was not reached
+        there is only a bound. What is read at the end of an arm is not compared where one of the hosts died earlier.
         """
         if other is None or other == arm or name not in self.outcomes.get(other, {}):
             return None
         mine, theirs = self.outcomes[arm][name], self.outcomes[other][name]
-        if not math.isfinite(mine.value - theirs.value):
+        if not math.isfinite(mine.value - theirs.value) or not (mine.observed or theirs.observed):
+            return None
+        ends = [float(self.trajectories[one].times[-1]) for one in (arm, other)]
+        if declared(name).to_end and abs(ends[0] - ends[1]) > SAME_DAY:
             return None
         if mine.unit == "day":
             difference = mine.value - theirs.value
-            return difference if abs(difference) > SAME_DAY else 0.0
+            bound = ">" if not mine.observed else "<" if not theirs.observed else ""
+            return Contrast(difference if abs(difference) > SAME_DAY else 0.0, bound)
         if theirs.value == 0:
             return None
         ratio = mine.value / theirs.value
-        return ratio if abs(ratio - 1) > SAME else 1.0
+        return Contrast(ratio if abs(ratio - 1) > SAME else 1.0)
 
     def table(self) -> pandas.DataFrame:
         """``outcome_rows`` as a DataFrame."""
@@ -158,7 +181,7 @@ def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
     Outcomes are read from splines from event to event. A spline is least certain at its end, where no row beyond holds
     it, so the last step before every event is halved: where it was not, peaks under daily doses were off by 3e-4.
     """
-    grid = np.minimum(every * np.arange(math.floor(days / every + 1e-9) + 1), days)
+    grid = np.array(multiples(every, days))
     doses = np.unique([event.time for event in events]).astype(float)
     ends = np.append(doses, days)
     settling = doses[:, None] + np.array(SETTLING)
@@ -176,7 +199,7 @@ def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
 def _run(scenario: Scenario, arm: str, code: Code, settings: Settings) -> Trajectory:
     network = scenario.network
     events = scenario.events(arm)
-    cells = [state.is_cells for state in network.states]
+    cells = [state.dies_out for state in network.states]
     problem = InitialValueProblem(
         code=code,
         state_names=network.state_names,
@@ -187,20 +210,41 @@ def _run(scenario: Scenario, arm: str, code: Code, settings: Settings) -> Trajec
         cells=cells,
         feeds=feeds(network),
         amounts=[state.unit != "1" for state in network.states],
+        load=_host_load(scenario, code),
     )
     return observed(network, code, scenario.constants(), arm, solve(problem, settings))
 
 
+def _host_load(scenario: Scenario, code: Code) -> Callable[[Sequence[float]], float] | None:
+    """What the host bears, as a function of the states; None where no mechanism says what kills it."""
+    names, constants = [*scenario.network.observables], scenario.constants()
+    if HOST_LOAD not in names:
+        return None
+    place = names.index(HOST_LOAD)
+    return lambda state: float(code.observe_one(state, constants)[place])
+
+
 def observed(network: Network, code: Code, constants: list[float], arm: str, solution: Solution) -> Trajectory:
     """A solution as a trajectory, with every observable computed from its states."""
-    times, states = np.array(solution.times), np.array(solution.states)
-    with np.errstate(all="ignore"):
-        columns = code.observe([*states.T], constants)
-    extra = [np.broadcast_to(column, times.shape) for column in columns]
     names = (*network.state_names, *network.observables)
     units = (*(state.unit for state in network.states), *network.observables.values())
-    values = np.column_stack([states, *extra])
-    return Trajectory(arm, times, names, units, values, solution.status, solution.message, solution.evaluations)
+    values = _columns(code, constants, np.array(solution.states))
+    times, steps = np.array(solution.times), observed_steps(code, constants, solution.steps())
+    return Trajectory(arm, times, names, units, values, solution.status, solution.message, solution.evaluations, steps)
+
+
+def observed_steps(code: Code, constants: list[float], steps: Steps) -> Steps:
+    """Steps of states with every observable beside them."""
+    count, nodes, states = steps.values.shape
+    whole = _columns(code, constants, steps.values.reshape(-1, states))
+    return dataclasses.replace(steps, values=whole.reshape(count, nodes, whole.shape[1]))
+
+
+def _columns(code: Code, constants: list[float], states: Floats) -> Floats:
+    """States (r, n) with all observables (r, m)."""
+    with np.errstate(all="ignore"):
+        extra = code.observe([*states.T], constants)
+    return np.column_stack([states, *(np.broadcast_to(column, len(states)) for column in extra)])
 
 
 def feeds(network: Network) -> dict[int, frozenset[int]]:
@@ -210,28 +254,30 @@ def feeds(network: Network) -> dict[int, frozenset[int]]:
 
 
 def course_agents(scenario: Scenario) -> frozenset[str]:
-    """The agents whose doses make the courses: those of the reference arm, all that drive a process of kind kill, and
-    all that take cells away at once, as radiation does."""
+    """The agents whose doses make the courses: those of the reference arm, all that drive a process of kind kill, by
+    whatever definitions its rate reads, and all that take cells away at once, as radiation does."""
+    network = scenario.network
     reference = scenario.doses(scenario.reference) if scenario.reference else ()
     agents = {dose.agent for dose in reference if dose.amount > 0}
-    read = {name for process in scenario.network.processes if process.kind == "kill" for name in parse(process.rate).names}
-    cells = {state.name for state in scenario.network.states if state.is_cells}
-    for agent, item in scenario.network.interventions.items():
-        if f"effect_{agent}" in read or (item.amount_unit and not cells.isdisjoint(item.multiplies)):
+    reads = {definition.name: parse(definition.formula).names for definition in network.definitions}
+    rates = [name for process in network.processes if process.kind == "kill" for name in parse(process.rate).names]
+    read, cells = reached(rates, reads), {state.name for state in network.states if state.is_cells}
+    for agent, item in network.interventions.items():
+        changed = {*item.adds, *item.multiplies, *([item.infuses] if item.infuses else [])}
+        if item.amount_unit and (changed & (read - cells) or cells & {*item.multiplies}):
             agents.add(agent)
     return frozenset(agents)
 
 
 def watch(scenario: Scenario, arm: str) -> Watch:
-    """How an arm is judged: its doses, the courses, and the common first day of treatment."""
-    starts = [dose.time for other in scenario.arms for dose in scenario.doses(other) if dose.amount > 0]
-    doses = scenario.doses(arm)
-    surgeries = [dose.time for dose in doses if scenario.network.interventions[dose.agent].resects]
+    """How an arm is judged: its doses, the courses, the common clock and its own first intervention."""
+    doses, network = scenario.doses(arm), scenario.network
     return Watch(
         doses=doses,
         course_agents=course_agents(scenario),
-        start=min(starts, default=0.0),
-        surgery=min(surgeries, default=None),
-        units={name: item.amount_unit for name, item in scenario.network.interventions.items()},
+        start=scenario.time_zero,
+        surgery=min((dose.time for dose in doses if network.resects(dose.agent)), default=None),
+        own=scenario.first_intervention(arm),
+        units={name: item.amount_unit for name, item in network.interventions.items()},
         rules=scenario.rules,
     )

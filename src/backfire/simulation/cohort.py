@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import DocumentError, UserError, unknown
-from backfire.outcomes import CompiledFeatures, Readable, ReadPlan, parse_summary, read_plan, readable, reader
+from backfire.outcomes import FOUND, HOST_LOAD, CompiledFeatures, Readable, ReadPlan, parse_summary, read_plan, readable, reader
 from backfire.scenario import Scenario, find_inputs, whole_numbers
 from backfire.simulation.arms import simulate
 from backfire.simulation.members import MemberTable
@@ -151,13 +151,14 @@ def _run_arm(
 def _features(table: MemberTable, arm: str, read: ReadPlan, result: Floats, courses: Floats) -> CompiledFeatures:
     """What the compiled reader found, with what the schedules of the members say."""
     scenario = table.scenario
-    start = table.per_schedule(lambda schedule: schedule.start)
+    start = np.full(len(table), scenario.time_zero)
+    own = table.per_schedule(lambda schedule: schedule.own(scenario, arm))
     surgery = table.per_schedule(lambda schedule: schedule.surgery(scenario, arm))
-    last = np.full(len(table), float(scenario.days))
+    last = np.fmin(result[:, FOUND.index("survival_at")], float(scenario.days))  # NaN where the host lives
     regimens = [scenario.regimens[name] for name in scenario.arms[arm]]
-    agents = sorted({item.agent for item in regimens if item.amount > 0})
+    agents = sorted({item.agent for item in regimens if scenario.network.interventions[item.agent].amount_unit})
     units = {agent: scenario.network.interventions[agent].amount_unit for agent in agents}
-    days = (start, last, np.minimum(np.nextafter(surgery, -math.inf), last))
+    days = (start, own, last, np.minimum(np.nextafter(surgery, -math.inf), last))
     return CompiledFeatures(
         read, result, courses, scenario.rules, days, units, {agent: table.given(arm, agent) for agent in agents}
     )
@@ -192,15 +193,26 @@ def outcome_names(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str]
 def trajectories(
     scenario: Scenario, fields: Sequence[str], samples: Floats, arm: str, days: Floats, settings: BatchSettings | None = None
 ) -> tuple[Floats, NDArray[np.int8]]:
-    """(states (members, days, states), status (members,)) of the batch solver at chosen days; NaN after a failure."""
+    """(states (members, days, states), status (members,)) of the batch solver at chosen days; NaN after a failure and after the
+    death of the host."""
     table = MemberTable(scenario, fields, np.asarray(samples, dtype=float))
     table.check_events([arm])
     sound = np.array([member for member in range(len(table)) if member not in table.reasons], dtype=np.int64)
     out = np.full((len(table), len(days), len(scenario.network.states)), math.nan)
     status = np.full(len(table), Status.NOT_RUN, dtype=np.int8)
     members = table.numbers(arm, sound)
-    out[sound], ends = batch.record(_kernel(scenario, ()), members, np.asarray(days, dtype=float), settings)
+    states, ends = batch.record(_kernel(scenario, ()), members, np.asarray(days, dtype=float), settings)
+    amounts = np.array([state.unit != "1" for state in scenario.network.states])
+    out[sound] = np.where(amounts & (states < 0), 0.0, states)  # rounding
     status[sound] = ends.status
+    if HOST_LOAD in scenario.network.observables:
+        read = _plan(scenario, None)
+        watched, courses = table.watch(arm, sound, read)
+        width, compiled = read.width(courses.shape[1]), _kernel(scenario, read.watched)
+        found, _ = batch.read(compiled, members, watched, width, reader(), settings)
+        died = np.full(len(table), math.nan)
+        died[sound] = found[:, FOUND.index("survival_at")]
+        out[np.asarray(days) > died[:, None]] = math.nan
     return out, status
 
 
@@ -225,7 +237,7 @@ def _by_reference(
             continue
         for column, arm in enumerate(arms):
             trajectory: Trajectory = result.trajectories[arm]
-            status[member, column], steps[member, column] = trajectory.status, trajectory.steps
+            status[member, column], steps[member, column] = trajectory.status, trajectory.evaluations
             if not trajectory.status.good:
                 reasons[member, arm] = trajectory.message
                 continue

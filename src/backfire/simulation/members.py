@@ -2,7 +2,8 @@
 
 A member is the scenario with some *fields* changed: a parameter (``growth_rate``), a switch
 (``stroma.protects_kill``), or a number of a regimen (``mitoxantrone.amount``). What is wrong with one member is kept
-as its reason and never disturbs the others. A regimen whose amount is 0 is not given.
+as its reason and never disturbs the others. An amount of 0 is the limit of small amounts: the doses are planned, and
+nothing is in them.
 """
 
 from __future__ import annotations
@@ -29,26 +30,30 @@ from backfire.solvers.batch import Members
 
 @dataclass(frozen=True)
 class Schedule:
-    """When members are given what: regimens, as far as they are given, and when treatment of any arm starts.
+    """When members are given what.
 
     Members that differ only in amounts share it: ``MemberTable.amounts`` has theirs, the regimens here those of one of them.
     """
 
     regimens: dict[str, Regimen]
-    start: float
 
     def given(self, scenario: Scenario, arm: str) -> list[Regimen]:
-        """The regimens of an arm that are given at all."""
-        return [self.regimens[name] for name in scenario.arms[arm] if name in self.regimens]
+        """The regimens of an arm."""
+        return [self.regimens[name] for name in scenario.arms[arm]]
 
     def doses(self, scenario: Scenario, arm: str) -> list[Dose]:
         """The doses of an arm, sorted by day."""
         return sorted((dose for item in self.given(scenario, arm) for dose in item.doses()), key=lambda dose: dose.time)
 
+    def own(self, scenario: Scenario, arm: str) -> float:
+        """The day from which the response of an arm counts, as ``Scenario.first_intervention``."""
+        zero = scenario.time_zero
+        return max(zero, min((item.start for item in self.given(scenario, arm)), default=zero))
+
     def surgery(self, scenario: Scenario, arm: str) -> float:
         """The day the primary is removed in an arm; infinite if it is not."""
-        given = scenario.network.interventions
-        return min((item.start for item in self.given(scenario, arm) if given[item.agent].resects), default=math.inf)
+        given = self.given(scenario, arm)
+        return min((item.start for item in given if scenario.network.resects(item.agent)), default=math.inf)
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,13 @@ class MemberTable:
             if name.endswith(".amount"):
                 given = alike[:, place].copy()
                 self.amounts[:, [*self.scenario.regimens].index(name.removesuffix(".amount"))] = given
-                alike[(given > 0) & (given <= LARGEST_AMOUNT), place] = 1.0
+                alike[(given >= 0) & (given <= LARGEST_AMOUNT), place] = 1.0
         made: dict[bytes, int] = {}
         wrong: dict[bytes, str] = {}
         for member, row in enumerate(alike):
             key = row.tobytes()
             if key not in made:
-                changes = dict(zip(names, self.samples[member, scheduled].tolist(), strict=True))
+                changes = dict(zip(names, row.tolist(), strict=True))
                 try:
                     made[key] = self._add(self._schedule(changes))
                 except UserError as error:
@@ -134,14 +139,10 @@ class MemberTable:
                 regimens[owner] = dataclasses.replace(regimens[owner], **values)
             except UserError as error:
                 raise UserError(f"{owner}: {error}") from None
-        nothing = [name for name in regimens if changes.get(f"{name}.amount") == 0.0]
-        given = {name: item for name, item in regimens.items() if name not in nothing}
-        for name, item in given.items():
+        for name, item in regimens.items():
             if item.end > self.scenario.days:
                 raise UserError(f"{name}: the last dose ends on day {item.end:g}, after the end on day {self.scenario.days:g}")
-        in_arms = {name for arm in self.scenario.arms.values() for name in arm}
-        starts = [item.start for name, item in given.items() if name in in_arms and item.amount > 0]
-        return Schedule(given, min(starts, default=0.0))
+        return Schedule(regimens)
 
     @cached_property
     def _sharing(self) -> list[NDArray[np.int64]]:
@@ -185,7 +186,8 @@ class MemberTable:
             if not len(members):
                 continue
             try:
-                plan = EventPlan(schedule.given(self.scenario, arm), self.network.interventions, self.scenario.days)
+                given = schedule.given(self.scenario, arm)
+                plan = EventPlan(given, self.network.interventions, self.scenario.days, planned=True)
             except UserError as error:
                 self.reasons |= dict.fromkeys(members.tolist(), str(error))
                 continue
@@ -250,7 +252,7 @@ class MemberTable:
             days=np.tile([0.0, float(self.scenario.days)], (len(wanted), 1)),
             events=self._events[arm].rows,
             event_rows=self._events[arm].spans[wanted],
-            cells=np.array([state.is_cells for state in self.network.states]),
+            cells=np.array([state.dies_out for state in self.network.states]),
             amounts=np.array([state.unit != "1" for state in self.network.states]),
             feeds=kinship,
         )
@@ -261,15 +263,15 @@ class MemberTable:
 
         def first_days(schedule: Schedule) -> list[float]:
             doses = schedule.doses(self.scenario, arm)
-            return course_starts(Watch(doses, agents, schedule.start, rules=self.scenario.rules))
+            return course_starts(Watch(doses, agents, self.scenario.time_zero, rules=self.scenario.rules))
 
         every = [first_days(schedule) for schedule in self.schedules]
         used = self.schedule_of[wanted]
         most = max((len(every[schedule]) for schedule in np.unique(used)), default=0)
         padded = np.array([[*starts[:most], *[math.nan] * (most - len(starts))] for starts in every]).reshape(len(every), most)
         courses, rows = padded[used], plan.watch(len(wanted), most)
-        start = self.per_schedule(lambda schedule: schedule.start)[wanted]
+        start = np.full(len(wanted), self.scenario.time_zero)
+        own = self.per_schedule(lambda schedule: schedule.own(self.scenario, arm))[wanted]
         surgery = self.per_schedule(lambda schedule: schedule.surgery(self.scenario, arm))[wanted]
-        rules = self.scenario.rules
-        fill(rows, start, surgery, np.full(len(wanted), rules.progression), np.full(len(wanted), rules.regrowth), courses)
+        fill(rows, start, own, surgery, self.scenario.rules, courses)
         return rows, courses

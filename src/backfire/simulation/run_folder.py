@@ -1,7 +1,8 @@
 """Run folders: what ``backfire run`` leaves behind, and how it is read back without simulating.
 
 ``<out>/<scenario>/`` holds ``manifest.json`` (resolved scenario, versions, hash, solver settings, statuses),
-``outcomes.csv``, ``trajectories.csv`` (tidy: arm, day, name, value, unit) and ``comparison.png``. Every file is written
+``outcomes.csv``, ``trajectories.csv`` (tidy: arm, day, name, value, unit), ``steps.npz`` (the course between the recorded
+rows, from which outcomes are read) and ``comparison.png``. Every file is written
 under a temporary name and then renamed: a run that is cut off leaves whole files or none.
 """
 
@@ -18,6 +19,7 @@ import math
 import os
 import platform
 import tempfile
+import zipfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,12 +29,15 @@ import numpy as np
 
 from backfire.errors import RefusedError, StorageError, UserError, echo
 from backfire.model import CAUTION, Mechanism
-from backfire.scenario import parse_data
-from backfire.simulation.arms import Result
-from backfire.solvers import Settings, Status, Trajectory
+from backfire.scenario import Scenario, parse_data
+from backfire.simulation.arms import Result, observed_steps
+from backfire.solvers import Settings, Status, Steps, Trajectory, generate
 from backfire.system import to_json, write_whole
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Of the folder: 1 had no steps."""
+_DAMAGES: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""What reading something else than a run raises."""
 _LIBRARIES: Final = ("backfire", "numpy", "scipy", "sympy", "pydantic", "matplotlib")
 
 
@@ -63,16 +68,18 @@ def save(result: Result, folder: Path) -> None:
     The old manifest goes first and the new one, which knows the checksum of the trajectories, comes last: whatever
     moment a run is cut off, a manifest never speaks for rows that are not its own.
     """
-    trajectories = trajectories_csv(result)
+    trajectories, steps = trajectories_csv(result), steps_npz(result)
     with contextlib.suppress(FileNotFoundError):
         (folder / "manifest.json").unlink()
+    sums = {"trajectories_sha256": _sha256(trajectories.encode()), "steps_sha256": _sha256(steps)}
     write_whole(folder / "trajectories.csv", trajectories)
+    write_whole(folder / "steps.npz", steps)
     write_whole(folder / "outcomes.csv", outcomes_csv(result))
-    write_whole(folder / "manifest.json", to_json(manifest(result) | {"trajectories_sha256": _sha256(trajectories)}))
+    write_whole(folder / "manifest.json", to_json(manifest(result) | sums))
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
@@ -83,7 +90,7 @@ def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> 
     place = Path(folder)
     try:
         stored = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        text = (place / "trajectories.csv").read_text(encoding="utf-8")
+        text, steps = (place / "trajectories.csv").read_text(encoding="utf-8"), (place / "steps.npz").read_bytes()
         if not isinstance(stored["name"], str):
             raise ValueError("its name is no text")
         scenario = parse_data(stored["scenario"], stored["name"], mechanisms)
@@ -91,15 +98,30 @@ def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> 
         recorded = (*scenario.network.state_names, *scenario.network.observables)
         if any(item.names != recorded for item in trajectories.values()):
             raise ValueError("its columns are not those of its scenario")
-        wanted = {"format": FORMAT, "hash": scenario.hash, "trajectories_sha256": _sha256(text)}
+        wanted = {
+            "format": FORMAT,
+            "hash": scenario.hash,
+            "trajectories_sha256": _sha256(text.encode()),
+            "steps_sha256": _sha256(steps),
+        }
         differing = [key for key, value in wanted.items() if stored[key] != value]
         if differing or not trajectories.keys() <= scenario.arms.keys():
             raise ValueError(f"{', '.join(differing) or 'arms'} of the manifest do not fit what is stored")
-        return Result(scenario, trajectories, Settings(**stored["solver"]))
+        return Result(scenario, _with_steps(scenario, trajectories, steps), Settings(**stored["solver"]))
     except OSError as error:
         name = Path(error.filename or "").name
         raise StorageError(f"{place}: not a complete run ({error.strerror or error}: {name})") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, csv.Error, UserError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        csv.Error,
+        UserError,
+    ) as error:
         raise StorageError(f"{place}: the stored run is damaged ({echo(error)}); run the scenario again") from None
 
 
@@ -117,7 +139,7 @@ def manifest(result: Result) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "solver": dataclasses.asdict(result.settings),
         "arms": {
-            arm: {"status": item.status.word, "message": item.message, "evaluations": item.steps, "rows": len(item.times)}
+            arm: {"status": item.status.word, "message": item.message, "evaluations": item.evaluations, "rows": len(item.times)}
             for arm, item in result.trajectories.items()
         },
         "warnings": list(scenario.warnings),
@@ -138,6 +160,28 @@ def trajectories_csv(result: Result) -> str:
                 for day, value in zip(days, values, strict=True)
             )
     return text.getvalue()
+
+
+def steps_npz(result: Result) -> bytes:
+    """The course of every arm between the recorded rows, as numpy keeps arrays: times, states and fresh of its ``Steps``."""
+    arrays: dict[str, Any] = {}
+    for arm, item in result.trajectories.items():
+        if item.steps is not None:
+            states = item.steps.values[..., : len(result.scenario.network.states)]
+            arrays |= {f"{arm}.times": item.steps.times, f"{arm}.states": states, f"{arm}.fresh": item.steps.fresh}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def _with_steps(scenario: Scenario, trajectories: Mapping[str, Trajectory], content: bytes) -> dict[str, Trajectory]:
+    """Trajectories with the steps that were kept of them; observables are computed again."""
+    code, constants, made = generate(scenario.network), scenario.constants(), {}
+    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+        for arm, item in trajectories.items():
+            steps = Steps(kept[f"{arm}.times"], kept[f"{arm}.states"], kept[f"{arm}.fresh"])
+            made[arm] = dataclasses.replace(item, steps=observed_steps(code, constants, steps))
+    return made
 
 
 def outcomes_csv(result: Result) -> str:

@@ -5,6 +5,8 @@ from .reference import InitialValueProblem as InitialValueProblem
 from .reference import Settings as Settings
 from .reference import Solution as Solution
 from .reference import solve as solve
+from .trajectory import NODES as NODES
 from .trajectory import Floats as Floats
 from .trajectory import Status as Status
+from .trajectory import Steps as Steps
 from .trajectory import Trajectory as Trajectory

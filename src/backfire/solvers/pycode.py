@@ -35,13 +35,15 @@ class Code:
 
     ``rates(state, constants)`` gives dstate/dt, ``jacobian(state, constants)`` its derivative as rows; both take and
     give plain floats in the order of ``Network.state_names`` and ``Network.constant_names``. ``observe`` takes one
-    array per state and gives one array per name of ``Network.observables``. ``source`` is the text of all three.
+    array per state and gives one array per name of ``Network.observables``, ``observe_one`` does the same for plain floats.
+    ``source`` is the text of all three.
     """
 
     source: str
     rates: Rates
     jacobian: Jacobian
     observe: Observe
+    observe_one: Callable[[Sequence[float], Sequence[float]], tuple[float, ...]]
 
 
 def generate(network: Network) -> Code:
@@ -50,7 +52,7 @@ def generate(network: Network) -> Code:
     source = cached(f"model-{key}.py", lambda: write_source(network))
     scalar = _execute(source, SCALAR_FUNCTIONS)
     array = _execute(source, _ARRAY)
-    return Code(source, scalar["rates"], scalar["jacobian"], array["observe"])
+    return Code(source, scalar["rates"], scalar["jacobian"], array["observe"], scalar["observe"])
 
 
 def _execute(source: str, functions: Mapping[str, Any]) -> dict[str, Any]:

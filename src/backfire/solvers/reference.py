@@ -7,9 +7,10 @@ and a status instead of an exception, a hang or a NaN that calls itself a succes
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ import scipy  # its parts are imported where they are first used: sweeps need no
 from backfire.errors import UserError, unknown
 from backfire.model import Event
 from backfire.solvers.pycode import Code
-from backfire.solvers.trajectory import Floats, Status
+from backfire.solvers.trajectory import NODES, Floats, Status, Steps
 
 METHODS: Final = ("LSODA", "Radau", "BDF", "DOP853")
 ONE_CELL: Final = 1.0
@@ -60,6 +61,7 @@ class InitialValueProblem:
     ``record`` (k,) are the days to report, first the first day, last the last. ``cells`` and ``amounts`` (n,) mark the
     states that die out below one cell, and those that cannot be negative. ``feeds`` maps the index of a state to those
     that its cells can become: when it dies out, fragments of less than a cell in them go too.
+    ``load`` gives what the host bears as a share of what it can; where that reaches 1 the host dies, and the arm is over.
     """
 
     code: Code
@@ -71,13 +73,15 @@ class InitialValueProblem:
     cells: Sequence[bool]
     amounts: Sequence[bool]
     feeds: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    load: Callable[[Sequence[float]], float] | None = None
 
 
 @dataclass
 class Solution:
     """``times`` (r,) and ``states`` (r, n), with a row before and a row after every event and extinction.
 
-    ``status`` says how it ended and ``message`` why; rows after a failure are NaN.
+    ``status`` says how it ended and ``message`` why; rows after a failure are NaN. ``step_times`` (6,), ``step_states``
+    (6, n) and ``fresh`` of every step are those of ``Steps``.
     """
 
     times: list[float] = field(default_factory=list)
@@ -85,6 +89,15 @@ class Solution:
     status: Status = Status.OK
     message: str = ""
     evaluations: int = 0
+    step_times: list[Floats] = field(default_factory=list)
+    step_states: list[Floats] = field(default_factory=list)
+    fresh: list[bool] = field(default_factory=list)
+
+    def steps(self) -> Steps:
+        """The course between the rows."""
+        count, states = len(self.step_times), len(self.states[0]) if self.states else 0
+        times = np.array(self.step_times).reshape(count, len(NODES))
+        return Steps(times, np.array(self.step_states).reshape(count, len(NODES), states), np.array(self.fresh, dtype=bool))
 
     def note(self, when: float, state: Floats) -> None:
         """Record a row; a second row for the same moment replaces the first (values after the event count)."""
@@ -101,6 +114,10 @@ class _Stop(Exception):  # noqa: N818  a signal, not an error
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class _Death(Exception):  # noqa: N818  a signal, not an error
+    """The host has died: what there is is the whole course."""
 
 
 def solve(problem: InitialValueProblem, settings: Settings | None = None) -> Solution:
@@ -122,6 +139,8 @@ class _Run:
         self.tolerance = np.where(problem.cells, settings.cells, settings.absolute)
         self.cells = np.flatnonzero(problem.cells)
         self.amounts = np.asarray(problem.amounts, dtype=bool)
+        self.fresh = True
+        """The next step begins after an event or an extinction."""
         self.rounding = -10 * self.tolerance - 10 * settings.relative
         """Amounts below this are more negative than rounding makes them."""
 
@@ -140,10 +159,17 @@ class _Run:
                 for start, end in zip(edges, [*edges[1:], last], strict=True):
                     self._apply(events.get(start, []))
                     self.out.note(start, self._shown(start))
+                    dead = self._load(self.state) >= 1.0
+                    if start == last or dead:
+                        self._keep(start, start, lambda days: np.tile(self.state, (len(days), 1)))
+                    if dead:
+                        raise _Death
                     if end > start:
                         inside = record[(record > start) & (record < end)]
                         self._advance(start, end, inside)
                         self.out.note(math.nextafter(end, -math.inf) if end in events else end, self._shown(end))
+        except _Death:
+            pass
         except _Stop as stop:
             self.out.status, self.out.message = stop.status, str(stop)
             self._fill(record[record > self.out.times[-1]] if self.out.times else record)
@@ -157,6 +183,7 @@ class _Run:
         """Doses, infusion edges and surgery of one moment; what surgery leaves of less than a cell is gone."""
         if not events:
             return
+        self.fresh = True
         before = self.state.copy()
         for event in events:
             index = self.problem.state_names.index(event.state)
@@ -208,14 +235,25 @@ class _Run:
         when = start
         while when < end:
             if end - when < 1e-10 * max(1.0, abs(end)):
-                self._creep(end - when)
+                self._creep(end, end - when)
                 return
             when = self._leg(when, end, record[record > when])
 
-    def _creep(self, span: float) -> None:
+    def _creep(self, end: float, span: float) -> None:
         """Events closer than any method can step: a midpoint step, whose error is of the order of span³."""
-        half = self.state + span / 2 * self._rates(0.0, self.state)
+        before, half = self.state, self.state + span / 2 * self._rates(0.0, self.state)
         self.state = self.state + span * self._rates(0.0, half)
+        self._keep(end - span, end, lambda _: before + NODES[:, None] * (self.state - before))
+
+    def _keep(self, start: float, end: float, course: Callable[[Floats], Floats]) -> None:
+        """Keep a step, or what of it counts; ``course`` gives the states (6, n) at days (6,)."""
+        days = start + (end - start) * NODES
+        days[-1] = end
+        states = course(days)
+        self.out.step_times.append(days)
+        self.out.step_states.append(np.where(self.amounts & (states < 0), 0.0, states))
+        self.out.fresh.append(self.fresh)
+        self.fresh = False
 
     def _leg(self, start: float, end: float, record: Floats) -> float:
         """Integrate until ``end`` or until a compartment dies out; returns the day reached."""
@@ -231,34 +269,52 @@ class _Run:
             if method.status == "failed":
                 raise _Stop(Status.STEP_TOO_SMALL, f"day {method.t:g}: {message or 'no step is small enough'}")
             self._check_progress(method)
-            dense = None
-            if waiting < len(record) and record[waiting] <= method.t:
-                dense = method.dense_output()
-            crossing = self._crossing(method, before)
+            dense, begun = method.dense_output(), start if method.t_old is None else method.t_old
+            crossing = self._crossing(method, dense, before)
             before = np.array(method.y)
             reached = crossing[0] if crossing else method.t
+            death = self._death(dense, begun, reached)
+            reached = reached if death is None else death
+            if reached > begun:
+                self._keep(begun, reached, lambda days, course=dense: course(days).T)  # type: ignore[misc]
             while waiting < len(record) and record[waiting] <= reached:
-                assert dense is not None
                 self.state = dense(record[waiting])
                 self.out.note(float(record[waiting]), self._shown(record[waiting]))
                 waiting += 1
+            if death is not None:
+                self.state = dense(death)
+                self.out.note(death, self._shown(death))
+                raise _Death
             if crossing:
                 self._die(*crossing)
                 return reached
         self.state = np.array(method.y)
         return end
 
+    def _load(self, state: Floats) -> float:
+        """What the host bears, as a share of what it can; 0 where a model has no host that can die."""
+        return 0.0 if self.problem.load is None else self.problem.load(state.tolist())
+
+    def _death(self, dense: Any, begun: float, reached: float) -> float | None:
+        """The day within a step on which the host load reaches 1; None if it does not."""
+        if self.problem.load is None:
+            return None
+        days = begun + (reached - begun) * NODES
+        for low, high in itertools.pairwise(days):
+            if self._load(dense(high)) >= 1.0:
+                return self._root(lambda day: self._load(dense(day)) - 1.0, low, high) if self._load(dense(low)) < 1.0 else low
+        return None
+
     def _check_progress(self, method: scipy.integrate.OdeSolver) -> None:
         if method.t_old is not None and not method.t > method.t_old:
             raise _Stop(Status.STEP_TOO_SMALL, f"no progress on day {method.t:g}")
 
-    def _crossing(self, method: scipy.integrate.OdeSolver, before: Floats) -> tuple[float, Floats, list[int]] | None:
+    def _crossing(self, method: scipy.integrate.OdeSolver, dense: Any, before: Floats) -> tuple[float, Floats, list[int]] | None:
         """The first moment of the last step at which compartments fall through one cell: (day, state, their indices)."""
         near = self.cells[np.minimum(before, method.y)[self.cells] < 3 * ONE_CELL]
         near = near[np.maximum(before, method.y)[near] >= ONE_CELL]
         if len(near) == 0 or method.t_old is None:
             return None
-        dense = method.dense_output()
         days = np.linspace(method.t_old, method.t, 12)
         days[-1] = method.t
         first: tuple[float, Floats, int] | None = None
@@ -284,7 +340,7 @@ class _Run:
         try:
             return float(scipy.optimize.brentq(level, low, high, xtol=1e-13 * max(1.0, high), rtol=1e-14))
         except (ValueError, RuntimeError) as error:
-            raise _Stop(Status.EVENT_ROOT_FAILED, f"extinction near day {low:g}: {error}") from None
+            raise _Stop(Status.EVENT_ROOT_FAILED, f"extinction or death near day {low:g}: {error}") from None
 
     def _die(self, day: float, state: Floats, dead: list[int]) -> None:
         """Compartments reach one cell: recorded just before, then zero."""
@@ -294,6 +350,7 @@ class _Run:
             self.out.note(before, self._shown(day))
         for index in dead:
             self._clear(index)
+        self.fresh = True
         self.out.note(day, self._shown(day))
 
     def _shown(self, day: float) -> Floats:

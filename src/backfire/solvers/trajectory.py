@@ -6,8 +6,10 @@ import itertools
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backfire.errors import UserError, unknown
 from backfire.model import Floats as Floats  # noqa: PLC0414  the face passes it on
@@ -39,13 +41,31 @@ class Status(IntEnum):
         return self in (Status.OK, Status.EXTINCT)
 
 
+NODES: Final = np.linspace(0.0, 1.0, 6)
+"""Where, as shares of a step, the course of a solver is kept: a polynomial of degree 5 runs through them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The course as the solver has it: k steps with their ``times`` (k, 6) at ``NODES`` and ``values`` (k, 6, m).
+
+    A step begins where the one before ends. ``fresh`` (k,) marks those after an event or an extinction, whose first values
+    are those after it. They do not depend on which days are recorded.
+    """
+
+    times: Floats
+    values: Floats
+    fresh: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """The recorded course of one arm.
 
     ``times`` (n,) in days, strictly rising. ``values`` (n, m), one column per entry of ``names``, in ``units``.
     The row at the day of a dose holds the values after it; the row just before, at the largest double below that day,
-    holds the values before it. After a failure the remaining rows are NaN.
+    holds the values before it. After a failure the remaining rows are NaN. ``steps`` is the course between the rows, in the
+    same columns, if it is known.
     """
 
     arm: str
@@ -55,7 +75,8 @@ class Trajectory:
     values: Floats
     status: Status = Status.OK
     message: str = ""
-    steps: int = 0
+    evaluations: int = 0
+    steps: Steps | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.times), len(self.names))

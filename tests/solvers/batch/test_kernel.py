@@ -49,7 +49,7 @@ def by_reference(network: Network, case: Case, days: Floats) -> Solution:
         InitialValueProblem(
             code=codegen.generate(network), state_names=network.state_names, start=np.array(start_of(network, values)),
             constants=np.array([values[name] for name in network.constant_names]), events=case.events, record=days,
-            cells=[state.is_cells for state in network.states], amounts=[state.unit != "1" for state in network.states],
+            cells=[state.dies_out for state in network.states], amounts=[state.unit != "1" for state in network.states],
             feeds=feeds(network),
         ),
         Settings(),

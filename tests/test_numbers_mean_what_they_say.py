@@ -1,0 +1,412 @@
+"""Inputs that users brought to neighbouring tools and that went wrong there, with the right values from closed forms.
+
+Each asks both solvers: ``run`` (the reference) and members of a sweep.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfire.errors import DocumentError
+from backfire.model import Intervention, Mechanism, Parameter, Part, Process, Regimen, State, option
+from backfire.scenario import Scenario, parse
+from backfire.simulation import Cohort, run_members, simulate, trajectories
+from backfire.solvers import Settings, Status
+
+PLAIN = """
+title = "One drug"
+days = 40
+[mechanisms]
+growth = { law = "logistic" }
+pharmacology = { agents = ["drugx"] }
+kill = { by = ["drugx"] }
+[parameters]
+growth_rate = { value = 0.1, source = "a test", grade = "assumed" }
+[regimens]
+push = { agent = "drugx", amount = 8.0, start = 5, every = 7, count = 3 }
+[arms]
+untreated = []
+monotherapy = ["push"]
+"""
+
+
+def scenario(text: str = PLAIN, **replaced: str) -> Scenario:
+    """A scenario file with lines that begin with these words replaced."""
+    lines = text.strip().split("\n")
+    for word, line in replaced.items():
+        place = next(index for index, old in enumerate(lines) if old.split(" ")[0] == word)
+        lines[place] = line
+    return parse("\n".join(lines))
+
+
+def members(of: Scenario, names: list[str], rows: list[list[float]], wanted: list[str] | None = None) -> Cohort:
+    return run_members(of, names, np.array(rows, dtype=float), outcomes=wanted)
+
+
+# The clock.
+
+
+def test_the_untreated_arm_does_not_hear_of_the_other_arms_amount() -> None:
+    """Logistic growth from the day of the first planned dose, whether anything is in it or not."""
+    of = scenario()
+    found = members(of, ["push.amount"], [[0.0], [1e-300], [8.0], [1e9]], ["time_to_progression", "nadir", "deepest_fall"])
+    untreated = found.values["untreated"]
+    assert np.ptp(untreated["nadir"]) == 0
+    assert untreated["nadir"][0] == pytest.approx(1.638094e7, rel=1e-6)
+    assert untreated["time_to_progression"][0] == pytest.approx(1.856578, rel=1e-5)
+    nothing, hardly = (found.values["monotherapy"]["nadir"][place] for place in (0, 1))
+    assert nothing == pytest.approx(hardly, rel=1e-6)
+    assert simulate(of, ["untreated"]).outcomes["untreated"]["nadir"].value == pytest.approx(1.638094e7, rel=1e-6)
+
+
+MORTAL = """
+title = "Surgery, a drug, and a host that can die"
+days = 30
+[mechanisms]
+growth = { law = "exponential" }
+pharmacology = { agents = ["drugx"] }
+kill = { by = ["drugx"] }
+surgery = { of = ["active"] }
+survival = { totals = ["burden"] }
+[parameters]
+starting_cells = { value = 1e7, source = "a test", grade = "assumed" }
+growth_rate = { value = 0.3, source = "a test", grade = "assumed" }
+lethal_burden = { value = 4e7, source = "a test", grade = "assumed" }
+[regimens]
+surgery = { start = 10 }
+push = { agent = "drugx", amount = 8.0, start = 14 }
+[arms]
+untreated = []
+surgery_only = ["surgery"]
+monotherapy = ["push"]
+"""
+
+
+def test_a_host_that_died_before_treatment_has_no_survival_after_it() -> None:
+    """It dies on day ln(4)/0.3, and treatment would have begun on day 10."""
+    of = parse(MORTAL)
+    found, result = members(of, ["growth_rate"], [[0.3]]), simulate(of)
+    assert of.time_zero == 10
+    for arm in of.arms:
+        assert result.trajectories[arm].times[-1] == pytest.approx(math.log(4) / 0.3, rel=1e-8)
+        for name in ("survival_time", "time_to_progression", "nadir", "burden_area"):
+            assert math.isnan(result.outcomes[arm][name].value), name
+            assert math.isnan(found.values[arm][name][0]), name
+        assert not result.outcomes[arm]["survival_time"].observed
+        assert not found.observed[arm]["survival_time"][0]
+
+
+@given(st.floats(1e7 + 1, 1e10))
+def test_no_arm_has_a_row_after_the_death_of_its_host(lethal: float) -> None:
+    """In engines of others, too: ``exchange/test_reactions.py`` lets no cell move there after it."""
+    of = parse(MORTAL.replace("4e7", repr(lethal)))
+    day = math.log(lethal / 1e7) / 0.3
+    course = simulate(of, ["untreated"]).trajectories["untreated"]
+    assert course.times[-1] == pytest.approx(min(day, 30), rel=1e-7, abs=1e-7)
+    days = np.linspace(0, 30, 301)
+    (states,), (status,) = trajectories(of, [], np.zeros((1, 0)), "untreated", days)
+    assert status == Status.OK
+    assert np.isnan(states[days > day + 1e-4]).all()
+    assert np.isfinite(states[days < day - 1e-4]).all()
+
+
+def test_surgery_as_the_only_treatment_starts_the_clock() -> None:
+    text = MORTAL.replace("4e7", "1e12").replace('push = { agent = "drugx", amount = 8.0, start = 14 }\n', "")
+    of = parse(text.replace('monotherapy = ["push"]\n', ""))
+    assert of.time_zero == 10
+    assert simulate(of).outcomes["untreated"]["nadir"].value == pytest.approx(1e7 * math.exp(3), rel=1e-8)
+
+
+def test_the_clock_can_be_set_and_an_arms_own_response_counts_from_its_own_first_dose() -> None:
+    late = 'push = { agent = "drugx", amount = 8.0, start = 25 }\nearly = { agent = "drugx", amount = 8.0, start = 5 }'
+    of = scenario(push=late, monotherapy='late = ["push"]\nearly = ["early"]')
+    result = simulate(of)
+    assert of.time_zero == 5
+    assert result.outcomes["late"]["nadir_day"].value > 20
+    fall = result.outcomes["late"]["deepest_fall"].value
+    assert fall == pytest.approx(result.outcomes["late"]["log_kill_first"].value, rel=1e-9)
+    moved = of.changed({"early.start": 1, "early.amount": 2})
+    assert moved.time_zero == 5
+    assert {name: item.value for name, item in simulate(moved, ["late"]).outcomes["late"].items()} == pytest.approx(
+        {name: item.value for name, item in result.outcomes["late"].items()}, rel=1e-12, nan_ok=True
+    )
+    explicit = parse(PLAIN + "\n[outcomes]\nfrom = 2\n")
+    assert explicit.time_zero == 2
+    assert simulate(explicit).outcomes["monotherapy"]["time_to_progression"].value > 0
+    with pytest.raises(DocumentError, match="from"):
+        parse(PLAIN + "\n[outcomes]\nfrom = -1\n")
+
+
+@given(st.floats(0, 50), st.integers(0, 20), st.floats(0.5, 6))
+def test_no_number_of_one_arm_depends_on_anothers_amounts_or_times(amount: float, start: int, every: float) -> None:
+    other = 'push = { agent = "drugx", amount = 8.0, start = 5, every = 7, count = 3 }\n'
+    of = scenario(push=other + 'own = { agent = "drugx", amount = 3.0, start = 9 }', monotherapy='a = ["push"]\nb = ["own"]')
+    names = ["push.amount", "push.start", "push.every"]
+    found = members(of, names, [[8.0, 5.0, 7.0], [amount, float(start), every]])
+    for arm in ("untreated", "b"):
+        for name, values in found.values[arm].items():
+            assert values[0] == values[1] or np.isnan(values).all(), (arm, name)
+
+
+# Days that are sums of decimals.
+
+
+def test_the_last_dose_on_the_last_day_is_given_in_tenths_too() -> None:
+    tenths = "push = { agent = 'drugx', amount = 2.0, start = 0, every = 1.1, count = 4 }"
+    of = scenario(days="days = 3.3", push=tenths)
+    result = simulate(of, ["monotherapy"])
+    assert result.outcomes["monotherapy"]["given_drugx"].value == 8
+    assert members(of, ["push.every"], [[1.1]]).status.tolist() == [[0, 0]]
+    trajectory = result.trajectories["monotherapy"]
+    assert trajectory.times[-1] == 3.3
+    assert trajectory["drugx"][-1] > 2  # recorded values at a dose are those after it
+
+
+@pytest.mark.parametrize("push", ["every = 7, count = 3", "cycles = 3, cycle_length = 7"])
+def test_infusions_that_touch_do_not_overlap(push: str) -> None:
+    text = PLAIN.replace("amount = 8.0, start = 5, every = 7, count = 3", f"amount = 7.0, start = 0, duration = 7, {push}")
+    of = parse(text.replace("days = 40", "days = 42").replace("[regimens]", elimination(0.5)))
+    level = 2 * (1 - math.exp(-10.5)) * math.exp(-10.5)
+    assert simulate(of, ["monotherapy"]).trajectories["monotherapy"]["drugx"][-1] == pytest.approx(level, rel=1e-6)
+
+
+def elimination(rate: float) -> str:
+    return f'drugx_elimination_rate = {{ value = {rate}, source = "a test", grade = "assumed" }}\n[regimens]'
+
+
+def test_four_hundred_drips_of_a_tenth_of_a_day_fill_forty_two_days() -> None:
+    text = PLAIN.replace("8.0, start = 5, every = 7, count = 3", "0.1, start = 0, duration = 0.1, every = 0.1, count = 420")
+    of = parse(text.replace("days = 40", "days = 42").replace("[regimens]", elimination(0.5)))
+    found = simulate(of, ["monotherapy"]).trajectories["monotherapy"]["drugx"][-1]
+    assert found == pytest.approx(2 * (1 - math.exp(-21)), rel=1e-8)
+
+
+@given(st.integers(0, 400), st.integers(1, 200), st.integers(1, 40), st.sampled_from([1, 2, 3]))
+def test_decimal_schedules_hit_their_days(start: int, every: int, count: int, places: int) -> None:
+    """Against whole numbers: days in units of the last decimal."""
+    unit = 10**places
+    regimen = Regimen("r", "drug", start=start / unit, amount=1.0, every=every / unit, count=count)
+    days = [dose.time for dose in regimen.doses()]
+    assert days == [float(f"{(start + index * every) / unit:.{places}f}") for index in range(count)]
+    assert regimen.end == days[-1]
+
+
+# What lies between recorded rows.
+
+FAST = (
+    PLAIN.replace("logistic", "gompertz")
+    .replace("days = 40", "days = 60")
+    .replace("amount = 8.0, start = 5, every = 7, count = 3", "amount = 20.0, start = 5, every = 10, count = 5")
+    .replace("growth_rate = { value = 0.1", "growth_rate = { value = 0.05")
+    .replace(
+        "[regimens]",
+        "\n".join(
+            f'{name} = {{ value = {value}, source = "a test", grade = "assumed" }}'
+            for name, value in (
+                ("starting_cells", "1e8"),
+                ("drugx_elimination_rate", "5"),
+                ("drugx_hill", "4"),
+                ("drugx_kill_rate", "3.0"),
+            )
+        )
+        + "\n[regimens]",
+    )
+)
+
+
+@pytest.mark.parametrize("every", [0.5, 0.1, 0.02])
+def test_a_drug_gone_in_a_day_has_its_nadir_where_it_is(every: float) -> None:
+    """13,181,734 cells 40.7269 days after the first dose, by SciPy on a grid of 0.005 days and its polynomials."""
+    of = parse(FAST.replace("days = 60", f"days = 60\nrecord_every = {every}"))
+    found = simulate(of, ["monotherapy"]).outcomes["monotherapy"]
+    assert found["nadir"].value == pytest.approx(13181734, rel=2e-6)
+    assert found["nadir_day"].value == pytest.approx(40.7269, abs=1e-3)
+    assert found["log_kill_1"].value == pytest.approx(0.731830, rel=1e-5)
+
+
+@given(st.floats(0.01, 0.5))
+def test_no_outcome_depends_on_which_days_are_recorded(every: float) -> None:
+    usual = simulate(parse(FAST), ["monotherapy"]).outcomes["monotherapy"]
+    other = simulate(parse(FAST).changed({"record_every": every}), ["monotherapy"]).outcomes["monotherapy"]
+    assert {name: item.value for name, item in usual.items()} == pytest.approx(
+        {name: item.value for name, item in other.items()}, rel=1e-12, nan_ok=True
+    )
+
+
+# Bounds, and what is next to nothing.
+
+
+def test_a_difference_with_a_time_that_was_not_reached_is_a_bound() -> None:
+    result = simulate(scenario().changed({"push.amount": 1000.0, "drugx_kill_rate": 3.0}))
+    change = result.change("time_to_progression", "monotherapy", "untreated")
+    assert change is not None
+    assert (change.bound, change.value) == (">", pytest.approx(33.1434, abs=1e-3))
+    back = result.change("time_to_progression", "untreated", "monotherapy")
+    assert back is not None
+    assert back.bound == "<"
+    rows = {row["arm"]: row for row in result.outcome_rows() if row["outcome"] == "time_to_progression"}
+    assert rows["monotherapy"]["against_untreated_bound"] == ">"
+    assert rows["untreated"]["against_untreated_bound"] == ""
+
+
+def test_a_drug_that_decays_for_two_years_never_falls_below_nothing() -> None:
+    text = PLAIN.replace("logistic", "exponential").replace("days = 40", "days = 730")
+    text = text.replace("amount = 8.0, start = 5, every = 7, count = 3", "amount = 8.0, start = 1, every = 100, count = 4")
+    values = (("starting_cells", "1e7"), ("drugx_elimination_rate", "9.0"), ("drugx_hill", "0.5"), ("drugx_kill_rate", "3.0"))
+    lines = "\n".join(f'{name} = {{ value = {value}, source = "a test", grade = "assumed" }}' for name, value in values)
+    of = parse(
+        text.replace("growth_rate = { value = 0.1", "growth_rate = { value = 0.02").replace("[regimens]", f"{lines}\n[regimens]")
+    )
+    found = members(of, ["growth_rate"], [[0.02]], ["final_burden", "log_kill_1", "nadir_day", "lowest(drugx)", "final(drugx)"])
+    result = simulate(of, ["monotherapy"])
+    for read in (
+        lambda name: found.values["monotherapy"][name][0],
+        lambda name: result.outcome("monotherapy", name).value,  # type: ignore[union-attr]
+    ):
+        assert read("final_burden") == pytest.approx(6.10911654e11, rel=2e-4)
+        assert read("log_kill_1") == pytest.approx(0.375078124, rel=1e-4)
+        assert read("lowest(drugx)") >= 0
+        assert read("final(drugx)") >= 0
+    # closed form: the drug level has fallen far enough 2/k · ln(1 + √C0) after the dose
+    assert result.outcomes["monotherapy"]["log_kill_1"].value == pytest.approx(0.375078124, rel=1e-6)
+
+
+# Models of others: in shares, and with cells of the host.
+
+
+@dataclass(frozen=True)
+class Shared(Mechanism):
+    """Sensitive and resistant cells in shares of one capacity, of which a drug that never stops kills the dividing.
+
+    S' = r(1 - (S + R))(1 - 3/2)S - d S, R' = (1 - c) r (1 - (S + R)) R - d R. Source: Strobl 2021.
+    """
+
+    label = "shared"
+
+    def parts(self) -> Iterator[Part]:
+        about = {"source": "Strobl 2021", "grade": "paper"}
+        yield State("sensitive", "1", "sensitive cells, as a share of the capacity", "sensitive_start", counts_in="burden")
+        yield State("resistant", "1", "resistant cells, as a share of the capacity", "resistant_start", counts_in="burden")
+        yield Parameter("sensitive_start", 0.24975, "1", "sensitive cells at the start", range=(0.0, 1.0), **about)
+        yield Parameter("resistant_start", 0.00025, "1", "resistant cells at the start", range=(0.0, 1.0), **about)
+        yield Parameter("division_rate", 0.027, "1/day", "divisions of sensitive cells", range=(0.01, 0.1), **about)
+        yield Parameter("cost", 0.0, "1", "slower division of resistant cells", range=(0.0, 1.0), **about)
+        yield Parameter("turnover", 0.0, "1", "deaths per division", range=(0.0, 1.0), **about)
+        room = "division_rate * (1 - sensitive - resistant)"
+        yield Process("growth", "growth", f"{room} * sensitive", "division", enters="sensitive")
+        yield Process("kill", "kill", f"1.5 * {room} * sensitive", "death of dividing cells", leaves="sensitive")
+        yield Process("growing", "growth", f"(1 - cost) * {room} * resistant", "division", enters="resistant")
+        yield Process("dying", "death", "turnover * division_rate * sensitive", "turnover", leaves="sensitive")
+        yield Process("dying_too", "death", "turnover * division_rate * resistant", "turnover", leaves="resistant")
+
+
+SHARES = """
+title = "A drug that never stops, in shares of a capacity"
+days = 1500
+[outcomes]
+progression_from = "start"
+[mechanisms]
+shared = {}
+[arms]
+continuous = []
+"""
+
+
+def test_days_to_progression_of_a_published_model_in_shares() -> None:
+    """The table of Strobl 2021 under continuous treatment, in whole days."""
+    rows = (
+        (0.25, 0.001, 0.0, 0.0, 296), (0.75, 0.001, 0.0, 0.0, 452), (0.75, 0.001, 0.5, 0.0, 800),
+        (0.5, 0.001, 0.0, 0.25, 470), (0.5, 0.001, 0.3, 0.25, 854), (0.25, 0.001, 0.5, 0.25, 1214),
+    )  # fmt: skip
+    names = ["sensitive_start", "resistant_start", "cost", "turnover"]
+    of = parse(SHARES, mechanisms=[Shared])
+    found = members(of, names, [[size * (1 - share), size * share, cost, turnover] for size, share, cost, turnover, _ in rows])
+    days = found.values["continuous"]["time_to_progression"]
+    assert np.ceil(days).tolist() == [day for *_, day in rows]
+    slow = run_members(of, names, np.array([[0.24975, 0.00025, 0.0, 0.0]]), settings=Settings())
+    assert slow.values["continuous"]["time_to_progression"][0] == pytest.approx(days[0], rel=1e-5)
+
+
+def test_outcomes_of_a_model_in_shares_have_its_unit_and_no_cells() -> None:
+    of = parse(SHARES, mechanisms=[Shared])
+    found, batch = simulate(of).outcomes["continuous"], members(of, ["cost"], [[0.0]]).values["continuous"]
+    for name, unit in (("nadir", "1"), ("final_burden", "1"), ("burden_area", "day")):
+        assert found[name].unit == unit
+        assert found[name].value == pytest.approx(batch[name][0], rel=1e-5)
+        assert found[name].value > 0
+    assert 0.5 < found["final_burden"].value < 1 + 1e-6
+    assert math.isnan(found["eradicated"].value)
+    assert math.isnan(batch["eradicated"][0])
+    assert found["deepest_fall"].value == pytest.approx(math.log10(0.25 / found["nadir"].value), rel=1e-6)
+
+
+@dataclass(frozen=True)
+class Host(Mechanism):
+    """Cells of the host that a wave drives far below one, and that come back: H' = a (t - 10) H, with t' = 1."""
+
+    label = "host"
+    counted: bool = option("whether less than one cell is none", example=False, default=False)
+
+    def parts(self) -> Iterator[Part]:
+        yield State("host_cells", "cell", "cells of the host", 100.0, counted=self.counted)
+        yield State("quarter", "1", "a number that rises", 0.0)
+        yield Process("ticking", "growth", "1 / day", "time", enters="quarter")
+        yield Process("falling", "death", "0.32 * positive(10 - quarter) / day * host_cells", "death", leaves="host_cells")
+        yield Process("rising", "growth", "0.32 * positive(quarter - 10) / day * host_cells", "return", enters="host_cells")
+
+
+@pytest.mark.parametrize("settings", [None, Settings()])
+def test_cells_of_the_host_may_be_fewer_than_one_and_come_back(settings: Settings | None) -> None:
+    """H(t) = 100·exp(0.16·((t - 10)² - 100)): 100 again on day 20, after 1e-5 on day 10; counted cells do not come back."""
+    text = 'title = "Cells of the host"\ndays = 20\n[mechanisms]\nhost = {}\n[arms]\nnone = []\n'
+    free, counted = (parse(text.replace("{}", given), mechanisms=[Host]) for given in ("{}", "{ counted = true }"))
+    for of, last in ((free, 100.0), (counted, 0.0)):
+        found = run_members(of, [], np.zeros((1, 0)), outcomes=["final(host_cells)"], settings=settings)
+        assert found.values["none"]["final(host_cells)"][0] == pytest.approx(last, rel=1e-3)
+
+
+def test_counted_cells_that_start_as_a_share_of_one_are_warned_of() -> None:
+    of = scenario(
+        PLAIN.replace("[parameters]", '[parameters]\nstarting_cells = { value = 0.01, source = "a test", grade = "assumed" }')
+    )
+    assert any("starts with 0.01 cell" in warning for warning in of.warnings)
+
+
+@dataclass(frozen=True)
+class Poison(Mechanism):
+    """A drug that kills by its level alone, with names of its own: A' = - kA·P/(1 + P), P' = - P/day."""
+
+    label = "poison"
+
+    def parts(self) -> Iterator[Part]:
+        yield State("level", "EC50", "level of the poison")
+        yield Process("leaving", "elimination", "level / day", "elimination", leaves="level")
+        yield Process("poisoning", "kill", "level / (EC50 + level) / day * active", "death by poison", leaves="active")
+        yield Intervention("poison", "one dose", amount_unit="EC50", adds={"level": "amount"})
+
+
+def test_courses_are_those_of_whatever_drives_a_process_of_kind_kill() -> None:
+    text = """
+title = "A poison"
+days = 40
+[mechanisms]
+growth = { law = "exponential" }
+poison = {}
+[regimens]
+poison = { amount = 5.0, start = 5, every = 10, count = 2 }
+[arms]
+untreated = []
+poisoned = ["poison"]
+"""
+    of = parse(text, mechanisms=[Poison])
+    found, batch = simulate(of).outcomes["poisoned"], members(of, ["growth_rate"], [[of.values["growth_rate"]]])
+    assert found["courses"].value == batch.values["poisoned"]["courses"][0] == 2
+    assert found["log_kill_2"].value == pytest.approx(batch.values["poisoned"]["log_kill_2"][0], rel=1e-4)
+    assert found["log_kill_2"].value > 0.5
