@@ -410,3 +410,24 @@ poisoned = ["poison"]
     assert found["courses"].value == batch.values["poisoned"]["courses"][0] == 2
     assert found["log_kill_2"].value == pytest.approx(batch.values["poisoned"]["log_kill_2"][0], rel=1e-4)
     assert found["log_kill_2"].value > 0.5
+
+
+@dataclass(frozen=True)
+class Shares(Mechanism):
+    """A rate that has no number once a clone has died out: A' = - k·A/(A + A0)."""
+
+    label = "ratio"
+
+    def parts(self) -> Iterator[Part]:
+        yield State("rare", "cell", "a clone", 10.0, counts_in="burden")
+        yield Process("vanishing", "death", "rare / day", "death", leaves="rare")
+        yield State("signal", "fold", "what it sends out", 0.0)
+        yield Process("sending", "secretion", "fold * rare / rare / day", "secretion", enters="signal")
+
+
+def test_a_rate_that_is_no_number_says_which_when_and_of_what() -> None:
+    of = parse('title = "A clone dies out"\ndays = 9\n[mechanisms]\nratio = {}\n[arms]\nuntreated = []\n', mechanisms=[Shares])
+    course = simulate(of).trajectories["untreated"]
+    assert course.status == Status.NONFINITE
+    assert "process sending, fold * rare / rare / day, is not finite on day 2.3025" in course.message, "ln 10 days"
+    assert course.message.endswith("with rare = 0")

@@ -16,7 +16,7 @@ from backfire.formulas import parse
 from backfire.model import Event, Network, multiples, reached
 from backfire.outcomes import HOST_LOAD, ROUNDED, Outcome, Watch, declared, outcomes
 from backfire.scenario import Scenario
-from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Steps, Trajectory, generate, solve
+from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Status, Steps, Trajectory, generate, solve
 
 if TYPE_CHECKING:
     import pandas
@@ -29,7 +29,7 @@ SETTLING: Final = (
 """Days after every event, until the next one, at which values are recorded too (1/53 to 2.5): answers to a dose are fast.
 
 The time since the event grows by a third from row to row, from a quarter of a day on by a quarter, then by a quarter of
-a day, so that the splines through the rows bend as the courses do, even of factors that turn over a hundred times a day.
+a day, so that lines through the rows bend as the courses do, even of factors that turn over a hundred times a day.
 """
 SAME: Final = 1e-6
 """Outcomes whose ratio differs from 1 by less than this are the same: the solver resolves no more of them."""
@@ -178,8 +178,8 @@ def simulate(
 def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
     """The days to record: a grid of step ``every``, both ends, and moments after and just before every event.
 
-    Outcomes are read from splines from event to event. A spline is least certain at its end, where no row beyond holds
-    it, so the last step before every event is halved: where it was not, peaks under daily doses were off by 3e-4.
+    They are for tables and figures: no outcome depends on them. The last step before every event is halved, so that a
+    figure shows how a course meets it.
     """
     grid = np.array(multiples(every, days))
     doses = np.unique([event.time for event in events]).astype(float)
@@ -230,7 +230,21 @@ def observed(network: Network, code: Code, constants: list[float], arm: str, sol
     units = (*(state.unit for state in network.states), *network.observables.values())
     values = _columns(code, constants, np.array(solution.states))
     times, steps = np.array(solution.times), observed_steps(code, constants, solution.steps())
-    return Trajectory(arm, times, names, units, values, solution.status, solution.message, solution.evaluations, steps)
+    message = solution.message
+    if solution.status is Status.NONFINITE:
+        message += _undefined(network, times, dict(zip(names, values.T, strict=True)))
+    return Trajectory(arm, times, names, units, values, solution.status, message, solution.evaluations, steps)
+
+
+def _undefined(network: Network, times: Floats, values: Mapping[str, Floats]) -> str:
+    """The processes that have no finite rate where all states still have a value: their formulas, the day and what they read."""
+    known = np.flatnonzero(np.isfinite([values[name] for name in network.state_names]).all(axis=0))
+    lost = [item for item in network.processes if len(known) and not math.isfinite(values[item.name][known[-1]])]
+    told = []
+    for item in lost:
+        read = [f"{name} = {values[name][known[-1]]:.4g}" for name in sorted(parse(item.rate).names) if name in values]
+        told.append(f"process {item.name}, {item.rate}, is not finite on day {times[known[-1]]:.6g} with {', '.join(read)}")
+    return "".join(f"; {text}" for text in told)
 
 
 def observed_steps(code: Code, constants: list[float], steps: Steps) -> Steps:
