@@ -117,6 +117,34 @@ def test_no_arm_has_a_row_after_the_death_of_its_host(lethal: float) -> None:
     assert np.isfinite(states[days < day - 1e-4]).all()
 
 
+def test_what_is_given_and_the_courses_end_with_the_host() -> None:
+    """Dead on day ln(100)/0.3 = 15.35, a day and a third into an infusion of two days; the third course never comes."""
+    text = MORTAL.replace("4e7", "1e9").replace(
+        'push = { agent = "drugx", amount = 8.0, start = 14 }',
+        'push = { agent = "drugx", amount = 8.0, start = 4, every = 10, count = 3, duration = 2 }\nnothing = { agent = "drugx", amount = 1e-9, start = 29 }',
+    )
+    of = parse(text.replace("[arms]", '[arms]\nall = ["push", "nothing"]').replace('agents = ["drugx"]', 'agents = ["drugx"]'))
+    of = of.changed({"drugx_kill_rate": 1e-9})
+    day = math.log(100) / 0.3
+    found, batch = simulate(of, ["all"]).outcomes["all"], members(of, ["push.amount"], [[8.0]], ["given_drugx", "courses"])
+    for value in (found["given_drugx"].value, batch.values["all"]["given_drugx"][0]):
+        assert value == pytest.approx(8 + 8 * (day - 14) / 2, rel=1e-5)
+    for value in (found["courses"].value, batch.values["all"]["courses"][0]):
+        assert value == 2
+
+
+@pytest.mark.parametrize("law", ["logistic", "exponential"])
+def test_a_tumour_that_rests_has_its_nadir_at_the_start(law: str) -> None:
+    of = scenario(PLAIN.replace("logistic", law)).changed({"growth_rate": 0.0})
+    found, batch = simulate(of, ["untreated"]).outcomes["untreated"], members(of, ["growth_rate"], [[0.0]], ["nadir_day"])
+    assert found["nadir_day"].value == batch.values["untreated"]["nadir_day"][0] == 0
+
+
+def test_the_clock_does_not_start_after_the_last_day() -> None:
+    with pytest.raises(DocumentError, match="day 41 is after the last day, 40"):
+        scenario(PLAIN.replace("[mechanisms]", "[outcomes]\nfrom = 41\n[mechanisms]"))
+
+
 def test_surgery_as_the_only_treatment_starts_the_clock() -> None:
     text = MORTAL.replace("4e7", "1e12").replace('push = { agent = "drugx", amount = 8.0, start = 14 }\n', "")
     of = parse(text.replace('monotherapy = ["push"]\n', ""))

@@ -244,7 +244,7 @@ def test_members_are_given_the_doses_of_their_own_scenario(name: str, words: tup
             assert list(own.events(arm)) == [Event(*row) for row in zip(day, names, multiply, add, strict=True)]
             for agent in {dose.agent for dose in own.doses(arm) if dose.amount > 0}:
                 total = math.fsum(dose.amount for dose in own.doses(arm) if dose.agent == agent)
-                assert table.given(arm, agent)[member] == total
+                assert table.given(arm, agent, np.full(len(table), float(table.scenario.days)))[member] == total
 
 
 @dataclass(frozen=True)

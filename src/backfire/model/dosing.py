@@ -51,6 +51,11 @@ class Dose:
     amount: float
     duration: float = 0.0
 
+    def given_by(self, day: float) -> float:
+        """How much of it has been given by the end of a day: of an infusion what has run in."""
+        share = (day - self.time) / self.duration if self.duration else float(day >= self.time)
+        return self.amount * min(max(share, 0.0), 1.0)
+
     @property
     def end(self) -> float:
         """The day on which an infusion ends."""

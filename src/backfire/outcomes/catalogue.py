@@ -26,6 +26,8 @@ from backfire.solvers import Floats
 
 Kind = Literal["amount", "time", "decades", "exact", "yes"]
 """What is compared how: amounts by their ratio, times and decades by their difference; exact ones and yes or no as they are."""
+RESTING: Final = 1e-6
+"""A burden that falls by less than this share of itself does not fall: solvers resolve no more."""
 Better = Literal["low", "high", ""]
 ROUNDING: Final = 1e-9
 """Decades below this are rounding: no solver here resolves them."""
@@ -110,6 +112,13 @@ def _per_cell(found: Features, area: Floats) -> Floats:
         return _where(found.active_area > 0, area / found.active_area)
 
 
+def _nadir_day(found: Features) -> Floats:
+    """The first day of a burden that never falls by more than rounding, as one that rests does."""
+    with np.errstate(all="ignore"):
+        falls = found.before - found.nadir > RESTING * found.nadir
+    return np.where(falls, found.nadir_at, np.where(np.isfinite(found.nadir_at), found.own, math.nan)) - found.start
+
+
 def _regrowth(found: Features) -> Floats:
     with np.errstate(all="ignore"):
         span = found.regrown_at - found.progression_at
@@ -162,7 +171,7 @@ CATALOGUE: Final = (
         better="low", ranks={"page": 1, "figures": 6},
     ),
     Declaration(
-        "nadir_day", "day", f"time of the nadir {_SINCE}", lambda f: f.nadir_at - f.start, ("burden",), kind="time",
+        "nadir_day", "day", f"time of the nadir {_SINCE}", _nadir_day, ("burden",), kind="time",
         ranks={"page": 2},
     ),
     Declaration(

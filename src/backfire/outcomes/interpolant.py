@@ -329,7 +329,7 @@ class RecordedFeatures:
 
     @cached_property
     def _starts(self) -> list[float]:
-        return course_starts(self.watch)
+        return [day for day in course_starts(self.watch) if day <= self.last[0]]
 
     @property
     def courses(self) -> NDArray[np.int64]:
@@ -361,7 +361,7 @@ class RecordedFeatures:
         return _one(math.nan if flat else day)
 
     def given(self, agent: str) -> Floats:
-        return _one(math.fsum(dose.amount for dose in self.watch.doses if dose.agent == agent))
+        return _one(math.fsum(dose.given_by(float(self.last[0])) for dose in self.watch.doses if dose.agent == agent))
 
     def summary(self, kind: str, name: str) -> Floats:
         start, end, values = self.watch.start, float(self.last[0]), self._nodes(name)

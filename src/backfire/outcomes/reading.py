@@ -106,6 +106,7 @@ class CompiledFeatures:
         self.final_metastases = np.maximum(found["final_metastases"], 0.0)  # rounding below zero
         self.active_area, self.growth_area = found["active_area"], found["growth_area"]
         self.kill_area, self.seeding_area, self.survival_at = found["kill_area"], found["seeding_area"], found["survival_at"]
+        self.seeding_area = np.where(self._looked, self.seeding_area, math.nan)
         self.courses = (~np.isnan(courses)).sum(axis=1)
         first = rows.shape[1] - 2 * courses.shape[1]
         self.before_course, self.low_in_course = rows[:, first::2], rows[:, first + 1 :: 2]

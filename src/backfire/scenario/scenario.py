@@ -438,7 +438,10 @@ class _Builder:
 
     def _rules(self, file: ScenarioFile) -> Rules:
         try:
-            return Rules(**dict(file.outcomes))
+            rules = Rules(**dict(file.outcomes))
+            if rules.since is not None and rules.since > file.days:
+                self.add(("outcomes", "from"), f"day {rules.since:g} is after the last day, {file.days:g}")
+            return rules
         except UserError as error:
             self.add(("outcomes", error.key), error)
             return Rules()

@@ -159,8 +159,9 @@ def _features(table: MemberTable, arm: str, read: ReadPlan, result: Floats, cour
     agents = sorted({item.agent for item in regimens if scenario.network.interventions[item.agent].amount_unit})
     units = {agent: scenario.network.interventions[agent].amount_unit for agent in agents}
     days = (start, own, last, np.minimum(np.nextafter(surgery, -math.inf), last))
+    courses = np.where(courses > last[:, None], math.nan, courses)
     return CompiledFeatures(
-        read, result, courses, scenario.rules, days, units, {agent: table.given(arm, agent) for agent in agents}
+        read, result, courses, scenario.rules, days, units, {agent: table.given(arm, agent, last) for agent in agents}
     )
 
 

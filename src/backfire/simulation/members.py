@@ -155,17 +155,23 @@ class MemberTable:
         """A number of the schedule of every member (members,), computed once for each schedule."""
         return np.array([compute(schedule) for schedule in self.schedules])[self.schedule_of]
 
-    def given(self, arm: str, agent: str) -> Floats:
-        """How much of an agent every member is given in an arm in total (members,)."""
+    def given(self, arm: str, agent: str, last: Floats) -> Floats:
+        """How much of an agent every member is given in an arm in total (members,), up to its ``last`` day (members,)."""
         total, names = np.zeros(len(self)), [*self.scenario.regimens]
-        for schedule, members in zip(self.schedules, self._sharing, strict=True):
+        for schedule, sharing in zip(self.schedules, self._sharing, strict=True):
             items = [item for item in schedule.given(self.scenario, arm) if item.agent == agent]
-            amounts = self.amounts[members][:, [names.index(item.name) for item in items]]
-            counts = [item.count * item.cycles for item in items]
-            if len(items) == 1:
-                total[members] = counts[0] * amounts[:, 0]
-            elif items:
-                total[members] = [math.fsum(np.repeat(row, counts)) for row in amounts]
+            columns = [names.index(item.name) for item in items]
+            if not items:
+                continue
+            ended = last[sharing] < max(item.end for item in items)
+            members, counts = sharing[~ended], [item.count * item.cycles for item in items]
+            amounts = self.amounts[members][:, columns]
+            one = len(items) == 1
+            total[members] = counts[0] * amounts[:, 0] if one else [math.fsum(np.repeat(row, counts)) for row in amounts]
+            for member in sharing[ended]:
+                own = zip(items, self.amounts[member, columns].tolist(), strict=True)
+                doses = (dataclasses.replace(dose, amount=amount) for item, amount in own for dose in item.doses())
+                total[member] = math.fsum(dose.given_by(float(last[member])) for dose in doses)
         return total
 
     def check_events(self, arms: Sequence[str]) -> None:

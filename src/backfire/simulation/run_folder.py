@@ -31,7 +31,7 @@ from backfire.errors import RefusedError, StorageError, UserError, echo
 from backfire.model import CAUTION, Mechanism
 from backfire.scenario import Scenario, parse_data
 from backfire.simulation.arms import Result, observed_steps
-from backfire.solvers import Settings, Status, Steps, Trajectory, generate
+from backfire.solvers import NODES, Settings, Status, Steps, Trajectory, generate
 from backfire.system import to_json, write_whole
 
 FORMAT: Final = 2
@@ -83,7 +83,7 @@ def _sha256(content: bytes) -> str:
 
 
 def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
-    """A stored run as a Result, without simulating: outcomes and figures are computed from its recorded rows.
+    """A stored run as a Result, without simulating: outcomes and figures are computed from its kept steps.
 
     ``mechanisms`` are classes of yours that its scenario uses. Raises StorageError if the folder is incomplete.
     """
@@ -180,8 +180,22 @@ def _with_steps(scenario: Scenario, trajectories: Mapping[str, Trajectory], cont
     with np.load(io.BytesIO(content), allow_pickle=False) as kept:
         for arm, item in trajectories.items():
             steps = Steps(kept[f"{arm}.times"], kept[f"{arm}.states"], kept[f"{arm}.fresh"])
+            count, nodes = len(steps.times), len(NODES)
+            shapes = [(count, nodes), (count, nodes, len(scenario.network.states)), (count,)]
+            if [steps.times.shape, steps.values.shape, steps.fresh.shape] != shapes or not _in_order(steps, item):
+                raise ValueError(f"the steps of {arm} do not fit its rows")
             made[arm] = dataclasses.replace(item, steps=observed_steps(code, constants, steps))
     return made
+
+
+def _in_order(steps: Steps, rows: Trajectory) -> bool:
+    """Whether steps follow each other from the first row to the last that has numbers."""
+    if not len(steps.times):
+        return not rows.status.good
+    if steps.times.dtype.kind != "f" or steps.values.dtype != np.float64 or not np.isfinite(steps.times).all():
+        return False
+    begun, last = steps.times[0, 0] == rows.times[0], rows.times[np.isfinite(rows.values).all(axis=1)][-1:]
+    return bool(begun and (np.diff(steps.times.ravel()) >= 0).all() and (not rows.status.good or steps.times[-1, -1] == last))
 
 
 def outcomes_csv(result: Result) -> str:
