@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from backfire.system import lock
@@ -100,6 +102,21 @@ def text_instead(text: str) -> Callable[[Stored], None]:
     return write
 
 
+def other_steps(change: Callable[[dict[str, Any]], object]) -> Callable[[Stored], None]:
+    """Other steps, with a manifest that has their checksum."""
+
+    def write(run: Stored) -> None:
+        place, content = run.folder / "steps.npz", io.BytesIO()
+        with np.load(place) as kept:
+            arrays = dict(kept)
+        change(arrays)
+        np.savez(content, **arrays)
+        place.write_bytes(content.getvalue())
+        run.keep(run.manifest() | {"steps_sha256": hashlib.sha256(content.getvalue()).hexdigest()})
+
+    return write
+
+
 DAMAGES: dict[str, Callable[[Stored], object]] = {
     "one digit of a value": one_digit,
     "three characters less": lambda run: run.rewrite(run.rows()[:-3]),
@@ -111,6 +128,18 @@ DAMAGES: dict[str, Callable[[Stored], object]] = {
     "no rows, checksum to match": lambda run: run.rewrite("arm,day,name,value,unit\n", signed=True),
     "text for a number, checksum to match": lambda run: run.rewrite(run.rows().replace(",10.0,", ",ten,"), signed=True),
     "an arm renamed in both files": renamed_arm,
+    "steps of another run": lambda run: shutil.copy(run.other / "steps.npz", run.folder),
+    "no steps": lambda run: (run.folder / "steps.npz").unlink(),
+    "steps cut short": lambda run: (run.folder / "steps.npz").write_bytes((run.folder / "steps.npz").read_bytes()[:500]),
+    "no steps of an arm, checksum to match": other_steps(lambda kept: kept.pop("untreated.times")),
+    "empty steps, checksum to match": other_steps(lambda kept: kept.update({name: kept[name][:0] for name in kept})),
+    "the first ten steps, checksum to match": other_steps(lambda kept: kept.update({name: kept[name][:10] for name in kept})),
+    "steps backwards, checksum to match": other_steps(
+        lambda kept: kept.update({"untreated.times": kept["untreated.times"][::-1]})
+    ),
+    "steps of text, checksum to match": other_steps(
+        lambda kept: kept.update({"untreated.times": kept["untreated.times"].astype(str)})
+    ),
     "no hash": lacking("hash"),
     "no format": lacking("format"),
     "no checksum": lacking("trajectories_sha256"),
