@@ -224,7 +224,7 @@ def _one(value: float) -> Floats:
 
 
 class RecordedFeatures:
-    """``Features`` of one arm (m = 1), each read off the recorded rows when it is first asked for."""
+    """``Features`` of one arm (m = 1), each read off its steps when it is first asked for."""
 
     def __init__(self, trajectory: Trajectory, watch: Watch) -> None:
         self.trajectory, self.watch, self._steps = trajectory, watch, steps_of(trajectory)

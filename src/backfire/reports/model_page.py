@@ -146,8 +146,8 @@ def _credible(matter: _Matter) -> Iterator[str]:
         "published digits of a stiff test set and against laws: the order of mechanisms does not matter, a switched-off "
         "influence equals its absence. Every arm of "
         + ("this scenario" if matter.shipped else "every shipped scenario (which this is not)")
-        + ", exported as SBML, is run in libRoadRunner and in COPASI and agrees with our solver on every day to 1e-6 of the "
-        "largest value of a state plus 1e-5 of the value itself."
+        + ", exported as SBML, is run in libRoadRunner and in COPASI and agrees with our solver on every day of the "
+        "arm to 1e-6 of the largest value of a state plus 1e-5 of the value itself."
     )
 
 

@@ -63,7 +63,7 @@ class Result:
 
     @cached_property
     def outcomes(self) -> dict[str, dict[str, Outcome]]:
-        """Arm → name → outcome, computed from the recorded rows."""
+        """Arm → name → outcome, computed from the steps of the solver."""
         return {arm: outcomes(trajectory, watch(self.scenario, arm)) for arm, trajectory in self.trajectories.items()}
 
     def outcome(self, arm: str, name: str) -> Outcome | None:
