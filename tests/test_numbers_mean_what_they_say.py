@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import witnesses
 from backfire.errors import DocumentError
 from backfire.model import Intervention, Mechanism, Parameter, Part, Process, Regimen, State, option
 from backfire.scenario import Scenario, parse
@@ -459,3 +460,74 @@ def test_a_rate_that_is_no_number_says_which_when_and_of_what() -> None:
     assert course.status == Status.NONFINITE
     assert "process sending, fold * rare / rare / day, is not finite on day 2.3025" in course.message, "ln 10 days"
     assert course.message.endswith("with rare = 0")
+
+
+@dataclass(frozen=True)
+class Induced(Mechanism):
+    """Resistance that the drug itself brings about, in shares of one capacity, from the first dose on.
+
+    S' = (1 - (S + R))S - (e + a u)S - u S, R' = 0.2(1 - (S + R))R + (e + a u)S. Source: Greene 2019.
+    """
+
+    label = "induced"
+
+    def parts(self) -> Iterator[Part]:
+        about = {"source": "Greene 2019", "grade": "paper"}
+        yield State("sensitive", "1", "sensitive cells, as a share of the capacity", 0.01, counts_in="burden")
+        yield State("resistant", "1", "resistant cells, as a share of the capacity", 0.0, counts_in="burden")
+        yield State("drug_level", "1", "the drug, where it is on")
+        yield Parameter("induction", 0.0, "1", "resistant cells made per cell killed", range=(0.0, 1.0), **about)
+        yield Parameter("spontaneous", 1e-6, "1/day", "sensitive cells that turn resistant", range=(0.0, 1.0), **about)
+        room = "(1 - sensitive - resistant) / day"
+        yield Process("growth", "growth", f"{room} * sensitive", "division", enters="sensitive")
+        yield Process("kill", "kill", "drug_level * sensitive / day", "death by the drug", leaves="sensitive")
+        turning = "(spontaneous + induction * drug_level / day) * sensitive"
+        yield Process("turning", "switching", turning, "resistance", leaves="sensitive", enters="resistant")
+        yield Process("growing", "growth", f"0.2 * {room} * resistant", "division", enters="resistant")
+        yield Intervention("drug", "the drug is on", amount_unit="1", switches="drug_level")
+
+
+INDUCED = """
+title = "Resistance that the drug brings about"
+days = 120
+[outcomes]
+progression_from = "start"
+progression = 9
+[mechanisms]
+induced = {}
+[regimens]
+drug = { amount = 1.5, start = 2.3978952727983707, until = 110 }
+[arms]
+constant = ["drug"]
+"""
+
+
+@pytest.mark.parametrize(("induction", "critical"), [(0.0, 89.671), (0.01, 44.694)])
+def test_critical_times_of_a_published_model_under_a_drug_that_is_on(induction: float, critical: float) -> None:
+    """Treated from a tenth of the capacity on (ln 11 days), it is at nine tenths on these days: printed as 90 and 45."""
+    of = parse(INDUCED, mechanisms=[Induced])
+    found = simulate(of.changed({"induction": induction})).outcomes["constant"]
+    batch = members(of, ["induction"], [[induction]], ["time_to_progression", "area(drug_level)", "courses"]).values["constant"]
+    for time in (found["time_to_progression"].value, batch["time_to_progression"][0]):
+        assert time + math.log(11) == pytest.approx(critical, abs=2e-3)
+    assert found["courses"].value == batch["courses"][0] == 1
+    assert batch["area(drug_level)"][0] == pytest.approx(1.5 * (110 - math.log(11)), rel=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["libRoadRunner", "COPASI"])
+def test_a_drug_that_is_on_or_off_is_so_in_other_engines(engine: str) -> None:
+    of = parse(INDUCED.replace("until = 110", "until = 50.25"), mechanisms=[Induced]).changed({"induction": 0.01})
+    assert witnesses.compare(of, "constant", engine).share <= 1
+
+
+def test_a_drug_that_is_on_or_off_says_from_when_until_when() -> None:
+    for wrong, words in (
+        ("start = 2, until = 2", "`until` is day 2, and `start` is day 2"),
+        ("start = 2", "is on or off; say how long"),
+        ("start = 2, until = 9, duration = 7", "in place of `duration`"),
+        ("start = 2, until = 9, every = 3, count = 2", "for one dose only"),
+        ("start = 2, until = 121", "after the end of the simulation"),
+    ):
+        text = INDUCED.replace("start = 2.3978952727983707, until = 110", wrong)
+        with pytest.raises(DocumentError, match=words):
+            parse(text, mechanisms=[Induced])

@@ -198,6 +198,8 @@ class Intervention:
 
     ``multiplies`` and ``adds`` map states to formulas over parameters and, where ``amount_unit`` is given, ``amount``:
     state ← state·multiplies + adds. ``infuses`` names the state that holds the infusion rate, if it can be infused.
+    ``switches`` names the state that is at the amount, or at 1 where there is none, while the agent is on, and at 0
+    otherwise; then nothing else is needed.
     """
 
     name: str
@@ -206,10 +208,11 @@ class Intervention:
     multiplies: Mapping[str, str] = field(default_factory=dict)
     adds: Mapping[str, str] = field(default_factory=dict)
     infuses: str | None = None
+    switches: str | None = None
 
     def __post_init__(self) -> None:
         _check(self, "meaning")
-        if not self.multiplies and not self.adds:
+        if not self.multiplies and not self.adds and not self.switches:
             raise DeclarationError(f"intervention `{self.name}` changes no state")
 
     def formulas(self) -> Iterator[tuple[str, str, Expression]]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import ScheduleError, unknown
-from backfire.formulas import Expression
+from backfire.formulas import Expression, parse
 from backfire.model.components import Intervention
 
 Floats = NDArray[np.float64]
@@ -160,8 +160,8 @@ class EventPlan:
     """What regimens do and when, before amounts and parameters are known: one plan for all that differ only in these.
 
     ``rows`` are (day, state) of the events, sorted. What is put in is called a source: the formula of the amount of one
-    regimen, or the rate of its infusion; ``patterns`` are what happens at the rows, as the sources that are multiplied
-    and those that are added, and ``pattern_of`` the pattern of each row.
+    regimen, the rate of its infusion, or the level at which it is on; ``patterns`` are what happens at the rows, as the
+    sources that are multiplied and those that are added, and ``pattern_of`` the pattern of each row.
     Raises ScheduleError for unknown agents and doses after day ``days``.
     """
 
@@ -179,9 +179,10 @@ class EventPlan:
             formulas = [(state, action, self._source(place, formula)) for state, action, formula in given]
             for dose in regimen.doses():
                 if dose.duration > 0:
-                    assert intervention.infuses is not None
-                    flow, end = self._source(place, None), dose.end
-                    infused.setdefault(intervention.infuses, []).extend([(dose.time, flow, 1), (end, flow, -1)])
+                    level = parse("amount" if intervention.amount_unit else "1") if intervention.switches else None
+                    held, flow = intervention.switches or intervention.infuses, self._source(place, level)
+                    assert held is not None
+                    infused.setdefault(held, []).extend([(dose.time, flow, 1), (dose.end, flow, -1)])
                     continue
                 for state, action, source in formulas:
                     target = factors if action == "multiply" else additions
@@ -274,6 +275,8 @@ def check_regimen(
         raise ScheduleError(f"`{regimen.agent}` needs an `amount` above 0, in {intervention.amount_unit}")
     if not intervention.amount_unit and regimen.amount:
         raise ScheduleError(f"`{regimen.agent}` takes no `amount`")
-    if regimen.duration and intervention.infuses is None:
+    if intervention.switches and not regimen.duration:
+        raise ScheduleError(f"`{regimen.agent}` is on or off; say how long it is on by `duration`, or by `until`")
+    if regimen.duration and intervention.infuses is None and intervention.switches is None:
         raise ScheduleError(f"`{regimen.agent}` cannot be infused; leave out `duration`")
     return intervention

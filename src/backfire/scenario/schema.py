@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from backfire.errors import DeclarationError, Problem, ScheduleError, echo, nearest, unknown
 from backfire.mechanisms import shipped
-from backfire.model import ARTICLES, GRADES, LONGEST_NAME, REGIMEN_NUMBERS, Mechanism, Regimen, RegimenNumber
+from backfire.model import ARTICLES, GRADES, LONGEST_NAME, REGIMEN_NUMBERS, Mechanism, Regimen, RegimenNumber, as_written
 from backfire.outcomes import Rules
 from backfire.scenario.toml import Document
 
@@ -70,13 +70,22 @@ class RegimenEntry(_RegimenNumbers):  # type: ignore[misc, valid-type]
 
     agent: str | None = Field(None, description="the agent, or `surgery`; the name of the regimen if left out")
 
+    until: Number | None = Field(None, description="day on which the only dose ends, in place of `duration`")
+
     def regimen(self, name: str) -> Regimen:
         """The regimen this entry describes; raises ScheduleError if it cannot be given."""
         written = self.model_fields_set
         for times, gap in (("count", "every"), ("cycles", "cycle_length")):
             if gap in written and times not in written:
                 raise ScheduleError(f"`{gap}` says how far apart, but `{times}` does not say how many")
-        return Regimen(name=name, agent=self.agent or name, **self.model_dump(exclude={"agent"}))
+        numbers = self.model_dump(exclude={"agent", "until"})
+        if self.until is not None:
+            if "duration" in written or self.count * self.cycles > 1:
+                raise ScheduleError("`until` stands in place of `duration`, and for one dose only")
+            numbers["duration"] = float(as_written(self.until) - as_written(self.start))
+            if numbers["duration"] <= 0:
+                raise ScheduleError(f"`until` is day {self.until:g}, and `start` is day {self.start:g}")
+        return Regimen(name=name, agent=self.agent or name, **numbers)
 
 
 RulesEntry = create_model(

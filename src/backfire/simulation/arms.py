@@ -277,8 +277,8 @@ def course_agents(scenario: Scenario) -> frozenset[str]:
     rates = [name for process in network.processes if process.kind == "kill" for name in parse(process.rate).names]
     read, cells = reached(rates, reads), {state.name for state in network.states if state.is_cells}
     for agent, item in network.interventions.items():
-        changed = {*item.adds, *item.multiplies, *([item.infuses] if item.infuses else [])}
-        if item.amount_unit and (changed & (read - cells) or cells & {*item.multiplies}):
+        changed = {*item.adds, *item.multiplies, item.infuses, item.switches}
+        if (item.amount_unit or item.switches) and (changed & (read - cells) or cells & {*item.multiplies}):
             agents.add(agent)
     return frozenset(agents)
 
