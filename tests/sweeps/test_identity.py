@@ -92,7 +92,8 @@ def test_every_number_of_the_model_names_another_run(scenario: Scenario) -> None
     for word, given in vars(scenario.regimens["drug"]).items():
         if word != "name":
             changes[f"drug.{word}"] = "antibody" if word == "agent" else given + 1
-    assert {f"drug.{word}" for word in RegimenEntry.model_fields} <= set(changes)
+    # `until` is written in place of a duration, and read as one
+    assert {f"drug.{word}" for word in RegimenEntry.model_fields if word != "until"} <= set(changes)
     all_new(name_of(scenario), {name: name_of(scenario.changed({name: value})) for name, value in changes.items()})
 
 
