@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from backfire.system import lock
-from commands import call, clean
+from commands import call, clean, process
 from small import SMALL_FOR_RUNS
 
 
@@ -170,6 +171,22 @@ def test_redraw_refuses_what_does_not_fit_together(damage: str, stored: Stored, 
     assert clean(shown.err), shown.err
     assert len(shown.err.splitlines()) == 1
     assert {path.name: path.read_bytes() for path in stored.folder.iterdir()} == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("name", ["manifest.json", "trajectories.csv", "steps.npz"])
+@pytest.mark.parametrize("endless", [False, True], ids=["a pipe", "a device"])
+def test_redraw_waits_for_no_pipe_and_reads_no_device(name: str, endless: bool, stored: Stored) -> None:
+    place = stored.folder / name
+    place.unlink()
+    if endless:
+        place.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(place)
+    done = process("redraw", stored.folder)
+    assert done.returncode == 5
+    assert clean(done.stderr)
+    assert f"{name} is no file" in done.stderr
 
 
 def test_a_copy_of_a_run_is_redrawn(stored: Stored) -> None:

@@ -13,7 +13,6 @@ from .compiled import reader as reader
 from .features import Features as Features
 from .interpolant import Interpolant as Interpolant
 from .interpolant import outcomes as outcomes
-from .interpolant import summary as summary
 from .reading import FOUND as FOUND
 from .reading import CompiledFeatures as CompiledFeatures
 from .reading import ReadPlan as ReadPlan

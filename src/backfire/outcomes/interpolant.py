@@ -196,14 +196,6 @@ def counted(burden: Floats, unit: str = "cell") -> Floats:
     return np.where(burden < least_counted(unit), 0.0, burden)
 
 
-def summary(trajectory: Trajectory, name: str, start: float, kind: str) -> float:
-    """``peak``, ``lowest``, ``final``, ``mean`` or ``area`` of something recorded from day ``start`` on.
-
-    Mean and area are over time, the area in the unit of the values times days.
-    """
-    return float(RecordedFeatures(trajectory, Watch((), frozenset(), start)).summary(kind, name)[0])
-
-
 def outcomes(trajectory: Trajectory, watch: Watch, wanted: Collection[str] | None = None) -> dict[str, Outcome]:
     """All outcomes of one arm by name, or those ``wanted``, summaries of anything recorded too.
 

@@ -89,6 +89,9 @@ def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> 
     """
     place = Path(folder)
     try:
+        for name in ("manifest.json", "trajectories.csv", "steps.npz"):
+            if (place / name).exists() and not (place / name).is_file():  # a pipe would be waited for, a device read for ever
+                raise ValueError(f"{name} is no file")
         stored = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
         text, steps = (place / "trajectories.csv").read_text(encoding="utf-8"), (place / "steps.npz").read_bytes()
         if not isinstance(stored["name"], str):
