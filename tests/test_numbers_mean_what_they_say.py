@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import witnesses
-from backfire.errors import DocumentError
-from backfire.model import Intervention, Mechanism, Parameter, Part, Process, Regimen, State, option
+from backfire.claims import Verdict
+from backfire.claims.language import parse_claim
+from backfire.claims.measuring import evaluate_members
+from backfire.errors import DocumentError, UserError
+from backfire.model import Intervention, Mechanism, Part, Process, Regimen, State, option
 from backfire.scenario import Scenario, parse
 from backfire.simulation import Cohort, run_members, simulate, trajectories
 from backfire.solvers import Settings, Status
@@ -311,72 +313,6 @@ def test_a_drug_that_decays_for_two_years_never_falls_below_nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Shared(Mechanism):
-    """Sensitive and resistant cells in shares of one capacity, of which a drug that never stops kills the dividing.
-
-    S' = r(1 - (S + R))(1 - 3/2)S - d S, R' = (1 - c) r (1 - (S + R)) R - d R. Source: Strobl 2021.
-    """
-
-    label = "shared"
-
-    def parts(self) -> Iterator[Part]:
-        about = {"source": "Strobl 2021", "grade": "paper"}
-        yield State("sensitive", "1", "sensitive cells, as a share of the capacity", "sensitive_start", counts_in="burden")
-        yield State("resistant", "1", "resistant cells, as a share of the capacity", "resistant_start", counts_in="burden")
-        yield Parameter("sensitive_start", 0.24975, "1", "sensitive cells at the start", range=(0.0, 1.0), **about)
-        yield Parameter("resistant_start", 0.00025, "1", "resistant cells at the start", range=(0.0, 1.0), **about)
-        yield Parameter("division_rate", 0.027, "1/day", "divisions of sensitive cells", range=(0.01, 0.1), **about)
-        yield Parameter("cost", 0.0, "1", "slower division of resistant cells", range=(0.0, 1.0), **about)
-        yield Parameter("turnover", 0.0, "1", "deaths per division", range=(0.0, 1.0), **about)
-        room = "division_rate * (1 - sensitive - resistant)"
-        yield Process("growth", "growth", f"{room} * sensitive", "division", enters="sensitive")
-        yield Process("kill", "kill", f"1.5 * {room} * sensitive", "death of dividing cells", leaves="sensitive")
-        yield Process("growing", "growth", f"(1 - cost) * {room} * resistant", "division", enters="resistant")
-        yield Process("dying", "death", "turnover * division_rate * sensitive", "turnover", leaves="sensitive")
-        yield Process("dying_too", "death", "turnover * division_rate * resistant", "turnover", leaves="resistant")
-
-
-SHARES = """
-title = "A drug that never stops, in shares of a capacity"
-days = 1500
-[outcomes]
-progression_from = "start"
-[mechanisms]
-shared = {}
-[arms]
-continuous = []
-"""
-
-
-def test_days_to_progression_of_a_published_model_in_shares() -> None:
-    """The table of Strobl 2021 under continuous treatment, in whole days."""
-    rows = (
-        (0.25, 0.001, 0.0, 0.0, 296), (0.75, 0.001, 0.0, 0.0, 452), (0.75, 0.001, 0.5, 0.0, 800),
-        (0.5, 0.001, 0.0, 0.25, 470), (0.5, 0.001, 0.3, 0.25, 854), (0.25, 0.001, 0.5, 0.25, 1214),
-    )  # fmt: skip
-    names = ["sensitive_start", "resistant_start", "cost", "turnover"]
-    of = parse(SHARES, mechanisms=[Shared])
-    found = members(of, names, [[size * (1 - share), size * share, cost, turnover] for size, share, cost, turnover, _ in rows])
-    days = found.values["continuous"]["time_to_progression"]
-    assert np.ceil(days).tolist() == [day for *_, day in rows]
-    slow = run_members(of, names, np.array([[0.24975, 0.00025, 0.0, 0.0]]), settings=Settings())
-    assert slow.values["continuous"]["time_to_progression"][0] == pytest.approx(days[0], rel=1e-5)
-
-
-def test_outcomes_of_a_model_in_shares_have_its_unit_and_no_cells() -> None:
-    of = parse(SHARES, mechanisms=[Shared])
-    found, batch = simulate(of).outcomes["continuous"], members(of, ["cost"], [[0.0]]).values["continuous"]
-    for name, unit in (("nadir", "1"), ("final_burden", "1"), ("burden_area", "day")):
-        assert found[name].unit == unit
-        assert found[name].value == pytest.approx(batch[name][0], rel=1e-5)
-        assert found[name].value > 0
-    assert 0.5 < found["final_burden"].value < 1 + 1e-6
-    assert math.isnan(found["eradicated"].value)
-    assert math.isnan(batch["eradicated"][0])
-    assert found["deepest_fall"].value == pytest.approx(math.log10(0.25 / found["nadir"].value), rel=1e-6)
-
-
-@dataclass(frozen=True)
 class Host(Mechanism):
     """Cells of the host that a wave drives far below one, and that come back: H' = a (t - 10) H, with t' = 1."""
 
@@ -462,72 +398,66 @@ def test_a_rate_that_is_no_number_says_which_when_and_of_what() -> None:
     assert course.message.endswith("with rare = 0")
 
 
-@dataclass(frozen=True)
-class Induced(Mechanism):
-    """Resistance that the drug itself brings about, in shares of one capacity, from the first dose on.
+# What is asked of anything recorded.
 
-    S' = (1 - (S + R))S - (e + a u)S - u S, R' = 0.2(1 - (S + R))R + (e + a u)S. Source: Greene 2019.
-    """
-
-    label = "induced"
-
-    def parts(self) -> Iterator[Part]:
-        about = {"source": "Greene 2019", "grade": "paper"}
-        yield State("sensitive", "1", "sensitive cells, as a share of the capacity", 0.01, counts_in="burden")
-        yield State("resistant", "1", "resistant cells, as a share of the capacity", 0.0, counts_in="burden")
-        yield State("drug_level", "1", "the drug, where it is on")
-        yield Parameter("induction", 0.0, "1", "resistant cells made per cell killed", range=(0.0, 1.0), **about)
-        yield Parameter("spontaneous", 1e-6, "1/day", "sensitive cells that turn resistant", range=(0.0, 1.0), **about)
-        room = "(1 - sensitive - resistant) / day"
-        yield Process("growth", "growth", f"{room} * sensitive", "division", enters="sensitive")
-        yield Process("kill", "kill", "drug_level * sensitive / day", "death by the drug", leaves="sensitive")
-        turning = "(spontaneous + induction * drug_level / day) * sensitive"
-        yield Process("turning", "switching", turning, "resistance", leaves="sensitive", enters="resistant")
-        yield Process("growing", "growth", f"0.2 * {room} * resistant", "division", enters="resistant")
-        yield Intervention("drug", "the drug is on", amount_unit="1", switches="drug_level")
+ASKED = {
+    "day_above(drugx, 4)": 0.0, "day_below(drugx, 4)": math.log(2) / 0.5, "day_above(drugx, 9)": math.nan,
+    "final(drugx / active)": None, "day_above(active / burden, 1)": 0.0, "mean(active / burden)": 1.0, "area(active / burden)": 35.0,
+}  # fmt: skip
 
 
-INDUCED = """
-title = "Resistance that the drug brings about"
-days = 120
-[outcomes]
-progression_from = "start"
-progression = 9
-[mechanisms]
-induced = {}
-[regimens]
-drug = { amount = 1.5, start = 2.3978952727983707, until = 110 }
-[arms]
-constant = ["drug"]
-"""
+@pytest.mark.parametrize("settings", [None, Settings()])
+def test_days_beyond_a_level_and_ratios_are_right(settings: Settings | None) -> None:
+    """One dose of 8 EC50 on day 5 that halves every ln 2 / 0.5 days; every cell is active."""
+    of = scenario(push='push = { agent = "drugx", amount = 8.0, start = 5 }').changed({"drugx_elimination_rate": 0.5})
+    cohort = run_members(of, [], np.zeros((1, 0)), ["monotherapy"], [*ASKED], settings=settings)
+    found, seen = cohort.values["monotherapy"], cohort.observed["monotherapy"]
+    for name, right in ASKED.items():
+        if right is None:
+            continue
+        assert seen[name][0] == (not math.isnan(right)), name
+        assert found[name][0] == pytest.approx(35.0 if math.isnan(right) else right, rel=1e-4, abs=1e-9), name
+    end = 8 * math.exp(-0.5 * 35)
+    both = run_members(of, [], np.zeros((1, 0)), ["monotherapy"], ["final(active)", "final(drugx)"], settings=settings)
+    assert both.values["monotherapy"]["final(drugx)"][0] == pytest.approx(end, rel=1e-3, abs=1e-9)
+    cells = both.values["monotherapy"]["final(active)"][0]
+    assert found["final(drugx / active)"][0] == pytest.approx(end / cells, rel=1e-2)
 
 
-@pytest.mark.parametrize(("induction", "critical"), [(0.0, 89.671), (0.01, 44.694)])
-def test_critical_times_of_a_published_model_under_a_drug_that_is_on(induction: float, critical: float) -> None:
-    """Treated from a tenth of the capacity on (ln 11 days), it is at nine tenths on these days: printed as 90 and 45."""
-    of = parse(INDUCED, mechanisms=[Induced])
-    found = simulate(of.changed({"induction": induction})).outcomes["constant"]
-    batch = members(of, ["induction"], [[induction]], ["time_to_progression", "area(drug_level)", "courses"]).values["constant"]
-    for time in (found["time_to_progression"].value, batch["time_to_progression"][0]):
-        assert time + math.log(11) == pytest.approx(critical, abs=2e-3)
-    assert found["courses"].value == batch["courses"][0] == 1
-    assert batch["area(drug_level)"][0] == pytest.approx(1.5 * (110 - math.log(11)), rel=1e-9)
+def test_what_is_asked_has_a_unit_and_names_that_exist() -> None:
+    result = simulate(scenario())
+    for name, unit in (
+        ("final(drugx / active)", "EC50/cell"), ("mean(active / burden)", "1"), ("area(active / burden)", "day"),
+        ("day_above(active, 1e6)", "day"), ("area(active)", "cell·day"),
+    ):  # fmt: skip
+        outcome = result.outcome("monotherapy", name)
+        assert outcome is not None
+        assert outcome.unit == unit
+    for name in ("final(active / burdn)", "day_above(activ, 5)"):
+        with pytest.raises(UserError, match=r"did you mean `(burden|active)`"):
+            run_members(scenario(), [], np.zeros((1, 0)), outcomes=[name])
+    for name in ("day_above(active)", "final(active, 5)", "peak(active /)"):
+        with pytest.raises(UserError, match="unknown outcome"):
+            run_members(scenario(), [], np.zeros((1, 0)), outcomes=[name])
 
 
-@pytest.mark.parametrize("engine", ["libRoadRunner", "COPASI"])
-def test_a_drug_that_is_on_or_off_is_so_in_other_engines(engine: str) -> None:
-    of = parse(INDUCED.replace("until = 110", "until = 50.25"), mechanisms=[Induced]).changed({"induction": 0.01})
-    assert witnesses.compare(of, "constant", engine).share <= 1
+def test_claims_ask_for_days_and_ratios_too() -> None:
+    words = "day_below(active, 2e5, monotherapy) > 0 and final(active / burden, untreated) = 1 within 1 %"
+    claim = parse_claim(words)
+    assert [str(ref) for ref in claim.refs()] == ["day_below(active, 200000, monotherapy)", "final(active / burden, untreated)"]
+    judged = evaluate_members(scenario(), {"own": claim})["own"].judged
+    assert judged.verdict(0) in (Verdict.HOLDS, Verdict.NOT_APPLICABLE)
 
 
-def test_a_drug_that_is_on_or_off_says_from_when_until_when() -> None:
-    for wrong, words in (
-        ("start = 2, until = 2", "`until` is day 2, and `start` is day 2"),
-        ("start = 2", "is on or off; say how long"),
-        ("start = 2, until = 9, duration = 7", "in place of `duration`"),
-        ("start = 2, until = 9, every = 3, count = 2", "for one dose only"),
-        ("start = 2, until = 121", "after the end of the simulation"),
-    ):
-        text = INDUCED.replace("start = 2.3978952727983707, until = 110", wrong)
+@pytest.mark.parametrize("settings", [None, Settings()])
+def test_progression_at_a_level(settings: Settings | None) -> None:
+    """Untreated, an exponential tumour of 1e7 cells has 1e9 of them on day ln 100 / 0.1; time zero is day 5."""
+    level = PLAIN.replace("[mechanisms]", "[outcomes]\nprogression_level = 1e9\n[mechanisms]").replace("logistic", "exponential")
+    of = parse(level.replace("days = 40", "days = 60")).changed({"starting_cells": 1e7})
+    found = run_members(of, [], np.zeros((1, 0)), settings=settings)
+    assert found.values["untreated"]["time_to_progression"][0] == pytest.approx(math.log(100) / 0.1 - 5, rel=1e-5)
+    assert found.values["untreated"]["regrowth_rate"][0] == pytest.approx(0.1, rel=1e-4)
+    assert "until a burden of 1e+09" in simulate(of).outcomes["untreated"]["time_to_progression"].meaning
+    for wrong, words in (("0", "above 0"), ("1e9\nprogression = 2", "in place of")):
         with pytest.raises(DocumentError, match=words):
-            parse(text, mechanisms=[Induced])
+            parse(level.replace("1e9", wrong))

@@ -104,8 +104,8 @@ def test_python_blocks_run(tmp_path: Path) -> None:
 def test_two_set_up_commands_and_the_examples_are_named() -> None:
     text = README.read_text(encoding="utf-8")
     assert len(re.findall(r"^python3 -m venv .+$", text, re.MULTILINE)) == 2
-    assert "five scripts" in text
-    assert len(list((ROOT / "examples").glob("*.py"))) == 5
+    assert "seven scripts" in text
+    assert len(list((ROOT / "examples").glob("*.py"))) == 7
 
 
 def test_every_shipped_scenario_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -260,19 +261,23 @@ def test_mean_rates_are_weighted_with_cells() -> None:
     active = 1e8 * np.exp(-0.2 * times)
     found = read(
         recorded(times, burden=active, active=active, growth=0.1 * active, kill_by_a=0.1 * active, kill_by_b=0.2 * active),
-        watching(start=5.0),
+        dataclasses.replace(watching(start=5.0), flows={"growth": ["growth"], "kill": ["kill_by_a", "kill_by_b"]}),
     )
     assert found["mean_growth_rate"].value == pytest.approx(0.1, rel=1e-6)
     assert found["mean_kill_rate"].value == pytest.approx(0.3, rel=1e-6)
 
 
-def test_a_failed_run_has_no_numbers() -> None:
+def test_of_a_failed_run_only_what_had_happened_stands() -> None:
+    """The burden reaches 1.2 of itself on day 10·ln 1.2; later everything is lost."""
     times = grid(60)
     good = recorded(times, burden=1e8 * np.exp(0.1 * times))
-    bad = Trajectory("arm", good.times, good.names, good.units, good.values, Status.NONFINITE, "broken")
-    found = read(bad)
-    assert found.keys() == read(good).keys()
-    assert all(math.isnan(item.value) and not item.observed for item in found.values())
+    for last in (0.0, 1.0, 30.0):
+        values = np.where(times[:, None] > last, math.nan, good.values)
+        found = read(Trajectory("arm", good.times, good.names, good.units, values, Status.NONFINITE, "broken"))
+        assert found.keys() == read(good).keys()
+        left = {name: item.value for name, item in found.items() if not math.isnan(item.value)}
+        assert left == ({"time_to_progression": pytest.approx(10 * math.log(1.2), rel=1e-6)} if last == 30 else {})
+        assert {name for name, item in found.items() if item.observed} == left.keys()
 
 
 @given(st.floats(-0.3, 0.3), st.floats(0, 9), st.floats(0, 30))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backfire.claims.language import Claim, parse_claim
 from backfire.errors import DocumentError, Problem, UserError, unknown
 from backfire.model import ARTICLES
+from backfire.outcomes import parse_summary
 from backfire.scenario import Scenario, load, problems_of, read_document
 from backfire.system import shipped_folder
 
@@ -168,4 +169,5 @@ def recorded_by_claims() -> frozenset[str]:
 @functools.cache
 def _recorded_in(folder: Path) -> frozenset[str]:
     claims = [claim for path in folder.glob("*.toml") for _, claim in read_article(path).claims.values()]
-    return frozenset(ref.of for claim in claims for ref in claim.refs() if ref.of)
+    asked = (parse_summary(ref.column) for claim in claims for ref in claim.refs())
+    return frozenset(name for item in asked if item for name in item.names)

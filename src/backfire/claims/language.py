@@ -7,11 +7,14 @@
     log_kill_last(monotherapy) < log_kill_last(monotherapy with stroma.protects_kill off)
     final_burden(untreated with growth_rate * 0.5) < final_burden(untreated)
     peak(hibernating, combination) < peak(hibernating, monotherapy)
+    final(hibernating / burden, monotherapy) > 0.9
+    day_above(burden, 1e8, combination) > day_above(burden, 1e8, monotherapy)
 
 A claim is one or more comparisons joined by ``and``; a comparison may be a chain. Sides are sums and products of
-numbers, of outcomes of arms, and of ``peak``, ``lowest``, ``final``, ``mean`` and ``area`` of anything recorded (from
-the start of treatment on). An arm may carry changes: an influence ``off``, a value ``name = number``, or a factor
-``name * number``. Names are checked against a scenario when the claim is evaluated, not here.
+numbers, of outcomes of arms, and of ``peak``, ``lowest``, ``final``, ``mean`` and ``area`` of anything recorded or of a
+ratio (from the start of treatment on), and of the first ``day_above`` or ``day_below`` a level of it. An arm may carry
+changes: an influence ``off``, a value ``name = number``, or a factor ``name * number``. Names are checked against a
+scenario when the claim is evaluated, not here.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backfire.errors import FormulaError, echo
-from backfire.outcomes import SUMMARIES
+from backfire.outcomes import CROSSINGS, SUMMARIES
 
 LONGEST = 1000
 DEEPEST = 20
@@ -44,7 +47,8 @@ class Change:
 
 @dataclass(frozen=True)
 class OutcomeRef:
-    """An outcome of an arm, or one of ``SUMMARIES`` of the recorded value ``of``, possibly of a changed model."""
+    """An outcome of an arm, or one of ``SUMMARIES`` of what is recorded (``of``, with the level of a crossing: ``burden, 1e9``),
+    possibly of a changed model."""
 
     outcome: str
     arm: str
@@ -232,7 +236,12 @@ class _Parser:
         of = ""
         if outcome in SUMMARIES:
             of = self.name("the name of something recorded, such as hibernating")
+            if self.take("/"):
+                of += f" / {self.name('the name of something recorded')}"
             self.must(",")
+            if outcome in CROSSINGS:
+                of += f", {repr(self.number()).removesuffix('.0')}"
+                self.must(",")
         arm = self.name("the name of an arm")
         changes: list[Change] = []
         if self.take("with"):

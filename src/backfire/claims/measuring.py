@@ -18,7 +18,7 @@ from backfire.claims.articles import recorded_by_claims
 from backfire.claims.language import Change, Claim, OutcomeRef
 from backfire.claims.verdict import SAMPLED, VERDICTS, Judged, Measured, Verdict, judge
 from backfire.errors import UserError, unknown
-from backfire.outcomes import HOST_LOAD, SUMMARIES
+from backfire.outcomes import HOST_LOAD, SUMMARIES, parse_summary
 from backfire.scenario import Scenario
 from backfire.simulation import Cohort, needs_compiling, outcome_names, run_members
 from backfire.solvers import Floats, Settings, Status
@@ -112,8 +112,9 @@ def refusals(scenario: Scenario, refs: Iterable[OutcomeRef]) -> dict[OutcomeRef,
         for change in ref.changes:
             if change.name not in scenario.values and (change.how == "*" or change.name not in scenario.switches):
                 return unknown("parameter or influence", change.name, [*scenario.values, *scenario.switches])
-        if ref.of:
-            return "" if ref.of in recorded else unknown("recorded value", ref.of, recorded)
+        if asked := parse_summary(ref.column):
+            missing = [name for name in asked.names if name not in recorded]
+            return unknown("recorded value", missing[0], recorded) if missing else ""
         return "" if ref.outcome in named[ref.arm] else unknown("outcome", ref.outcome, [*named[ref.arm], *SUMMARIES])
 
     return {ref: words for ref in wanted if (words := problem(ref))}
@@ -148,8 +149,8 @@ def measure(
     for words in refusals(scenario, wanted).values():
         raise UserError(words)
     # a kernel is compiled for what it watches: one that watches the same for every question is compiled once
-    summaries = {(ref.of, ref.outcome) for ref in wanted if ref.of} | {(name, "final") for name in watched_in(scenario)}
-    listed = [f"{kind}({name})" for name, kind in sorted(summaries)] if settings is None else []
+    summaries = {ref.column for ref in wanted if ref.of} | {f"final({name})" for name in watched_in(scenario)}
+    listed = sorted(summaries) if settings is None else []
     found: dict[OutcomeRef, Measured] = {}
     for arm in dict.fromkeys(ref.arm for ref in wanted):
         if progress is not None:

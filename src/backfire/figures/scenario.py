@@ -170,7 +170,7 @@ def _burden(axes: Axes, result: Result, small: bool = False) -> None:
         dies = "   † host dies" if any(result.death(arm) is not None for arm in lines) else ""
         rules = result.scenario.rules
         axes.text(
-            1.0, -0.145, f"▼ nadir   ◆ {rules.progression_from} × {rules.progression:g}   ✕ primary gone{dies}",
+            1.0, -0.145, f"▼ nadir   ◆ {rules.threshold}   ✕ primary gone{dies}",
             transform=axes.transAxes, fontsize=9, color=SOFT, ha="right",
         )  # fmt: skip
 

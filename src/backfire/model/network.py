@@ -109,6 +109,16 @@ class Network:
         return not given.amount_unit and not counted.isdisjoint(given.multiplies)
 
     @property
+    def flows(self) -> dict[str, list[str]]:
+        """Kind → names of the processes of that kind that fill or empty the burden; of kind seeding all."""
+        counted = {state.name for state in self.states if "burden" in state.totals}
+        found: dict[str, list[str]] = {}
+        for process in self.processes:
+            if process.kind == "seeding" or counted & {process.leaves, process.enters}:
+                found.setdefault(process.kind, []).append(process.name)
+        return found
+
+    @property
     def feeds(self) -> dict[str, frozenset[str]]:
         """State → the states that what is in it can become, directly or on the way."""
         becomes: dict[str, list[str]] = {name: [] for name in self.state_names}

@@ -1,18 +1,17 @@
 from .catalogue import CATALOGUE as CATALOGUE
-from .catalogue import SUMMARIES as SUMMARIES
 from .catalogue import Better as Better
 from .catalogue import Declaration as Declaration
 from .catalogue import Outcome as Outcome
 from .catalogue import Readable as Readable
 from .catalogue import declared as declared
 from .catalogue import in_table as in_table
-from .catalogue import parse_summary as parse_summary
 from .catalogue import ranked as ranked
 from .catalogue import readable as readable
 from .compiled import reader as reader
 from .features import Features as Features
 from .interpolant import Interpolant as Interpolant
 from .interpolant import outcomes as outcomes
+from .interpolant import until_failure as until_failure
 from .reading import FOUND as FOUND
 from .reading import CompiledFeatures as CompiledFeatures
 from .reading import ReadPlan as ReadPlan
@@ -24,3 +23,7 @@ from .rules import ROUNDED as ROUNDED
 from .rules import Rules as Rules
 from .rules import Watch as Watch
 from .rules import course_starts as course_starts
+from .summaries import CROSSINGS as CROSSINGS
+from .summaries import SUMMARIES as SUMMARIES
+from .summaries import parse_summary as parse_summary
+from .summaries import quotient as quotient

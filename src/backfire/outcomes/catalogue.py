@@ -12,16 +12,15 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from functools import cache
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from backfire.errors import UserError, unknown
 from backfire.formatting import display_name, number, unit_in_words, with_unit
 from backfire.outcomes.features import Bools, Features
 from backfire.outcomes.rules import HOST_LOAD, ONE_CELL
+from backfire.outcomes.summaries import Summary, parse_summary
 from backfire.solvers import Floats
 
 Kind = Literal["amount", "time", "decades", "exact", "yes"]
@@ -62,9 +61,9 @@ class Declaration:
 
     ``value`` computes it from the features of all members at once: (m,), NaN where it does not apply. A time gives the
     day that came (NaN if it did not); ``until`` the day up to which it was watched for. What is read ``to_end`` of an arm
-    compares only with arms that end on the same day. ``needs`` are the recorded names
-    without which there is no such outcome. ``rules`` are the thresholds that it reads. ``ranks`` say where it is shown,
-    and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
+    compares only with arms that end on the same day. ``needs`` are the recorded names without which there is no such
+    outcome, ``flow`` the kind of process that must be there. ``rules`` are the thresholds that it reads. ``ranks`` say
+    where it is shown, and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
     """
 
     name: str
@@ -72,6 +71,7 @@ class Declaration:
     meaning: str
     value: Callable[..., Any]
     needs: tuple[str, ...] = ()
+    flow: str = ""
     each: Literal["", "course", "factor", "excess", "agent"] = ""
     kind: Kind = "amount"
     better: Better = ""
@@ -189,8 +189,8 @@ CATALOGUE: Final = (
         better="high", rules=("response",), in_table=False,
     ),
     Declaration(
-        "time_to_progression", "day", f"time {_FROM} until {{progression:g}} × {{baseline}}",
-        lambda f: f.progression_at, ("burden",), kind="time", better="high", until=_judged, rules=("progression", "baseline"),
+        "time_to_progression", "day", f"time {_FROM} until {{progressed}}",
+        lambda f: f.progression_at, ("burden",), kind="time", better="high", until=_judged, rules=("progressed",),
         brief="progression", ranks={"page": 3, "bars": 3, "figures": 3},
     ),
     Declaration(
@@ -225,22 +225,22 @@ CATALOGUE: Final = (
     ),
     Declaration(
         "mean_growth_rate", "1/day", "divisions per active cell and day, mean over cells and time",
-        lambda f: _per_cell(f, f.growth_area), ("active", "growth"), better="low", in_table=False,
+        lambda f: _per_cell(f, f.growth_area), ("active",), "growth", better="low", in_table=False,
     ),
     Declaration(
         "mean_kill_rate", "1/day", "drug kill per active cell and day, mean over cells and time",
-        lambda f: _per_cell(f, f.kill_area), ("active", "kill_by_*"), better="high", in_table=False,
+        lambda f: _per_cell(f, f.kill_area), ("active",), "kill", better="high", in_table=False,
     ),
     Declaration(
         "seeding_per_cell", "1/day", "metastatic cells seeded per active cell and day, mean over cells and time",
-        lambda f: _per_cell(f, f.seeding_area), ("active", "seeding"), better="low", ranks={"bars": 6},
+        lambda f: _per_cell(f, f.seeding_area), ("active",), "seeding", better="low", ranks={"bars": 6},
     ),
     Declaration(
         "metastatic_burden", "cell", "cells in metastases on the last day", lambda f: f.final_metastases,
         ("metastatic_burden",), better="low", title="metastases", to_end=True, ranks={"page": 7, "bars": 2, "figures": 2},
     ),
     Declaration(
-        "seeded", "cell", f"metastatic cells seeded {_FROM} on", lambda f: f.seeding_area, ("metastatic_burden", "seeding"),
+        "seeded", "cell", f"metastatic cells seeded {_FROM} on", lambda f: f.seeding_area, ("metastatic_burden",), "seeding",
         better="low", title="metastatic cells seeded", to_end=True, in_table=False, ranks={"figures": 8},
     ),
     Declaration(
@@ -264,27 +264,23 @@ CATALOGUE: Final = (
     ),
 )  # fmt: skip
 
-SUMMARIES: Final = ("peak", "lowest", "final", "mean", "area")
-"""What can be read of anything recorded, a state, definition, process rate or influence, from the start of treatment on."""
-_SUMMARY: Final = re.compile(rf"({'|'.join(SUMMARIES)})\(([a-z0-9_.]+)\)")
 _BURDENS: Final = {"burden", "metastatic_burden", "hibernating", "active", "persisting", "metastases", "host_load"}
 """Recorded amounts of which less is better."""
 _CELLS: Final = {"hibernating", "active"}
 
 
-def parse_summary(name: str) -> tuple[str, str] | None:
-    """(kind, recorded name) of ``peak(hibernating)``, or None for something else."""
-    match = _SUMMARY.fullmatch(name)
-    return (match[1], match[2]) if match else None
-
-
-def _summary(kind: str, of: str) -> Declaration:
+def _summary(name: str, asked: Summary) -> Declaration:
     """What a summary of something recorded is; its unit is that of the recorded."""
-    better: Better = "low" if of in _BURDENS else ""
-    title = f"{kind} of {display_name(of)}{' cells' if of in _CELLS else ''}"
-    meaning = f"{kind} of {of} from time zero on"
-    ends = kind in ("final", "area")
-    return Declaration(f"{kind}({of})", "", meaning, lambda f: f.summary(kind, of), better=better, to_end=ends, title=title)
+    what = " / ".join(f"{display_name(part)}{' cells' if part in _CELLS else ''}" for part in asked.names)
+    if asked.level is not None:
+        side = asked.kind.removeprefix("day_")
+        meaning = f"first day {_FROM} with {asked.of} at or {side} {asked.level:g}"
+        title = f"first day of {what} {side} {asked.level:g}"
+        return Declaration(name, "day", meaning, lambda f: f.summary(asked), kind="time", until=_followed, title=title)
+    better: Better = "low" if asked.of in _BURDENS else ""
+    meaning, ends = f"{asked.kind} of {asked.of} from time zero on", asked.kind in ("final", "area")
+    title = f"{asked.kind} of {what}"
+    return Declaration(name, "", meaning, lambda f: f.summary(asked), better=better, to_end=ends, title=title)
 
 
 @cache
@@ -292,7 +288,7 @@ def declared(name: str) -> Declaration:
     """The declaration of an outcome by the name it has in tables; a name that is none, as in a store of another version, is
     an amount of which nothing more is known."""
     if asked := parse_summary(name):
-        return _summary(*asked)
+        return _summary(name, asked)
     for item in CATALOGUE:
         if item.name == name:
             return item
@@ -338,17 +334,13 @@ class Readable:
 def readable(found: Features, wanted: Collection[str] | None = None) -> dict[str, Readable]:
     """The outcomes that an arm has, by name; with ``wanted`` those of these names, and the summaries among them."""
     made = dict(_listed(found))
-    summaries = (name for name in wanted or () if parse_summary(name))
-    made |= {name: _summarised(found, *asked) for name in summaries if (asked := parse_summary(name))}
+    made |= {name: _summarised(found, name, asked) for name in wanted or () if (asked := parse_summary(name))}
     return made if wanted is None else {name: made[name] for name in wanted if name in made}
 
 
-def _summarised(found: Features, kind: str, of: str) -> Readable:
-    if of not in found.recorded:
-        raise UserError(unknown("recorded value", of, found.recorded))
-    unit = found.recorded[of]
-    item = _summary(kind, of)
-    return Readable(item, of, ("day" if unit == "1" else f"{unit}·day") if kind == "area" else unit, item.meaning)
+def _summarised(found: Features, name: str, asked: Summary) -> Readable:
+    item = _summary(name, asked)
+    return Readable(item, asked.of, asked.unit(found.recorded), item.meaning)
 
 
 def _listed(found: Features) -> Iterator[tuple[str, Readable]]:
@@ -366,7 +358,7 @@ def _listed(found: Features) -> Iterator[tuple[str, Readable]]:
 
 
 def _recorded(item: Declaration, found: Features) -> bool:
-    return all(any(fnmatch(name, need) for name in found.recorded) for need in item.needs)
+    return all(need in found.recorded for need in item.needs) and (not item.flow or bool(found.flows.get(item.flow)))
 
 
 def _keyed(item: Declaration, found: Features) -> Iterator[tuple[str, Readable]]:

@@ -17,7 +17,7 @@ from backfire.outcomes import reading as at
 from backfire.outcomes.rules import FLAT, NEARLY, ONE_CELL
 from backfire.solvers.batch import READER, compiled, peek
 
-_NEARLY, _FLAT, _ONE_CELL = NEARLY, FLAT, ONE_CELL
+_NEARLY, _FLAT, _ONE_CELL, _NADIR, _LEVEL = NEARLY, FLAT, ONE_CELL, float(at.NADIR), float(at.LEVEL)
 # Thresholds instead of truths: of every truth that is written into a call the compiler would make a function of its own.
 _ANYTHING = -math.inf
 """``floor``: below one cell, by more than rounding, are none, or everything is as it is."""
@@ -178,9 +178,10 @@ def _least(sign, column, rows, room, days, values, slopes, start, end, floor, lo
 
 
 @compiled()
-def _rises(level, column, rows, room, days, values, slopes, start, end, floor):  # type: ignore[no-untyped-def]
-    """First day in [start, end] with a value of at least ``level``; NaN if it never comes."""
-    base = column * room
+def _rises(sign, level, column, rows, room, days, values, slopes, start, end, floor):  # type: ignore[no-untyped-def]
+    """First day in [start, end] with ``sign`` · value of at least ``sign`` · ``level``; NaN if it never comes."""
+    base, level = column * room, sign * level
+    enough = level - 1e-13 * abs(level)
     if not start <= end or math.isnan(level):
         return math.nan
     for row in range(rows):
@@ -188,7 +189,7 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, floor): 
             break
         low = _counted(values[base + row], floor)
         if _jumps(row, rows, days):
-            if days[row] >= start and low >= level * (1.0 - 1e-13):
+            if days[row] >= start and sign * low >= enough:
                 return days[row]
             continue
         if days[row + 1] < start:
@@ -197,13 +198,17 @@ def _rises(level, column, rows, room, days, values, slopes, start, end, floor): 
         high, low_slope, high_slope = values[base + row + 1], slopes[base + row], slopes[base + row + 1]
         first = max(0.0, (start - days[row]) / step)
         here = low if first == 0.0 else _value(first, step, low, low_slope, high, high_slope, floor, _LOGARITHMS)
-        if here >= level * (1.0 - 1e-13):
+        if sign * here >= enough:
             return days[row] + first * step
-        if _counted(high, floor) >= level:
-            left, right = first, 1.0
+        right = 1.0 if sign * _counted(high, floor) >= level else math.nan
+        if math.isnan(right) and _turns(row, -sign, base, slopes):  # a peak between the rows
+            where, peak = _between(row, -sign, base, days, values, slopes, start, end, floor, _LOGARITHMS)
+            right = (where - days[row]) / step if -peak >= level else math.nan
+        if not math.isnan(right):
+            left = first
             for _ in range(52):
                 middle = 0.5 * (left + right)
-                if _value(middle, step, low, low_slope, high, high_slope, floor, _LOGARITHMS) >= level:
+                if sign * _value(middle, step, low, low_slope, high, high_slope, floor, _LOGARITHMS) >= level:
                     right = middle
                 else:
                     left = middle
@@ -278,17 +283,16 @@ def _burden(last, column, rows, room, days, values, slopes, watch, result):  # t
     day, nadir = math.nan, math.nan
     if own <= end:
         day, nadir = _least(1.0, column, rows, room, days, values, slopes, own, end, floor, _LOGARITHMS)
-    since, level = day, nadir
-    if watch[at.FROM_START] > 0.0:
-        since, level = own, before
-    level = max(level, _ONE_CELL) if floor > 0.0 else level
+    since, baseline = day, nadir
+    if watch[at.BASELINE] != _NADIR:
+        since, baseline = own, before
+    baseline = max(baseline, _ONE_CELL) if floor > 0.0 else baseline
+    level = watch[at.PROGRESSION] * (1.0 if watch[at.BASELINE] == _LEVEL else baseline)
     progression = math.nan
     if nadir < before or nadir > 0.0:
-        progression = _rises(watch[at.PROGRESSION] * level, column, rows, room, days, values, slopes, since, end, floor)
+        progression = _rises(1.0, level, column, rows, room, days, values, slopes, since, end, floor)
     result[0], result[1], result[2], result[3] = nadir, day, before, progression
-    result[4] = _rises(
-        watch[at.PROGRESSION] * watch[at.REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, floor
-    )
+    result[4] = _rises(1.0, watch[at.REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, floor)
     result[5] = _at_end(last, column, rows, room, days, values, slopes, floor)
     result[6] = _integral(column, rows, room, days, values, slopes, start, last, floor, _LOGARITHMS)
 
@@ -297,24 +301,30 @@ def _burden(last, column, rows, room, days, values, slopes, watch, result):  # t
 def _singles(last, rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
     """Everything in ``FOUND`` after the burden, but the survival."""
     start = watch[at.START]
-    for place, name, logs in ((8, at.ACTIVE, _LOGARITHMS), (9, at.GROWTH, _PLAIN), (11, at.SEEDING, _PLAIN)):
-        if watch[name] >= 0.0:
-            result[place] = _integral(int(watch[name]), rows, room, days, values, slopes, start, last, _ANYTHING, logs)
+    if watch[at.ACTIVE] >= 0.0:
+        active = int(watch[at.ACTIVE])
+        result[8] = _integral(active, rows, room, days, values, slopes, start, last, _ANYTHING, _LOGARITHMS)
     if watch[at.METASTASES] >= 0.0:
         result[7] = _at_end(last, int(watch[at.METASTASES]), rows, room, days, values, slopes, _ANYTHING)
-    kills = 0.0
-    for kill in range(int(watch[at.KILLS])):
-        kills += _integral(int(watch[at.HEAD + kill]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
-    result[10] = kills
+    listed = at.HEAD
+    for flow in range(3):
+        total = 0.0
+        for _ in range(int(watch[at.GROWTHS + flow])):
+            total += _integral(int(watch[listed]), rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
+            listed += 1
+        result[9 + flow] = total
 
 
 @compiled()
-def _summary(kind, column, last, rows, room, days, values, slopes, start):  # type: ignore[no-untyped-def]
-    """Peak, lowest, final, mean or area of one column from ``start`` on."""
+def _summary(kind, column, level, last, rows, room, days, values, slopes, start):  # type: ignore[no-untyped-def]
+    """Peak, lowest, final, mean or area of one column from ``start`` on, or the first day above or below a level."""
     if kind == 0:
         return _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
     if kind == 1:
         return _least(1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)[1]
+    if kind >= 5:
+        sign = 1.0 if kind == 5 else -1.0
+        return _rises(sign, level, column, rows, room, days, values, slopes, start, last, _ANYTHING)
     if kind == 2:
         return _at_end(last, column, rows, room, days, values, slopes, _ANYTHING)
     area = _integral(column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
@@ -333,12 +343,12 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
     """Read everything the watch row asks for into the result row."""
     start, last = watch[at.START], days[rows - 1]
     if watch[at.HOST] >= 0.0:  # what comes after the death of the host is not looked at
-        result[12] = _rises(1.0, int(watch[at.HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
+        result[12] = _rises(1.0, 1.0, int(watch[at.HOST]), rows, room, days, values, slopes, 0.0, last, _ANYTHING)
         last = last if math.isnan(result[12]) else result[12]
     if watch[at.BURDEN] >= 0.0:
         _burden(last, int(watch[at.BURDEN]), rows, room, days, values, slopes, watch, result)
     _singles(last, rows, room, days, values, slopes, watch, result)
-    listed, place = at.HEAD + int(watch[at.KILLS]), 13
+    listed, place = at.HEAD + int(watch[at.GROWTHS] + watch[at.KILLS] + watch[at.SEEDINGS]), 13
     for factor in range(int(watch[at.FACTORS])):
         column = int(watch[listed + factor])
         day, high = _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
@@ -353,11 +363,10 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
         )[1]
         place += 1
     listed += int(watch[at.EXCESSES])
-    for summary in range(int(watch[at.ASKED])):
-        kind, column = int(watch[listed + 2 * summary]), int(watch[listed + 2 * summary + 1])
-        result[place] = _summary(kind, column, last, rows, room, days, values, slopes, start)
-        place += 1
-    listed += 2 * int(watch[at.ASKED])
+    for _ in range(int(watch[at.ASKED])):
+        kind, column, level = int(watch[listed]), int(watch[listed + 1]), watch[listed + 2]
+        result[place] = _summary(kind, column, level, last, rows, room, days, values, slopes, start)
+        listed, place = listed + 3, place + 1
     courses = int(watch[at.COURSES])
     final = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
     for course in range(courses):

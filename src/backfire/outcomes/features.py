@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backfire.outcomes.rules import Rules
+from backfire.outcomes.summaries import Summary
 from backfire.solvers import Floats
 
 Bools = NDArray[np.bool_]
@@ -28,6 +29,10 @@ class Features(Protocol):
     @property
     def recorded(self) -> Mapping[str, str]:
         """Name → unit of everything recorded."""
+
+    @property
+    def flows(self) -> Mapping[str, Sequence[str]]:
+        """Kind → names of the recorded processes, as ``Network.flows``."""
 
     @property
     def agents(self) -> Mapping[str, str]:
@@ -63,7 +68,7 @@ class Features(Protocol):
 
     @property
     def progression_at(self) -> Floats:
-        """The day on which the burden reaches ``rules.progression`` × nadir."""
+        """The day on which the burden reaches what counts as progression, ``rules.progressed``."""
 
     @property
     def regrown_at(self) -> Floats:
@@ -125,5 +130,5 @@ class Features(Protocol):
     def given(self, agent: str) -> Floats:
         """The total amount given of an agent."""
 
-    def summary(self, kind: str, name: str) -> Floats:
-        """One of ``SUMMARIES`` of something recorded."""
+    def summary(self, asked: Summary) -> Floats:
+        """What is asked of something recorded; of crossings the day, NaN if it did not come."""

@@ -8,6 +8,7 @@ the other.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from functools import cached_property
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from backfire.outcomes.catalogue import Outcome, readable
 from backfire.outcomes.features import Bools
 from backfire.outcomes.rules import FLAT, HOST_LOAD, NEARLY, ONE_CELL, ROUNDED, Rules, Watch, course_starts, least_counted
+from backfire.outcomes.summaries import Summary
 from backfire.solvers import NODES, Floats, Steps, Trajectory
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
@@ -199,16 +201,29 @@ def counted(burden: Floats, unit: str = "cell") -> Floats:
 def outcomes(trajectory: Trajectory, watch: Watch, wanted: Collection[str] | None = None) -> dict[str, Outcome]:
     """All outcomes of one arm by name, or those ``wanted``, summaries of anything recorded too.
 
-    An arm that did not end well gives NaN for every number.
+    Of an arm that did not end well only the times that had come by the last day on which everything has a value are left:
+    all else is NaN.
     """
-    found, made = RecordedFeatures(trajectory, watch), {}
+    good = trajectory.status.good
+    found, made = RecordedFeatures(trajectory if good else until_failure(trajectory), watch), {}
     for name, item in readable(found, wanted).items():
-        if trajectory.status.good:
-            values, observed = item.read(found)
-            made[name] = Outcome(name, float(values[0]), item.unit, item.meaning, bool(observed[0]))
-        else:
-            made[name] = Outcome(name, math.nan, item.unit, item.meaning, observed=False)
+        values, observed = item.read(found)
+        stands = good or (item.declaration.until is not None and bool(observed[0]))
+        value = float(values[0]) if stands else math.nan
+        made[name] = Outcome(name, value, item.unit, item.meaning, stands and bool(observed[0]))
     return made
+
+
+def until_failure(trajectory: Trajectory) -> Trajectory:
+    """A trajectory that failed, up to the last row in which everything is a number; the first row stays whatever it is."""
+    lost = np.flatnonzero(~np.isfinite(trajectory.values).all(axis=1))
+    rows = max(int(lost[0]) if len(lost) else len(trajectory.times), 1)
+    times, values = trajectory.times[:rows], trajectory.values[:rows]
+    steps = trajectory.steps
+    if steps is not None:
+        kept = (steps.times[:, -1] <= times[-1]) & np.isfinite(steps.values).all(axis=(1, 2))
+        steps = Steps(steps.times[kept], steps.values[kept], steps.fresh[kept]) if kept.any() else None
+    return dataclasses.replace(trajectory, times=times, values=values, steps=steps)
 
 
 def _one(value: float) -> Floats:
@@ -223,6 +238,7 @@ class RecordedFeatures:
         self._column = {name: place for place, name in enumerate(trajectory.names)}
         self.recorded: Mapping[str, str] = dict(zip(trajectory.names, trajectory.units, strict=True))
         self._unit = self.recorded.get("burden", "")
+        self.flows = watch.flows
         self.rules: Rules = watch.rules
         given = sorted({dose.agent for dose in watch.doses if dose.amount > 0})
         self.agents: Mapping[str, str] = {agent: watch.units.get(agent, "EC50") for agent in given}
@@ -233,8 +249,10 @@ class RecordedFeatures:
         self.start, self.own, self.last, self.end = (_one(day) for day in (watch.start, self._own, last, self._end))
 
     def _nodes(self, name: str) -> Floats:
-        """Something recorded at the nodes of all steps (k, 6)."""
-        return self._steps.values[..., self._column[name]]
+        """Something recorded, or the ratio ``a / b`` of two, at the nodes of all steps (k, 6)."""
+        above, *below = (self._steps.values[..., self._column[part]] for part in name.split(" / "))
+        with np.errstate(all="ignore"):
+            return above / below[0] if below else above
 
     def _course(self, values: Floats, logarithmic: bool = False) -> Interpolant:
         return Interpolant(self._steps, values, logarithmic)
@@ -251,9 +269,11 @@ class RecordedFeatures:
 
     @cached_property
     def _level(self) -> float:
-        """The burden that progression is measured against."""
+        """The burden that counts as progression."""
+        if self.rules.progression_level is not None:
+            return self.rules.progression_level
         level = self._nadir[1] if self.rules.progression_from == "nadir" else float(self.before[0])
-        return max(level, ONE_CELL) if self._unit == "cell" else level
+        return self.rules.progression * (max(level, ONE_CELL) if self._unit == "cell" else level)
 
     @cached_property
     def before(self) -> Floats:
@@ -273,13 +293,12 @@ class RecordedFeatures:
         day, nadir = self._nadir
         if not (nadir < self.before[0] or nadir > 0):
             return _one(math.nan)
-        since = day if self.rules.progression_from == "nadir" else self._own
-        return _one(self._burden.rises_to(self.rules.progression * self._level, since, self._end))
+        fixed = self.rules.progression_level is not None or self.rules.progression_from == "start"
+        return _one(self._burden.rises_to(self._level, self._own if fixed else day, self._end))
 
     @cached_property
     def regrown_at(self) -> Floats:
-        level = self.rules.progression * self.rules.regrowth * self._level
-        return _one(self._burden.rises_to(level, float(self.progression_at[0]), self._end))
+        return _one(self._burden.rises_to(self.rules.regrowth * self._level, float(self.progression_at[0]), self._end))
 
     @property
     def final_burden(self) -> Floats:
@@ -300,15 +319,15 @@ class RecordedFeatures:
 
     @property
     def growth_area(self) -> Floats:
-        return self._area(["growth"])
+        return self._area(self.flows.get("growth", ()))
 
     @property
     def kill_area(self) -> Floats:
-        return self._area([name for name in self.recorded if name.startswith("kill_by_")])
+        return self._area(self.flows.get("kill", ()))
 
     @property
     def seeding_area(self) -> Floats:
-        return self._area(["seeding"])
+        return self._area(self.flows.get("seeding", ()))
 
     def _area(self, names: Collection[str], logarithmic: bool = False) -> Floats:
         """The integral of the sum of what is recorded under these names."""
@@ -342,7 +361,7 @@ class RecordedFeatures:
         return np.array([math.log10(value) if value > 0 else math.nan for value in values.flat]).reshape(values.shape)
 
     def peak(self, name: str) -> Floats:
-        return self.summary("peak", name)
+        return self.summary(Summary("peak", name))
 
     def peak_at(self, name: str) -> Floats:
         start, last = self.watch.start, float(self.last[0])
@@ -355,15 +374,19 @@ class RecordedFeatures:
     def given(self, agent: str) -> Floats:
         return _one(math.fsum(dose.given_by(float(self.last[0])) for dose in self.watch.doses if dose.agent == agent))
 
-    def summary(self, kind: str, name: str) -> Floats:
-        start, end, values = self.watch.start, float(self.last[0]), self._nodes(name)
-        match kind:
+    def summary(self, asked: Summary) -> Floats:
+        start, end, values = self.watch.start, float(self.last[0]), self._nodes(asked.of)
+        match asked.kind:
             case "peak":
                 return _one(-self._course(-values).minimum(start, end)[1])
             case "lowest":
                 low = self._course(values).minimum(start, end)[1]
                 return _one(0.0 if -ROUNDED < low < 0 else low)
             case "final":
-                return _one(float(self.trajectory[name][-1]) if start <= end else math.nan)
+                return _one(float(values[-1, -1]) if start <= end else math.nan)
+            case "day_above" | "day_below":
+                assert asked.level is not None
+                sign = 1.0 if asked.kind == "day_above" else -1.0
+                return _one(self._course(sign * values).rises_to(sign * asked.level, start, end))
         area = self._course(values).area(start, end)
-        return _one(area if kind == "area" else area / (end - start) if end > start else math.nan)
+        return _one(area if asked.kind == "area" else area / (end - start) if end > start else math.nan)

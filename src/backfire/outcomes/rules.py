@@ -11,9 +11,9 @@ from backfire.errors import UserError, unknown
 from backfire.model import Dose
 
 ONE_CELL: Final = 1.0
-HOST_LOAD: Final = "host_load"
 ROUNDED: Final = 1e-9
 """What lies less than this below zero is zero and the rounding of a solver."""
+HOST_LOAD: Final = "host_load"
 """The definition by which a mechanism says what the host bears, as a share of what it can; at 1 the host dies."""
 COUNTED: Final = ONE_CELL * (1 - 1e-9)
 """Less than this is no cell: the row before an extinction lies on one cell, or a rounding below it."""
@@ -34,6 +34,7 @@ class Rules:
 
     ``progression``: burden over nadir that counts as progression (1.2 as RECIST 1.1 asks for diameters; here cells);
     ``progression_from``: "nadir", or "start" for the burden at the arm's first intervention, as trials of adaptive therapy.
+    ``progression_level``: a burden that counts as progression, in its unit, instead of a multiple of either.
     ``response``: share of the burden at the start of treatment that the nadir must reach to count as a response.
     ``course_gap``: doses further apart than this many days belong to different courses.
     ``regrowth``: the regrowth rate is the mean rate from progression until the burden has grown by this factor more.
@@ -42,15 +43,25 @@ class Rules:
 
     progression: float = 1.2
     progression_from: str = "nadir"
+    progression_level: float | None = None
     response: float = 0.7
     course_gap: float = 6.0
     regrowth: float = 2.0
     since: float | None = None
 
     @property
-    def baseline(self) -> str:
-        """``progression_from`` in words."""
-        return "nadir, after the nadir" if self.progression_from == "nadir" else "burden at the arm's first intervention"
+    def progressed(self) -> str:
+        """What counts as progression, in words."""
+        if self.progression_level is not None:
+            return f"a burden of {self.progression_level:g}, after the arm's first intervention"
+        start = "nadir, after the nadir" if self.progression_from == "nadir" else "burden at the arm's first intervention"
+        return f"{self.progression:g} × {start}"
+
+    @property
+    def threshold(self) -> str:
+        """The same, as briefly as a figure has it."""
+        level = self.progression_level
+        return f"{self.progression_from} × {self.progression:g}" if level is None else f"burden of {level:g}"
 
     def __post_init__(self) -> None:
         if self.progression_from not in ("nadir", "start"):
@@ -60,6 +71,15 @@ class Rules:
             if not low < getattr(self, word) <= high:
                 given = getattr(self, word)
                 raise UserError(f"outcome rule `{word}` must lie in ({low}, {high:g}], got {given}", key=word)
+        if self.progression_level is not None:
+            if not 0 < self.progression_level < math.inf:
+                raise UserError(
+                    f"`progression_level` is a burden above 0, got {self.progression_level:g}", key="progression_level"
+                )
+            if (self.progression, self.progression_from) != (Rules.progression, Rules.progression_from):
+                raise UserError(
+                    "`progression_level` stands in place of a multiple; leave out the others", key="progression_level"
+                )
         if self.since is not None and not 0 <= self.since < math.inf:
             raise UserError(f"outcome rule `from` is a day of the simulation, got {self.since:g}", key="from")
 
@@ -70,7 +90,8 @@ class Watch:
 
     ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` is the day from which
     times count, the same in all arms, so that they compare; ``own`` that from which the arm's own response counts, its
-    first intervention; ``surgery`` the day the primary is removed, if it is; ``units`` the unit of the amounts of each agent.
+    first intervention; ``surgery`` the day the primary is removed, if it is; ``units`` the unit of the amounts of each agent;
+    ``flows`` the recorded processes by kind, as ``Network.flows``.
     """
 
     doses: Sequence[Dose]
@@ -79,6 +100,7 @@ class Watch:
     surgery: float | None = None
     own: float | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    flows: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rules: Rules = Rules()
 
 

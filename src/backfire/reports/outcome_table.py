@@ -8,7 +8,7 @@ from typing import Any
 
 from backfire.formatting import number
 from backfire.model import CAUTION
-from backfire.outcomes import Outcome, declared, in_table
+from backfire.outcomes import Outcome, declared, in_table, until_failure
 from backfire.reports.sections import Section
 from backfire.simulation import Contrast, Result, outcomes_csv
 
@@ -40,7 +40,17 @@ def outcome_section(result: Result) -> Section:
             rows.append((f"{name.replace('_', ' ')}\n  {unit}".rstrip(), *cells))
     against = f", then against {scenario.reference}" if scenario.reference else ""
     deaths = [f"{arm.replace('_', ' ')} on day {day:.4g}" for arm in result.outcomes if (day := result.death(arm)) is not None]
+    failed = [
+        f"{arm.replace('_', ' ')} on day {until_failure(course).times[-1]:.4g}"
+        for arm, course in result.trajectories.items()
+        if not course.status.good
+    ]
     lines = (
+        *(
+            [f"The computation fails in {', '.join(failed)}: of that arm only the times that had come by then stand."]
+            if failed
+            else []
+        ),
         *([f"The host dies in {', '.join(deaths)}; that arm ends there, and so do its sums and last values."] if deaths else []),
         f"below each value: against untreated{against} (× ratio, days as difference).",
         f"Times count from day {scenario.time_zero:g}, falls and kills from an arm's own first treatment; > not seen until then.",

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from backfire.errors import CompositionError, DeclarationError, DocumentError, Problem, UserError, echo, unknown
 from backfire.formulas import parse_unit
 from backfire.mechanisms import shipped
-from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, check_name, compose, event_table
+from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, State, check_name, compose, event_table
 from backfire.outcomes import Rules
 from backfire.scenario.inputs import DAYS, Input, named_inputs
 from backfire.scenario.schema import OURS, ParameterEntry, ScenarioFile, is_name_option, options_model, problems_of, unknown_key
@@ -127,12 +127,16 @@ class Scenario:
                 for name, item in self.network.parameters.items()
             },
             "switches": _nested(self.switches),
+            **({"counted": counted} if (counted := self.document.data.get("counted")) else {}),
             "regimens": {
                 name: {key: value for key, value in dataclasses.asdict(regimen).items() if key != "name"}
                 for name, regimen in self.regimens.items()
             },
             "arms": {arm: list(regimens) for arm, regimens in self.arms.items()},
-            "outcomes": {**{word: value for word, value in vars(self.rules).items() if word != "since"}, "from": self.time_zero},
+            "outcomes": {
+                **{word: value for word, value in vars(self.rules).items() if word != "since" and value is not None},
+                "from": self.time_zero,
+            },
         }
 
     @cached_property
@@ -275,7 +279,7 @@ class _Builder:
         network = self._network(self._mechanisms(file.mechanisms, infused))
         if network is None:
             raise DocumentError(self.problems)
-        network = dataclasses.replace(network, parameters=self._parameters(file, network))
+        network = dataclasses.replace(network, parameters=self._parameters(file, network), states=self._states(file, network))
         switches = self._switches(file, network)
         self._doses(file, network, regimens)
         arms = self._arms(file)
@@ -354,6 +358,14 @@ class _Builder:
                 label = text.split(":")[0].split(".")[0]
                 self.add(("mechanisms", label) if label in mechanisms else ("mechanisms",), text)
         return None
+
+    def _states(self, file: ScenarioFile, network: Network) -> tuple[State, ...]:
+        """The states, counted as the file says."""
+        cells = [state.name for state in network.states if state.is_cells]
+        for name in file.counted:
+            if name not in cells:
+                self.add(("counted", name), unknown("state in cells", name, cells))
+        return tuple(dataclasses.replace(item, counted=file.counted.get(item.name, item.counted)) for item in network.states)
 
     def _parameters(self, file: ScenarioFile, network: Network) -> dict[str, Parameter]:
         parameters = dict(network.parameters)

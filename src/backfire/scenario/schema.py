@@ -94,6 +94,7 @@ RulesEntry = create_model(
     __doc__="Thresholds behind the outcomes.",
     **{item.name: (Number, item.default) for item in dataclasses.fields(Rules) if isinstance(item.default, float)},
     progression_from=(str, "nadir"),
+    progression_level=(Number | None, Field(None, description="a burden that counts as progression, in its unit")),
     since=(Number | None, Field(None, alias="from", description="the day from which times count")),
 )  # type: ignore[call-overload]
 
@@ -115,6 +116,9 @@ class ScenarioFile(_Strict):
     parameters: dict[str, PlainOrEntry] = Field({}, description="values that differ from the defaults")
     switches: dict[str, dict[str, Annotated[Number, Field(ge=0, le=1)]]] = Field(
         {}, description="influences turned down: mechanism.influence = 0 … 1"
+    )
+    counted: dict[str, bool] = Field(
+        {}, description="states in cells of which less than one is none (true), or that may be any share of one (false)"
     )
     regimens: dict[str, RegimenEntry] = Field({}, description="how agents are given")
     arms: dict[str, list[str]] = Field(min_length=1, description="arms of the study: lists of regimens, [] is untreated")
@@ -237,6 +241,7 @@ _KINDS = {
     "string_type": "text in quotes",
     "list_type": "a list in [ ]",
     "dict_type": "a table",
+    "bool_type": "true or false",
     "model_type": "a table in { }",
     "model_attributes_type": "a table in { }",
 }

@@ -293,5 +293,6 @@ def watch(scenario: Scenario, arm: str) -> Watch:
         surgery=min((dose.time for dose in doses if network.resects(dose.agent)), default=None),
         own=scenario.first_intervention(arm),
         units={name: item.amount_unit for name, item in network.interventions.items()},
+        flows=network.flows,
         rules=scenario.rules,
     )

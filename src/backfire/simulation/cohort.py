@@ -99,9 +99,13 @@ def _chosen(
 
 def _plan(scenario: Scenario, outcomes: Sequence[str] | None) -> ReadPlan:
     """What the kernel of a scenario must look at for these outcomes."""
-    network = scenario.network
-    units = {state.name: state.unit for state in network.states} | network.observables
-    return read_plan(units, [asked for name in outcomes or () if (asked := parse_summary(name))])
+    network, units = scenario.network, _recorded(scenario)
+    return read_plan(units, [asked for name in outcomes or () if (asked := parse_summary(name))], network.flows)
+
+
+def _recorded(scenario: Scenario) -> dict[str, str]:
+    """Name → unit of everything recorded."""
+    return {state.name: state.unit for state in scenario.network.states} | scenario.network.observables
 
 
 def _kernel(scenario: Scenario, watched: Sequence[str]) -> Kernel:
@@ -181,11 +185,10 @@ def outcome_names(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str]
     if wanted is None:
         return {arm: [*found] for arm, found in has.items()}
     every = list(dict.fromkeys(name for found in has.values() for name in found))
-    recorded = [*scenario.network.state_names, *scenario.network.observables]
     for name in wanted:
         asked = parse_summary(name)
-        if asked and asked[1] not in recorded:
-            raise UserError(unknown("recorded value", asked[1], recorded))
+        if asked:
+            asked.unit(_recorded(scenario))
         if not asked and name not in every:
             raise UserError(unknown("outcome", name, [*every, *(f"{kind}(…)" for kind in ("peak", "final", "mean"))]))
     return {arm: [name for name in wanted if parse_summary(name) or name in has[arm]] for arm in arms}

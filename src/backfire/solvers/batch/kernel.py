@@ -54,7 +54,8 @@ class Kernel:
 
 
 def kernel_of(network: Network, watched: Sequence[str] = ()) -> Kernel:
-    """The kernel of a network that can look at the states and observables ``watched``; compiled once per machine."""
+    """The kernel of a network that can look at the states and observables ``watched``, or ratios ``a / b`` of them;
+    compiled once per machine."""
     source, sizes = _source(network, tuple(watched))
     return Kernel(source, _load(source), len(network.states), len(network.constant_names), *sizes, tuple(watched))
 
@@ -244,9 +245,13 @@ class _Writer:
         effects = {name: switch.effect for name, switch in self.network.switches.items()}
         outputs = {}
         for place, name in enumerate(self.watched):
-            source = effects.get(name, name)
-            outputs[f"values[{place} * LANES + lane]"] = self._named(source)
-            outputs[f"slopes[{place} * LANES + lane]"] = tangents.get(source, sympy.Integer(0))
+            sources = [effects.get(part, part) for part in name.split(" / ")]
+            value, *below = (self._named(source) for source in sources)
+            slope, *steepness = (tangents.get(source, sympy.Integer(0)) for source in sources)
+            if below:  # a ratio
+                value, slope = value / below[0], (slope - value / below[0] * steepness[0]) / below[0]
+            outputs[f"values[{place} * LANES + lane]"] = value
+            outputs[f"slopes[{place} * LANES + lane]"] = slope
         if not outputs:
             return _LOOK + "    return"
         body = self._body(lines, outputs, "rows")
