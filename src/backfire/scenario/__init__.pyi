@@ -7,6 +7,7 @@ from .library import Library as Library
 from .library import OwnMechanisms as OwnMechanisms
 from .library import library_of as library_of
 from .library import stored_copies as stored_copies
+from .library import stored_files as stored_files
 from .mechanism_file import MechanismFile as MechanismFile
 from .mechanism_file import lines_of_parts as lines_of_parts
 from .mechanism_file import problem_of as problem_of

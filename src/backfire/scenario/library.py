@@ -48,6 +48,8 @@ class Library:
                 continue
             for label, kind in found.items():
                 line = file.line_of(kind)
+                if label in owners and file.stored:
+                    continue
                 if label in owners:
                     said = f"mechanism `{label}` is in {owners[label]} too; give one of them another label"
                     problems.append(Problem(file.place, line, "", said))
@@ -156,6 +158,11 @@ def library_for(document: Document, folder: Path, given: OwnMechanisms) -> Libra
 def stored_copies(files: Iterable[MechanismFile], used: Mapping[str, str]) -> dict[str, bytes]:
     """What is to be stored with results: file → content, of the files named in ``used``, an ``identity``."""
     return {f"{STORED}/{file.name}": file.content for file in files if file.name in used}
+
+
+def stored_files(folder: Path) -> list[MechanismFile]:
+    """The files stored with a run or sweep; each stands in where the file itself is not found."""
+    return [read_mechanism_file(path, stored=True) for path in sorted((folder / STORED).glob(f"*{SUFFIX}"))]
 
 
 def stored_library(folder: Path, recorded: Any, given: OwnMechanisms = ()) -> Library:

@@ -21,7 +21,7 @@ import numpy as np
 
 from backfire.errors import UserError
 from backfire.model import CAUTION
-from backfire.scenario import Library, OwnMechanisms, Scenario, find_inputs, parse_data, stored_copies
+from backfire.scenario import Library, OwnMechanisms, Scenario, find_inputs, library_of, parse_data, stored_copies, stored_files
 from backfire.simulation import Cohort, arm_outcomes, needs_compiling, outcome_names, prepare_folder, run_members
 from backfire.simulation import trajectories as simulate_trajectories
 from backfire.solvers import Floats, Settings
@@ -66,7 +66,13 @@ def sweep(
     cannot be asked, RefusedError for a folder with another study, StorageError if the disk refuses, BackendLostError
     if those who compute are gone. With worker processes a script needs ``if __name__ == "__main__":``.
     """
-    loaded = study if isinstance(study, SweepSpec) else load_sweep(study, mechanisms)
+    if not isinstance(study, SweepSpec):
+        kept = stored_files(Path(out) / Path(study).stem) if resume else ()
+        study = load_sweep(study, library_of(mechanisms, kept))
+    loaded = study
+    for file in loaded.scenario.library.files:
+        if file.stored and file.name in loaded.scenario.own_mechanisms and notify is not None:
+            notify(f"{file.name} is not there: going on with the copy that is stored, {file.place}")
     if trajectories is not None:
         try:
             loaded = loaded.recorded(trajectories)
