@@ -13,9 +13,7 @@ from backfire.reports.sections import Section, as_text
 from backfire.scenario import Library, OwnMechanisms, library_of, lines_of_parts, problem_of
 
 
-def mechanism_rows(
-    reads: str | None = None, changes: str | None = None, mechanisms: OwnMechanisms = ()
-) -> list[tuple[str, ...]]:
+def mechanism_rows(reads: str | None = None, changes: str | None = None, mechanisms: OwnMechanisms = ()) -> list[tuple[str, ...]]:
     """Mechanisms, shipped and yours, as (label, summary, reads, changes); ``reads`` and ``changes`` keep those that name it.
 
     A mechanism reads the names it needs from others; it changes states it does not own, process kinds and open

@@ -36,10 +36,19 @@ class Library:
         """Files travel as text: another process runs it anew."""
         return Library, (self.files, self.classes)
 
-    @cached_property
+    @property
     def known(self) -> Mapping[str, type[Mechanism]]:
         """All mechanism classes by label, sorted; raises MechanismError with every problem of every file."""
-        known, owners, problems = dict(shipped()), {}, []
+        return self._found[0]
+
+    def file_of(self, kind: type[Mechanism]) -> MechanismFile | None:
+        """The file that a class is from, if any."""
+        return self._found[1].get(kind)
+
+    @cached_property
+    def _found(self) -> tuple[dict[str, type[Mechanism]], dict[type[Mechanism], MechanismFile]]:
+        """What is known, and the files that it is from: found once, so that a class stays the class it is."""
+        known, files, problems = dict(shipped()), {}, []
         for file in self.files:
             try:
                 found = file.classes
@@ -47,29 +56,24 @@ class Library:
                 problems += error.problems
                 continue
             for label, kind in found.items():
-                line = file.line_of(kind)
-                if label in owners and file.stored:
+                other = files.get(known.get(label, kind))
+                if other and file.stored:
                     continue
-                if label in owners:
-                    said = f"mechanism `{label}` is in {owners[label]} too; give one of them another label"
-                    problems.append(Problem(file.place, line, "", said))
+                if other:
+                    said = f"mechanism `{label}` is in {other.place}:{other.line_of(known[label])} too; give one another label"
+                    problems.append(Problem(file.place, file.line_of(kind), "", said))
                 elif label in known:
-                    problems.append(Problem(file.place, line, "", _taken(label)))
-                owners[label], known[label] = f"{file.place}:{line}", kind
+                    problems.append(Problem(file.place, file.line_of(kind), "", _taken(label)))
+                known[label], files[kind] = kind, file
         if problems:
             raise MechanismError(problems)
         for kind in self.classes:
             if wrong := mistake_in(kind):
                 raise DeclarationError(f"mechanism class `{kind.__qualname__}` {wrong[1]}")
-            if known.get(kind.label, kind) is not kind:
-                where = owners.get(kind.label)
-                raise DeclarationError(f"mechanism `{kind.label}` is in {where} too" if where else _taken(kind.label))
-            known[kind.label] = kind
-        return dict(sorted(known.items()))
-
-    def file_of(self, kind: type[Mechanism]) -> MechanismFile | None:
-        """The file that a class is from, if any."""
-        return next((file for file in self.files if kind in file.classes.values()), None)
+            if (before := known.setdefault(kind.label, kind)) is not kind:
+                where = f"mechanism `{kind.label}` is in {files[before].place} too" if before in files else _taken(kind.label)
+                raise DeclarationError(where)
+        return dict(sorted(known.items())), files
 
     def identity(self, used: Iterable[Mechanism]) -> dict[str, str]:
         """What of one's own is behind some mechanisms: the SHA-256 of files by name, that of the parts of others by label."""
@@ -180,7 +184,9 @@ def stored_library(folder: Path, recorded: Any, given: OwnMechanisms = ()) -> Li
         except MechanismError as error:
             raise StorageError(f"{path}: the stored mechanisms are gone ({error.problems[0].message})") from None
         if copy.sha256 != sha256:
-            raise StorageError(f"{path}: the stored mechanisms were changed (SHA-256 {copy.sha256[:12]}, stored with {sha256[:12]})")
+            raise StorageError(
+                f"{path}: the stored mechanisms were changed (SHA-256 {copy.sha256[:12]}, stored with {sha256[:12]})"
+            )
         copies.append(copy)
     return library_of(library, copies)
 
@@ -201,4 +207,3 @@ def not_known(label: str, library: Library) -> str:
     """The sentence for a mechanism that is not known."""
     sentence = unknown("mechanism", label, library.known)
     return f"{sentence}{'' if sentence.endswith('?') else ';'} {HOW_TO_GIVE}"
-

@@ -69,11 +69,15 @@ def read_mechanism_file(path: Path | str, stored: bool = False) -> MechanismFile
         if not place.exists():
             others = {other.name for other in place.parent.glob(f"*{SUFFIX}")} if place.parent.is_dir() else set()
             close = nearest(name, others)
-            raise MechanismError([Problem(shown, 0, "", "there is no such file" + (f"; did you mean `{close}`?" if close else ""))])
+            raise MechanismError(
+                [Problem(shown, 0, "", "there is no such file" + (f"; did you mean `{close}`?" if close else ""))]
+            )
     except (OSError, ValueError) as error:  # a name that no file can have
         raise MechanismError([Problem(echo(shown), 0, "", f"cannot be opened: {echo(error)}")]) from None
     if place.suffix != SUFFIX or not name.isprintable():
-        raise MechanismError([Problem(echo(shown), 0, "", f"mechanisms are classes in a Python file, whose name ends in {SUFFIX}")])
+        raise MechanismError(
+            [Problem(echo(shown), 0, "", f"mechanisms are classes in a Python file, whose name ends in {SUFFIX}")]
+        )
     return MechanismFile(name, read_content(place, shown), shown, stored)
 
 
