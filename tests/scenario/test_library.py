@@ -133,7 +133,7 @@ def test_what_was_made_with_classes_is_not_damaged_without_them(tmp_path: Path, 
     other = library_of(tmp_path / "my_cells.py").known["core"]
     with pytest.raises(MechanismError, match="class Core is not the one"):
         backfire.redraw(tmp_path / "results" / "own", [other])
-    with pytest.raises(RefusedError, match="own_mechanisms.class Core"):
+    with pytest.raises(RefusedError, match=r"own_mechanisms\.class Core"):
         backfire.sweep(tmp_path / "resting.toml", tmp_path / "sweeps", workers=0, resume=True, mechanisms=[other])
 
 
@@ -251,7 +251,7 @@ def test_dask_workers_know_them(ran: Path, tmp_path: Path) -> None:
 def test_claims_of_a_scenario_with_them_in_worker_processes(ran: Path) -> None:
     """The claims of an article on another tumour: what counts is that they are evaluated, here and in other processes."""
     scenario = backfire.load(write(ran / "claimed", scenario=_claimed()))
-    (one,) = [item for item in evaluate_claims(["wnt16b-stroma"], only=["M4.1"], loaded={"wnt16b-stroma": scenario}).findings]
+    (one,) = evaluate_claims(["wnt16b-stroma"], only=["M4.1"], loaded={"wnt16b-stroma": scenario}).findings
     several = evaluate_claims(["wnt16b-stroma"], variants=True, workers=2, only=["M4.1"], loaded={"wnt16b-stroma": scenario})
     assert one.reason == ""
     assert several.findings[0].margin == one.margin

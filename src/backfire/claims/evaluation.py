@@ -88,8 +88,9 @@ def evaluate_claims(
     ``articles`` are names, all if there are none; ``only`` the ids of claims. ``robustness`` samples a box of
     parameters, and ``variants`` tries other forms of the equations, in ``workers`` processes (None: one per core; 0:
     this one): both for claims that can be evaluated at all. ``loaded`` gives scenarios by name in place of the shipped
-    ones; ``mechanisms`` are those of yours that others use. ``progress`` is called with what runs next and how many such steps there are at most; ``notify`` with what to
-    wait for. Raises UserError for names that do not exist, BackendLostError if a worker process dies.
+    ones; ``mechanisms`` are those of yours that others use. ``progress`` is called with what runs next and how many such
+    steps there are at most; ``notify`` with what to wait for. Raises UserError for names that do not exist,
+    BackendLostError if a worker process dies.
     """
     chosen = load_articles(articles)
     wanted = None if only is None else list(only)

@@ -32,7 +32,7 @@ class Chooser:
         self.lines: dict[tuple[str, str], tuple[str, int]] = {}
         """(label, part) → file and line where a mechanism of one's own gives it."""
 
-    def add(self, path: tuple[str, ...], message: object, kind: str = "") -> None:
+    def _add(self, path: tuple[str, ...], message: object, kind: str = "") -> None:
         problem = self.document.problem(path, str(message))
         self.problems.append(Problem(problem.file, problem.line, problem.key, problem.message, kind))
 
@@ -43,7 +43,7 @@ class Chooser:
             kind = options.get("mechanism", label)
             if not isinstance(kind, str) or kind not in self.library.known:
                 path = ("mechanisms", label, "mechanism") if "mechanism" in options else ("mechanisms", label)
-                self.add(path, not_known(str(kind), self.library), UNKNOWN)
+                self._add(path, not_known(str(kind), self.library), UNKNOWN)
                 continue
             own = self.library.known[kind]
             before = len(self.problems)
@@ -54,7 +54,7 @@ class Chooser:
                 self.problems += problems_of(error, self.document, model, ("mechanisms", label))
                 continue
             except UserError as error:
-                self.add(("mechanisms", label), error)
+                self._add(("mechanisms", label), error)
                 continue
             self._names(label, own, checked)
             chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
@@ -93,9 +93,9 @@ class Chooser:
                 try:
                     check_name(name, option)
                 except UserError as error:
-                    self.add(("mechanisms", label, option), error)
+                    self._add(("mechanisms", label, option), error)
             if len(set(names)) < len(names):
-                self.add(("mechanisms", label, option), "names the same thing twice")
+                self._add(("mechanisms", label, option), "names the same thing twice")
 
     def network(self, mechanisms: Mapping[str, Mechanism]) -> Network | None:
         """The network of some mechanisms; None if they do not compose."""
@@ -108,7 +108,7 @@ class Chooser:
                 if places and places[0][1]:
                     self.problems.append(Problem(*places[0], "", f"mechanism `{label}`{text.removeprefix(label)}"))
                 else:
-                    self.add(("mechanisms", label) if label in mechanisms else ("mechanisms",), text)
+                    self._add(("mechanisms", label) if label in mechanisms else ("mechanisms",), text)
         return None
 
     @staticmethod

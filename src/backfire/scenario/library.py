@@ -48,7 +48,9 @@ class Library:
     @cached_property
     def _found(self) -> tuple[dict[str, type[Mechanism]], dict[type[Mechanism], MechanismFile]]:
         """What is known, and the files that it is from: found once, so that a class stays the class it is."""
-        known, files, problems = dict(shipped()), {}, []
+        known = dict(shipped())
+        files: dict[type[Mechanism], MechanismFile] = {}
+        problems: list[Problem] = []
         for file in self.files:
             try:
                 found = file.classes
@@ -105,7 +107,8 @@ def library_of(given: OwnMechanisms = (), beside: Iterable[MechanismFile] = ()) 
         given = (*given.files, *given.classes)
     items = [given] if isinstance(given, str | Path | type) else [*given]
     files: list[MechanismFile] = [*beside]
-    classes, problems = [], []
+    classes: list[type[Mechanism]] = []
+    problems: list[Problem] = []
     for item in items:
         if isinstance(item, MechanismFile):
             files.append(item)

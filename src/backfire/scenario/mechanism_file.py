@@ -85,7 +85,9 @@ def read_mechanism_file(path: Path | str, stored: bool = False) -> MechanismFile
 def _classes(place: str, content: bytes) -> Mapping[str, type[Mechanism]]:
     text = decoded(content, place)
     module = _run(place, text)
-    lines, found, problems = _lines(text), {}, []
+    lines = _lines(text)
+    found: dict[str, type[Mechanism]] = {}
+    problems: list[Problem] = []
     own = [item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__]
     for kind in dict.fromkeys(own):
         if not issubclass(kind, Mechanism):
@@ -155,8 +157,11 @@ def _stranger(kind: type) -> tuple[str, str] | None:
     return "", f"derives from {base}; a mechanism derives from `backfire.Mechanism`: class {kind.__name__}(backfire.Mechanism)"
 
 
-def mistake_in(kind: type[Mechanism]) -> tuple[str, str] | None:
-    """What is wrong with a mechanism class, as (member it is about, rest of a sentence that begins with the class), or None."""
+def mistake_in(kind: Any) -> tuple[str, str] | None:
+    """What is wrong with a class that derives from Mechanism, or None.
+
+    A pair: the member that it is about, and the rest of a sentence that begins with the class.
+    """
     known = {name for name in vars(kind) if not name.startswith("_")}
     for member, use in (("label", 'label = "t_cells", its name in scenario files'), ("parts", "parts(self), what it is made of")):
         if member not in vars(kind) and (member == "label" or kind.parts is Mechanism.parts):
@@ -169,7 +174,7 @@ def mistake_in(kind: type[Mechanism]) -> tuple[str, str] | None:
     fresh = [name for name, kept in inspect.get_annotations(kind).items() if "ClassVar" not in str(kept)]
     if not dataclasses.is_dataclass(kind) or (fresh and "__dataclass_params__" not in vars(kind)):
         return "", "is no dataclass; write @dataclass(frozen=True) above it"
-    if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    if not getattr(kind, "__dataclass_params__").frozen:  # noqa: B009  typeshed does not know it
         return "", "must be frozen; write @dataclass(frozen=True) above it"
     for item in dataclasses.fields(kind):
         if "meaning" not in item.metadata:
