@@ -46,6 +46,7 @@ def test_example_runs(path: Path, tmp_path: Path) -> None:
 OWN = ROOT / "examples" / "06_own_mechanism"
 
 
+@pytest.mark.slow  # compiles, and computes a sweep twice
 def test_an_own_mechanism_is_known_to_every_command(tmp_path: Path) -> None:
     """What its README says, word for word, in a folder of its own; and the same from Python."""
     folder = shutil.copytree(OWN, tmp_path / "own", ignore=shutil.ignore_patterns("results", "__pycache__"))
@@ -54,7 +55,7 @@ def test_an_own_mechanism_is_known_to_every_command(tmp_path: Path) -> None:
     for command in block.splitlines():
         program, *words = shlex.split(command)
         start = [sys.executable] if program == "python" else [sys.executable, "-m", "backfire"]
-        done = called([*start, *words], cwd=folder)
+        done = called([*start, *words], timeout=900, cwd=folder)
         assert done.returncode == 0, (command, done.stderr)
         said[words[0]] = done.stdout
     assert [*said] == ["check", "mechanisms", "explain", "run", "sweep", "rerun", "export", "from_python.py"]
