@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import backfire
+from commands import called
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -33,6 +42,51 @@ def test_example_runs(path: Path, tmp_path: Path) -> None:
         figures = list(tmp_path.glob("*.png"))
         assert figures
         assert all(figure.read_bytes().startswith(b"\x89PNG") for figure in figures)
+
+
+OWN = ROOT / "examples" / "06_own_mechanism"
+
+
+@pytest.mark.slow  # compiles, and computes a sweep twice
+def test_an_own_mechanism_is_known_to_every_command(tmp_path: Path) -> None:
+    """What its README says, word for word, in a folder of its own; and the same from Python."""
+    folder = shutil.copytree(OWN, tmp_path / "own", ignore=shutil.ignore_patterns("results", "__pycache__"))
+    block = re.findall(r"```sh\n(.*?)```", (OWN / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    said = {}
+    for command in block.splitlines():
+        program, *words = shlex.split(command)
+        start = [sys.executable] if program == "python" else [sys.executable, "-m", "backfire"]
+        done = called([*start, *words], timeout=900, cwd=folder)
+        assert done.returncode == 0, (command, done.stderr)
+        said[words[0]] = done.stdout
+    assert [*said] == ["check", "mechanisms", "explain", "run", "sweep", "rerun", "export", "from_python.py"]
+    assert "t_cell_loss" in said["mechanisms"]
+    assert r"\begin{" in said["explain"]
+    assert said["rerun"].count("bit-identical") == 2
+    assert "bit-identical" in said["from_python.py"]
+    manifest = json.loads((folder / "results" / "lymphoma" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["own_mechanisms"] == {"my_cells.py": hashlib.sha256((folder / "my_cells.py").read_bytes()).hexdigest()}
+    outcomes = backfire.read_run(folder / "results" / "lymphoma").outcomes
+    burdens = [outcomes[arm]["final_burden"].value for arm in ("untreated", "monotherapy")]
+    assert burdens[1] > 50 * burdens[0]  # the treatment provokes the relapse
+
+
+def test_an_own_mechanism_runs_in_libroadrunner(tmp_path: Path) -> None:
+    roadrunner = pytest.importorskip("roadrunner")
+    scenario = backfire.load(OWN / "lymphoma.toml")
+    engine = roadrunner.RoadRunner(backfire.export(scenario, "monotherapy", out=tmp_path / "lymphoma.xml"))
+    engine.integrator.relative_tolerance, engine.integrator.absolute_tolerance = 1e-10, 1e-6
+    theirs = engine.simulate(0, 75, 151, ["time", "t_cells", "active"])
+    course = backfire.simulate(scenario, ["monotherapy"]).trajectories["monotherapy"]
+    between = [day for day in range(1, 76) if day not in (14, 21, 28)]  # on the day of a dose either side may be shown
+    ours = course.values[np.searchsorted(course.times, between)]
+    for column, name in ((1, "t_cells"), (2, "active")):
+        np.testing.assert_allclose(
+            theirs[2:151:2][[day - 1 for day in between], column],
+            ours[:, course.names.index(name)],
+            rtol=1e-5,
+            atol=1e-6 * ours[:, course.names.index(name)].max(),
+        )
 
 
 def test_a_mechanism_of_ones_own_takes_under_thirty_lines() -> None:

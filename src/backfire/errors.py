@@ -8,6 +8,7 @@
     │   ├── CompositionError      mechanisms that do not fit together
     │   ├── ScheduleError         a regimen that cannot be given
     │   └── DocumentError         a file with problems, each with file, line and key
+    │       └── MechanismError    a mechanism of one's own that is missing, broken, or not the one it was
     ├── RefusedError              exit code 4: an output that must not be overwritten
     ├── StorageError              exit code 5: disk full, read-only, unreadable
     └── BackendLostError          exit code 6: nobody is left to compute; what is stored stays, and can be resumed
@@ -99,6 +100,10 @@ class DocumentError(UserError):
         super().__init__("\n".join(shown))
 
 
+class MechanismError(DocumentError):
+    """A mechanism of one's own that is not given, does not load, or is not the one that something was computed with."""
+
+
 class RefusedError(BackfireError):
     """An output exists that this run must not touch."""
 
@@ -117,12 +122,12 @@ class BackendLostError(BackfireError):
     exit_code = 6
 
 
-def echo(given: object) -> str:
-    """``given`` as it can be shown in a message: one line, printable, never longer than 60 characters."""
+def echo(given: object, longest: int = LONGEST_ECHO) -> str:
+    """``given`` as it can be shown in a message: one line, printable, never longer than 60 characters or so many."""
     text = "".join(
         character if unicodedata.category(character)[0] != "C" else f"\\u{ord(character):04x}" for character in str(given)
     )
-    return text if len(text) <= LONGEST_ECHO else f"{text[:LONGEST_ECHO]}… ({len(text)} characters)"
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str | None:

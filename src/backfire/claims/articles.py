@@ -14,7 +14,7 @@ from backfire.claims.language import Claim, parse_claim
 from backfire.errors import DocumentError, Problem, UserError, unknown
 from backfire.model import ARTICLES
 from backfire.outcomes import parse_summary
-from backfire.scenario import Scenario, load, problems_of, read_document
+from backfire.scenario import OwnMechanisms, Scenario, load, problems_of, read_document
 from backfire.system import shipped_folder
 
 
@@ -128,11 +128,14 @@ def find_claim(articles: Iterable[Article], identifier: str) -> Article:
 
 
 def topics(
-    articles: Iterable[Article], only: Iterable[str] | None = None, loaded: Mapping[str, Scenario] | None = None
+    articles: Iterable[Article],
+    only: Iterable[str] | None = None,
+    loaded: Mapping[str, Scenario] | None = None,
+    mechanisms: OwnMechanisms = (),
 ) -> list[Topic]:
     """The claims (or those in ``only``) by the scenario they speak of and the day up to which they watch it, in order.
 
-    ``loaded`` gives scenarios by name in place of the shipped ones.
+    ``loaded`` gives scenarios by name in place of the shipped ones; ``mechanisms`` are those of yours that others use.
     """
     wanted = set(only) if only is not None else None
     claims: dict[tuple[str, float | None], dict[str, Claim]] = {}
@@ -140,7 +143,7 @@ def topics(
         for identifier, (entry, claim) in article.claims.items():
             if wanted is None or identifier in wanted:
                 claims.setdefault((article.scenario_of(identifier), entry.until), {})[identifier] = claim
-    scenarios = {name: (loaded or {}).get(name) or load(name) for name, _ in claims}
+    scenarios = {name: (loaded or {}).get(name) or load(name, mechanisms) for name, _ in claims}
     return [Topic(_watched(scenarios[name], until), own, scenarios[name].hash) for (name, until), own in claims.items()]
 
 

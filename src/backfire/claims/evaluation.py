@@ -21,7 +21,7 @@ from backfire.claims.measuring import Evaluated, Progress, evaluate_members, has
 from backfire.claims.pool import worker_pool
 from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial, flips
 from backfire.claims.verdict import RESOLVED, Verdict
-from backfire.scenario import Scenario
+from backfire.scenario import OwnMechanisms, Scenario, library_of
 from backfire.solvers import Settings
 
 REFERENCE: Final = Settings()
@@ -74,6 +74,7 @@ def evaluate_claims(
     loaded: Mapping[str, Scenario] | None = None,
     progress: Callable[[str, int], None] | None = None,
     notify: Callable[[str], None] | None = None,
+    mechanisms: OwnMechanisms = (),
 ) -> Report:
     """Check what articles state against the models: a verdict and a margin for every claim.
 
@@ -87,14 +88,15 @@ def evaluate_claims(
     ``articles`` are names, all if there are none; ``only`` the ids of claims. ``robustness`` samples a box of
     parameters, and ``variants`` tries other forms of the equations, in ``workers`` processes (None: one per core; 0:
     this one): both for claims that can be evaluated at all. ``loaded`` gives scenarios by name in place of the shipped
-    ones. ``progress`` is called with what runs next and how many such steps there are at most; ``notify`` with what to
-    wait for. Raises UserError for names that do not exist, BackendLostError if a worker process dies.
+    ones; ``mechanisms`` are those of yours that others use. ``progress`` is called with what runs next and how many such
+    steps there are at most; ``notify`` with what to wait for. Raises UserError for names that do not exist,
+    BackendLostError if a worker process dies.
     """
     chosen = load_articles(articles)
     wanted = None if only is None else list(only)
     for identifier in wanted or ():
         find_claim(chosen, identifier)
-    asked = topics(chosen, wanted, loaded)
+    asked = topics(chosen, wanted, loaded, library_of(mechanisms))
     waiting = [topic.scenario.name for topic in asked if has_to_compile(topic.scenario)] if robustness or variants else []
     if notify is not None and waiting:
         notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")

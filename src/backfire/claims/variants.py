@@ -156,7 +156,7 @@ def _with_other_law(scenario: Scenario, label: str, law: str) -> dict[str, Mecha
 
 def _rebuilt(scenario: Scenario, data: dict[str, Any]) -> Scenario:
     document = Document(scenario.document.name, data, scenario.document.lines)
-    return build(document, scenario.name, scenario.mechanism_classes.values())
+    return build(document, scenario.name, scenario.library)
 
 
 def _edited(

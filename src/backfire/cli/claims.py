@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import command
+from backfire.cli.commands import MechanismFiles, command
 from backfire.cli.terminal import print_table, progress, say, write_line
 from backfire.errors import UserError
 
@@ -52,6 +52,7 @@ def claims(
     form: Annotated[
         ClaimsFormat, typer.Option("--format", help="how to print; markdown: the table of the articles")
     ] = ClaimsFormat.TABLE,
+    own: MechanismFiles = None,
 ) -> None:
     """Check what the articles state against the models: a verdict and a margin for every claim."""
     from backfire.claims import BoxSample, calibrated_failures, evaluate_claims, scorecard
@@ -64,7 +65,7 @@ def claims(
     tried = (sample is not None) if forms is None else forms
     only = None if explain_id is None else [explain_id]
     with progress(None) as advance:
-        known = evaluate_claims(articles or (), sample, tried, workers, only, progress=advance, notify=say)
+        known = evaluate_claims(articles or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or ())
     if explain_id is not None:
         write_line(scorecard.explain_claim(known, explain_id))
         return

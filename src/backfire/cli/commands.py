@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -19,6 +20,10 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 Scenarios = Annotated[list[str], typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False)]
 OneScenario = Annotated[str, typer.Argument(help="scenario file or shipped name")]
+MechanismFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--mechanisms", metavar="FILE", help="Python file with mechanisms of your own; it is run. May be repeated"),
+]
 
 _REGISTERED: dict[str, tuple[int, Callable[..., None]]] = {}
 

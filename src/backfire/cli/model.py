@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import OneScenario, changes_of, command
+from backfire.cli.commands import MechanismFiles, OneScenario, changes_of, command
 from backfire.cli.terminal import print_table, say, write_line
 from backfire.errors import UserError
 from backfire.exchange import format_names
@@ -29,12 +29,12 @@ def new(name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or
 
 
 @command(place=50)
-def schema() -> None:
+def schema(own: MechanismFiles = None) -> None:
     """Print the JSON Schema of scenario files, for editors that complete and check."""
     from backfire.scenario import json_schema
     from backfire.system import to_json
 
-    write_line(to_json(json_schema()).rstrip("\n"))
+    write_line(to_json(json_schema(own or ())).rstrip("\n"))
 
 
 @command(place=60)
@@ -50,17 +50,22 @@ def mechanisms(
     name: Annotated[str | None, typer.Argument(help="show one mechanism whole")] = None,
     reads: Annotated[str | None, typer.Option(help="only those that read this name")] = None,
     changes: Annotated[str | None, typer.Option(help="only those that change this state, kind of process or definition")] = None,
+    own: MechanismFiles = None,
 ) -> None:
-    """List the mechanisms, or show one with equations, options and parameters."""
+    """List the mechanisms, or show one with equations, options and parameters; of a FILE, show each."""
     from backfire import reports
-    from backfire.mechanisms import shipped
+    from backfire.scenario import library_of
+
+    library = library_of(own or ())
 
     if name is not None and (reads or changes):
         raise UserError("give a mechanism, or --reads and --changes, not both")
+    shown = [name] if name is not None else []
     if name is None:
-        print_table(("mechanism", "what it is", "reads", "changes"), reports.mechanism_rows(reads, changes))
-        return
-    write_line(reports.describe_mechanism(name, shipped()))
+        print_table(("mechanism", "what it is", "reads", "changes"), reports.mechanism_rows(reads, changes, library))
+        shown = [] if reads or changes else [label for file in library.files for label in file.classes]
+    for label in shown:
+        write_line(reports.describe_mechanism(label, library))
 
 
 @command(place=80)
@@ -69,6 +74,7 @@ def explain(
     latex: Annotated[bool, typer.Option("--latex", help="the equations as LaTeX")] = False,
     code: Annotated[bool, typer.Option("--code", help="the generated program")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="a page on the model, with claims and their verdicts")] = False,
+    own: MechanismFiles = None,
     out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
 ) -> None:
     """Show a scenario's network: equations, parameters with unit, range, source and grade, regimens."""
@@ -76,7 +82,7 @@ def explain(
 
     if latex + code + markdown > 1:
         raise UserError("give --latex, --code or --markdown, not both")
-    text = _explained(load(scenario), latex, code, markdown, wide=out is not None).rstrip("\n")
+    text = _explained(load(scenario, own or ()), latex, code, markdown, wide=out is not None).rstrip("\n")
     if out is None:
         write_line(text)
         return
@@ -111,13 +117,14 @@ def export(
     to: Annotated[str, typer.Option(help=" or ".join([", ".join(_FORMATS[:-1]), _FORMATS[-1]]))] = "sbml",
     out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as in run")] = None,
+    own: MechanismFiles = None,
 ) -> None:
     """Write a model that other tools run: SBML or Antimony of one arm, or an OMEX archive of the study."""
     from backfire import exchange
     from backfire.scenario import load
     from backfire.system import write_whole
 
-    loaded = load(scenario)
+    loaded = load(scenario, own or ())
     if change:
         loaded = loaded.changed(changes_of(change))
     content = exchange.export(loaded, arm, to, out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import SOME_FAILED, Scenarios, changes_of, command
+from backfire.cli.commands import SOME_FAILED, MechanismFiles, Scenarios, changes_of, command
 from backfire.cli.terminal import OutcomeFormat, print_results, progress, say, write_line
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ def run(
     ] = None,
     days: Annotated[float | None, typer.Option(help="length of the simulation")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="only these arms", metavar="NAME")] = None,
+    own: MechanismFiles = None,
     form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
 ) -> None:
     """Simulate scenarios, print their outcomes, write figures and tables."""
     from backfire import reports
 
-    loaded = reports.load_all(scenarios, changes_of(change or []), days)
+    loaded = reports.load_all(scenarios, changes_of(change or []), days, own or ())
     for scenario in loaded:
         for warning in scenario.warnings:
             say(f"warning: {warning}")
@@ -49,22 +50,23 @@ def run(
 @command(place=20)
 def redraw(
     folders: Annotated[list[Path], typer.Argument(help="folders that `backfire run` wrote", show_default=False)],
+    own: MechanismFiles = None,
     form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
 ) -> None:
     """Recompute outcomes and redraw figures of stored runs, without simulating."""
     from backfire import reports
 
-    results = [reports.redraw(folder) for folder in folders]
+    results = [reports.redraw(folder, own or ()) for folder in folders]
     print_results(results, form)
     _end_if_arms_failed(results)
 
 
 @command(place=30)
-def check(scenarios: Scenarios) -> None:
+def check(scenarios: Scenarios, own: MechanismFiles = None) -> None:
     """Check scenario files without running them; every problem with file, line and key."""
     from backfire import reports
 
-    for scenario in reports.load_all(scenarios):
+    for scenario in reports.load_all(scenarios, mechanisms=own or ()):
         for warning in scenario.warnings:
             say(f"warning: {warning}")
         network = scenario.network

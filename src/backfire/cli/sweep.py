@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backfire.cli.commands import SOME_FAILED, command
+from backfire.cli.commands import SOME_FAILED, MechanismFiles, command
 from backfire.cli.terminal import print_section, print_table, say, watched, write_line
 from backfire.errors import UserError
 
@@ -27,6 +27,7 @@ def sweep(
         float | None, typer.Option(metavar="DAYS", help="store states over time too, a row every so many days")
     ] = None,
     show: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="summarise stored sweeps instead of running one")] = None,
+    own: MechanismFiles = None,
 ) -> None:
     """Simulate many members of a scenario, store one row per member and arm, and summarise them."""
     if show:
@@ -39,13 +40,16 @@ def sweep(
     if dask and workers is not None:
         raise UserError("give --workers or --dask, not both: Dask has workers of its own")
     from backfire import sweeps
+    from backfire.scenario import stored_files
     from backfire.sweeps import dask_client, load_sweep
 
-    loaded = load_sweep(study)
+    kept = stored_files(out / Path(study).stem) if resume else ()
+    loaded = load_sweep(study, [*(own or ()), *kept])
     again = shlex.join(
         ["backfire", "sweep", study, "--out", str(out), *(["--workers", str(workers)] if workers is not None else [])]
         + (["--dask", dask] if dask else [])
         + (["--trajectories", str(trajectories)] if trajectories is not None else [])
+        + [word for path in own or () for word in ("--mechanisms", str(path))]
     )
     client = dask_client(dask) if dask else None
     with _resumable(f"{again} --resume"), watched(loaded.design.members) as advance:
@@ -94,11 +98,12 @@ def rerun(
     folder: Annotated[Path, typer.Argument(help="folder that `backfire sweep` wrote", show_default=False)],
     member: Annotated[int, typer.Option(help="which member", show_default=False)],
     arm: Annotated[str | None, typer.Option(help="only this arm")] = None,
+    own: MechanismFiles = None,
 ) -> None:
     """Compute one member of a stored sweep again and compare it with its row, bit for bit."""
     from backfire import sweeps
 
-    rows, manifest = sweeps.rerun(folder, member, arm)
+    rows, manifest = sweeps.rerun(folder, member, arm, own or ())
     for line in sweeps.code_differs(manifest):
         say(f"warning: changed since the sweep: {line}")
     different = 0

@@ -256,7 +256,7 @@ class Mechanism:
     @classmethod
     def summary(cls) -> str:
         """The first sentence of the docstring."""
-        return (cls.__doc__ or "").strip().splitlines()[0]
+        return next(iter((cls.__doc__ or "").strip().splitlines()), "")
 
 
 def unit_of(part: Parameter | State | Definition) -> Unit:

@@ -17,7 +17,8 @@ def explain(scenario: Scenario) -> list[Section]:
     grades = Counter(parameter.grade for parameter in network.parameters.values())
     counted = ", ".join(f"{grades[grade]} {grade}" for grade in GRADES if grades[grade])
     article = str(ARTICLES[scenario.article]) if scenario.article in ARTICLES else "no article; this combination is ours"
-    about = [scenario.title, article, *([scenario.note] if scenario.note else []), CAUTION]
+    own = [f"mechanisms of one's own: {name}, SHA-256 {digest}" for name, digest in scenario.own_mechanisms.items()]
+    about = [scenario.title, article, *([scenario.note] if scenario.note else []), *own, CAUTION]
     text = equations(network)
     states = [
         (state.name, state.unit, f"{start:g}", state.meaning, network.owners[state.name])

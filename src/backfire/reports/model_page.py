@@ -11,6 +11,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from backfire.claims import Article, Finding, Verdict, evaluate_claims, load_articles, margin_text
 from backfire.exchange import default_arm
@@ -41,7 +42,11 @@ class _Matter:
     @property
     def source(self) -> str:
         """How a command names the scenario."""
-        return self.scenario.name if self.shipped else f"{self.scenario.name}.toml"
+        if self.shipped:
+            return self.scenario.name
+        named = {PurePath(name).name for name in self.scenario.document.data.get("mechanisms_from", ())}
+        given = [file.name for file in self.scenario.library.files if file.name in self.scenario.own_mechanisms]
+        return " ".join([f"{self.scenario.name}.toml", *(f"--mechanisms {name}" for name in given if name not in named)])
 
 
 def page(scenario: Scenario) -> str:
@@ -223,6 +228,9 @@ def _reproducible(matter: _Matter) -> Iterator[str]:
         f"(absolute: {exact(settings.cells)} cell, {exact(settings.absolute)} for all else). Nothing is random. Values are "
         f"recorded every {exact(scenario.record_every)} days and around every dose."
     )
+    if scenario.own_mechanisms:
+        yield "Mechanisms of one's own, which are Python code, are from:"
+        yield bullets(f"`{name}`, SHA-256 `{digest}`" for name, digest in scenario.own_mechanisms.items())
     if matter.shipped:
         links = [f"the scenario is [`{scenario.name}.toml`]({scenario.name}.toml)"]
         links += [f"the article in our words, and its claims: [`seeds/{article}.toml`](../../seeds/{article}.toml)"] * bool(

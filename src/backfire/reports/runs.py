@@ -7,8 +7,7 @@ from pathlib import Path
 
 from backfire.errors import DocumentError, Problem, UserError, unknown
 from backfire.figures import atlas, comparison, png
-from backfire.model import Mechanism
-from backfire.scenario import Scenario, Value, load
+from backfire.scenario import OwnMechanisms, Scenario, Value, library_of, load
 from backfire.simulation import Result, prepare_folder, read_run, save, simulate
 from backfire.solvers import Settings
 from backfire.system import lock, write_whole
@@ -18,14 +17,15 @@ def load_all(
     sources: Iterable[str | Path],
     changes: Mapping[str, Value] | None = None,
     days: float | None = None,
-    mechanisms: Iterable[type[Mechanism]] = (),
+    mechanisms: OwnMechanisms = (),
 ) -> list[Scenario]:
     """Read and check several scenarios; raises DocumentError with the problems of all of them together."""
+    library = library_of(mechanisms)
     scenarios: list[Scenario] = []
     problems: list[Problem] = []
     for source in sources:
         try:
-            scenario = load(source, mechanisms)
+            scenario = load(source, library)
             scenarios.append(scenario.changed(changes, days) if changes or days is not None else scenario)
         except DocumentError as error:
             problems += error.problems
@@ -66,7 +66,7 @@ def run(
     return results
 
 
-def redraw(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
+def redraw(folder: Path | str, mechanisms: OwnMechanisms = ()) -> Result:
     """Recompute the outcomes and redraw the figure of a stored run, without simulating."""
     result = read_run(folder, mechanisms)
     with lock(Path(folder), "run"):

@@ -3,6 +3,14 @@ from .inputs import find_inputs as find_inputs
 from .inputs import input_label as input_label
 from .inputs import kind_of as kind_of
 from .inputs import whole_numbers as whole_numbers
+from .library import Library as Library
+from .library import OwnMechanisms as OwnMechanisms
+from .library import library_of as library_of
+from .library import stored_copies as stored_copies
+from .library import stored_files as stored_files
+from .mechanism_file import MechanismFile as MechanismFile
+from .mechanism_file import lines_of_parts as lines_of_parts
+from .mechanism_file import problem_of as problem_of
 from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build
@@ -11,6 +19,7 @@ from .scenario import load as load
 from .scenario import parse as parse
 from .scenario import parse_data as parse_data
 from .scenario import shipped_scenarios as shipped_scenarios
+from .scenario import stored_scenario as stored_scenario
 from .schema import Number as Number
 from .schema import json_schema as json_schema
 from .schema import problems_of as problems_of

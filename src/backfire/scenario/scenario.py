@@ -12,7 +12,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +20,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backfire.errors import CompositionError, DeclarationError, DocumentError, Problem, UserError, echo, unknown
+from backfire.errors import DeclarationError, DocumentError, MechanismError, Problem, UserError, echo, unknown
 from backfire.formulas import parse_unit
-from backfire.mechanisms import shipped
-from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, State, check_name, compose, event_table
+from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, State, check_name, event_table
 from backfire.outcomes import Rules
+from backfire.scenario.composing import UNKNOWN, Chooser
 from backfire.scenario.inputs import DAYS, Input, named_inputs
-from backfire.scenario.schema import OURS, ParameterEntry, ScenarioFile, is_name_option, options_model, problems_of, unknown_key
+from backfire.scenario.library import Library, OwnMechanisms, library_for, library_of, see_same, stored_library
+from backfire.scenario.schema import OURS, ParameterEntry, ScenarioFile, problems_of, unknown_key
 from backfire.scenario.toml import Document, parse_document, read_document
 from backfire.system import shipped_folder
 
@@ -39,7 +40,7 @@ class Scenario:
 
     ``network`` carries the parameters with the values of this scenario; ``switches`` the switch of every influence.
     ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated.
-    ``warnings`` are implausible but possible values.
+    ``library`` has the mechanisms it could use. ``warnings`` are implausible but possible values.
     """
 
     name: str
@@ -55,8 +56,17 @@ class Scenario:
     reference: str | None
     rules: Rules
     document: Document
-    mechanism_classes: Mapping[str, type[Mechanism]] = field(repr=False)
+    library: Library = field(repr=False)
     warnings: tuple[str, ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process builds it anew: mechanisms of one's own travel as the text of their files."""
+        return build, (self.document, self.name, self.library)
+
+    @cached_property
+    def own_mechanisms(self) -> dict[str, str]:
+        """The mechanisms of one's own that it uses: files by name, classes given in Python by theirs, with their SHA-256."""
+        return self.library.identity(self.network.mechanisms.values())
 
     @cached_property
     def time_zero(self) -> float:
@@ -107,7 +117,11 @@ class Scenario:
         return event_table(given, self.network.interventions, self.values, self.days)
 
     def resolved(self) -> dict[str, Any]:
-        """Everything that can change a number, defaults included, as plain data that ``parse_data`` reads back."""
+        """Everything that can change a number, defaults included, as plain data that ``parse_data`` reads back.
+
+        All but the text of mechanisms of one's own: which those are says ``own_mechanisms``.
+        """
+        files = [file.name for file in self.library.files if file.name in self.own_mechanisms]
         return {
             "title": self.title,
             "article": self.article,
@@ -115,6 +129,7 @@ class Scenario:
             "days": self.days,
             "record_every": self.record_every,
             **({"reference": self.reference} if self.reference else {}),
+            **({"mechanisms_from": files} if files else {}),
             "mechanisms": {label: _options(label, item) for label, item in self.network.mechanisms.items()},
             "parameters": {
                 name: {
@@ -142,7 +157,8 @@ class Scenario:
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with everything that can change a number or its source."""
-        text = json.dumps(self.resolved(), sort_keys=True, allow_nan=False)
+        own = {"own_mechanisms": self.own_mechanisms} if self.own_mechanisms else {}
+        text = json.dumps(self.resolved() | own, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def changed(self, changes: Mapping[str, Value] | None = None, days: float | None = None) -> Scenario:
@@ -160,7 +176,7 @@ class Scenario:
         if problems:
             raise DocumentError(problems)
         document = Document(self.document.name, data, self.document.lines)
-        return build(document, self.name, self.mechanism_classes.values())
+        return build(document, self.name, self.library)
 
     def _change(self, data: dict[str, Any], name: str, value: Value) -> Problem | None:
         owner, _, word = name.partition(".")
@@ -204,10 +220,11 @@ def shipped_scenarios() -> dict[str, Path]:
     return {path.stem: path for path in sorted((shipped_folder("configs") / "scenarios").glob("*.toml"))}
 
 
-def load(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> Scenario:
-    """A scenario by path or by shipped name; ``mechanisms`` are classes of yours that the file may use.
+def load(source: str | Path, mechanisms: OwnMechanisms = ()) -> Scenario:
+    """A scenario by path or by shipped name; ``mechanisms`` are classes of yours that the file may use, or files with them.
 
-    Raises DocumentError with every problem of the file.
+    Files that its ``mechanisms_from`` names are looked for beside it. They are your own code, and are run. Raises
+    DocumentError with every problem of the file.
     """
     known = shipped_scenarios()
     if str(source) in known and not os.path.isfile(source):
@@ -215,17 +232,35 @@ def load(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> Scen
     path = Path(source)
     if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
         raise DocumentError([Problem(echo(source), 0, "", unknown("scenario", str(source), known), "unknown")])
-    return build(read_document(path), path.stem, mechanisms)
+    document = read_document(path)
+    return build(document, path.stem, library_for(document, path.parent, mechanisms))
 
 
-def parse(text: str, name: str = "scenario", mechanisms: Iterable[type[Mechanism]] = ()) -> Scenario:
-    """A scenario from TOML text; otherwise like ``load``."""
-    return build(parse_document(text, name), name, mechanisms)
+def parse(text: str, name: str = "scenario", mechanisms: OwnMechanisms = (), folder: Path | str = ".") -> Scenario:
+    """A scenario from TOML text; files it names are looked for in ``folder``. Otherwise like ``load``."""
+    document = parse_document(text, name)
+    return build(document, name, library_for(document, Path(folder), mechanisms))
 
 
-def parse_data(data: dict[str, Any], name: str, mechanisms: Iterable[type[Mechanism]] = ()) -> Scenario:
-    """A scenario from plain data such as ``Scenario.resolved`` gives."""
+def parse_data(data: dict[str, Any], name: str, mechanisms: OwnMechanisms = ()) -> Scenario:
+    """A scenario from plain data such as ``Scenario.resolved`` gives; no file is read but those among ``mechanisms``."""
     return build(Document(name, data, {}), name, mechanisms)
+
+
+def stored_scenario(folder: Path, data: dict[str, Any], name: str, own: Any, mechanisms: OwnMechanisms = ()) -> Scenario:
+    """The scenario of a stored run or sweep, from its data and its ``own_mechanisms``, whose files are stored beside it.
+
+    ``mechanisms`` are those of yours that are not stored. Raises MechanismError for one that is missing or is not the one
+    that was used then, StorageError for stored files that were changed; whatever else is raised, the store is damaged.
+    """
+    library = stored_library(folder, own, mechanisms)
+    try:
+        scenario = parse_data(data, name, library)
+    except DocumentError as error:
+        missing = [Problem(str(folder), 0, item.key, item.message) for item in error.problems if item.kind == UNKNOWN]
+        raise (MechanismError(missing) if missing else error) from None
+    see_same(folder, own, scenario.own_mechanisms)
+    return scenario
 
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-]|[A-Za-z0-9]")
@@ -240,43 +275,43 @@ def check_folder_name(name: str) -> str:
     return name
 
 
-def build(document: Document, name: str, mechanisms: Iterable[type[Mechanism]] = ()) -> Scenario:
+def build(document: Document, name: str, mechanisms: OwnMechanisms = ()) -> Scenario:
     """A scenario from a parsed document; raises DocumentError with every problem found."""
     check_folder_name(name)
-    classes = shipped() | {kind.label: kind for kind in mechanisms}
+    library = mechanisms if isinstance(mechanisms, Library) else library_of(mechanisms)
     try:
         file = ScenarioFile.model_validate(document.data)
     except ValidationError as error:
         problems = list(problems_of(error, document, ScenarioFile))
-        raise DocumentError([*problems, *_Builder(document, name, None, classes).early_problems()]) from None
-    return _Builder(document, name, file, classes).scenario()
+        raise DocumentError([*problems, *_early_problems(document, library)]) from None
+    return _Builder(document, name, file, library).scenario()
+
+
+def _early_problems(document: Document, library: Library) -> list[Problem]:
+    """What can be said of the mechanisms of a file whose shape is wrong."""
+    given, chooser = document.data.get("mechanisms"), Chooser(document, library)
+    if isinstance(given, dict):
+        chooser.mechanisms({label: item for label, item in given.items() if isinstance(item, dict)}, frozenset())
+    return chooser.problems
 
 
 class _Builder:
     """Checks everything that the shape of a file alone does not show."""
 
-    def __init__(self, document: Document, name: str, file: ScenarioFile | None, classes: Mapping[str, type[Mechanism]]) -> None:
-        self.document, self.name, self.file, self.classes = document, name, file, classes
+    def __init__(self, document: Document, name: str, file: ScenarioFile, library: Library) -> None:
+        self.document, self.name, self.file, self.library = document, name, file, library
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
 
     def add(self, path: tuple[str, ...], message: object) -> None:
         self.problems.append(self.document.problem(path, str(message)))
 
-    def early_problems(self) -> list[Problem]:
-        """What can be said of the mechanisms of a file whose shape is wrong."""
-        given = self.document.data.get("mechanisms")
-        if isinstance(given, dict):
-            self._mechanisms({label: item for label, item in given.items() if isinstance(item, dict)}, frozenset())
-        return self.problems
-
     def scenario(self) -> Scenario:
         file = self.file
-        assert file is not None
         self._words(file)
         regimens = self._regimens(file)
         infused = frozenset(regimen.agent for regimen in regimens.values() if regimen.duration > 0)
-        network = self._network(self._mechanisms(file.mechanisms, infused))
+        network = self._network(file, infused)
         if network is None:
             raise DocumentError(self.problems)
         network = dataclasses.replace(network, parameters=self._parameters(file, network), states=self._states(file, network))
@@ -287,10 +322,11 @@ class _Builder:
         if self.problems:
             raise DocumentError(self.problems)
         self._starts(network)
+        self._unused(file, network)
         reference = file.reference or ("monotherapy" if "monotherapy" in arms else None)
         return Scenario(
             self.name, file.title, file.article, file.note, file.days, file.record_every, network, switches,
-            regimens, arms, reference, rules, self.document, self.classes, tuple(self.warnings),
+            regimens, arms, reference, rules, self.document, self.library, tuple(self.warnings),
         )  # fmt: skip
 
     def _starts(self, network: Network) -> None:
@@ -303,6 +339,12 @@ class _Builder:
                     "shares has the unit 1, and cells that may be fewer are `counted=False`"
                 )
 
+    def _unused(self, file: ScenarioFile, network: Network) -> None:
+        used = self.library.identity(network.mechanisms.values())
+        for name in file.mechanisms_from:
+            if Path(name).name not in used:
+                self.warnings.append(str(self.document.problem(("mechanisms_from",), f"no mechanism of {name} is used")))
+
     def _words(self, file: ScenarioFile) -> None:
         for key, text in (("title", file.title), ("note", file.note)):
             if any(unicodedata.category(letter)[0] == "C" and letter != "\n" for letter in text):
@@ -312,52 +354,12 @@ class _Builder:
         if file.days / file.record_every > 100_000:
             self.add(("record_every",), f"{file.days / file.record_every:.3g} recorded values are more than 100000")
 
-    def _mechanisms(self, given: Mapping[str, Mapping[str, Any]], infused: frozenset[str]) -> dict[str, Mechanism]:
-        made: dict[str, Mechanism] = {}
-        for label, options in given.items():
-            kind = options.get("mechanism", label)
-            if not isinstance(kind, str) or kind not in self.classes:
-                path = ("mechanisms", label, "mechanism") if "mechanism" in options else ("mechanisms", label)
-                self.add(path, unknown("mechanism", str(kind), self.classes))
-                continue
-            model = options_model(self.classes[kind])
-            try:
-                checked = model.model_validate(dict(options)).model_dump(exclude={"mechanism"})
-            except ValidationError as error:
-                self.problems += problems_of(error, self.document, model, ("mechanisms", label))
-                continue
-            self._names(label, self.classes[kind], checked)
-            chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
-            if "infused" in chosen and "agents" in chosen:
-                chosen["infused"] = tuple(sorted({*chosen["infused"], *infused} & {*chosen["agents"]}))
-            if not self.problems:
-                made[label] = self.classes[kind](**chosen)
-        return made
-
-    def _names(self, label: str, kind: type[Mechanism], options: Mapping[str, Any]) -> None:
-        """Options of free text are names of agents, factors and cells: they become part of formulas."""
-        for option, given in options.items():
-            if not is_name_option(kind, option):
-                continue
-            names = [given] if isinstance(given, str) else given
-            for name in names:
-                try:
-                    check_name(name, option)
-                except UserError as error:
-                    self.add(("mechanisms", label, option), error)
-            if len(set(names)) < len(names):
-                self.add(("mechanisms", label, option), "names the same thing twice")
-
-    def _network(self, mechanisms: Mapping[str, Mechanism]) -> Network | None:
-        if self.problems:
-            return None
-        try:
-            return compose(mechanisms)
-        except CompositionError as error:
-            for text in error.problems:
-                label = text.split(":")[0].split(".")[0]
-                self.add(("mechanisms", label) if label in mechanisms else ("mechanisms",), text)
-        return None
+    def _network(self, file: ScenarioFile, infused: frozenset[str]) -> Network | None:
+        chooser = Chooser(self.document, self.library)
+        mechanisms = chooser.mechanisms(file.mechanisms, infused)
+        network = None if self.problems or chooser.problems else chooser.network(mechanisms)
+        self.problems += chooser.problems
+        return network
 
     def _states(self, file: ScenarioFile, network: Network) -> tuple[State, ...]:
         """The states, counted as the file says."""

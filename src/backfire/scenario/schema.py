@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 
 from backfire.errors import DeclarationError, Problem, ScheduleError, echo, nearest, unknown
-from backfire.mechanisms import shipped
 from backfire.model import ARTICLES, GRADES, LONGEST_NAME, REGIMEN_NUMBERS, Mechanism, Regimen, RegimenNumber, as_written
 from backfire.outcomes import Rules
+from backfire.scenario.library import OwnMechanisms, library_of
 from backfire.scenario.toml import Document
 
 OURS = "ours"
@@ -112,6 +112,7 @@ class ScenarioFile(_Strict):
     days: Annotated[Number, Field(gt=0, le=36500)] = Field(description="length of the simulation in days")
     record_every: Annotated[Number, Field(gt=0, le=0.5)] = Field(0.5, description="days between recorded values, at most 0.5")
     reference: str | None = Field(None, description="the arm that others are compared with, besides untreated")
+    mechanisms_from: list[str] = Field([], description="Python files with mechanisms of your own, beside this file")
     mechanisms: dict[str, dict[str, Any]] = Field(min_length=1, description="the pieces of biology and their options")
     parameters: dict[str, PlainOrEntry] = Field({}, description="values that differ from the defaults")
     switches: dict[str, dict[str, Annotated[Number, Field(ge=0, le=1)]]] = Field(
@@ -156,10 +157,10 @@ def is_name_option(mechanism: type[Mechanism], option: str) -> bool:
     return typing.get_type_hints(mechanism).get(option) in (str, tuple[str, ...])
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of scenario files, with the options of every shipped mechanism."""
+def json_schema(mechanisms: OwnMechanisms = ()) -> dict[str, Any]:
+    """The JSON Schema of scenario files, with the options of every shipped mechanism, and of ``mechanisms`` of yours."""
     schema = ScenarioFile.model_json_schema()
-    named = {label: options_model(kind).model_json_schema() for label, kind in shipped().items()}
+    named = {label: options_model(kind).model_json_schema() for label, kind in library_of(mechanisms).known.items()}
     schema["properties"]["mechanisms"] = {
         "type": "object",
         "description": "the pieces of biology and their options, by label",

@@ -53,7 +53,7 @@ class Document:
 def read_document(path: Path | str) -> Document:
     """Read a TOML file; raises DocumentError with file and line for anything that cannot be read."""
     name = str(path)
-    return parse_document(_text(Path(path), name), name)
+    return parse_document(decoded(read_content(path, name), name), name)
 
 
 def parse_document(text: str, name: str) -> Document:
@@ -72,8 +72,8 @@ def parse_document(text: str, name: str) -> Document:
     return Document(name, data, _locate(text))
 
 
-def _text(path: Path, name: str) -> str:
-    """The text of a regular file of moderate size in UTF-8, with or without byte order mark."""
+def read_content(path: Path | str, name: str) -> bytes:
+    """The bytes of a regular file of moderate size that a user calls ``name``; raises DocumentError for any other."""
 
     def refuse(reason: str) -> DocumentError:
         return DocumentError([Problem(name, 0, "", reason)])
@@ -88,7 +88,12 @@ def _text(path: Path, name: str) -> str:
     except (OSError, ValueError) as error:
         raise refuse(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from None
     if len(raw) > LARGEST_FILE:
-        raise refuse(f"is larger than {LARGEST_FILE // 1024} KiB, far more than a scenario needs")
+        raise refuse(f"is larger than {LARGEST_FILE // 1024} KiB, far more than such a file needs")
+    return raw
+
+
+def decoded(raw: bytes, name: str) -> str:
+    """Text in UTF-8, with or without byte order mark, its lines ended by line feeds; raises DocumentError for any other."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

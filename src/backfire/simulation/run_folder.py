@@ -2,8 +2,8 @@
 
 ``<out>/<scenario>/`` holds ``manifest.json`` (resolved scenario, versions, hash, solver settings, statuses),
 ``outcomes.csv``, ``trajectories.csv`` (tidy: arm, day, name, value, unit), ``steps.npz`` (the course between the recorded
-rows, from which outcomes are read) and ``comparison.png``. Every file is written
-under a temporary name and then renamed: a run that is cut off leaves whole files or none.
+rows, from which outcomes are read), ``comparison.png``, and in ``mechanisms/`` the files of one's own mechanisms. Every file
+is written under a temporary name and then renamed: a run that is cut off leaves whole files or none.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import os
 import platform
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from backfire.errors import RefusedError, StorageError, UserError, echo
-from backfire.model import CAUTION, Mechanism
-from backfire.scenario import Scenario, parse_data
+from backfire.errors import MechanismError, RefusedError, StorageError, UserError, echo
+from backfire.model import CAUTION
+from backfire.scenario import OwnMechanisms, Scenario, stored_copies, stored_scenario
 from backfire.simulation.arms import Result, observed_steps
 from backfire.solvers import NODES, Settings, Status, Steps, Trajectory, generate
 from backfire.system import to_json, write_whole
@@ -75,17 +75,32 @@ def save(result: Result, folder: Path) -> None:
     write_whole(folder / "trajectories.csv", trajectories)
     write_whole(folder / "steps.npz", steps)
     write_whole(folder / "outcomes.csv", outcomes_csv(result))
+    _keep_mechanisms(result.scenario, folder)
     write_whole(folder / "manifest.json", to_json(manifest(result) | sums))
+
+
+def _keep_mechanisms(scenario: Scenario, folder: Path) -> None:
+    """The files of mechanisms of one's own, so that the run can be read back wherever it is."""
+    for name, content in stored_copies(scenario.library.files, scenario.own_mechanisms).items():
+        path = folder / name
+        if path.parent.is_symlink():
+            raise RefusedError(f"{path.parent} is a symbolic link; give a real folder with --out")
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path.parent}: cannot be written ({error.strerror or error})") from None
+        write_whole(path, content)
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> Result:
+def read_run(folder: Path | str, mechanisms: OwnMechanisms = ()) -> Result:
     """A stored run as a Result, without simulating: outcomes and figures are computed from its kept steps.
 
-    ``mechanisms`` are classes of yours that its scenario uses. Raises StorageError if the folder is incomplete.
+    ``mechanisms`` are classes of yours that its scenario uses; files with them are stored with the run. Raises
+    StorageError if the folder is incomplete, MechanismError if a mechanism is missing, or is not the one that was run.
     """
     place = Path(folder)
     try:
@@ -96,7 +111,8 @@ def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> 
         text, steps = (place / "trajectories.csv").read_text(encoding="utf-8"), (place / "steps.npz").read_bytes()
         if not isinstance(stored["name"], str):
             raise ValueError("its name is no text")
-        scenario = parse_data(stored["scenario"], stored["name"], mechanisms)
+        own = stored.get("own_mechanisms")
+        scenario = stored_scenario(place, stored["scenario"], stored["name"], own, mechanisms)
         trajectories = _read_trajectories(text, stored["arms"])
         recorded = (*scenario.network.state_names, *scenario.network.observables)
         if any(item.names != recorded for item in trajectories.values()):
@@ -111,6 +127,8 @@ def read_run(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = ()) -> 
         if differing or not trajectories.keys() <= scenario.arms.keys():
             raise ValueError(f"{', '.join(differing) or 'arms'} of the manifest do not fit what is stored")
         return Result(scenario, _with_steps(scenario, trajectories, steps), Settings(**stored["solver"]))
+    except MechanismError:
+        raise
     except OSError as error:
         name = Path(error.filename or "").name
         raise StorageError(f"{place}: not a complete run ({error.strerror or error}: {name})") from None
@@ -146,6 +164,7 @@ def manifest(result: Result) -> dict[str, Any]:
             for arm, item in result.trajectories.items()
         },
         "warnings": list(scenario.warnings),
+        **({"own_mechanisms": scenario.own_mechanisms} if scenario.own_mechanisms else {}),
         "scenario": scenario.resolved(),
     }
 

@@ -58,7 +58,7 @@ class SweepPlan:
     identity: Mapping[str, Any]
     runner: Runner
     about: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
     recorder: Recorder | None = None
 
     def layout(self) -> TableSchema:
@@ -151,11 +151,13 @@ def _enter(plan: SweepPlan, layout: TableSchema, folder: Path, resume: bool) -> 
         _refuse_changes(store.read_json(folder / "resolved.json").get("identity"), plan.identity, folder)
     elif not _is_fresh(folder, layout):
         raise RefusedError(f"{folder} holds something else than a sweep; give another --out")
-    for name in ("chunks", "quarantine"):
+    inner = {Path(name).parent.name for name in plan.files} - {""}
+    for name in ("chunks", "quarantine", *inner):
         if (folder / name).is_symlink():
             raise RefusedError(f"{folder / name} is a symbolic link; give a real folder with --out")
     try:
-        (folder / "chunks").mkdir(exist_ok=True)
+        for name in ("chunks", *inner):
+            (folder / name).mkdir(exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder}: cannot be written ({error.strerror or error})") from None
     store.remove_leftovers(folder)

@@ -35,6 +35,8 @@ def scenario_identity(scenario: Scenario) -> dict[str, Any]:
     data = scenario.resolved()
     for word in ("title", "article", "note"):
         del data[word]
+    data.pop("mechanisms_from", None)
+    data |= {"own_mechanisms": scenario.own_mechanisms} if scenario.own_mechanisms else {}
     data["parameters"] = {name: {"value": item["value"], "unit": item["unit"]} for name, item in data["parameters"].items()}
     return data
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 
 from backfire.errors import UserError
-from backfire.model import CAUTION, Mechanism
-from backfire.scenario import Scenario, find_inputs, parse_data
+from backfire.model import CAUTION
+from backfire.scenario import Library, OwnMechanisms, Scenario, find_inputs, library_of, parse_data, stored_copies, stored_files
 from backfire.simulation import Cohort, arm_outcomes, needs_compiling, outcome_names, prepare_folder, run_members
 from backfire.simulation import trajectories as simulate_trajectories
 from backfire.solvers import Floats, Settings
@@ -48,7 +48,7 @@ def sweep(
     chunk: int | None = None,
     trajectories: float | None = None,
     settings: AnySettings | None = None,
-    mechanisms: Iterable[type[Mechanism]] = (),
+    mechanisms: OwnMechanisms = (),
     progress: Callable[[int], None] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> Sweep:
@@ -58,14 +58,21 @@ def sweep(
     default one per core; 0 computes in this process, which a member that crashes takes along. ``executor`` is any
     ``concurrent.futures.Executor`` instead, or a ``distributed.Client``. Neither they nor ``chunk``, the members per
     file, change a number. ``resume`` goes on with a folder of the same study. ``trajectories`` stores all states over
-    time too, so many days apart; ``store.read_trajectories`` reads them. ``progress`` is told how many members have
-    just been stored, ``notify`` gets sentences worth reading.
+    time too, so many days apart; ``store.read_trajectories`` reads them. ``mechanisms`` are classes of yours that its
+    scenario uses, or files with them. ``progress`` is told how many members have just been stored, ``notify`` gets
+    sentences worth reading.
 
     Members that fail have their status and reason in the table; nothing is raised for them. Raises UserError for what
     cannot be asked, RefusedError for a folder with another study, StorageError if the disk refuses, BackendLostError
     if those who compute are gone. With worker processes a script needs ``if __name__ == "__main__":``.
     """
-    loaded = study if isinstance(study, SweepSpec) else load_sweep(study, mechanisms)
+    if not isinstance(study, SweepSpec):
+        kept = stored_files(Path(out) / Path(study).stem) if resume else ()
+        study = load_sweep(study, library_of(mechanisms, kept))
+    loaded = study
+    for file in loaded.scenario.library.files:
+        if file.stored and file.name in loaded.scenario.own_mechanisms and notify is not None:
+            notify(f"{file.name} is not there: going on with the copy that is stored, {file.place}")
     if trajectories is not None:
         try:
             loaded = loaded.recorded(trajectories)
@@ -116,14 +123,15 @@ def plan_of(study: SweepSpec, settings: AnySettings | None = None) -> SweepPlan:
     runner = ScenarioRunner(
         json.dumps(scenario.document.data, allow_nan=False),
         scenario.name,
-        tuple(scenario.mechanism_classes.values()),
+        scenario.library,
         study.design.fields,
         study.arms,
         tuple(outcomes),
         used,
     )
     solver = next(name for name, kind in SOLVERS.items() if isinstance(used, kind))
-    files = {"study.toml": study.text, "table.csv": study.table}
+    files: dict[str, str | bytes] = {"study.toml": study.text, "table.csv": study.table}
+    files |= stored_copies(scenario.library.files, scenario.own_mechanisms)
     recorder, asked = _recorder(study, runner), {}
     if recorder:
         asked = {"trajectories": {"every": recorder.recording.every, "arms": list(recorder.recording.arms)}}
@@ -159,6 +167,7 @@ def plan_of(study: SweepSpec, settings: AnySettings | None = None) -> SweepPlan:
                 "reference": scenario.reference,
                 "values": {item.name: item.value for item in inputs},
             },
+            **({"own_mechanisms": scenario.own_mechanisms} if scenario.own_mechanisms else {}),
             "document": scenario.document.data,
         },
         files={name: text for name, text in files.items() if text},
@@ -171,7 +180,7 @@ class ScenarioRunner:
 
     data: str
     name: str
-    mechanisms: tuple[type[Mechanism], ...]
+    library: Library
     fields: tuple[str, ...]
     arms: tuple[str, ...]
     outcomes: tuple[str, ...]
@@ -179,7 +188,7 @@ class ScenarioRunner:
 
     def __call__(self, samples: Floats) -> Cohort:
         """Members (members, fields) as rows."""
-        scenario = _scenario(self.data, self.name, self.mechanisms)
+        scenario = _scenario(self.data, self.name, self.library)
         return run_members(scenario, self.fields, samples, self.arms, self.outcomes, self.settings)
 
 
@@ -194,7 +203,7 @@ class ScenarioRecorder:
     def __call__(self, samples: Floats) -> Floats:
         """Members (members, fields) → states (members, arms, days, states)."""
         runner, states = self.runner, self.recording.nothing(len(samples))
-        scenario = _scenario(runner.data, runner.name, runner.mechanisms)
+        scenario = _scenario(runner.data, runner.name, runner.library)
         for place, arm in enumerate(self.recording.arms):
             states[:, place], _ = simulate_trajectories(scenario, runner.fields, samples, arm, self.recording.days, self.settings)
         return states
@@ -209,9 +218,9 @@ def _recorder(study: SweepSpec, runner: ScenarioRunner) -> ScenarioRecorder | No
 
 
 @functools.lru_cache(maxsize=4)
-def _scenario(data: str, name: str, mechanisms: tuple[type[Mechanism], ...]) -> Scenario:
+def _scenario(data: str, name: str, library: Library) -> Scenario:
     """Built once per process, not once per chunk."""
-    return parse_data(json.loads(data), name, mechanisms)
+    return parse_data(json.loads(data), name, library)
 
 
 def describe_outcomes(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None) -> dict[str, dict[str, Any]]:

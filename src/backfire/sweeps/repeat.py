@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backfire.errors import StorageError, UserError, unknown
-from backfire.model import Mechanism
-from backfire.scenario import Scenario, parse_data
+from backfire.errors import MechanismError, StorageError, UserError, unknown
+from backfire.scenario import OwnMechanisms, Scenario, stored_scenario
 from backfire.simulation import run_members
 from backfire.sweeps import store
 from backfire.sweeps.planning import SOLVERS, AnySettings
@@ -34,12 +33,12 @@ class Again:
 
 
 def rerun(
-    folder: Path | str, member: int, arm: str | None = None, mechanisms: Iterable[type[Mechanism]] = ()
+    folder: Path | str, member: int, arm: str | None = None, mechanisms: OwnMechanisms = ()
 ) -> tuple[list[Again], dict[str, Any]]:
     """Compute one member of a store again, alone, and give its rows beside the stored ones, and the manifest.
 
-    ``arm`` limits it to one arm; ``mechanisms`` are classes of yours that the scenario uses. Raises UserError for a
-    member or arm that is not there, StorageError for a damaged store.
+    ``arm`` limits it to one arm; ``mechanisms`` are classes of yours that the scenario uses: files with them are stored
+    with the sweep. Raises UserError for a member or arm that is not there, StorageError for a damaged store.
     """
     place = Path(folder)
     rows, manifest = store.read_member(place, member)
@@ -58,12 +57,15 @@ def rerun(
     return found, manifest
 
 
-def read_scenario(folder: Path, mechanisms: Iterable[type[Mechanism]] = ()) -> tuple[Scenario, AnySettings]:
+def read_scenario(folder: Path, mechanisms: OwnMechanisms = ()) -> tuple[Scenario, AnySettings]:
     """The scenario and the solver settings that a store was computed with."""
     resolved = store.read_json(folder / "resolved.json")
     try:
-        scenario = parse_data(resolved["document"], resolved["scenario"]["name"], mechanisms)
+        own, name = resolved["identity"]["scenario"].get("own_mechanisms"), resolved["scenario"]["name"]
+        scenario = stored_scenario(folder, resolved["document"], name, own, mechanisms)
         solver = dict(resolved["identity"]["solver"])
         return scenario, SOLVERS[solver.pop("name")](**solver)
+    except MechanismError:
+        raise
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise StorageError(f"{folder / 'resolved.json'}: is damaged ({error})") from None

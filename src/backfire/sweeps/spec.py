@@ -22,10 +22,10 @@ import functools
 import math
 import os
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -35,10 +35,13 @@ from backfire.sampling import Axis, Design, design_kinds, size_problem
 from backfire.scenario import (
     Document,
     Input,
+    Library,
     Number,
+    OwnMechanisms,
     Scenario,
     check_folder_name,
     find_inputs,
+    library_of,
     load,
     parse_document,
     problems_of,
@@ -47,9 +50,6 @@ from backfire.scenario import (
 from backfire.simulation import outcome_names
 from backfire.sweeps.store import Recording
 from backfire.system import shipped_folder
-
-if TYPE_CHECKING:
-    from backfire.model import Mechanism
 
 LARGEST_TABLE = 1 << 27
 ARMS_BY_DEFAULT = 4
@@ -150,8 +150,8 @@ def shipped_sweeps() -> dict[str, Path]:
     return {path.stem: path for path in sorted((shipped_folder("configs") / "sweeps").glob("*.toml"))}
 
 
-def load_sweep(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> SweepSpec:
-    """A sweep study by path or by shipped name; ``mechanisms`` are classes of yours that its scenario uses.
+def load_sweep(source: str | Path, mechanisms: OwnMechanisms = ()) -> SweepSpec:
+    """A sweep study by path or by shipped name; ``mechanisms`` are classes of yours that its scenario uses, or files.
 
     Raises DocumentError with every problem of the file, among them a design too large to run.
     """
@@ -160,22 +160,20 @@ def load_sweep(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -
     if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
         raise DocumentError([Problem(echo(source), 0, "", unknown("sweep study", str(source), known))])
     document = read_document(path)
-    return _Reader(document, path.stem, path.parent, tuple(mechanisms)).study(path.read_text(encoding="utf-8-sig"))
+    return _Reader(document, path.stem, path.parent, library_of(mechanisms)).study(path.read_text(encoding="utf-8-sig"))
 
 
-def parse_sweep(
-    text: str, name: str = "sweep", folder: Path | str = ".", mechanisms: Iterable[type[Mechanism]] = ()
-) -> SweepSpec:
+def parse_sweep(text: str, name: str = "sweep", folder: Path | str = ".", mechanisms: OwnMechanisms = ()) -> SweepSpec:
     """A sweep study from TOML text; files it names are looked for in ``folder``. Otherwise like ``load_sweep``."""
-    return _Reader(parse_document(text, name), name, Path(folder), tuple(mechanisms)).study(text)
+    return _Reader(parse_document(text, name), name, Path(folder), library_of(mechanisms)).study(text)
 
 
 class _Reader:
     """Checks everything that the shape of a file alone does not show."""
 
-    def __init__(self, document: Document, name: str, folder: Path, mechanisms: tuple[type[Mechanism], ...]) -> None:
+    def __init__(self, document: Document, name: str, folder: Path, library: Library) -> None:
         check_folder_name(name)
-        self.document, self.name, self.folder, self.mechanisms = document, name, folder, mechanisms
+        self.document, self.name, self.folder, self.library = document, name, folder, library
         self.problems: list[Problem] = []
         self.table, self.listed = "", ("design", "kind")
 
@@ -287,7 +285,7 @@ class _Reader:
         beside = self.folder / file.scenario
         source: str | Path = beside if file.scenario.endswith(".toml") else file.scenario
         try:
-            scenario = load(source, self.mechanisms)
+            scenario = load(source, self.library)
         except DocumentError as error:
             # a misspelt name is a problem of this file; anything else stands in the scenario's own
             if [item.kind for item in error.problems] == ["unknown"]:
