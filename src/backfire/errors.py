@@ -17,9 +17,10 @@ An error says what was given, what is allowed, the nearest name and where to cha
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 SHOWN_PROBLEMS = 20
@@ -97,6 +98,23 @@ class DocumentError(UserError):
         if hidden:
             shown.append(f"… and {hidden} more problems ({len(self.problems)} in all)")
         super().__init__("\n".join(shown))
+
+
+class Problems(list[Problem]):
+    """Problems on their way to being raised together: of one file, or of all that a command was given."""
+
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[None]:
+        """What is read inside may have problems: they join those known already, and reading goes on behind."""
+        try:
+            yield
+        except DocumentError as error:
+            self += error.problems
+
+    def stop(self) -> None:
+        """Raise DocumentError with all of them, if there are any."""
+        if self:
+            raise DocumentError(self)
 
 
 class RefusedError(BackfireError):
