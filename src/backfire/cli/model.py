@@ -21,11 +21,17 @@ _FORMATS = format_names()
 
 
 @command(place=40)
-def new(name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or a name of your own")]) -> None:
-    """Print a scenario file to start from: backfire new my-study > my-study.toml"""
-    from backfire.reports import new_scenario
+def new(
+    name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or a name of your own; with an option, whose it is")],
+    sweep: Annotated[bool, typer.Option("--sweep", help="a sweep of this scenario, file or shipped name")] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="claims about this scenario, file or shipped name")] = False,
+) -> None:
+    """Print a file to start from: backfire new my-study > my-study.toml"""
+    from backfire import reports
 
-    write_line(new_scenario(name).rstrip("\n"))
+    if sweep and claims:
+        raise UserError("give --sweep or --claims, not both: each is a file of its own")
+    write_line((reports.new_sweep if sweep else reports.new_claims if claims else reports.new_scenario)(name).rstrip("\n"))
 
 
 @command(place=50)

@@ -1,3 +1,5 @@
+from .checking import CheckedFile as CheckedFile
+from .checking import check as check
 from .claims import save_claims as save_claims
 from .explanation import equations as equations
 from .explanation import explain as explain
@@ -14,5 +16,7 @@ from .runs import redraw as redraw
 from .runs import run as run
 from .sections import Section as Section
 from .sections import as_text as as_text
+from .starting import new_claims as new_claims
 from .starting import new_scenario as new_scenario
+from .starting import new_sweep as new_sweep
 from .stored_sweep import sweep_sections as sweep_sections

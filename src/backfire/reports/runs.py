@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from backfire.errors import DocumentError, Problem, UserError, unknown
+from backfire.errors import Problem, Problems, UserError, unknown
 from backfire.figures import atlas, comparison, png
 from backfire.model import Mechanism
 from backfire.scenario import Scenario, Value, load
@@ -21,18 +21,14 @@ def load_all(
     mechanisms: Iterable[type[Mechanism]] = (),
 ) -> list[Scenario]:
     """Read and check several scenarios; raises DocumentError with the problems of all of them together."""
-    scenarios: list[Scenario] = []
-    problems: list[Problem] = []
+    scenarios, problems, classes = list[Scenario](), Problems(), tuple(mechanisms)
     for source in sources:
-        try:
-            scenario = load(source, mechanisms)
+        with problems.gathered():
+            scenario = load(source, classes)
             scenarios.append(scenario.changed(changes, days) if changes or days is not None else scenario)
-        except DocumentError as error:
-            problems += error.problems
     names = [scenario.name for scenario in scenarios]
     problems += [Problem(name, 0, "", "is given twice") for name in sorted(set(names)) if names.count(name) > 1]
-    if problems:
-        raise DocumentError(problems)
+    problems.stop()
     return scenarios
 
 

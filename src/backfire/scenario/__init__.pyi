@@ -15,6 +15,7 @@ from .scenario import shipped_scenarios as shipped_scenarios
 from .schema import Number as Number
 from .schema import json_schema as json_schema
 from .shape import CLAIMS as CLAIMS
+from .shape import SCENARIO as SCENARIO
 from .shape import SWEEP as SWEEP
 from .shape import FileKind as FileKind
 from .shape import Shape as Shape
