@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 SHOWN_PROBLEMS = 20
@@ -104,7 +104,7 @@ class Problems(list[Problem]):
     """Problems on their way to being raised together: of one file, or of all that a command was given."""
 
     @contextlib.contextmanager
-    def gathered(self) -> Iterator[None]:
+    def gathered(self) -> Generator[None]:
         """What is read inside may have problems: they join those known already, and reading goes on behind."""
         try:
             yield

@@ -247,7 +247,9 @@ def topics(
             if wanted is None or identifier in wanted:
                 scenario = article.scenario(identifier, scenarios)
                 if scenarios.setdefault(scenario.name, scenario).hash != scenario.hash:
-                    raise UserError(f"two different scenarios are called `{scenario.name}`; evaluate their claims one after the other")
+                    raise UserError(
+                        f"two different scenarios are called `{scenario.name}`; evaluate their claims one after the other"
+                    )
                 claims.setdefault((scenario.name, entry.until), {})[identifier] = claim
     return [Topic(watched(scenarios[name], until), own, scenarios[name].hash) for (name, until), own in claims.items()]
 

@@ -1,4 +1,4 @@
-"""Articles, and what users claim, as executable claims: each one evaluated at default parameters, over a box, and under other equations.
+"""What articles state and users claim, executable: evaluated at default parameters, over a box, and under other equations.
 
 Four verdicts are possible: *holds*, *fails*, *inconclusive* (the sides agree within what the solver resolves) and *not
 applicable* (what it speaks of did not happen). A claim that cannot be evaluated is an *error* with its reason.
@@ -89,18 +89,22 @@ def evaluate_claims(
 
     ``articles`` are names of articles, paths of claims files of your own, or what ``load_claims`` and ``parse_claims``
     gave; all articles if there are none. ``only`` are the ids of claims, ``mechanisms`` classes of yours that the
-    scenarios of your own claims use. ``robustness`` samples a box of
-    parameters, and ``variants`` tries other forms of the equations, in ``workers`` processes (None: one per core; 0:
-    this one): both for claims that can be evaluated at all. ``loaded`` gives scenarios by name in place of the shipped
-    ones of articles. ``progress`` is called with what runs next and how many such steps there are at most; ``notify`` with what to
-    wait for. Raises UserError for names that do not exist, DocumentError with every problem of a file, BackendLostError if a worker process dies.
+    scenarios of your own claims use. ``robustness`` samples a box of parameters, and ``variants`` tries other forms of
+    the equations, in ``workers`` processes (None: one per core; 0: this one): both for claims that can be evaluated at
+    all. ``loaded`` gives scenarios by name in place of the shipped ones of articles. ``progress`` is called with what
+    runs next and how many such steps there are at most; ``notify`` with what to wait for. Raises UserError for names
+    that do not exist, DocumentError with every problem of a file, BackendLostError if a worker process dies.
     """
     chosen = load_sets(articles, mechanisms)
     wanted = None if only is None else list(only)
     for identifier in wanted or ():
         find_claim(chosen, identifier)
     asked = topics(chosen, wanted, loaded)
-    waiting = [topic.scenario.name for topic in asked if has_to_compile(topic.scenario, topic.claims.values())] if robustness or variants else []
+    waiting = (
+        [topic.scenario.name for topic in asked if has_to_compile(topic.scenario, topic.claims.values())]
+        if robustness or variants
+        else []
+    )
     if notify is not None and waiting:
         notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
     steps = (1 if robustness is None else 2) * sum(len(topic.arms) for topic in asked) + variants * len(VARIANTS) * len(asked)

@@ -1,18 +1,18 @@
 """A user's own claims: a TOML file about any scenario, every name in it checked, everything wrong told at once.
 
-    title    = "An early antibody keeps the stroma quiet"
-    scenario = "my-study.toml"                          # beside this file, or the name of a shipped one
+title    = "An early antibody keeps the stroma quiet"
+scenario = "my-study.toml"                          # beside this file, or the name of a shipped one
 
-    [[claims]]
-    id        = "C1"
-    statement = "Treatment from the start leaves less tumour than treatment a month later."
-    check     = "final_burden(early) < 0.5 * final_burden(delayed)"
+[[claims]]
+id        = "C1"
+statement = "Treatment from the start leaves less tumour than treatment a month later."
+check     = "final_burden(early) < 0.5 * final_burden(delayed)"
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from backfire.claims.articles import ClaimEntry, ClaimSet, ClaimsFile, ClaimsReader, load_articles, shipped_articles, watched

@@ -100,7 +100,9 @@ class Regimen:
         if self.count * self.cycles > MOST_DOSES:
             raise ScheduleError(f"{self.count * self.cycles:.3g} doses are more than the {MOST_DOSES} allowed")
         if self.count > 1 and self.every == 0:
-            reason = f"with `every` = 0 all {self.count} doses are given at once, which is one dose of {self.count} times the amount"
+            reason = (
+                f"with `every` = 0 all {self.count} doses are given at once, which is one dose of {self.count} times the amount"
+            )
             raise ScheduleError(f"{self.count} doses need `every`, the days from one dose to the next, above 0; {reason}")
         if self.cycles > 1 and self.cycle_length == 0:
             raise ScheduleError(f"{self.cycles} cycles need `cycle_length`, the days from one cycle to the next, above 0")

@@ -1,5 +1,3 @@
-from .checking import CheckedFile as CheckedFile
-from .checking import check as check
 from .claims import save_claims as save_claims
 from .explanation import equations as equations
 from .explanation import explain as explain
@@ -11,6 +9,8 @@ from .model_page import page as page
 from .outcome_table import outcome_section as outcome_section
 from .outcome_table import results_csv as results_csv
 from .outcome_table import results_data as results_data
+from .runs import CheckedFile as CheckedFile
+from .runs import check as check
 from .runs import load_all as load_all
 from .runs import redraw as redraw
 from .runs import run as run

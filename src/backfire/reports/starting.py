@@ -62,6 +62,7 @@ def new_sweep(scenario: str | Path) -> str:
 def new_claims(scenario: str | Path) -> str:
     """A commented claims file on a scenario, by file or shipped name, to be kept beside it; raises DocumentError."""
     loaded, written = _loaded(scenario)
+    recorded = loaded.network.states[-1].name
     head = [
         f"# Claims about {written} to change. Check them with `backfire check`, evaluate them with `backfire claims`.",
         'title    = "One sentence that says what is claimed, and of what"',
@@ -69,7 +70,7 @@ def new_claims(scenario: str | Path) -> str:
         "",
         "# A check compares outcomes of arms: < <= > >=, = … within 5 %, chains, + - * /, `and`.",
         f"# Outcomes: {', '.join(_outcomes(loaded, [*loaded.arms], most=6))} and all others that a run prints;",
-        f"# peak, lowest, final, mean and area of anything recorded, such as peak({loaded.network.states[-1].name}, {[*loaded.arms][-1]}).",
+        f"# peak, lowest, final, mean and area of anything recorded, such as peak({recorded}, {[*loaded.arms][-1]}).",
         "# An arm may be changed: `monotherapy with growth_rate * 2`, `with stroma.protects_kill off`, `with capacity = 1e9`.",
         "# role: predicted (as here, if left out), or calibrated if you chose values so that it holds.",
         "# until: days after the start of treatment on which it looks, if not the last day.",
@@ -108,10 +109,13 @@ def _outcomes(scenario: Scenario, arms: list[str], most: int = 3) -> list[str]:
 
 def _varied(scenario: Scenario) -> Iterator[str]:
     """Two fields: the amount of the first regimen that has one, and a parameter over its plausible range."""
-    amount = next((name for name, item in scenario.inputs.items() if name.endswith(".amount") and item.unit and item.value > 0), None)
+    amount = next(
+        (name for name, item in scenario.inputs.items() if name.endswith(".amount") and item.unit and item.value > 0), None
+    )
     if amount is not None:
         item = scenario.inputs[amount]
-        yield f'{amount} = {{ low = {item.value / 4:g}, high = {item.value * 4:g}, points = 9, scale = "log" }}  # {item.unit}; {item.meaning}'
+        limits = f"low = {item.value / 4:g}, high = {item.value * 4:g}"
+        yield f'{amount} = {{ {limits}, points = 9, scale = "log" }}  # {item.unit}; {item.meaning}'
     spread = [item for item in scenario.inputs.values() if item.kind == "parameter" and item.low < item.high]
     chosen = next((item for item in spread if item.name == "growth_rate"), spread[0])
     yield f"{chosen.name} = {{ points = 5 }}  # {chosen.unit}, from {chosen.low:g} to {chosen.high:g}; {chosen.meaning}"

@@ -32,6 +32,7 @@ class Reader:
         self.shape = read_shape(document, ScenarioFile, instead=_INSTEAD)
 
     def add(self, path: tuple[str, ...], message: object) -> None:
+        """A problem at a place of the file."""
         self.problems.append(self.document.problem(path, str(message)))
 
     def read(self) -> dict[str, Any]:
@@ -206,7 +207,8 @@ class Reader:
         return {arm: tuple(regimens) for arm, regimens in file.arms.items()}
 
     def _rules(self, file: ScenarioFile) -> Rules:
-        given = {word: getattr(file.outcomes, word) for word in file.outcomes.model_fields_set}
+        written = file.outcomes.model_fields_set  # type: ignore[attr-defined]
+        given = {word: getattr(file.outcomes, word) for word in written}
         known = len(self.problems)
         for word, value in given.items():
             try:

@@ -156,7 +156,9 @@ class Scenario:
             outside[place] = (origin, name)
         problems.stop()
         try:
-            return build(Document(self.document.name, data, self.document.lines, outside), self.name, self.mechanism_classes.values())
+            return build(
+                Document(self.document.name, data, self.document.lines, outside), self.name, self.mechanism_classes.values()
+            )
         except DocumentError as error:
             origin, names = given[-1][0] if given else "", ", ".join(name for _, name, _ in given)
             indirect = [item for item in error.problems if item.file == self.document.name]
@@ -230,7 +232,11 @@ def load(source: str | Path, mechanisms: Iterable[type[Mechanism]] = ()) -> Scen
 
 
 def load_named(
-    document: Document, name: str, folder: Path | str, mechanisms: Iterable[type[Mechanism]] = (), at: Sequence[str | int] = ("scenario",)
+    document: Document,
+    name: str,
+    folder: Path | str,
+    mechanisms: Iterable[type[Mechanism]] = (),
+    at: Sequence[str | int] = ("scenario",),
 ) -> Scenario:
     """The scenario that another file names at ``at``: a file beside it in ``folder``, or a shipped one.
 

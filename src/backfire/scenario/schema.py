@@ -15,7 +15,17 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_mo
 
 from backfire.errors import DeclarationError, ScheduleError
 from backfire.mechanisms import shipped
-from backfire.model import ARTICLES, GRADES, LONGEST_NAME, MOST_DOSES, REGIMEN_NUMBERS, Mechanism, Regimen, RegimenNumber, as_written
+from backfire.model import (
+    ARTICLES,
+    GRADES,
+    LONGEST_NAME,
+    MOST_DOSES,
+    REGIMEN_NUMBERS,
+    Mechanism,
+    Regimen,
+    RegimenNumber,
+    as_written,
+)
 from backfire.outcomes import Rules
 
 OURS = "ours"

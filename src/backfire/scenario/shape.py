@@ -6,6 +6,7 @@ is left out and remembered, so that one look finds the mistakes of shape and tho
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -74,9 +75,7 @@ class Shape(Generic[Model]):
         return any(item[: len(place)] == place[: len(item)] for item in self.lost)
 
 
-def read_shape(
-    document: Document, model: type[Model], at: Path = (), instead: Mapping[str, Any] | None = None
-) -> Shape[Model]:
+def read_shape(document: Document, model: type[Model], at: Path = (), instead: Mapping[str, Any] | None = None) -> Shape[Model]:
     """The part of a document at ``at`` as ``model`` has it, with every problem of its keys and types.
 
     ``instead`` are values to go on with where a required one cannot be read.
@@ -89,7 +88,9 @@ def read_shape(
         try:
             return Shape(model.model_validate(data), meant, tuple(problems), frozenset(lost))
         except ValidationError as error:
-            items = [(dict(item), written) for item in error.errors(include_url=False) if (written := (*at, *_written(item["loc"])))]
+            items = [
+                (dict(item), written) for item in error.errors(include_url=False) if (written := (*at, *_written(item["loc"])))
+            ]
             new = [pair for pair in items if not any(gone[: len(pair[1])] == pair[1] for gone in lost)]
             problems += _told(new, meant, model, at)
             for item, place in sorted(items, key=lambda pair: pair[0]["type"] != "extra_forbidden"):
@@ -154,10 +155,8 @@ def _entry(place: Path, model: type[BaseModel]) -> Path:
 
 
 def _leave_out(data: Any, entry: Path) -> None:
-    try:
+    with contextlib.suppress(KeyError, TypeError, IndexError):
         del _value(data, entry[:-1])[entry[-1]]
-    except (KeyError, TypeError, IndexError):
-        pass
 
 
 def _rename(lines: dict[tuple[str, ...], int], place: Path, name: str) -> None:

@@ -206,7 +206,7 @@ class _Reader:
             self._arms(file, scenario)
             self._outcomes(file, scenario)
         axes = () if scenario is None else tuple(self._axes(scenario, entries, paths))
-        design = None if kind is None else self._made(file, kind, entries, axes)
+        design = None if kind is None else self._made(file, kind, entries, axes, whole=len(axes) == len(paths))
         if design is not None and scenario is not None and kind is not None and kind.listed:
             self._fields(scenario, dict.fromkeys(design.fields, self.listed))
         self.problems.stop()
@@ -221,7 +221,12 @@ class _Reader:
         for path, given in _leaves(file.vary, ("vary",)):
             if not isinstance(given, dict):
                 top = len(path) == 2 and path[1] in SweepFile.model_fields
-                self.add(path, unknown_key(path[1], path, SweepFile) if top else "is written { low = 1, high = 4 } or { values = [1, 2, 4] }")
+                self.add(
+                    path,
+                    unknown_key(path[1], path, SweepFile)
+                    if top
+                    else "is written { low = 1, high = 4 } or { values = [1, 2, 4] }",
+                )
                 continue
             shape = read_shape(self.document, AxisEntry, path)
             self.problems += shape.problems
@@ -240,17 +245,18 @@ class _Reader:
             yield ".".join(path[1:]), entry
 
     def _made(
-        self, file: SweepFile, kind: type[Design], entries: Mapping[str, AxisEntry], axes: tuple[Axis, ...]
+        self, file: SweepFile, kind: type[Design], entries: Mapping[str, AxisEntry], axes: tuple[Axis, ...], whole: bool
     ) -> Design | None:
-        """The design, if all that it is made of is right."""
+        """The design, if all that it is made of is right; its axes are ``whole`` if none of them was wrong."""
         given, known = file.design.model_dump(include=file.design.model_fields_set - {"kind"}), len(self.problems)
         self._words(file, kind, given, entries)
         self._size(file, kind, given, entries)
-        if len(self.problems) > known or (not kind.listed and known):
+        if len(self.problems) > known or not (whole or kind.listed):
             return None
+        made: list[Design] = []
         with self.problems.gathered():
-            return self._design(kind, axes, given)
-        return None
+            made.append(self._design(kind, axes, given))
+        return made[0] if made else None
 
     def _words(self, file: SweepFile, kind: type[Design], given: Mapping[str, Any], entries: Mapping[str, AxisEntry]) -> None:
         """Every kind of design has words it needs and words that would mean nothing."""
@@ -301,16 +307,17 @@ class _Reader:
         return DocumentError([self.document.problem(path, message)])
 
     def _scenario(self, file: SweepFile) -> Scenario | None:
+        scenario = None
         with self.problems.gathered():
             scenario = load_named(self.document, file.scenario, self.folder, self.mechanisms)
             places = {".".join(path[1:]): path for path, _ in _leaves(file.set, ("set",))}
             changes = {".".join(path[1:]): value for path, value in _leaves(file.set, ("set",))}
             try:
-                return scenario.changed(changes) if changes else scenario
+                scenario = scenario.changed(changes) if changes else scenario
             except DocumentError as error:
                 found = [self.document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
                 raise DocumentError(found) from None
-        return None
+        return scenario
 
     def _fields(self, scenario: Scenario, places: Mapping[str, tuple[str, ...]]) -> None:
         for name, place in places.items():
