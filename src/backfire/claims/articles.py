@@ -28,7 +28,7 @@ class _Strict(BaseModel):
 class ClaimEntry(_Strict):
     """One claim as a file writes it."""
 
-    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,15}$", description="C1 and so on, unique")
+    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,7}$", description="C1 and so on, unique, at most eight characters")
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
     check: str = Field(min_length=3, description="the claim in the language of claims")
     role: Literal["calibrated", "predicted"] = Field(

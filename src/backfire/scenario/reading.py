@@ -182,6 +182,10 @@ class Reader:
 
     def _doses(self, file: ScenarioFile, network: Network, regimens: Mapping[str, Regimen]) -> None:
         values = {name: parameter.value for name, parameter in network.parameters.items()}
+        for name, entry in file.regimens.items():
+            agent = entry.agent or name
+            if name not in regimens and agent not in network.interventions:
+                self.add(("regimens", name, "agent"), unknown("agent", agent, network.interventions))
         for name, regimen in regimens.items():
             try:
                 event_table([regimen], network.interventions, values, file.days)

@@ -121,14 +121,15 @@ class RegimenEntry(_RegimenNumbers):  # type: ignore[misc, valid-type]
         if gap == "cycle_length":
             block += (self.count - 1) * as_written(self.every)
         if step <= 0:
-            raise ScheduleError(f"`{gap}` is {step:g}; `until` needs days between one and the next, above 0")
+            raise ScheduleError(f"`{gap}` is {float(step):g}; `until` needs days between one and the next, above 0")
         if room < block:
-            raise ScheduleError(f"`until` is day {last:g}, and the first ends on day {as_written(self.start) + block:g}")
+            raise ScheduleError(f"`until` is day {last:g}, and the first ends on day {self.start + float(block):g}")
         more, left = divmod(room - block, step) if room < MOST_DOSES * step else (MOST_DOSES, 0)  # refused as too many
-        if block and left + block > step:
+        # what would begin as `until` ends is not begun, except for a bolus, which takes no time
+        if block and (left + block > step or (left + block == step and not self.duration)):
             cut = as_written(self.start) + (more + 1) * step
-            whole = (float(cut - step + block), float(cut + block))
-            raise ScheduleError(f"`until` day {last:g} cuts what starts on day {cut:g}; give day {whole[0]:g} or {whole[1]:g}")
+            before, after = float(cut - step + block), float(cut + block)
+            raise ScheduleError(f"`until` day {last:g} cuts what starts on day {float(cut):g}; give day {before:g} or {after:g}")
         return {times: int(more) + 1}
 
 

@@ -184,7 +184,7 @@ def _told(
     }
     for item, place in items:
         if item["type"] != "missing":
-            yield document.problem(place, _sentence(item, place, model, at))
+            yield document.problem(place, _sentence(item, place, model, at) + _hint(item, document.origin(place) is None))
         elif place not in misspelt:
             yield document.problem(place[:-1] or place, _sentence(item, place, model, at))
 
@@ -235,10 +235,15 @@ def _sentence(item: Mapping[str, Any], place: Path, model: type[BaseModel], at: 
         case _ if kind.endswith("_type"):
             wanted = _KINDS.get(kind, kind.removesuffix("_type"))
             shown = f'"{echo(given)}"' if isinstance(given, str) else echo(given)
-            hint = "; write numbers without quotes" if isinstance(given, str) and wanted == "a number" else ""
-            return f"must be {wanted}, got {_kind_of(given)} {shown}{hint}"
+            return f"must be {wanted}, got {_kind_of(given)} {shown}"
         case _:
             return f"{item['msg'][0].lower()}{item['msg'][1:]}, got {echo(given)}"
+
+
+def _hint(item: Mapping[str, Any], in_file: bool) -> str:
+    """What to do about a number in quotes, which only a file can have."""
+    wanted = _KINDS.get(item["type"]) == "a number" and isinstance(item["input"], str) and in_file
+    return "; write numbers without quotes" if wanted else ""
 
 
 _KINDS = {

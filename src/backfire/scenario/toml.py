@@ -52,12 +52,14 @@ class Document:
 
     def problem(self, path: Sequence[str | int], message: str) -> Problem:
         """A problem at the place of a key."""
-        keys = tuple(str(part) for part in path)
-        for length in range(len(keys), 0, -1):
-            if keys[:length] in self.outside:
-                origin, name = self.outside[keys[:length]]
-                return Problem(origin, 0, echo(name), message)
+        if found := self.origin(path):
+            return Problem(found[0], 0, echo(found[1]), message)
         return Problem(self.name, self.line(path), ".".join(echo(part) for part in path), message)
+
+    def origin(self, path: Sequence[str | int]) -> tuple[str, str] | None:
+        """(origin, name) of a value that did not come from the file."""
+        keys = tuple(str(part) for part in path)
+        return next((found for length in range(len(keys), 0, -1) if (found := self.outside.get(keys[:length]))), None)
 
     def place(self, path: Sequence[str | int]) -> str:
         """Where a key stands, in front of a remark: ``study.toml:12``, or ``--set``."""
