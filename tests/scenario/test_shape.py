@@ -62,7 +62,9 @@ def test_mistakes_made_together_are_told_as_if_each_were_alone(chosen: set[str])
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["value", "law", "arms", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["value", "law", "arms", "x"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

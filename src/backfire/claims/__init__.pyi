@@ -1,6 +1,7 @@
 from .articles import Article as Article
 from .articles import ClaimEntry as ClaimEntry
 from .articles import ClaimSet as ClaimSet
+from .articles import claims_schema as claims_schema
 from .articles import find_claim as find_claim
 from .articles import load_articles as load_articles
 from .evaluation import Finding as Finding

@@ -71,6 +71,11 @@ class ClaimsFile(_Strict):
     claims: list[SkipValidation[ClaimEntry]] = Field(min_length=1, description="statements, executable; each is read by itself")
 
 
+def claims_schema() -> dict[str, Any]:
+    """The JSON Schema of files of own claims."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ClaimsFile.model_json_schema()}
+
+
 class Story(_Strict):
     """The article in the three phrases of the table of articles."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from backfire.scenario import Scenario
 
 _FORMATS = format_names()
+
+
+class SchemaKind(StrEnum):
+    """The kinds of file there are."""
+
+    SCENARIO = "scenario"
+    SWEEP = "sweep"
+    CLAIMS = "claims"
 
 
 @command(place=40)
@@ -35,12 +44,15 @@ def new(
 
 
 @command(place=50)
-def schema() -> None:
-    """Print the JSON Schema of scenario files, for editors that complete and check."""
+def schema(kind: Annotated[SchemaKind, typer.Argument(help="of which kind of file")] = SchemaKind.SCENARIO) -> None:
+    """Print the JSON Schema of scenario files, or of sweeps or claims, for editors that complete and check."""
+    from backfire.claims import claims_schema
     from backfire.scenario import json_schema
+    from backfire.sweeps import sweep_schema
     from backfire.system import to_json
 
-    write_line(to_json(json_schema()).rstrip("\n"))
+    made = {SchemaKind.SCENARIO: json_schema, SchemaKind.SWEEP: sweep_schema, SchemaKind.CLAIMS: claims_schema}
+    write_line(to_json(made[kind]()).rstrip("\n"))
 
 
 @command(place=60)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from backfire.errors import CompositionError
-from backfire.scenario import Scenario, check_folder_name, load, shipped_scenarios
+from backfire.errors import CompositionError, nearest
+from backfire.scenario import SCENARIO, Scenario, check_folder_name, kind_of_document, load, read_document, shipped_scenarios
 from backfire.simulation import outcome_names
 
 
@@ -16,13 +16,13 @@ def new_scenario(name: str) -> str:
     check_folder_name(name)
     if name in known:
         return known[name].read_text(encoding="utf-8")
-    template = known.get("wnt16b-stroma")
+    template = known.get(_EXAMPLE)
     if template is None:
         raise CompositionError(["the shipped scenarios are missing from this installation"])
     text = template.read_text(encoding="utf-8")
     body = text[text.index("[mechanisms]") :]
     head = [
-        f"# {name}: a copy of wnt16b-stroma to change. Check it with `backfire check`, run it with `backfire run`.",
+        f"# {name}: a copy of {_EXAMPLE} to change. Check it with `backfire check`, run it with `backfire run`.",
         "# Mechanisms: `backfire mechanisms`. Parameters with units, ranges and sources: `backfire explain`.",
         'title   = "One sentence that says what this scenario shows"',
         'article = "ours"',
@@ -79,17 +79,24 @@ def new_claims(scenario: str | Path) -> str:
     return "\n".join([*head, *(line for claim in _claimed(loaded) for line in (*claim, ""))])
 
 
+_EXAMPLE = "wnt16b-stroma"
 _BESIDE = "  # a file beside this one"
 
 
 def _loaded(source: str | Path) -> tuple[Scenario, str]:
-    """A scenario, and how a file beside it names it; a name whose .toml file is here means that file."""
-    path = Path(source)
-    if str(source) not in shipped_scenarios() and not path.exists() and path.with_name(f"{path.name}.toml").is_file():
-        path = path.with_name(f"{path.name}.toml")
-        return load(path), path.name
-    loaded = load(source)
-    return loaded, path.name if path.is_file() else str(source)
+    """A scenario, and how a file beside it names it.
+
+    A name whose .toml file is a scenario here means that file; one that is like no scenario is about the first example.
+    """
+    path, known = Path(source), shipped_scenarios()
+    beside = path.with_name(f"{path.name}.toml")
+    if str(source) not in known and not path.exists():
+        # a shell may have made an empty file of this name, to write to
+        if beside.is_file() and kind_of_document(read_document(beside)) is SCENARIO:
+            path = beside
+        elif path.name == str(source) and path.suffix != ".toml" and nearest(path.name, known) is None:
+            path = Path(_EXAMPLE)
+    return load(path), path.name if path.is_file() else str(path)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -108,6 +108,12 @@ def file_model(kinds: tuple[type[Design], ...]) -> type[SweepFile]:
     return create_model("SweepFile", __base__=SweepFile, design=(entry, Field(description="how members are chosen")))
 
 
+def sweep_schema() -> dict[str, Any]:
+    """The JSON Schema of study files, with the designs there are; what stands below `vary` is an ``AxisEntry``."""
+    schema = file_model(tuple(design_kinds().values())).model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 @dataclass(frozen=True, eq=False)
 class SweepSpec:
     """A study that can be swept. Made by ``load_sweep`` or ``parse_sweep``, or built in Python.
