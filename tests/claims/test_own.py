@@ -116,8 +116,8 @@ class Sleep(Mechanism):
 
     def parts(self) -> list[Part]:
         return [
-            Parameter("leaving_rate", 0.05, "1/day", "share of cells that leave a day", "test", (0.01, 0.1), grade="assumed"),
-            Process("leaving", "leaving_rate * active", source="active"),
+            Parameter("leaving_rate", 0.05, "1/day", "share of cells that leave a day", (0.01, 0.1), "test", "assumed"),
+            Process("leaving", "leaving", "leaving_rate * active", "cells that leave", leaves="active"),
         ]
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from backfire.claims.language import Claim, parse_claim
 from backfire.errors import Problem, Problems, UserError, unknown
 from backfire.model import ARTICLES
-from backfire.scenario import CLAIMS, Document, Scenario, expect_kind, load, read_document, read_shape
+from backfire.scenario import CLAIMS, Document, Scenario, Shape, expect_kind, load, read_document, read_shape
 from backfire.system import shipped_folder
 
 
@@ -68,7 +68,7 @@ class ClaimsFile(_Strict):
     title: str = Field(min_length=1, max_length=200, description="one sentence that says what is claimed, and of what")
     note: str = Field("", max_length=2000, description="what a reader should know before trusting it")
     scenario: str = Field(min_length=1, description="a shipped scenario, or a file beside this one")
-    claims: list[SkipValidation[ClaimEntry]] = Field(min_length=1, description="statements, executable; each is read by itself")
+    claims: list[ClaimEntry] = Field(min_length=1, description="statements, executable")
 
 
 def claims_schema() -> dict[str, Any]:
@@ -92,7 +92,7 @@ class ArticleFile(_Strict):
     story: Story = Field(description="the article in three phrases")
     facts: list[str] = Field(min_length=1, description="what the article states, in our own words")
     ambiguities: list[str] = Field([], description="where it is ambiguous or wrong, and how we read it")
-    claims: list[SkipValidation[ArticleClaim]] = Field(min_length=1, description="its statements, each read by itself")
+    claims: list[ArticleClaim] = Field(min_length=1, description="its statements, executable")
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,10 @@ class ClaimsReader:
 
     def __init__(self, document: Document, model: type[ClaimsFile] | type[ArticleFile], entry: type[ClaimEntry]) -> None:
         expect_kind(document, CLAIMS)
-        self.entry, self.problems = entry, Problems()
-        self.shape = read_shape(document, model, instead={"title": "untitled", "scenario": ""})
+        self.model, self.entry, self.problems = model, entry, Problems()
+        # each claim is read by itself, so that one that is wrong leaves the others their places
+        aside = create_model(model.__name__, __base__=model, claims=(list[Any], Field(min_length=1)))
+        self.shape: Shape[Any] = read_shape(document, aside, instead={"title": "untitled", "scenario": ""})
         self.problems += self.shape.problems
         self.document = self.shape.document
         self.places: dict[str, int] = {}
@@ -196,7 +198,7 @@ class ClaimsReader:
         """The file with its claims; raises DocumentError if there were problems."""
         self.problems.stop()
         assert self.shape.file is not None
-        return self.shape.file.model_copy(update={"claims": [entry for entry, _ in claims.values()]})
+        return self.model(**{**dict(self.shape.file), "claims": [entry for entry, _ in claims.values()]})
 
 
 def _named(problem: Problem, number: int, name: str) -> Problem:
