@@ -18,9 +18,10 @@ An error says what was given, what is allowed, the nearest name and where to cha
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 SHOWN_PROBLEMS = 20
@@ -102,6 +103,23 @@ class DocumentError(UserError):
 
 class MechanismError(DocumentError):
     """A mechanism of one's own that is not given, does not load, or is not the one that something was computed with."""
+
+
+class Problems(list[Problem]):
+    """Problems on their way to being raised together: of one file, or of all that a command was given."""
+
+    @contextlib.contextmanager
+    def gathered(self) -> Generator[None]:
+        """What is read inside may have problems: they join those known already, and reading goes on behind."""
+        try:
+            yield
+        except DocumentError as error:
+            self += error.problems
+
+    def stop(self) -> None:
+        """Raise DocumentError with all of them, if there are any."""
+        if self:
+            raise DocumentError(self)
 
 
 class RefusedError(BackfireError):

@@ -29,6 +29,16 @@ def test_schema_accepts_shipped_files_and_names_every_key(capsys: pytest.Capture
     assert set(schema["required"]) == {"title", "days", "mechanisms", "arms"}
 
 
+@pytest.mark.parametrize(("kind", "keys"), [("sweep", {"scenario", "design", "vary"}), ("claims", {"scenario", "claims"})])
+def test_schema_knows_sweeps_and_claims(kind: str, keys: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("schema", kind) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert keys <= set(schema["properties"])
+    assert {"title", "scenario"} <= set(schema["required"])
+    assert schema["additionalProperties"] is False
+    assert {"sweep": "DesignEntry", "claims": "ClaimEntry"}[kind] in schema["$defs"]
+
+
 def test_mechanisms_answers_questions(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("mechanisms", "--changes", "kill") == 0
     changed = capsys.readouterr().out

@@ -82,14 +82,40 @@ def test_set_days_and_arm(small: Path, tmp_path: Path) -> None:
         ("growth_rate", "name=value"),
         ("drug.amont=1", "drug.amount"),
         ("drug.start=39", "after the end"),
+        ("drug.every=0", "all 3 doses are given at once"),
+        ("drug.agent=drog", "did you mean `drug`"),
+        ("days=20", "after the end"),
+        ("record_every=7", "less than or equal to 0.5"),
+        ("from=41", "after the last day"),
     ],
 )
 def test_wrong_changes_teach_and_write_nothing(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, wanted: str
 ) -> None:
     assert call("run", small, "--out", tmp_path / "out", "--set", change) == 2
-    assert wanted in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert wanted in shown
+    assert shown.startswith("backfire: --set")
+    assert "small.toml" not in shown, "the file is right"
+    assert "quotes" not in shown, "nobody quotes a number here"
     assert not (tmp_path / "out").exists()
+
+
+def test_changes_are_blamed_and_files_for_what_they_say(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ["--out", tmp_path / "out", "--format", "csv"]
+    assert call("run", small, *folder, "--days", "20") == 2
+    assert capsys.readouterr().err.startswith("backfire: --days: days: with it regimens.drug: the last dose ends on day 24")
+    assert call("run", small, *folder, "--set", "growth_rate=-1", "--set", "drug.amount=-1") == 2
+    assert [line.split(": ")[:2] for line in capsys.readouterr().err.splitlines()] == [
+        ["--set", "growth_rate"],
+        ["--set", "growth_rate, drug.amount"],
+    ]
+    assert call("run", small, *folder, "--set", "growth_rate=2") == 0
+    assert "warning: --set: growth_rate = 2 1/day lies outside" in capsys.readouterr().err
+    text = small.read_text(encoding="utf-8").replace("[regimens]", "[parameters]\ngrowth_rate = 2\n[regimens]")
+    small.write_text(text, encoding="utf-8")
+    assert call("run", small, *folder, "--set", "drug.amount=3") == 0
+    assert f"warning: {small}:11: growth_rate = 2 1/day lies outside" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["1_0", "0.1_5", "٣", "٠.٢", "０.２", "0x1", "1e", "1,5", "", "1 2"])

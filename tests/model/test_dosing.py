@@ -305,9 +305,9 @@ def test_amounts_beyond_every_dose_are_refused(small: Path, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("every = 7", "`every` says how far apart, but `count`"),
-        ("cycle_length = 21", "`cycle_length` says how far apart, but `cycles`"),
-        ("every = 7, count = 2, cycle_length = 21", "`cycle_length` says how far apart, but `cycles`"),
+        ("every = 7", "`every` says how far apart, but neither `count`"),
+        ("cycle_length = 21", "`cycle_length` says how far apart, but neither `cycles`"),
+        ("every = 7, count = 2, cycle_length = 21", "`cycle_length` says how far apart, but neither `cycles`"),
     ],
 )
 def test_gaps_without_a_number_of_doses_are_refused(

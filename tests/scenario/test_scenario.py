@@ -132,7 +132,7 @@ MISTAKES = {
     "unknown unit": ("value = 0.115", 'value = 0.115, unit = "1/dya"', "1/dya", ["did you mean `day`"]),
     "wrong unit": ("value = 0.115", 'value = 0.115, unit = "cell"', 'unit = "cell"', ["`cell` cannot be converted into `1/day`"]),
     "unit beyond all measure": ("value = 0.115", 'value = 0.115, unit = "week^1000"', "week", ["unit"]),
-    "no source": (', source = "PC3 xenografts double in 5-8 days"', "", "0.115", ["`source` is missing"]),
+    "no source": (', source = "PC3 xenografts double in 5-8 days"', "", "0.115", ["grade `recalled` needs a `source`"]),
     "no regimen start": ("amount = 4.0, start = 21, every = 14", "amount = 4.0, every = 14", "every = 14", ["`start` is missing"]),
     "switch above one": ("protects_kill = 0.5", "protects_kill = 1.5", "protects_kill", ["1"]),
     "two untreated arms": ("untreated   = []", "untreated   = []\nnothing = []", None, ["one untreated arm is enough"]),

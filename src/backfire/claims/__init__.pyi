@@ -1,4 +1,7 @@
 from .articles import Article as Article
+from .articles import ClaimEntry as ClaimEntry
+from .articles import ClaimSet as ClaimSet
+from .articles import claims_schema as claims_schema
 from .articles import find_claim as find_claim
 from .articles import load_articles as load_articles
 from .evaluation import Finding as Finding
@@ -9,6 +12,9 @@ from .evaluation import evaluate_claims as evaluate_claims
 from .filtering import BoxSample as BoxSample
 from .filtering import Robustness as Robustness
 from .filtering import robustness as robustness
+from .own import load_claims as load_claims
+from .own import load_sets as load_sets
+from .own import parse_claims as parse_claims
 from .scorecard import margin_text as margin_text
 from .variants import VARIANTS as VARIANTS
 from .variants import Variant as Variant

@@ -1,4 +1,4 @@
-"""The articles as executable claims: each one evaluated at default parameters, over a box, and under other equations.
+"""What articles state and users claim, executable: evaluated at default parameters, over a box, and under other equations.
 
 Four verdicts are possible: *holds*, *fails*, *inconclusive* (the sides agree within what the solver resolves) and *not
 applicable* (what it speaks of did not happen). A claim that cannot be evaluated is an *error* with its reason.
@@ -13,11 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from backfire.claims.articles import Article, ClaimEntry, Topic, find_claim, load_articles, topics
+from backfire.claims.articles import ClaimEntry, ClaimSet, Topic, find_claim, topics
 from backfire.claims.filtering import BoxSample, Robustness
 from backfire.claims.filtering import robustness as robustness_of
 from backfire.claims.language import OutcomeRef
 from backfire.claims.measuring import Evaluated, Progress, evaluate_members, has_to_compile
+from backfire.claims.own import Source, load_sets
 from backfire.claims.pool import worker_pool
 from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial, flips
 from backfire.claims.verdict import RESOLVED, Verdict
@@ -30,7 +31,7 @@ REFERENCE: Final = Settings()
 
 @dataclass(frozen=True)
 class Finding:
-    """What one claim came to: verdict, margin, and the numbers behind it.
+    """What one claim came to: verdict, margin, and the numbers behind it. ``article`` is the article, or file, it is from.
 
     ``margin`` is the natural logarithm of the ratio by which the tightest comparison holds (positive) or fails
     (negative); for sides of different sign it is their difference relative to the larger one. NaN without a verdict.
@@ -53,7 +54,7 @@ class Report:
     hash.
     """
 
-    articles: Sequence[Article]
+    articles: Sequence[ClaimSet]
     findings: Sequence[Finding]
     sample: BoxSample | None = None
     robustness: Mapping[str, Robustness] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class Report:
 
 
 def evaluate_claims(
-    articles: Iterable[str] = (),
+    articles: Source | Iterable[Source] = (),
     robustness: BoxSample | None = None,
     variants: bool = False,
     workers: int | None = None,
@@ -76,7 +77,7 @@ def evaluate_claims(
     notify: Callable[[str], None] | None = None,
     mechanisms: OwnMechanisms = (),
 ) -> Report:
-    """Check what articles state against the models: a verdict and a margin for every claim.
+    """Check what articles state, or what you claim yourself, against the models: a verdict and a margin for every claim.
 
         from backfire.claims import BoxSample
 
@@ -85,19 +86,25 @@ def evaluate_claims(
         report.robustness["M4.4"].share                    # of the tumours within the plausible ranges
         [item.variant.label for item in report.flips(report.findings[0])]
 
-    ``articles`` are names, all if there are none; ``only`` the ids of claims. ``robustness`` samples a box of
-    parameters, and ``variants`` tries other forms of the equations, in ``workers`` processes (None: one per core; 0:
-    this one): both for claims that can be evaluated at all. ``loaded`` gives scenarios by name in place of the shipped
-    ones; ``mechanisms`` are those of yours that others use. ``progress`` is called with what runs next and how many such
-    steps there are at most; ``notify`` with what to wait for. Raises UserError for names that do not exist,
-    BackendLostError if a worker process dies.
+    ``articles`` are names of articles, paths of claims files of your own, or what ``load_claims`` and ``parse_claims``
+    gave; all articles if there are none. ``only`` are the ids of claims, ``mechanisms`` those of yours that the
+    scenarios use. ``robustness`` samples a box of parameters, and ``variants`` tries other forms of
+    the equations, in ``workers`` processes (None: one per core; 0: this one): both for claims that can be evaluated at
+    all. ``loaded`` gives scenarios by name in place of the shipped ones of articles. ``progress`` is called with what
+    runs next and how many such steps there are at most; ``notify`` with what to wait for. Raises UserError for names
+    that do not exist, DocumentError with every problem of a file, BackendLostError if a worker process dies.
     """
-    chosen = load_articles(articles)
+    library = library_of(mechanisms)
+    chosen = load_sets(articles, library)
     wanted = None if only is None else list(only)
     for identifier in wanted or ():
         find_claim(chosen, identifier)
-    asked = topics(chosen, wanted, loaded, library_of(mechanisms))
-    waiting = [topic.scenario.name for topic in asked if has_to_compile(topic.scenario)] if robustness or variants else []
+    asked = topics(chosen, wanted, loaded, library)
+    waiting = (
+        [topic.scenario.name for topic in asked if has_to_compile(topic.scenario, topic.claims.values())]
+        if robustness or variants
+        else []
+    )
     if notify is not None and waiting:
         notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
     steps = (1 if robustness is None else 2) * sum(len(topic.arms) for topic in asked) + variants * len(VARIANTS) * len(asked)
@@ -120,7 +127,7 @@ def evaluate_claims(
 
 
 def evaluate_articles(
-    articles: Sequence[Article],
+    articles: Sequence[ClaimSet],
     only: Iterable[str] | None = None,
     loaded: Mapping[str, Scenario] | None = None,
     base: Mapping[str, float] | None = None,
@@ -143,7 +150,7 @@ def evaluate_articles(
     return _findings(articles, found)
 
 
-def _findings(articles: Iterable[Article], found: Mapping[str, Evaluated]) -> list[Finding]:
+def _findings(articles: Iterable[ClaimSet], found: Mapping[str, Evaluated]) -> list[Finding]:
     made = []
     for article in articles:
         for name, (entry, _) in article.claims.items():

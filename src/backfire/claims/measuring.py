@@ -8,7 +8,7 @@ changes once. A scenario as it is has one member, in which nothing is changed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -103,21 +103,22 @@ def evaluate_members(
 def refusals(scenario: Scenario, refs: Iterable[OutcomeRef]) -> dict[OutcomeRef, str]:
     """The outcomes that a scenario does not have, and why, naming the nearest name."""
     wanted = list(dict.fromkeys(refs))
-    named = outcome_names(scenario, [ref.arm for ref in wanted if ref.arm in scenario.arms], None)
+    named = outcome_names(scenario, [*scenario.arms], None)
     recorded = [*scenario.network.state_names, *scenario.network.observables]
 
-    def problem(ref: OutcomeRef) -> str:
+    def problems(ref: OutcomeRef) -> Iterator[str]:
         if ref.arm not in scenario.arms:
-            return unknown("arm", ref.arm, scenario.arms)
+            yield unknown("arm", ref.arm, scenario.arms)
         for change in ref.changes:
             if change.name not in scenario.values and (change.how == "*" or change.name not in scenario.switches):
-                return unknown("parameter or influence", change.name, [*scenario.values, *scenario.switches])
+                yield unknown("parameter or influence", change.name, [*scenario.values, *scenario.switches])
+        there = named[ref.arm] if ref.arm in named else [name for names in named.values() for name in names]
         if asked := parse_summary(ref.column):
-            missing = [name for name in asked.names if name not in recorded]
-            return unknown("recorded value", missing[0], recorded) if missing else ""
-        return "" if ref.outcome in named[ref.arm] else unknown("outcome", ref.outcome, [*named[ref.arm], *SUMMARIES])
+            yield from (unknown("recorded value", name, recorded) for name in asked.names if name not in recorded)
+        elif ref.outcome not in there:
+            yield unknown("outcome", ref.outcome, [*there, *SUMMARIES])
 
-    return {ref: words for ref in wanted if (words := problem(ref))}
+    return {ref: words for ref in wanted if (words := "; ".join(problems(ref)))}
 
 
 def watched_in(scenario: Scenario) -> list[str]:
@@ -125,9 +126,10 @@ def watched_in(scenario: Scenario) -> list[str]:
     return sorted(recorded_by_claims() & {*scenario.network.state_names, *scenario.network.observables})
 
 
-def has_to_compile(scenario: Scenario) -> bool:
-    """True if the first members of a scenario will wait for the compiler."""
-    return needs_compiling(scenario, [f"final({name})" for name in watched_in(scenario)])
+def has_to_compile(scenario: Scenario, claims: Iterable[Claim] = ()) -> bool:
+    """True if the first members of a scenario will wait for the compiler; ``claims`` are those that are asked of it."""
+    read = {ref.of for claim in claims for ref in claim.refs()} & {*scenario.network.state_names, *scenario.network.observables}
+    return needs_compiling(scenario, [f"final({name})" for name in sorted({*watched_in(scenario), *read})])
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""The scorecard of the claims as rows, CSV, JSON, text and as the table of the articles: what ``backfire claims`` shows."""
+"""The scorecard of the claims as rows, CSV, JSON, text and Markdown: what ``backfire claims`` shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
-from backfire.claims.articles import find_claim
+from backfire.claims.articles import Article, find_claim
 from backfire.claims.evaluation import Finding, Report
 from backfire.claims.filtering import SCREENED, BoxSample, Robustness
 from backfire.claims.verdict import VERDICTS, Verdict
@@ -149,6 +149,23 @@ def summary_line(known: Report) -> str:
     return line
 
 
+def as_markdown(known: Report) -> str:
+    """The table of the articles in Markdown, and for each file of own claims a table of these."""
+    own = [item for item in known.articles if not isinstance(item, Article)]
+    tables = [articles_table(known)] if len(own) < len(known.articles) else []
+    for item in own:
+        heads, *body = _plain_rows(known, item.name)
+        lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in (heads, *body)]
+        tables.append("\n".join([f"**{item.title}**", "", lines[0], "|" + "---|" * len(heads), *lines[1:]]))
+    return "\n\n".join(tables)
+
+
+def _plain_rows(known: Report, article: str) -> list[list[str]]:
+    """Heads and rows of one file's claims: statement, verdict, margin, and share of the box if it was sampled."""
+    heads = ["id", "statement", "role", "verdict", "margin", *(["share"] if known.sample is not None else [])]
+    return [heads, *([_cell(head, row[head]) for head in heads] for row in rows(known) if row["article"] == article)]
+
+
 def articles_table(known: Report) -> str:
     """The table of the articles as Markdown: what each is about, and how many of its claims hold.
 
@@ -157,7 +174,7 @@ def articles_table(known: Report) -> str:
     heads = ["scenario", "the drug", "the answer to it", "what blocks it", "primary paper", "claims that hold"]
     heads += [f"share of the box, {known.sample.samples} samples"] if known.sample is not None else []
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for article in known.articles:
+    for article in (item for item in known.articles if isinstance(item, Article)):
         reference, story = ARTICLES[article.file.article], article.file.story
         paper = f"{reference.authors} {reference.year}, *{reference.journal}*"
         paper += f", [{reference.doi}](https://doi.org/{reference.doi})" if reference.doi else ""
@@ -187,8 +204,8 @@ def explain_claim(known: Report, identifier: str) -> str:
         raise UserError(f"claim {identifier} was not evaluated")
     lines = [
         f"{identifier}  {item.claim.statement}",
-        _line("article", ARTICLES[article.file.article]),
-        _line("where", item.claim.where),
+        _line("article" if isinstance(article, Article) else "file", article.title),
+        *([_line("where", item.claim.where)] if item.claim.where else []),
         _line("role", item.claim.role),
         _line("scenario", article.scenario_of(identifier)),
         _line("check", " ".join(item.claim.check.split())),

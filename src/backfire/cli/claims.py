@@ -1,4 +1,4 @@
-"""The command ``backfire claims``: the scorecard of the articles, its robustness, its figures and tables."""
+"""The command ``backfire claims``: the scorecard of articles or of own claims, its robustness, its figures and tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class ClaimsFormat(StrEnum):
 
 @command(place=100)
 def claims(
-    articles: Annotated[list[str] | None, typer.Argument(help="articles by name; all if left out", show_default=False)] = None,
+    claims: Annotated[
+        list[str] | None,
+        typer.Argument(help="articles by name, or claims files of your own; all articles if left out", show_default=False),
+    ] = None,
     explain_id: Annotated[
         str | None, typer.Option("--explain", metavar="ID", help="one claim with its arms, numbers and what decides it")
     ] = None,
@@ -50,11 +53,11 @@ def claims(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for claims.csv, claims.json and claims.png")] = None,
     form: Annotated[
-        ClaimsFormat, typer.Option("--format", help="how to print; markdown: the table of the articles")
+        ClaimsFormat, typer.Option("--format", help="how to print; markdown: the table of the articles, or of your claims")
     ] = ClaimsFormat.TABLE,
     own: MechanismFiles = None,
 ) -> None:
-    """Check what the articles state against the models: a verdict and a margin for every claim."""
+    """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
     from backfire.claims import BoxSample, calibrated_failures, evaluate_claims, scorecard
 
     sample = None if samples is None else BoxSample(samples, seed, box)
@@ -65,7 +68,7 @@ def claims(
     tried = (sample is not None) if forms is None else forms
     only = None if explain_id is None else [explain_id]
     with progress(None) as advance:
-        known = evaluate_claims(articles or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or ())
+        known = evaluate_claims(claims or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or ())
     if explain_id is not None:
         write_line(scorecard.explain_claim(known, explain_id))
         return
@@ -88,7 +91,7 @@ def _print(known: Report, form: ClaimsFormat) -> None:
     elif form is ClaimsFormat.CSV:
         write_line(scorecard.as_csv(known).rstrip("\n"))
     elif form is ClaimsFormat.MARKDOWN:
-        write_line(scorecard.articles_table(known))
+        write_line(scorecard.as_markdown(known))
     else:
         long = known.sample is not None or bool(known.variants)
         for article in [article.name for article in known.articles] if long else [None]:

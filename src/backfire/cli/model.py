@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,21 +21,40 @@ if TYPE_CHECKING:
 _FORMATS = format_names()
 
 
-@command(place=40)
-def new(name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or a name of your own")]) -> None:
-    """Print a scenario file to start from: backfire new my-study > my-study.toml"""
-    from backfire.reports import new_scenario
+class SchemaKind(StrEnum):
+    """The kinds of file there are."""
 
-    write_line(new_scenario(name).rstrip("\n"))
+    SCENARIO = "scenario"
+    SWEEP = "sweep"
+    CLAIMS = "claims"
+
+
+@command(place=40)
+def new(
+    name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or a name of your own; with an option, whose it is")],
+    sweep: Annotated[bool, typer.Option("--sweep", help="a sweep of this scenario, file or shipped name")] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="claims about this scenario, file or shipped name")] = False,
+) -> None:
+    """Print a file to start from: backfire new my-study > my-study.toml"""
+    from backfire import reports
+
+    if sweep and claims:
+        raise UserError("give --sweep or --claims, not both: each is a file of its own")
+    write_line((reports.new_sweep if sweep else reports.new_claims if claims else reports.new_scenario)(name).rstrip("\n"))
 
 
 @command(place=50)
-def schema(own: MechanismFiles = None) -> None:
-    """Print the JSON Schema of scenario files, for editors that complete and check."""
+def schema(
+    kind: Annotated[SchemaKind, typer.Argument(help="of which kind of file")] = SchemaKind.SCENARIO, own: MechanismFiles = None
+) -> None:
+    """Print the JSON Schema of scenario files, or of sweeps or claims, for editors that complete and check."""
+    from backfire.claims import claims_schema
     from backfire.scenario import json_schema
+    from backfire.sweeps import sweep_schema
     from backfire.system import to_json
 
-    write_line(to_json(json_schema(own or ())).rstrip("\n"))
+    made = {SchemaKind.SCENARIO: lambda: json_schema(own or ()), SchemaKind.SWEEP: sweep_schema, SchemaKind.CLAIMS: claims_schema}
+    write_line(to_json(made[kind]()).rstrip("\n"))
 
 
 @command(place=60)

@@ -62,18 +62,19 @@ def redraw(
 
 
 @command(place=30)
-def check(scenarios: Scenarios, own: MechanismFiles = None) -> None:
-    """Check scenario files without running them; every problem with file, line and key."""
+def check(
+    files: Annotated[
+        list[str], typer.Argument(help="files of scenarios, sweeps or claims, or names of shipped ones", show_default=False)
+    ],
+    own: MechanismFiles = None,
+) -> None:
+    """Check files of any kind without running them; every problem with file, line and key."""
     from backfire import reports
 
-    for scenario in reports.load_all(scenarios, mechanisms=own or ()):
-        for warning in scenario.warnings:
+    for checked in reports.check(files, own or ()):
+        for warning in checked.warnings:
             say(f"warning: {warning}")
-        network = scenario.network
-        write_line(
-            f"ok: {scenario.name} ({len(network.states)} states, {len(network.processes)} processes, "
-            f"{len(network.parameters)} parameters, {len(scenario.arms)} arms, hash {scenario.hash})"
-        )
+        write_line(f"ok: {checked.name} ({checked.content})")
 
 
 def _end_if_arms_failed(results: Sequence[Result]) -> None:

@@ -1,4 +1,4 @@
-"""Figures of the claims: all articles side by side (``claims_overview``), or one with its statements (``article_page``).
+"""Figures of the claims: all files side by side (``claims_overview``), or one with its statements (``article_page``).
 
 Every claim is a row: its margin at default parameters, its share of the sampled box with the interval, and one square
 per other form of the equations. Verdicts differ in shape as well as in colour, so that the figures work in grey.
@@ -15,11 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from backfire.claims import Finding, Report, Variant, Verdict
+from backfire.claims import Article, ClaimSet, Finding, Report, Variant, Verdict
 from backfire.errors import UserError, unknown
 from backfire.figures.page import Page, set_ticks
 from backfire.figures.style import FAINT, INK, SOFT, styled
-from backfire.model import ARTICLES
 
 _LOOKS: Final[dict[Verdict, dict[str, Any]]] = {
     Verdict.HOLDS: {"marker": "o", "color": "#0072B2", "markersize": 6.5},
@@ -51,23 +50,25 @@ HEAD: Final = 1.35
 
 @styled()
 def claims_overview(known: Report) -> Figure:
-    """All articles of a report side by side, three in a row, and a key; raises UserError for a report without claims."""
+    """All articles and files of a report side by side, three in a row, and a key; raises UserError for one without claims."""
     if not known.findings:
         raise UserError("a board needs at least one claim")
-    articles = [article.name for article in known.articles]
+    sets = {article.name: article for article in known.articles}
+    articles = [*sets]
     own = {article: [item for item in known.findings if item.article == article] for article in articles}
     across = min(3, len(articles) + 1)
     down = math.ceil((len(articles) + 1) / across)
     tallest = [max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12]) for row in range(down)]
     heights = [HEAD + ROW * rows + 0.75 for rows in tallest]
-    title = "What the articles state, and how firmly the models hold it"
+    what = "What the articles state" if all(isinstance(item, Article) for item in known.articles) else "What is claimed"
+    title = f"{what}, and how firmly the models hold it"
     page = Page(title, known.hashes, (19.0, sum(heights) + 1.05))
     span = (page.width - 0.5) / across
     for index, article in enumerate([*articles, ""]):
         row, column = divmod(index, across)
         left, top = 0.35 + column * span, page.height - 0.7 - sum(heights[:row])
         if article:
-            _title(page, article, left, top)
+            _title(page, sets[article], left, top)
             _panel(page, known, own[article], left + 0.62, top - HEAD, span - 0.95, ROW)
         else:
             _key(page, known, left + 0.2, top - 0.2)
@@ -76,12 +77,13 @@ def claims_overview(known: Report) -> Figure:
 
 @styled()
 def article_page(known: Report, article: str) -> Figure:
-    """One article with every statement written out; raises UserError for an article that is not in the report."""
+    """One article, or file, with every statement written out; raises UserError for one that is not in the report."""
     own = [item for item in known.findings if item.article == article]
     if not own:
         raise UserError(unknown("article", article, [item.name for item in known.articles]))
     size = (19.0, 0.75 + HEAD + TALL_ROW * len(own) + 2.05)
-    page = Page(str(ARTICLES.get(article, article)), known.hashes, size, title_size=15)
+    title = next(item.title for item in known.articles if item.name == article)
+    page = Page(title or article, known.hashes, size, title_size=15)
     top = page.height - 0.45 - HEAD
     _panel(page, known, own, 9.2, top, page.width - 9.2 - 0.3, TALL_ROW)
     for row, item in enumerate(own):
@@ -103,9 +105,9 @@ def _statement(page: Page, known: Report, item: Finding, middle: float) -> None:
     page.text(0.3, middle - 0.09 - 0.065 * (len(lines) - 1), below, fontsize=7.4, color=SOFT, **place)
 
 
-def _title(page: Page, article: str, left: float, top: float) -> None:
-    page.text(left, top, article, fontsize=13, fontweight="bold", va="top")
-    about = textwrap.fill(ARTICLES[article].subject if article in ARTICLES else "", 34)
+def _title(page: Page, article: ClaimSet, left: float, top: float) -> None:
+    page.text(left, top, article.name, fontsize=13, fontweight="bold", va="top")
+    about = "\n".join(textwrap.wrap(article.subject, 34, max_lines=3, placeholder=" …"))
     page.text(left, top - 0.27, about, fontsize=9, color=SOFT, va="top")
 
 
@@ -149,7 +151,7 @@ def _margins(axes: Axes, items: Sequence[Finding], row: float) -> None:
         style = _LOOKS[item.verdict]
         axes.plot([0, place], [index, index], color=style["color"], linewidth=1.4, zorder=3)
         axes.plot([place], [index], **style, linestyle="none", zorder=5, clip_on=False)
-        weight = "bold" if item.claim.id.startswith("M") else "normal"
+        weight = "bold" if item.claim.must_have else "normal"
         style_of = "italic" if item.claim.role == "predicted" else "normal"
         axes.annotate(
             item.claim.id, (0, index), xycoords=("axes fraction", "data"), xytext=(-5, 0), textcoords="offset points",
@@ -216,7 +218,8 @@ def _key(page: Page, known: Report, left: float, top: float, wide: bool = False)
     rows = [
         (Line2D([], [], linestyle="none", **_LOOKS[verdict]), f"{verdict.value} at default parameters") for verdict in present
     ]
-    lines = ["bold: must-have statement · italic: predicted, chose no parameter · others calibrated"]
+    bold = "bold: must-have statement · " if any(item.claim.must_have for item in known.findings) else ""
+    lines = [f"{bold}italic: predicted, chose no parameter · others calibrated"]
     if known.sample is not None:
         share = Line2D([], [], marker="o", color=INK, markersize=5.5, linewidth=1.6)
         rows.append((share, "share of the box, Wilson 95 % (open: below a half)"))

@@ -11,6 +11,7 @@ from .components import check_name as check_name
 from .components import option as option
 from .components import unit_of as unit_of
 from .dosing import LARGEST_AMOUNT as LARGEST_AMOUNT
+from .dosing import MOST_DOSES as MOST_DOSES
 from .dosing import REGIMEN_NUMBERS as REGIMEN_NUMBERS
 from .dosing import Dose as Dose
 from .dosing import Event as Event

@@ -87,10 +87,10 @@ class Regimen:
     cycle_length: float = _number("time between cycles of {}", "days from one cycle of {} to the next", default=0.0)
 
     def __post_init__(self) -> None:
-        for word in ("start", "amount", "every", "duration", "cycle_length"):
-            value = getattr(self, word)
-            if not math.isfinite(value) or value < 0:
-                raise ScheduleError(f"`{word}` is {value:g}; it must be a finite number ≥ 0")
+        numbers = {word: getattr(self, word) for word in ("start", "amount", "every", "duration", "cycle_length")}
+        wrong = [f"`{word}` is {value:g}" for word, value in numbers.items() if not (math.isfinite(value) and value >= 0)]
+        if wrong:
+            raise ScheduleError(f"{' and '.join(wrong)}; it must be a finite number ≥ 0")
         if self.amount > LARGEST_AMOUNT:
             raise ScheduleError(f"`amount` is {self.amount:g}; more than {LARGEST_AMOUNT:g} is no dose")
         if 0 < self.duration < SHORTEST_INFUSION:
@@ -100,9 +100,12 @@ class Regimen:
         if self.count * self.cycles > MOST_DOSES:
             raise ScheduleError(f"{self.count * self.cycles:.3g} doses are more than the {MOST_DOSES} allowed")
         if self.count > 1 and self.every == 0:
-            raise ScheduleError(f"{self.count} doses need `every`, the days from one dose to the next")
+            reason = (
+                f"with `every` = 0 all {self.count} doses are given at once, which is one dose of {self.count} times the amount"
+            )
+            raise ScheduleError(f"{self.count} doses need `every`, the days from one dose to the next, above 0; {reason}")
         if self.cycles > 1 and self.cycle_length == 0:
-            raise ScheduleError(f"{self.cycles} cycles need `cycle_length`, the days from one cycle to the next")
+            raise ScheduleError(f"{self.cycles} cycles need `cycle_length`, the days from one cycle to the next, above 0")
         if self.count > 1 and self.duration > self.every:
             raise ScheduleError(f"an infusion of {self.duration:g} days overlaps the next one, {self.every:g} days later")
         block, length = (self.count - 1) * as_written(self.every) + as_written(self.duration), as_written(self.cycle_length)

@@ -9,10 +9,14 @@ from .model_page import page as page
 from .outcome_table import outcome_section as outcome_section
 from .outcome_table import results_csv as results_csv
 from .outcome_table import results_data as results_data
+from .runs import CheckedFile as CheckedFile
+from .runs import check as check
 from .runs import load_all as load_all
 from .runs import redraw as redraw
 from .runs import run as run
 from .sections import Section as Section
 from .sections import as_text as as_text
+from .starting import new_claims as new_claims
 from .starting import new_scenario as new_scenario
+from .starting import new_sweep as new_sweep
 from .stored_sweep import sweep_sections as sweep_sections

@@ -1,4 +1,4 @@
-"""The claims of articles, kept: a table, everything needed to make it again, and figures, in a folder."""
+"""The claims of articles or of own files, kept: a table, everything needed to make it again, and figures, in a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backfire.system import to_json, write_whole
 
 
 def save_claims(known: Report, folder: Path) -> list[Path]:
-    """Write claims.csv, claims.json and claims.png, and a figure for every article if there are several; gives the paths."""
+    """Write claims.csv, claims.json and claims.png, and a figure for every file if there are several; gives the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [article.name for article in known.articles]
     contents: dict[str, str | bytes] = {

@@ -1,15 +1,33 @@
-"""The main job from end to end: read scenarios, simulate, write results and figures."""
+"""The main job from end to end: read and check files, simulate scenarios, write results and figures."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from backfire.errors import DocumentError, Problem, UserError, unknown
+from backfire.claims import load_claims
+from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
 from backfire.figures import atlas, comparison, png
-from backfire.scenario import OwnMechanisms, Scenario, Value, library_of, load
+from backfire.scenario import (
+    CLAIMS,
+    SCENARIO,
+    SWEEP,
+    FileKind,
+    Library,
+    OwnMechanisms,
+    Scenario,
+    Value,
+    kind_of_document,
+    library_of,
+    load,
+    read_document,
+)
 from backfire.simulation import Result, prepare_folder, read_run, save, simulate
 from backfire.solvers import Settings
+from backfire.sweeps import load_sweep, shipped_sweeps
 from backfire.system import lock, write_whole
 
 
@@ -20,20 +38,84 @@ def load_all(
     mechanisms: OwnMechanisms = (),
 ) -> list[Scenario]:
     """Read and check several scenarios; raises DocumentError with the problems of all of them together."""
-    library = library_of(mechanisms)
-    scenarios: list[Scenario] = []
-    problems: list[Problem] = []
+    scenarios, problems, library = list[Scenario](), Problems(), library_of(mechanisms)
     for source in sources:
-        try:
+        with problems.gathered():
             scenario = load(source, library)
             scenarios.append(scenario.changed(changes, days) if changes or days is not None else scenario)
-        except DocumentError as error:
-            problems += error.problems
     names = [scenario.name for scenario in scenarios]
     problems += [Problem(name, 0, "", "is given twice") for name in sorted(set(names)) if names.count(name) > 1]
-    if problems:
-        raise DocumentError(problems)
+    problems.stop()
     return scenarios
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file without problems: what it is called, what is in it in words, and the scenarios that it is or speaks of."""
+
+    name: str
+    content: str
+    scenarios: Sequence[Scenario]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is possible but implausible."""
+        return list(dict.fromkeys(warning for scenario in self.scenarios for warning in scenario.warnings))
+
+
+def check(sources: Iterable[str | Path], mechanisms: OwnMechanisms = ()) -> list[CheckedFile]:
+    """Read files of any kind, or shipped scenarios and sweeps by name, without running them.
+
+    What a file is, its tables tell. Raises DocumentError with every problem of all of them.
+    """
+    checked, problems, library = list[CheckedFile](), Problems(), library_of(mechanisms)
+    for source in sources:
+        with problems.gathered():
+            checked.append(_checked(source, library))
+    problems.stop()
+    return checked
+
+
+def _checked(source: str | Path, library: Library) -> CheckedFile:
+    if not os.path.exists(source) and not (Path(source).suffix == ".toml" or "/" in str(source)):
+        kind: FileKind | None = SWEEP if str(source) in shipped_sweeps() else SCENARIO
+    else:
+        document = read_document(source)
+        kind = kind_of_document(document)
+        if kind is None:
+            known = ", ".join(f"a {item.name} has [{item.marks[0]}]" for item in _LOADERS)
+            raise DocumentError([Problem(document.name, 0, "", f"cannot be told what it is: {known}")])
+    assert kind is not None
+    return _LOADERS[kind](source, library)
+
+
+def _scenario(source: str | Path, library: Library) -> CheckedFile:
+    scenario = load(source, library)
+    network = scenario.network
+    content = (
+        f"{len(network.states)} states, {len(network.processes)} processes, {len(network.parameters)} parameters, "
+        f"{len(scenario.arms)} arms, hash {scenario.hash}"
+    )
+    return CheckedFile(scenario.name, content, [scenario])
+
+
+def _sweep(source: str | Path, library: Library) -> CheckedFile:
+    study = load_sweep(source, library)
+    content = f"sweep of {study.scenario.name}: {study.design.kind}, {study.design.members} members, {len(study.arms)} arms"
+    return CheckedFile(study.name, content, [study.scenario])
+
+
+def _claims(source: str | Path, library: Library) -> CheckedFile:
+    known = load_claims(source, library)
+    scenarios = [*known.scenarios.values()]
+    return CheckedFile(known.name, f"{len(known.claims)} claims on {', '.join(item.name for item in scenarios)}", scenarios)
+
+
+_LOADERS: Final[dict[FileKind, Callable[[str | Path, Library], CheckedFile]]] = {
+    SCENARIO: _scenario,
+    SWEEP: _sweep,
+    CLAIMS: _claims,
+}
 
 
 def run(

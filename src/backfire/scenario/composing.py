@@ -10,13 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from backfire.errors import CompositionError, Problem, UserError
+from backfire.errors import CompositionError, Problem, UserError, nearest
 from backfire.model import Mechanism, Network, Part, check_name, compose
 from backfire.scenario.library import Library, not_known
 from backfire.scenario.mechanism_file import lines_of_parts, problem_of
-from backfire.scenario.schema import is_name_option, options_model, problems_of
+from backfire.scenario.schema import is_name_option, options_model
+from backfire.scenario.shape import read_shape
 from backfire.scenario.toml import Document
 
 UNKNOWN = "mechanism"
@@ -36,33 +35,44 @@ class Chooser:
         problem = self.document.problem(path, str(message))
         self.problems.append(Problem(problem.file, problem.line, problem.key, problem.message, kind))
 
-    def mechanisms(self, given: Mapping[str, Mapping[str, Any]], infused: frozenset[str]) -> dict[str, Mechanism]:
-        """Label → mechanism with its options, of those that are all right; ``infused`` are agents given over time."""
+    def mechanisms(self, given: Mapping[str, Mapping[str, Any]], infused: frozenset[str]) -> dict[str, Mechanism] | None:
+        """Label → mechanism with its options, misspelt ones as the nearest; ``infused`` are agents given over time.
+
+        None if one is left of which it is not known what it is.
+        """
         made: dict[str, Mechanism] = {}
+        sure = True
         for label, options in given.items():
-            kind = options.get("mechanism", label)
+            name, kind = label, options.get("mechanism", label)
             if not isinstance(kind, str) or kind not in self.library.known:
                 path = ("mechanisms", label, "mechanism") if "mechanism" in options else ("mechanisms", label)
                 self._add(path, not_known(str(kind), self.library), UNKNOWN)
-                continue
-            own = self.library.known[kind]
-            before = len(self.problems)
-            try:
-                model = options_model(own)
-                checked = model.model_validate(dict(options)).model_dump(exclude={"mechanism"})
-            except ValidationError as error:
-                self.problems += problems_of(error, self.document, model, ("mechanisms", label))
-                continue
-            except UserError as error:
-                self._add(("mechanisms", label), error)
-                continue
-            self._names(label, own, checked)
-            chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
-            if "infused" in chosen and "agents" in chosen:
-                chosen["infused"] = tuple(sorted({*chosen["infused"], *infused} & {*chosen["agents"]}))
-            if len(self.problems) == before and (item := self._made(label, own, chosen)) is not None:
-                made[label] = item
-        return made
+                kind = nearest(str(kind), self.library.known) or ""
+                name = label if "mechanism" in options else kind
+            item = self._one(label, self.library.known[kind], infused) if kind in self.library.known else None
+            if item is None or name in made:
+                sure = False
+            else:
+                made[name] = item
+        return made if sure else None
+
+    def _one(self, label: str, kind: type[Mechanism], infused: frozenset[str]) -> Mechanism | None:
+        """The mechanism at a label, with its options; None if something is wrong with it."""
+        try:
+            shape = read_shape(self.document, options_model(kind), ("mechanisms", label))
+        except UserError as error:
+            self._add(("mechanisms", label), error)
+            return None
+        self.problems += shape.problems
+        if shape.file is None or shape.lost:
+            return None
+        checked = shape.file.model_dump(exclude={"mechanism"})
+        told = len(self.problems)
+        self._names(label, kind, checked)
+        chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
+        if "infused" in chosen and "agents" in chosen:
+            chosen["infused"] = tuple(sorted({*chosen["infused"], *infused} & {*chosen["agents"]}))
+        return self._made(label, kind, chosen) if len(self.problems) == told else None
 
     def _made(self, label: str, kind: type[Mechanism], options: Mapping[str, Any]) -> Mechanism | None:
         """A mechanism whose parts can be had; of one from a file, where each stands."""
@@ -97,8 +107,10 @@ class Chooser:
             if len(set(names)) < len(names):
                 self._add(("mechanisms", label, option), "names the same thing twice")
 
-    def network(self, mechanisms: Mapping[str, Mechanism]) -> Network | None:
-        """The network of some mechanisms; None if they do not compose."""
+    def network(self, mechanisms: Mapping[str, Mechanism] | None) -> Network | None:
+        """The network of some mechanisms; None if they do not compose, or are not known."""
+        if mechanisms is None:
+            return None
         try:
             return compose(mechanisms)
         except CompositionError as error:

@@ -1,7 +1,4 @@
-"""Scenarios: a network with values, regimens and arms, read from one TOML file and checked whole.
-
-All problems of a file are collected and raised together, each with line, key and the nearest right name.
-"""
+"""Scenarios: a network with values, regimens and arms, from one TOML file that is checked whole by ``reading``."""
 
 from __future__ import annotations
 
@@ -11,23 +8,20 @@ import hashlib
 import json
 import os
 import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from backfire.errors import DeclarationError, DocumentError, MechanismError, Problem, UserError, echo, unknown
-from backfire.formulas import parse_unit
-from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, State, check_name, event_table
+from backfire.errors import DocumentError, MechanismError, Problem, Problems, echo, unknown
+from backfire.model import Dose, Event, Mechanism, Network, Regimen, event_table
 from backfire.outcomes import Rules
-from backfire.scenario.composing import UNKNOWN, Chooser
+from backfire.scenario.composing import UNKNOWN
 from backfire.scenario.inputs import DAYS, Input, named_inputs
 from backfire.scenario.library import Library, OwnMechanisms, library_for, library_of, see_same, stored_library
-from backfire.scenario.schema import OURS, ParameterEntry, ScenarioFile, problems_of, unknown_key
+from backfire.scenario.reading import Reader
+from backfire.scenario.shape import SCENARIO, expect_kind
 from backfire.scenario.toml import Document, parse_document, read_document
 from backfire.system import shipped_folder
 
@@ -165,37 +159,58 @@ class Scenario:
         """The scenario with other values, checked again from the ground up.
 
         ``changes`` maps names to values: a parameter (``growth_rate``), a switch (``stroma.protects_kill``), a field of
-        a regimen (``mitoxantrone.amount``), or ``days``. Raises DocumentError naming ``--set`` and the nearest name.
+        a regimen (``mitoxantrone.amount``), or ``days``. Raises DocumentError that blames ``--set`` (or ``--days``), with
+        the nearest name: the file was right before.
         """
         data = copy.deepcopy(self.document.data)
         data.setdefault("outcomes", {}).setdefault("from", self.time_zero)
-        given = dict(changes or {})
-        if days is not None:
-            given["days"] = days
-        problems = [problem for name, value in given.items() if (problem := self._change(data, name, value))]
-        if problems:
-            raise DocumentError(problems)
-        document = Document(self.document.name, data, self.document.lines)
-        return build(document, self.name, self.library)
+        given = [("--set", name, value) for name, value in (changes or {}).items()]
+        given += [] if days is None else [("--days", "days", days)]
+        problems, outside = Problems(), dict(self.document.outside)
+        for origin, name, value in given:
+            place = self._place(name)
+            if place is None:
+                problems.append(Problem(origin, 0, name, unknown("name", name, [*self.inputs, *DAYS])))
+                continue
+            self._put(data, place, value)
+            outside[place] = (origin, name)
+        problems.stop()
+        try:
+            return build(Document(self.document.name, data, self.document.lines, outside), self.name, self.library)
+        except DocumentError as error:
+            origin, names = given[-1][0] if given else "", ", ".join(name for _, name, _ in given)
+            indirect = [item for item in error.problems if item.file == self.document.name]
+            problems += [item for item in error.problems if item not in indirect]
+            problems += [Problem(origin, 0, names, f"with it {item.key}: {item.message}") for item in indirect]
+            raise DocumentError(problems) from None
 
-    def _change(self, data: dict[str, Any], name: str, value: Value) -> Problem | None:
+    def _place(self, name: str) -> tuple[str, ...] | None:
+        """Where a file has what is set by this name; None for a name that there is not."""
         owner, _, word = name.partition(".")
-        agents = [f"{regimen}.agent" for regimen in self.regimens]
         item = self.inputs.get(name)
-        if name == "from":
-            data["outcomes"]["from"] = value
-        elif name in DAYS:
-            data[name] = value
-        elif name in agents or (item and item.kind == "regimen"):
-            data["regimens"][owner][word] = value
-        elif item and item.kind == "switch":
-            data.setdefault("switches", {}).setdefault(owner, {})[word] = value
-        elif item:
-            given = {"value": value, "unit": item.unit, "source": "set for this run", "grade": "assumed"}
-            data.setdefault("parameters", {})[name] = given if item.per_unit != 1.0 else value
-        else:
-            return Problem("--set", 0, name, unknown("name", name, [*self.inputs, *DAYS]))
+        if name in DAYS:
+            return ("outcomes", "from") if name == "from" else (name,)
+        if name in [f"{regimen}.agent" for regimen in self.regimens] or (item and item.kind == "regimen"):
+            return ("regimens", owner, word)
+        if item:
+            return ("switches", owner, word) if item.kind == "switch" else ("parameters", name)
         return None
+
+    def _put(self, data: dict[str, Any], place: tuple[str, ...], value: Value) -> None:
+        """Set a value at its place in the data of a file."""
+        home = data
+        for part in place[:-1]:
+            home = home.setdefault(part, {})
+        item = self.inputs.get(place[-1]) if place[0] == "parameters" else None
+        if item and item.per_unit != 1.0:
+            home[place[-1]] = {"value": value, "unit": item.unit, "source": "set for this run", "grade": "assumed"}
+            return
+        if place[0] == "regimens" and "until" in home:
+            # what the file means by `until` is a number of doses or a duration, and stays so
+            del home["until"]
+            regimen = self.regimens[place[1]]
+            home |= {"count": regimen.count, "cycles": regimen.cycles, "duration": regimen.duration}
+        home[place[-1]] = value
 
 
 def _when(dose: Dose) -> tuple[float, str]:
@@ -234,6 +249,31 @@ def load(source: str | Path, mechanisms: OwnMechanisms = ()) -> Scenario:
         raise DocumentError([Problem(echo(source), 0, "", unknown("scenario", str(source), known), "unknown")])
     document = read_document(path)
     return build(document, path.stem, library_for(document, path.parent, mechanisms))
+
+
+def load_named(
+    document: Document,
+    name: str,
+    folder: Path | str,
+    mechanisms: OwnMechanisms = (),
+    at: Sequence[str | int] = ("scenario",),
+) -> Scenario:
+    """The scenario that another file names at ``at``: a file beside it in ``folder``, or a shipped one.
+
+    Raises DocumentError with every problem: that of the name at its line, those of the scenario in its own file.
+    """
+    if not name.endswith(".toml"):
+        try:
+            return load(name, mechanisms)
+        except DocumentError as error:
+            if [item.kind for item in error.problems] != ["unknown"]:
+                raise
+            raise DocumentError([document.problem(at, error.problems[0].message)]) from None
+    path = Path(folder) / name
+    if not path.is_file():
+        beside = [str(found.relative_to(folder)) for found in sorted(path.parent.glob("*.toml"))]
+        raise DocumentError([document.problem(at, unknown("file", name, beside))])
+    return load(path, mechanisms)
 
 
 def parse(text: str, name: str = "scenario", mechanisms: OwnMechanisms = (), folder: Path | str = ".") -> Scenario:
@@ -279,183 +319,5 @@ def build(document: Document, name: str, mechanisms: OwnMechanisms = ()) -> Scen
     """A scenario from a parsed document; raises DocumentError with every problem found."""
     check_folder_name(name)
     library = mechanisms if isinstance(mechanisms, Library) else library_of(mechanisms)
-    try:
-        file = ScenarioFile.model_validate(document.data)
-    except ValidationError as error:
-        problems = list(problems_of(error, document, ScenarioFile))
-        raise DocumentError([*problems, *_early_problems(document, library)]) from None
-    return _Builder(document, name, file, library).scenario()
-
-
-def _early_problems(document: Document, library: Library) -> list[Problem]:
-    """What can be said of the mechanisms of a file whose shape is wrong."""
-    given, chooser = document.data.get("mechanisms"), Chooser(document, library)
-    if isinstance(given, dict):
-        chooser.mechanisms({label: item for label, item in given.items() if isinstance(item, dict)}, frozenset())
-    return chooser.problems
-
-
-class _Builder:
-    """Checks everything that the shape of a file alone does not show."""
-
-    def __init__(self, document: Document, name: str, file: ScenarioFile, library: Library) -> None:
-        self.document, self.name, self.file, self.library = document, name, file, library
-        self.problems: list[Problem] = []
-        self.warnings: list[str] = []
-
-    def add(self, path: tuple[str, ...], message: object) -> None:
-        self.problems.append(self.document.problem(path, str(message)))
-
-    def scenario(self) -> Scenario:
-        file = self.file
-        self._words(file)
-        regimens = self._regimens(file)
-        infused = frozenset(regimen.agent for regimen in regimens.values() if regimen.duration > 0)
-        network = self._network(file, infused)
-        if network is None:
-            raise DocumentError(self.problems)
-        network = dataclasses.replace(network, parameters=self._parameters(file, network), states=self._states(file, network))
-        switches = self._switches(file, network)
-        self._doses(file, network, regimens)
-        arms = self._arms(file)
-        rules = self._rules(file)
-        if self.problems:
-            raise DocumentError(self.problems)
-        self._starts(network)
-        self._unused(file, network)
-        reference = file.reference or ("monotherapy" if "monotherapy" in arms else None)
-        return Scenario(
-            self.name, file.title, file.article, file.note, file.days, file.record_every, network, switches,
-            regimens, arms, reference, rules, self.document, self.library, tuple(self.warnings),
-        )  # fmt: skip
-
-    def _starts(self, network: Network) -> None:
-        """Counted cells that start with a share of one are gone before anything happens: rarely what is meant."""
-        for state in network.states:
-            start = network.parameters[state.initial].value if isinstance(state.initial, str) else state.initial
-            if state.dies_out and 0 < start < 1:
-                self.warnings.append(
-                    f"{self.document.name}: {state.name} starts with {start:g} cell, and less than one is none; a model in "
-                    "shares has the unit 1, and cells that may be fewer are `counted=False`"
-                )
-
-    def _unused(self, file: ScenarioFile, network: Network) -> None:
-        used = self.library.identity(network.mechanisms.values())
-        for name in file.mechanisms_from:
-            if Path(name).name not in used:
-                self.warnings.append(str(self.document.problem(("mechanisms_from",), f"no mechanism of {name} is used")))
-
-    def _words(self, file: ScenarioFile) -> None:
-        for key, text in (("title", file.title), ("note", file.note)):
-            if any(unicodedata.category(letter)[0] == "C" and letter != "\n" for letter in text):
-                self.add((key,), "has control or direction characters; write plain text")
-        if file.article not in (*ARTICLES, OURS):
-            self.add(("article",), unknown("article", file.article, (*ARTICLES, OURS)))
-        if file.days / file.record_every > 100_000:
-            self.add(("record_every",), f"{file.days / file.record_every:.3g} recorded values are more than 100000")
-
-    def _network(self, file: ScenarioFile, infused: frozenset[str]) -> Network | None:
-        chooser = Chooser(self.document, self.library)
-        mechanisms = chooser.mechanisms(file.mechanisms, infused)
-        network = None if self.problems or chooser.problems else chooser.network(mechanisms)
-        self.problems += chooser.problems
-        return network
-
-    def _states(self, file: ScenarioFile, network: Network) -> tuple[State, ...]:
-        """The states, counted as the file says."""
-        cells = [state.name for state in network.states if state.is_cells]
-        for name in file.counted:
-            if name not in cells:
-                self.add(("counted", name), unknown("state in cells", name, cells))
-        return tuple(dataclasses.replace(item, counted=file.counted.get(item.name, item.counted)) for item in network.states)
-
-    def _parameters(self, file: ScenarioFile, network: Network) -> dict[str, Parameter]:
-        parameters = dict(network.parameters)
-        for name, entry in file.parameters.items():
-            path = ("parameters", name)
-            if name not in parameters:
-                known = [*ScenarioFile.model_fields]
-                self.add(path, unknown_key(name, path, ScenarioFile) if name in known else unknown("parameter", name, parameters))
-                continue
-            try:
-                parameters[name] = self._revalued(parameters[name], entry)
-            except UserError as error:
-                self.add(path, error)
-                continue
-            item = parameters[name]
-            if not item.plausible(item.value):
-                low, high = item.range
-                self.warnings.append(
-                    f"{self.document.name}:{self.document.line(path)}: {name} = {item.value:g} {item.unit} "
-                    f"lies outside its plausible range {low:g} to {high:g}"
-                )
-        return parameters
-
-    def _revalued(self, parameter: Parameter, entry: float | ParameterEntry) -> Parameter:
-        if not isinstance(entry, ParameterEntry):
-            entry = ParameterEntry(value=entry, source="set in the scenario file", grade="assumed")
-        factor = 1.0
-        if entry.unit is not None:
-            factor = parse_unit(entry.unit).factor_to(parse_unit(parameter.unit))
-        value = entry.value * factor
-        problem = parameter.problem_with(value)
-        if problem:
-            raise DeclarationError(problem)
-        limits = None if entry.range is None else (entry.range[0] * factor, entry.range[1] * factor)
-        return parameter.revalued(value, entry.source, entry.grade, limits)
-
-    def _switches(self, file: ScenarioFile, network: Network) -> dict[str, float]:
-        switches = dict.fromkeys(network.switches, 1.0)
-        for label, given in file.switches.items():
-            for influence, value in given.items():
-                name = f"{label}.{influence}"
-                if name in switches:
-                    switches[name] = value
-                else:
-                    self.add(("switches", label, influence), unknown("influence", name, switches))
-        return switches
-
-    def _regimens(self, file: ScenarioFile) -> dict[str, Regimen]:
-        regimens: dict[str, Regimen] = {}
-        for name, entry in file.regimens.items():
-            try:
-                regimens[check_name(name, "regimen")] = entry.regimen(name)
-            except UserError as error:
-                self.add(("regimens", name), error)
-        return regimens
-
-    def _doses(self, file: ScenarioFile, network: Network, regimens: Mapping[str, Regimen]) -> None:
-        values = {name: parameter.value for name, parameter in network.parameters.items()}
-        for name, regimen in regimens.items():
-            try:
-                event_table([regimen], network.interventions, values, file.days)
-            except UserError as error:
-                path = ("regimens", name, error.key) if error.key else ("regimens", name)
-                self.add(path, f"{error}; raise `days` or give fewer doses" if error.kind == "late" else error)
-
-    def _arms(self, file: ScenarioFile) -> dict[str, tuple[str, ...]]:
-        for arm, regimens in file.arms.items():
-            try:
-                check_name(arm, "arm")
-            except UserError as error:
-                self.add(("arms", arm), error)
-            for regimen in regimens:
-                if regimen not in file.regimens:
-                    self.add(("arms", arm), unknown("regimen", regimen, file.regimens))
-            if len(set(regimens)) < len(regimens):
-                self.add(("arms", arm), "names a regimen twice; give another regimen, or more `count`")
-        if file.reference is not None and file.reference not in file.arms:
-            self.add(("reference",), unknown("arm", file.reference, file.arms))
-        if sum(not regimens for regimens in file.arms.values()) > 1:
-            self.add(("arms",), "more than one arm is without regimens; one untreated arm is enough")
-        return {arm: tuple(regimens) for arm, regimens in file.arms.items()}
-
-    def _rules(self, file: ScenarioFile) -> Rules:
-        try:
-            rules = Rules(**dict(file.outcomes))
-            if rules.since is not None and rules.since > file.days:
-                self.add(("outcomes", "from"), f"day {rules.since:g} is after the last day, {file.days:g}")
-            return rules
-        except UserError as error:
-            self.add(("outcomes", error.key), error)
-            return Rules()
+    expect_kind(document, SCENARIO)
+    return Scenario(name=name, document=document, library=library, **Reader(document, library).read())

@@ -7,20 +7,32 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 
-from backfire.errors import DeclarationError, Problem, ScheduleError, echo, nearest, unknown
-from backfire.model import ARTICLES, GRADES, LONGEST_NAME, REGIMEN_NUMBERS, Mechanism, Regimen, RegimenNumber, as_written
+from backfire.errors import DeclarationError, ScheduleError
+from backfire.model import (
+    ARTICLES,
+    GRADES,
+    LONGEST_NAME,
+    MOST_DOSES,
+    REGIMEN_NUMBERS,
+    Mechanism,
+    Regimen,
+    RegimenNumber,
+    as_written,
+)
 from backfire.outcomes import Rules
 from backfire.scenario.library import OwnMechanisms, library_of
-from backfire.scenario.toml import Document
 
 OURS = "ours"
 """The word for scenarios that no article describes."""
+
+GUESSED: Final = "assumed"
+"""The grade of a value whose source nobody gives."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -30,15 +42,17 @@ class _Strict(BaseModel):
 
 
 class ParameterEntry(_Strict):
-    """A parameter with its source; a plain number is allowed too."""
+    """A parameter with what is known of it; a plain number is allowed too."""
 
     value: Number = Field(description="the value, in `unit`")
     unit: str | None = Field(default=None, description="unit of the value, if not the parameter's own; 1/hour is converted")
     range: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = Field(
         default=None, description="plausible range [low, high], in `unit`"
     )
-    source: str = Field(min_length=1, description="where the value comes from")
-    grade: str = Field(json_schema_extra={"enum": [*GRADES]}, description=f"how far to trust it: {', '.join(GRADES)}")
+    source: str | None = Field(default=None, min_length=1, description="where the value comes from")
+    grade: str = Field(
+        default=GUESSED, json_schema_extra={"enum": [*GRADES]}, description=f"how far to trust it: {', '.join(GRADES)}"
+    )
 
 
 def _is_entry(value: object) -> str:
@@ -65,27 +79,58 @@ _RegimenNumbers = create_model(
 )  # type: ignore[call-overload]
 
 
+_REPEATED: Final = {"every": "count", "cycle_length": "cycles"}
+"""Days between → how many."""
+
+
 class RegimenEntry(_RegimenNumbers):  # type: ignore[misc, valid-type]
     """How one agent is given. Days and amounts; see `amount`, `start`, `every`, `count`."""
 
     agent: str | None = Field(None, description="the agent, or `surgery`; the name of the regimen if left out")
-
-    until: Number | None = Field(None, description="day on which the only dose ends, in place of `duration`")
+    until: Number | None = Field(
+        None,
+        description="day after which nothing is given, in place of `count` (with `every`), of `cycles` (with `cycle_length`), "
+        "or of the `duration` of the only dose",
+    )
 
     def regimen(self, name: str) -> Regimen:
         """The regimen this entry describes; raises ScheduleError if it cannot be given."""
         written = self.model_fields_set
-        for times, gap in (("count", "every"), ("cycles", "cycle_length")):
-            if gap in written and times not in written:
-                raise ScheduleError(f"`{gap}` says how far apart, but `{times}` does not say how many")
+        open_ended = [gap for gap, times in _REPEATED.items() if gap in written and times not in written]
         numbers = self.model_dump(exclude={"agent", "until"})
         if self.until is not None:
-            if "duration" in written or self.count * self.cycles > 1:
-                raise ScheduleError("`until` stands in place of `duration`, and for one dose only")
-            numbers["duration"] = float(as_written(self.until) - as_written(self.start))
-            if numbers["duration"] <= 0:
-                raise ScheduleError(f"`until` is day {self.until:g}, and `start` is day {self.start:g}")
+            numbers |= self._until(self.until, open_ended)
+        elif open_ended:
+            gap = open_ended[0]
+            raise ScheduleError(f"`{gap}` says how far apart, but neither `{_REPEATED[gap]}` nor `until` says how many")
         return Regimen(name=name, agent=self.agent or name, **numbers)
+
+    def _until(self, last: float, open_ended: Sequence[str]) -> dict[str, float | int]:
+        """What `until` stands for: the number of doses or of cycles, or the length of the only dose."""
+        room, block = as_written(last) - as_written(self.start), as_written(self.duration)
+        if len(open_ended) > 1:
+            raise ScheduleError("`until` ends the doses or the cycles, not both; give `count`, the doses of one cycle")
+        if not open_ended:
+            if "duration" in self.model_fields_set or self.count * self.cycles > 1:
+                raise ScheduleError("`until` stands in place of `count`, `cycles` or `duration`; leave out what it replaces")
+            if room <= 0:
+                raise ScheduleError(f"`until` is day {last:g}, and `start` is day {self.start:g}")
+            return {"duration": float(room)}
+        gap = open_ended[0]
+        times, step = _REPEATED[gap], as_written(getattr(self, gap))
+        if gap == "cycle_length":
+            block += (self.count - 1) * as_written(self.every)
+        if step <= 0:
+            raise ScheduleError(f"`{gap}` is {float(step):g}; `until` needs days between one and the next, above 0")
+        if room < block:
+            raise ScheduleError(f"`until` is day {last:g}, and the first ends on day {self.start + float(block):g}")
+        more, left = divmod(room - block, step) if room < MOST_DOSES * step else (MOST_DOSES, 0)  # refused as too many
+        # what would begin as `until` ends is not begun, except for a bolus, which takes no time
+        if block and (left + block > step or (left + block == step and not self.duration)):
+            cut = as_written(self.start) + (more + 1) * step
+            before, after = float(cut - step + block), float(cut + block)
+            raise ScheduleError(f"`until` day {last:g} cuts what starts on day {float(cut):g}; give day {before:g} or {after:g}")
+        return {times: int(more) + 1}
 
 
 RulesEntry = create_model(
@@ -169,100 +214,3 @@ def json_schema(mechanisms: OwnMechanisms = ()) -> dict[str, Any]:
     }
     schema["properties"]["parameters"]["propertyNames"] = {"maxLength": LONGEST_NAME}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def problems_of(
-    error: ValidationError, document: Document, model: type[BaseModel], at: tuple[str, ...] = ()
-) -> Iterator[Problem]:
-    """pydantic's complaints as ours: with line, what was given, what is allowed and the nearest name."""
-    items = [(dict(item), (*at, *_written(item["loc"]))) for item in error.errors(include_url=False)]
-    # a misspelt required key is one mistake, not an unknown key and a missing one
-    misspelt = {
-        (*place[:-1], nearest(str(place[-1]), keys_at(place, model)))
-        for item, place in items
-        if item["type"] == "extra_forbidden"
-    }
-    for item, place in items:
-        if item["type"] != "missing":
-            yield document.problem(place, _sentence(item, place, model))
-        elif place not in misspelt:
-            yield document.problem(place[:-1] or place, _sentence(item, place, model))
-
-
-def _written(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """A place as users know it, without the branch of `parameters` that pydantic names in third position."""
-    return place[:2] + place[3:] if place[0] == "parameters" and len(place) > 2 else place
-
-
-def keys_at(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """The keys that are allowed where ``place`` stands."""
-    inner = model
-    for part in place[:-1]:
-        if part in inner.model_fields:
-            inner = next(_models(inner.model_fields[str(part)].annotation), inner)
-    return [item.alias or name for name, item in inner.model_fields.items()]
-
-
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    """The models inside a type such as ``dict[str, RegimenEntry]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _models(inner)
-
-
-def _sentence(item: Mapping[str, Any], place: tuple[str | int, ...], model: type[BaseModel]) -> str:
-    given, kind, context = item["input"], item["type"], item.get("ctx", {})
-    last = str(place[-1]) if place else ""
-    if len(place) == 2 and last in ScenarioFile.model_fields and place[0] in ScenarioFile.model_fields:
-        return unknown_key(last, place, model)
-    match kind:
-        case "extra_forbidden":
-            return unknown_key(last, place, model)
-        case "missing":
-            return f"`{last}` is missing; it is required"
-        case "finite_number":
-            return f"must be a finite number, got {echo(given)}"
-        case "literal_error":
-            allowed = str(context["expected"]).replace("'", "`")
-            close = nearest(str(given), str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", "))
-            return f"must be {allowed}, got `{echo(given)}`" + (f"; did you mean `{close}`?" if close else "")
-        case _ if kind.endswith("_type"):
-            wanted = _KINDS.get(kind, kind.removesuffix("_type"))
-            shown = f'"{echo(given)}"' if isinstance(given, str) else echo(given)
-            hint = "; write numbers without quotes" if isinstance(given, str) and wanted == "a number" else ""
-            return f"must be {wanted}, got {_kind_of(given)} {shown}{hint}"
-        case _:
-            return f"{item['msg'][0].lower()}{item['msg'][1:]}, got {echo(given)}"
-
-
-_KINDS = {
-    "float_type": "a number",
-    "int_type": "a whole number",
-    "string_type": "text in quotes",
-    "list_type": "a list in [ ]",
-    "dict_type": "a table",
-    "bool_type": "true or false",
-    "model_type": "a table in { }",
-    "model_attributes_type": "a table in { }",
-}
-
-
-def _kind_of(given: object) -> str:
-    names = {bool: "true/false", str: "text", int: "number", float: "number", list: "list", dict: "table"}
-    return names.get(type(given), type(given).__name__)
-
-
-_TABLES: dict[str, type[BaseModel]] = {"regimens": RegimenEntry, "parameters": ParameterEntry, "outcomes": RulesEntry}
-
-
-def unknown_key(key: str, place: tuple[str | int, ...], model: type[BaseModel]) -> str:
-    """The sentence for a key that has no business where it stands, with a hint if it belongs elsewhere."""
-    allowed = keys_at(place, model)
-    if len(place) > 1 and key in ScenarioFile.model_fields:
-        return f"`{key}` belongs at the top of the file, above the first [table]; here it is read as part of [{place[0]}]"
-    if nearest(key, allowed) is None and len(place) == 1:
-        homes = [table for table, entry in _TABLES.items() if key in entry.model_fields]
-        if homes:
-            return f"unknown key `{echo(key)}`; it belongs below [{homes[0]}]"
-    return unknown("key", key, allowed)

@@ -11,12 +11,12 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backfire.errors import DocumentError, Problem, echo
+from backfire.errors import DocumentError, Problem, echo, nearest
 
 LARGEST_FILE = 1 << 20
 DEEPEST = 20
@@ -32,11 +32,16 @@ _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: ``name`` as the user gave it, ``data`` as plain Python values, ``lines`` from dotted key to line."""
+    """A parsed file: ``name`` as the user gave it, ``data`` as plain Python values, ``lines`` from dotted key to line.
+
+    ``outside`` maps places whose values came from elsewhere, as by ``--set``, to (origin, name), so that the file is
+    not blamed for them.
+    """
 
     name: str
     data: dict[str, Any]
     lines: dict[tuple[str, ...], int]
+    outside: Mapping[tuple[str, ...], tuple[str, str]] = field(default_factory=dict)
 
     def line(self, path: Sequence[str | int]) -> int:
         """The line (from 1) where the innermost written part of ``path`` stands; 0 for none."""
@@ -47,7 +52,19 @@ class Document:
 
     def problem(self, path: Sequence[str | int], message: str) -> Problem:
         """A problem at the place of a key."""
+        if found := self.origin(path):
+            return Problem(found[0], 0, echo(found[1]), message)
         return Problem(self.name, self.line(path), ".".join(echo(part) for part in path), message)
+
+    def origin(self, path: Sequence[str | int]) -> tuple[str, str] | None:
+        """(origin, name) of a value that did not come from the file."""
+        keys = tuple(str(part) for part in path)
+        return next((found for length in range(len(keys), 0, -1) if (found := self.outside.get(keys[:length]))), None)
+
+    def place(self, path: Sequence[str | int]) -> str:
+        """Where a key stands, in front of a remark: ``study.toml:12``, or ``--set``."""
+        found = self.problem(path, "")
+        return f"{found.file}:{found.line}" if found.line else found.file
 
 
 def read_document(path: Path | str) -> Document:
@@ -86,7 +103,8 @@ def read_content(path: Path | str, name: str) -> bytes:
         with os.fdopen(handle, "rb") as file:
             raw = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        raise refuse(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+        reason = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+        raise refuse(reason + (_meant(Path(path)) if isinstance(error, FileNotFoundError) else "")) from None
     if len(raw) > LARGEST_FILE:
         raise refuse(f"is larger than {LARGEST_FILE // 1024} KiB, far more than such a file needs")
     return raw
@@ -100,6 +118,15 @@ def decoded(raw: bytes, name: str) -> str:
         line = raw[: error.start].count(b"\n") + 1
         raise DocumentError([Problem(name, line, "", "is not UTF-8 text; save it as UTF-8")]) from None
     return text.replace("\r\n", "\n")
+
+
+def _meant(path: Path) -> str:
+    """The file of this kind beside a missing one whose name is nearest, as a hint."""
+    try:
+        close = nearest(path.name, [found.name for found in path.parent.glob(f"*{path.suffix or '.toml'}")])
+    except OSError:
+        return ""
+    return f"; did you mean `{echo(path.with_name(close))}`?" if close else ""
 
 
 def _check_bounds(text: str, name: str) -> None:

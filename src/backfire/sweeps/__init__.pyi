@@ -9,5 +9,6 @@ from .spec import SweepSpec as SweepSpec
 from .spec import load_sweep as load_sweep
 from .spec import parse_sweep as parse_sweep
 from .spec import shipped_sweeps as shipped_sweeps
+from .spec import sweep_schema as sweep_schema
 from .store import read_table as read_table
 from .store import read_trajectories as read_trajectories

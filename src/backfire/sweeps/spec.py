@@ -25,14 +25,15 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from backfire.errors import DocumentError, Problem, UserError, echo, unknown
+from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
 from backfire.outcomes import parse_summary
 from backfire.sampling import Axis, Design, design_kinds, size_problem
 from backfire.scenario import (
+    SWEEP,
     Document,
     Input,
     Library,
@@ -40,12 +41,14 @@ from backfire.scenario import (
     OwnMechanisms,
     Scenario,
     check_folder_name,
+    expect_kind,
     find_inputs,
     library_of,
-    load,
+    load_named,
     parse_document,
-    problems_of,
     read_document,
+    read_shape,
+    unknown_key,
 )
 from backfire.simulation import outcome_names
 from backfire.sweeps.store import Recording
@@ -103,6 +106,12 @@ def file_model(kinds: tuple[type[Design], ...]) -> type[SweepFile]:
         words[name] = (Annotated[hint, Field(ge=about["least"])] | None, Field(None, description=meaning))
     entry = create_model("DesignEntry", __base__=_Strict, __doc__="How members are chosen.", **words)
     return create_model("SweepFile", __base__=SweepFile, design=(entry, Field(description="how members are chosen")))
+
+
+def sweep_schema() -> dict[str, Any]:
+    """The JSON Schema of study files, with the designs there are; what stands below `vary` is an ``AxisEntry``."""
+    schema = file_model(tuple(design_kinds().values())).model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,70 +177,90 @@ def parse_sweep(text: str, name: str = "sweep", folder: Path | str = ".", mechan
     return _Reader(parse_document(text, name), name, Path(folder), library_of(mechanisms)).study(text)
 
 
+_INSTEAD: Final = {"title": "untitled", "scenario": "", "design": {"kind": "grid"}}
+"""What to go on with where the file does not say it."""
+
+
 class _Reader:
     """Checks everything that the shape of a file alone does not show."""
 
     def __init__(self, document: Document, name: str, folder: Path, library: Library) -> None:
         check_folder_name(name)
+        expect_kind(document, SWEEP)
         self.document, self.name, self.folder, self.library = document, name, folder, library
-        self.problems: list[Problem] = []
+        self.problems = Problems()
         self.table, self.listed = "", ("design", "kind")
 
     def add(self, path: Sequence[str], message: object) -> None:
         self.problems.append(self.document.problem(path, str(message)))
 
-    def stop_if_wrong(self) -> None:
-        if self.problems:
-            raise DocumentError(self.problems)
-
     def study(self, text: str) -> SweepSpec:
-        model = file_model(tuple(design_kinds().values()))
-        try:
-            file = model.model_validate(self.document.data)
-        except ValidationError as error:
-            raise DocumentError(problems_of(error, self.document, model)) from None
-        kind = design_kinds()[file.design.kind]
-        given = file.design.model_dump(include=file.design.model_fields_set - {"kind"})
+        shape = read_shape(self.document, file_model(tuple(design_kinds().values())), instead=_INSTEAD)
+        file, self.document = shape.file, shape.document
+        self.problems += shape.problems
+        if file is None:
+            self.problems.stop()
+        assert file is not None
+        kind = None if shape.has_lost("design") else design_kinds()[file.design.kind]
+        scenario = None if shape.has_lost("scenario") else self._scenario(file)
         paths = {".".join(path[1:]): path for path, _ in _leaves(file.vary, ("vary",))}
         entries = dict(self._entries(file, kind))
-        self._words(file, kind, given, entries)
-        self._size(file, kind, given, entries)
-        self.stop_if_wrong()
-        design = self._design(kind, (), given) if kind.listed else None
-        scenario = self._scenario(file)
-        self._fields(scenario, dict.fromkeys(design.fields, self.listed) if design else {name: paths[name] for name in entries})
-        self._arms(file, scenario)
-        self.stop_if_wrong()
-        if design is None:
-            axes = tuple(self._axes(scenario, entries, paths))
-            self.stop_if_wrong()
-            design = self._design(kind, axes, given)
-        arms = tuple(file.arms or scenario.arms)
-        self._outcomes(file, scenario, arms)
-        self.stop_if_wrong()
-        outcomes = None if file.outcomes is None else tuple(file.outcomes)
+        if scenario is not None:
+            self._fields(scenario, paths)
+            self._arms(file, scenario)
+            self._outcomes(file, scenario)
+        axes = () if scenario is None else tuple(self._axes(scenario, entries, paths))
+        design = None if kind is None else self._made(file, kind, entries, axes, whole=len(axes) == len(paths))
+        if design is not None and scenario is not None and kind is not None and kind.listed:
+            self._fields(scenario, dict.fromkeys(design.fields, self.listed))
+        self.problems.stop()
+        assert design is not None
+        assert scenario is not None
+        arms, outcomes = tuple(file.arms or scenario.arms), None if file.outcomes is None else tuple(file.outcomes)
         study = SweepSpec(self.name, file.title, scenario, design, arms, outcomes, file.note, text, self.table)
         return self._recorded(study, file.trajectories) if file.trajectories else study
 
-    def _entries(self, file: SweepFile, kind: type[Design]) -> Iterator[tuple[str, AxisEntry]]:
+    def _entries(self, file: SweepFile, kind: type[Design] | None) -> Iterator[tuple[str, AxisEntry]]:
         """Field → how it varies, as far as the shape is right."""
         for path, given in _leaves(file.vary, ("vary",)):
             if not isinstance(given, dict):
-                self.add(path, "is written { low = 1, high = 4 } or { values = [1, 2, 4] }")
+                top = len(path) == 2 and path[1] in SweepFile.model_fields
+                self.add(
+                    path,
+                    unknown_key(path[1], path, SweepFile)
+                    if top
+                    else "is written { low = 1, high = 4 } or { values = [1, 2, 4] }",
+                )
                 continue
-            try:
-                entry = AxisEntry.model_validate(given)
-            except ValidationError as error:
-                self.problems += problems_of(error, self.document, AxisEntry, path)
+            shape = read_shape(self.document, AxisEntry, path)
+            self.problems += shape.problems
+            if (entry := shape.file) is None or shape.lost:
                 continue
             if entry.values is not None and entry.model_fields_set - {"values"}:
                 self.add(path, "lists `values`; leave out low, high, points and scale")
-            if kind.pointed and entry.values is None and entry.points is None:
+                continue
+            if kind and kind.pointed and entry.values is None and entry.points is None:
                 self.add(path, f"needs `points`, how many values the {kind.kind} has from low to high")
-            if not kind.pointed and entry.points is not None:
+                continue
+            if kind and not kind.pointed and entry.points is not None:
                 pointed = " or ".join(name for name, other in design_kinds().items() if other.pointed)
                 self.add((*path, "points"), f"belongs to a {pointed}; a design of kind `{kind.kind}` has no points")
+                continue
             yield ".".join(path[1:]), entry
+
+    def _made(
+        self, file: SweepFile, kind: type[Design], entries: Mapping[str, AxisEntry], axes: tuple[Axis, ...], whole: bool
+    ) -> Design | None:
+        """The design, if all that it is made of is right; its axes are ``whole`` if none of them was wrong."""
+        given, known = file.design.model_dump(include=file.design.model_fields_set - {"kind"}), len(self.problems)
+        self._words(file, kind, given, entries)
+        self._size(file, kind, given, entries)
+        if len(self.problems) > known or not (whole or kind.listed):
+            return None
+        made: list[Design] = []
+        with self.problems.gathered():
+            made.append(self._design(kind, axes, given))
+        return made[0] if made else None
 
     def _words(self, file: SweepFile, kind: type[Design], given: Mapping[str, Any], entries: Mapping[str, AxisEntry]) -> None:
         """Every kind of design has words it needs and words that would mean nothing."""
@@ -281,25 +310,18 @@ class _Reader:
     def document_error(self, path: Sequence[str], message: str) -> DocumentError:
         return DocumentError([self.document.problem(path, message)])
 
-    def _scenario(self, file: SweepFile) -> Scenario:
-        beside = self.folder / file.scenario
-        source: str | Path = beside if file.scenario.endswith(".toml") else file.scenario
-        try:
-            scenario = load(source, self.library)
-        except DocumentError as error:
-            # a misspelt name is a problem of this file; anything else stands in the scenario's own
-            if [item.kind for item in error.problems] == ["unknown"]:
-                raise self.document_error(("scenario",), error.problems[0].message) from None
-            raise
-        places = {".".join(path[1:]): path for path, _ in _leaves(file.set, ("set",))}
-        changes = {".".join(path[1:]): value for path, value in _leaves(file.set, ("set",))}
-        if not changes:
-            return scenario
-        try:
-            return scenario.changed(changes)
-        except DocumentError as error:
-            found = [self.document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
-            raise DocumentError(found) from None
+    def _scenario(self, file: SweepFile) -> Scenario | None:
+        scenario = None
+        with self.problems.gathered():
+            scenario = load_named(self.document, file.scenario, self.folder, self.library)
+            places = {".".join(path[1:]): path for path, _ in _leaves(file.set, ("set",))}
+            changes = {".".join(path[1:]): value for path, value in _leaves(file.set, ("set",))}
+            try:
+                scenario = scenario.changed(changes) if changes else scenario
+            except DocumentError as error:
+                found = [self.document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
+                raise DocumentError(found) from None
+        return scenario
 
     def _fields(self, scenario: Scenario, places: Mapping[str, tuple[str, ...]]) -> None:
         for name, place in places.items():
@@ -319,6 +341,8 @@ class _Reader:
 
     def _axes(self, scenario: Scenario, entries: Mapping[str, AxisEntry], paths: Mapping[str, tuple[str, ...]]) -> Iterator[Axis]:
         for name, entry in entries.items():
+            if name not in scenario.inputs:
+                continue  # said already
             item = scenario.inputs[name]
             try:
                 if entry.values is not None:
@@ -336,9 +360,10 @@ class _Reader:
             raise UserError("needs low and high: only parameters and switches have a range of their own")
         return low, high
 
-    def _outcomes(self, file: SweepFile, scenario: Scenario, arms: Sequence[str]) -> None:
+    def _outcomes(self, file: SweepFile, scenario: Scenario) -> None:
         if file.outcomes is None:
             return
+        arms = [arm for arm in file.arms or () if arm in scenario.arms] or [*scenario.arms]
         for name in file.outcomes:
             try:
                 outcome_names(scenario, arms, [name])
@@ -349,7 +374,7 @@ class _Reader:
         for arm in entry.arms or ():
             if arm not in study.arms:
                 self.add(("trajectories", "arms"), unknown("arm of this study", arm, study.arms))
-        self.stop_if_wrong()
+        self.problems.stop()
         try:
             return study.recorded(entry.every, entry.arms)
         except UserError as error:
