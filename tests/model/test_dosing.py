@@ -223,7 +223,6 @@ GOOD: dict[str, Any] = {"name": "r", "agent": "drug", "start": 1.0, "amount": 2.
         ({"start": math.inf}, "`start` is inf"),
         ({"amount": -2}, "`amount` is -2"),
         ({"amount": math.nan}, "`amount` is nan"),
-        ({"amount": 0}, "needs an `amount` above 0"),
         ({"every": 0}, "need `every`"),
         ({"every": -7}, "`every` is -7"),
         ({"count": 0}, "at least 1"),

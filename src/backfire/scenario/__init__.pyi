@@ -6,12 +6,12 @@ from .inputs import whole_numbers as whole_numbers
 from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build
-from .scenario import check_folder_name as check_folder_name
 from .scenario import load as load
 from .scenario import parse as parse
 from .scenario import parse_data as parse_data
 from .scenario import shipped_scenarios as shipped_scenarios
 from .schema import Number as Number
+from .schema import check_folder_name as check_folder_name
 from .schema import json_schema as json_schema
 from .schema import problems_of as problems_of
 from .toml import Document as Document

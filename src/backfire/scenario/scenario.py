@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +25,16 @@ from backfire.mechanisms import shipped
 from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, check_name, compose, event_table
 from backfire.outcomes import Rules
 from backfire.scenario.inputs import DAYS, Input, named_inputs
-from backfire.scenario.schema import OURS, ParameterEntry, ScenarioFile, is_name_option, options_model, problems_of, unknown_key
+from backfire.scenario.schema import (
+    OURS,
+    ParameterEntry,
+    ScenarioFile,
+    check_folder_name,
+    is_name_option,
+    options_model,
+    problems_of,
+    unknown_key,
+)
 from backfire.scenario.toml import Document, parse_document, read_document
 from backfire.system import shipped_folder
 
@@ -224,18 +232,6 @@ def parse_data(data: dict[str, Any], name: str, mechanisms: Iterable[type[Mechan
     return build(Document(name, data, {}), name, mechanisms)
 
 
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-]|[A-Za-z0-9]")
-_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-
-
-def check_folder_name(name: str) -> str:
-    """``name`` if results can be kept in a folder of that name on every system; raises DocumentError if not."""
-    if not _FOLDER_NAME.fullmatch(name) or _DEVICE.fullmatch(name):
-        message = "a scenario is named by letters, digits, `-`, `_` and `.`, at most 64, and not by a device of Windows"
-        raise DocumentError([Problem(echo(name), 0, "", message)])
-    return name
-
-
 def build(document: Document, name: str, mechanisms: Iterable[type[Mechanism]] = ()) -> Scenario:
     """A scenario from a parsed document; raises DocumentError with every problem found."""
     check_folder_name(name)
@@ -413,6 +409,9 @@ class _Builder:
     def _doses(self, file: ScenarioFile, network: Network, regimens: Mapping[str, Regimen]) -> None:
         values = {name: parameter.value for name, parameter in network.parameters.items()}
         for name, regimen in regimens.items():
+            given = network.interventions.get(regimen.agent)
+            if given and given.amount_unit and "amount" not in file.regimens[name].model_fields_set:
+                self.add(("regimens", name), f"`{regimen.agent}` needs an `amount`, in {given.amount_unit}; 0 is none")
             try:
                 event_table([regimen], network.interventions, values, file.days)
             except UserError as error:

@@ -6,6 +6,7 @@ What needs the composed model (does this parameter exist? does this dose fit?) i
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 
-from backfire.errors import DeclarationError, Problem, ScheduleError, echo, nearest, unknown
+from backfire.errors import DeclarationError, DocumentError, Problem, ScheduleError, echo, nearest, unknown
 from backfire.mechanisms import shipped
 from backfire.model import ARTICLES, GRADES, LONGEST_NAME, REGIMEN_NUMBERS, Mechanism, Regimen, RegimenNumber, as_written
 from backfire.outcomes import Rules
@@ -150,6 +151,18 @@ def _options_model(mechanism: type[Mechanism]) -> type[BaseModel]:
 def is_name_option(mechanism: type[Mechanism], option: str) -> bool:
     """True for options that hold names (text or lists of text), false for choices, numbers and switches."""
     return typing.get_type_hints(mechanism).get(option) in (str, tuple[str, ...])
+
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-]|[A-Za-z0-9]")
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def check_folder_name(name: str) -> str:
+    """``name`` if results can be kept in a folder of that name on every system; raises DocumentError if not."""
+    if not _FOLDER_NAME.fullmatch(name) or _DEVICE.fullmatch(name):
+        message = "a scenario is named by letters, digits, `-`, `_` and `.`, at most 64, and not by a device of Windows"
+        raise DocumentError([Problem(echo(name), 0, "", message)])
+    return name
 
 
 def json_schema() -> dict[str, Any]:

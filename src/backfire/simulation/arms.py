@@ -272,7 +272,7 @@ def course_agents(scenario: Scenario) -> frozenset[str]:
     whatever definitions its rate reads, and all that take cells away at once, as radiation does."""
     network = scenario.network
     reference = scenario.doses(scenario.reference) if scenario.reference else ()
-    agents = {dose.agent for dose in reference if dose.amount > 0}
+    agents = {dose.agent for dose in reference if network.interventions[dose.agent].amount_unit}
     reads = {definition.name: parse(definition.formula).names for definition in network.definitions}
     rates = [name for process in network.processes if process.kind == "kill" for name in parse(process.rate).names]
     read, cells = reached(rates, reads), {state.name for state in network.states if state.is_cells}
