@@ -84,7 +84,7 @@ def test_an_amount_of_zero_is_set_as_it_is_swept() -> None:
 
 
 def test_an_amount_that_is_left_out_is_no_zero() -> None:
-    with pytest.raises(DocumentError, match="push.*`drugx` needs an `amount`, in EC50"):
+    with pytest.raises(DocumentError, match=r"push.*`drugx` needs an `amount`, in EC50"):
         scenario(push='push = { agent = "drugx", start = 5, every = 7, count = 3 }')
 
 
