@@ -12,6 +12,7 @@ from backfire.cli.commands import SOME_FAILED, Scenarios, changes_of, command
 from backfire.cli.terminal import OutcomeFormat, print_results, progress, say, write_line
 
 if TYPE_CHECKING:
+    from backfire.scenario import Scenario
     from backfire.simulation import Result
 
 
@@ -34,8 +35,7 @@ def run(
 
     loaded = reports.load_all(scenarios, changes_of(change or []), days)
     for scenario in loaded:
-        for warning in scenario.warnings:
-            say(f"warning: {warning}")
+        _warn(scenario)
     with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
         results = reports.run(loaded, out, arm, progress=advance)
     print_results(results, form)
@@ -61,17 +61,27 @@ def redraw(
 
 @command(place=30)
 def check(scenarios: Scenarios) -> None:
-    """Check scenario files without running them; every problem with file, line and key."""
+    """Check scenario files: every problem with file, line and key, and what changes nothing in the arms that have it."""
     from backfire import reports
 
     for scenario in reports.load_all(scenarios):
-        for warning in scenario.warnings:
-            say(f"warning: {warning}")
+        _warn(scenario, tried=True)
         network = scenario.network
         write_line(
             f"ok: {scenario.name} ({len(network.states)} states, {len(network.processes)} processes, "
             f"{len(network.parameters)} parameters, {len(scenario.arms)} arms, hash {scenario.hash})"
         )
+
+
+def _warn(scenario: Scenario, tried: bool = False) -> None:
+    """Say what is implausible, and what changes nothing; whoever has it ``tried`` by simulation hears notes on it too."""
+    from backfire.simulation import find_idle
+
+    for warning in scenario.warnings:
+        say(f"warning: {warning}")
+    for item in find_idle(scenario, simulated=tried):
+        if tried or item.level == "warning":
+            say(f"{item.level}: {scenario.name}: {item}")
 
 
 def _end_if_arms_failed(results: Sequence[Result]) -> None:

@@ -47,7 +47,7 @@ class Scenario:
 
     ``network`` carries the parameters with the values of this scenario; ``switches`` the switch of every influence.
     ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated.
-    ``warnings`` are implausible but possible values.
+    ``warnings`` are implausible but possible values; ``expected_idle`` names what is meant to change nothing.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Scenario:
     document: Document
     mechanism_classes: Mapping[str, type[Mechanism]] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    expected_idle: tuple[str, ...] = ()
 
     @cached_property
     def time_zero(self) -> float:
@@ -123,6 +124,7 @@ class Scenario:
             "days": self.days,
             "record_every": self.record_every,
             **({"reference": self.reference} if self.reference else {}),
+            **({"expected_idle": [*self.expected_idle]} if self.expected_idle else {}),
             "mechanisms": {label: _options(label, item) for label, item in self.network.mechanisms.items()},
             "parameters": {
                 name: {
@@ -276,13 +278,16 @@ class _Builder:
         self._doses(file, network, regimens)
         arms = self._arms(file)
         rules = self._rules(file)
+        known = [*regimens, *network.interventions, *network.switches]
+        for name in set(file.expected_idle).difference(known):
+            self.add(("expected_idle",), unknown("regimen, agent or switch", name, known))
         if self.problems:
             raise DocumentError(self.problems)
         self._starts(network)
         reference = file.reference or ("monotherapy" if "monotherapy" in arms else None)
         return Scenario(
             self.name, file.title, file.article, file.note, file.days, file.record_every, network, switches,
-            regimens, arms, reference, rules, self.document, self.classes, tuple(self.warnings),
+            regimens, arms, reference, rules, self.document, self.classes, tuple(self.warnings), tuple(file.expected_idle),
         )  # fmt: skip
 
     def _starts(self, network: Network) -> None:
