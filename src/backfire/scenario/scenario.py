@@ -108,7 +108,12 @@ class Scenario:
 
     def doses(self, arm: str) -> tuple[Dose, ...]:
         """All doses of an arm, sorted by time; surgery has amount 0."""
-        return tuple(sorted((dose for name in self.arms[arm] for dose in self.regimens[name].doses()), key=_when))
+        return tuple(
+            sorted(
+                (dose for name in self.arms[arm] for dose in self.regimens[name].doses()),
+                key=lambda dose: (dose.time, dose.agent),
+            )
+        )
 
     def events(self, arm: str) -> tuple[Event, ...]:
         """The event table of an arm."""
@@ -126,16 +131,7 @@ class Scenario:
             **({"reference": self.reference} if self.reference else {}),
             **({"expected_idle": [*self.expected_idle]} if self.expected_idle else {}),
             "mechanisms": {label: _options(label, item) for label, item in self.network.mechanisms.items()},
-            "parameters": {
-                name: {
-                    "value": item.value,
-                    "unit": item.unit,
-                    "range": list(item.range),
-                    "source": item.source,
-                    "grade": item.grade,
-                }
-                for name, item in self.network.parameters.items()
-            },
+            "parameters": {name: _entry(item) for name, item in self.network.parameters.items()},
             "switches": _nested(self.switches),
             "regimens": {
                 name: {key: value for key, value in dataclasses.asdict(regimen).items() if key != "name"}
@@ -188,13 +184,13 @@ class Scenario:
         return None
 
 
-def _when(dose: Dose) -> tuple[float, str]:
-    return dose.time, dose.agent
-
-
 def _options(label: str, mechanism: Mechanism) -> dict[str, Any]:
     given = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(mechanism).items()}
     return given if label == mechanism.label else {"mechanism": mechanism.label, **given}
+
+
+def _entry(item: Parameter) -> dict[str, Any]:
+    return {"value": item.value, "unit": item.unit, "range": [*item.range], "source": item.source, "grade": item.grade}
 
 
 def _nested(switches: Mapping[str, float]) -> dict[str, dict[str, float]]:
