@@ -19,7 +19,7 @@ from backfire.claims.language import parse_claim
 from backfire.claims.measuring import evaluate_members
 from backfire.errors import DocumentError, UserError
 from backfire.model import Intervention, Mechanism, Part, Process, Regimen, State, option
-from backfire.scenario import Scenario, parse
+from backfire.scenario import Scenario, parse, parse_data
 from backfire.simulation import Cohort, run_members, simulate, trajectories
 from backfire.solvers import Settings, Status
 
@@ -67,6 +67,27 @@ def test_the_untreated_arm_does_not_hear_of_the_other_arms_amount() -> None:
     nothing, hardly = (found.values["monotherapy"]["nadir"][place] for place in (0, 1))
     assert nothing == pytest.approx(hardly, rel=1e-6)
     assert simulate(of, ["untreated"]).outcomes["untreated"]["nadir"].value == pytest.approx(1.638094e7, rel=1e-6)
+
+
+def test_an_amount_of_zero_is_set_as_it_is_swept() -> None:
+    """The limit of small amounts: the arm keeps clock and courses of its schedule, and nothing is in the doses."""
+    of = scenario()
+    none, hardly = (simulate(of.changed({"push.amount": amount})).outcomes["monotherapy"] for amount in (0, 1e-300))
+    swept = members(of, ["push.amount"], [[0.0]]).values["monotherapy"]
+    assert set(none) == set(hardly) >= {"given_drugx", "courses", "nadir"}
+    assert none["given_drugx"].value == swept["given_drugx"][0] == 0
+    for name, item in none.items():
+        assert item.value == pytest.approx(hardly[name].value, rel=1e-6, nan_ok=True), name
+        if name in swept:
+            assert item.value == pytest.approx(swept[name][0], rel=2e-5, abs=1e-6, nan_ok=True), name
+    stored = of.changed({"push.amount": 0})
+    assert parse_data(stored.resolved(), stored.name).hash == stored.hash
+    assert (stored.time_zero, stored.first_intervention("monotherapy")) == (5, 5)
+
+
+def test_an_amount_that_is_left_out_is_no_zero() -> None:
+    with pytest.raises(DocumentError, match=r"push.*`drugx` needs an `amount`, in EC50"):
+        scenario(push='push = { agent = "drugx", start = 5, every = 7, count = 3 }')
 
 
 MORTAL = """

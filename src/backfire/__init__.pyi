@@ -23,6 +23,7 @@ from .scenario import parse as parse
 from .scenario import shipped_scenarios as shipped_scenarios
 from .simulation import Cohort as Cohort
 from .simulation import Result as Result
+from .simulation import find_idle as find_idle
 from .simulation import read_run as read_run
 from .simulation import run_members as run_members
 from .simulation import simulate as simulate

@@ -24,7 +24,7 @@ import backfire
 import witnesses
 from backfire import cli
 from backfire.errors import UserError
-from backfire.exchange import default_arm
+from backfire.exchange import default_arm, renamed_ids
 from backfire.exchange import reactions as translation
 from backfire.exchange.formats.sbml import to_sbml
 from backfire.exchange.reactions import Rule, translate
@@ -340,6 +340,26 @@ def test_every_formula_means_the_same_in_antimony() -> None:
     assert found.share <= 1, found
 
 
+def test_what_antimony_calls_otherwise_is_said() -> None:
+    """Against the text itself: every id that is declared with an underscore at its end, and the file says so at its head."""
+    text, told = backfire.export(odd_scenario(), to="antimony"), renamed_ids(odd_scenario(), to="antimony")
+    declared = set(re.findall(r"^  (?:species |var )?([a-z]\w*_)(?= =| in|:)", text, re.MULTILINE))
+    assert declared == {*told.values()} >= {"gamma_", "pi_", "e_", "end_", "model_", "event_", "per_day_"}
+    (line,) = (line for line in text.splitlines() if line.startswith("// Renamed"))
+    assert all(f"{name} is {name}_" in line for name in told)
+    assert renamed_ids(odd_scenario()) == {}
+    assert "Renamed" not in backfire.export(small(), to="antimony")
+
+
+@pytest.mark.parametrize("form", ["sbml", "antimony"])
+def test_what_switches_are_called_is_said_at_the_head(form: str) -> None:
+    scenario = loaded("wnt16b-stroma")
+    text, told = backfire.export(scenario, to=form), renamed_ids(scenario, to=form)
+    assert {*told} == {*scenario.network.switches}
+    assert all(re.search(rf"\b{called}\b", text) for called in told.values())
+    assert "the switch blockade.neutralises is switch__blockade__neutralises" in text
+
+
 # -- deliberately broken exporters are caught -------------------------------------------------------------------------
 
 
@@ -498,6 +518,7 @@ def test_the_command_prints_or_writes(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "arm: monotherapy" in shown.err
+    assert "renamed in the file: blockade.neutralises is switch__blockade__neutralises (and 2 more switches alike)" in shown.err
     assert "growth_rate = 0.2;" in (tmp_path / "a.ant").read_text(encoding="utf-8")
     assert cli.main(["export", "wnt16b-stroma", "--to", "omex", "--arm", "untreated", "--set", "days=75"]) == 0
     assert zipfile.is_zipfile(tmp_path / "wnt16b-stroma.omex")

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from backfire.figures.labels import CLEAR, LONGEST, beside, contour_spot, height_of, label_ends, name_points, note
 
@@ -60,15 +61,41 @@ def test_a_note_stands_in_place_of_a_drawing(axes: Axes) -> None:
     assert note(axes, "no member has a value").get_position() == (0.5, 0.5)
 
 
-def test_points_are_named_once_in_order_and_apart(axes: Axes) -> None:
+def named(axes: Axes, points: list[tuple[float, float]], names: list[str]) -> list[str]:
+    """The names written; checks that none is over another, over a point or outside the axes."""
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    points = [(0.5, 0.5), (0.5, 0.5), (0.3, 0.4), (0.8, 0.9), (0.1, 0.1)]
-    name_points(axes, points, ["growth rate", "growth rate", "kill rate", "dose", "clearance"], most=3)
-    assert [text.get_text() for text in axes.texts] == ["growth rate", "kill rate", "dose"]
+    left_out = name_points(axes, points, names)
     renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[arg-type]
-    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    for text in axes.texts:
+        text.update_positions(renderer)  # type: ignore[attr-defined]
+    boxes = [Text.get_window_extent(text, renderer) for text in axes.texts]  # without the line to the point
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert not any(box.contains(*axes.transData.transform(point)) for box in boxes for point in points)
+    assert all(box.x1 < axes.bbox.x1 + 31 and axes.bbox.x0 < box.x0 and box.y1 < axes.bbox.y1 for box in boxes)
+    written = [name for text in axes.texts for name in " ".join(text.get_text().split()).split(", ")]
+    assert sorted([*written, *left_out]) == sorted(set(names))
+    return written
+
+
+def test_points_are_named_once_in_order_and_apart(axes: Axes) -> None:
+    points = [(0.5, 0.5), (0.5, 0.5), (0.3, 0.4), (0.8, 0.9), (0.1, 0.1)]
+    found = named(axes, points, ["growth rate", "growth rate", "kill rate", "dose", "clearance"])
+    assert found == ["growth rate", "kill rate", "dose", "clearance"]
+
+
+@pytest.mark.parametrize("count", [7, 20])
+def test_every_one_of_many_points_at_the_origin_has_its_name(axes: Axes, count: int) -> None:
+    names = [f"some rate of the drug {index}" for index in range(count)]
+    assert named(axes, [(0.0, 0.0)] * count, names) == names
+    assert (
+        named(Figure(figsize=(6, 4), dpi=100).add_subplot(), [(0.003 * place, 0.002 * place) for place in range(count)], names)
+        == names
+    )
+
+
+def test_names_without_room_are_told(axes: Axes) -> None:
+    assert len(named(axes, [(0.0, 0.0)] * 400, [f"some rate of the drug {index}" for index in range(400)])) < 400
 
 
 def test_a_contour_is_labelled_in_the_middle_of_its_longest_piece_away_from_marks(axes: Axes) -> None:

@@ -171,3 +171,27 @@ def test_units_of_formulas(text: str, unit: str) -> None:
 def test_units_that_disagree_are_refused(text: str) -> None:
     with pytest.raises(UnitError, match=r"unit"):
         parse(text).unit(UNITS)
+
+
+@given(trees, points, st.sets(st.sampled_from("abc")), st.sets(st.sampled_from("abc")))
+def test_what_follows_from_some_values_is_what_follows_from_all(
+    tree: Tree, values: dict[str, float], known: set[str], nothing: set[str]
+) -> None:
+    """A number that is reached without a name is the value whatever that name is; names that are left are those not known."""
+    expression = parse(written(tree), limited=False)
+    values |= dict.fromkeys(nothing, 0.0)
+    found, whole = expression.reduced({name: values[name] for name in known}), expression.value(values)
+    assume(math.isfinite(whole))
+    if isinstance(found, float):
+        assert found == pytest.approx(whole, rel=1e-12, abs=1e-12)
+    else:
+        assert found <= expression.names - known
+        assert expression.reduced(values) == pytest.approx(whole, rel=1e-12, abs=1e-12)
+
+
+def test_a_factor_of_nothing_frees_a_product_of_its_other_names() -> None:
+    for text in ("a * b", "b * a * c", "a / (b + c)", "(a - a) * b", "exp(c * a) * a", "a * (b * c - 2) / c"):
+        assert parse(text).reduced({"a": 0.0}) == 0
+    assert parse("1 + a * (b - 1)").reduced({"b": 1.0}) == 1
+    assert parse("a * b + c * d").reduced({"a": 0.0}) == {"c", "d"}
+    assert parse("hill(a * b, c, 1)").reduced({"a": 0.0, "c": 2.0}) == 0

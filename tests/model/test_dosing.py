@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfire.errors import ScheduleError
+from backfire.mechanisms.dissemination import Dissemination
 from backfire.mechanisms.growth import Growth
 from backfire.mechanisms.pharmacology import Pharmacology
 from backfire.mechanisms.surgery import Surgery
-from backfire.model.components import Intervention
+from backfire.model.components import Intervention, Mechanism, State
 from backfire.model.dosing import LARGEST_AMOUNT, MOST_DOSES, Dose, Event, Regimen, event_table
 from backfire.model.network import Network, compose
 from backfire.scenario.scenario import parse
@@ -210,6 +211,40 @@ def test_surgery_that_leaves_less_than_a_cell_leaves_nothing() -> None:
     assert at(network, solution, 300, "active") == 0
 
 
+@given(
+    st.permutations(["hibernating", "resistant", "stem", "quiescent", "surgery", "growth", "dissemination"]),
+    st.integers(0, 4),
+    st.sampled_from([1.0, 0.25, 1e-3]),
+)
+def test_surgery_takes_the_same_share_of_all_local_cells_whoever_brings_them(
+    order: list[str], left_out: int, share: float
+) -> None:
+    pieces: dict[str, Mechanism] = {"surgery": Surgery(), "growth": Growth(law="exponential"), "dissemination": Dissemination()}
+    clones = sorted({*order} - {*pieces})[left_out:]
+    pieces |= {name: Built((State(name, "cell", "a clone", 1e4, counts_in="burden"),)) for name in clones}
+    network = compose({name: pieces[name] for name in order if name in pieces})
+    assert network.fingerprint() == compose(pieces).fingerprint()
+    changes = {"surgical_residue": share}
+    events = event_table([Regimen("cut", "surgery", start=10)], network.interventions, values_of(network, changes), 20)
+    assert {event.state for event in events} == {"active", *clones}
+    solution = run(network, [9.999999999, 10, 20], changes, events)
+    for name in network.state_names:
+        left = 1.0 if name == "metastases" else share
+        assert at(network, solution, 10, name) == pytest.approx(left * at(network, solution, 9.999999999, name), rel=1e-6), name
+
+
+def test_surgery_leaves_no_hibernating_cells_unless_it_is_told_to() -> None:
+    text = SMALL_FOR_RUNS.replace(
+        "[regimens]", 'hibernation = { driven_by = ["drug"] }\nsurgery = {}\n[regimens]\nsurgery = { start = 26 }'
+    )
+    text += 'both = ["drug", "surgery"]\n'
+    after = simulate(parse(text)).trajectories["both"]
+    assert after["hibernating"].max() > 1e3
+    assert after["burden"][after.times >= 26].max() == 0
+    told = simulate(parse(text.replace("surgery = {}", 'surgery = { of = ["active"] }'))).trajectories["both"]
+    assert told["burden"][told.times >= 26].min() > 1
+
+
 # What cannot be given.
 
 GOOD: dict[str, Any] = {"name": "r", "agent": "drug", "start": 1.0, "amount": 2.0, "every": 7.0, "count": 3}
@@ -223,7 +258,6 @@ GOOD: dict[str, Any] = {"name": "r", "agent": "drug", "start": 1.0, "amount": 2.
         ({"start": math.inf}, "`start` is inf"),
         ({"amount": -2}, "`amount` is -2"),
         ({"amount": math.nan}, "`amount` is nan"),
-        ({"amount": 0}, "needs an `amount` above 0"),
         ({"every": 0}, "need `every`"),
         ({"every": -7}, "`every` is -7"),
         ({"count": 0}, "at least 1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -151,6 +152,7 @@ def export(
     form = exchange.format_named(to)
     if arm is None and not form.whole:
         say(f"arm: {exchange.default_arm(loaded)}; choose with --arm: {', '.join(loaded.arms)}")
+    _say_renamed(exchange.renamed_ids(loaded, arm, to))
     if out is None and isinstance(content, bytes):  # nothing to print
         out = Path(f"{loaded.name}{form.suffix}")
         write_whole(out, content)
@@ -158,3 +160,13 @@ def export(
         say(f"written: {out}")
     elif isinstance(content, str):
         write_line(content.rstrip("\n"))
+
+
+def _say_renamed(ids: Mapping[str, str]) -> None:
+    """Say what the file calls otherwise; switches go by one rule, so the first of them stands for all."""
+    told = [f"{name} is {called}" for name, called in ids.items()]
+    switches = [text for name, text in zip(ids, told, strict=True) if "." in name]
+    words = [text for text in told if text not in switches]
+    alike = f" (and {len(switches) - 1} more switches alike)" if len(switches) > 1 else ""
+    if told:
+        say(f"renamed in the file: {', '.join([*words, *switches[:1]])}{alike}")

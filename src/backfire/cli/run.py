@@ -12,6 +12,7 @@ from backfire.cli.commands import SOME_FAILED, MechanismFiles, Scenarios, change
 from backfire.cli.terminal import OutcomeFormat, print_results, progress, say, write_line
 
 if TYPE_CHECKING:
+    from backfire.scenario import Scenario
     from backfire.simulation import Result
 
 
@@ -35,8 +36,7 @@ def run(
 
     loaded = reports.load_all(scenarios, changes_of(change or []), days, own or ())
     for scenario in loaded:
-        for warning in scenario.warnings:
-            say(f"warning: {warning}")
+        _warn(scenario)
     with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
         results = reports.run(loaded, out, arm, progress=advance)
     print_results(results, form)
@@ -68,13 +68,24 @@ def check(
     ],
     own: MechanismFiles = None,
 ) -> None:
-    """Check files of any kind without running them; every problem with file, line and key."""
+    """Check files of any kind: every problem with file, line and key, and what changes nothing in the arms that have it."""
     from backfire import reports
 
     for checked in reports.check(files, own or ()):
-        for warning in checked.warnings:
-            say(f"warning: {warning}")
+        for scenario in checked.scenarios:
+            _warn(scenario, tried=True)
         write_line(f"ok: {checked.name} ({checked.content})")
+
+
+def _warn(scenario: Scenario, tried: bool = False) -> None:
+    """Say what is implausible, and what changes nothing; whoever has it ``tried`` by simulation hears notes on it too."""
+    from backfire.simulation import find_idle
+
+    for warning in scenario.warnings:
+        say(f"warning: {warning}")
+    for item in find_idle(scenario, simulated=tried):
+        if tried or item.level == "warning":
+            say(f"{item.level}: {scenario.name}: {item}")
 
 
 def _end_if_arms_failed(results: Sequence[Result]) -> None:

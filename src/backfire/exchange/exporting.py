@@ -43,3 +43,14 @@ def export(scenario: Scenario, arm: str | None = None, to: str = "sbml", out: Pa
 def default_arm(scenario: Scenario) -> str:
     """The arm that is exported if none is named: the reference arm, else the first."""
     return scenario.reference or next(iter(scenario.arms))
+
+
+def renamed_ids(scenario: Scenario, arm: str | None = None, to: str = "sbml") -> dict[str, str]:
+    """Name → id of everything that a file of ``export`` calls otherwise than the scenario does.
+
+    Words that a format keeps for itself come first (``gamma`` is ``gamma_`` in Antimony), then switches, whose names have
+    a dot (``stroma.protects_kill`` is ``switch__stroma__protects_kill`` everywhere). The header of the file says so too.
+    """
+    form = format_named(to)
+    switches = {item.name: item.code for item in scenario.network.switches.values()}
+    return {**form.renamed(scenario, arm or default_arm(scenario)), **switches}

@@ -324,6 +324,9 @@ class _Translation:
         article = ARTICLES.get(scenario.article)
         yield f"Article: {article}." if article else "No article; this combination is ours."
         yield f"Written by backfire {version()} from scenario {scenario.name}, hash {scenario.hash}. Time is in days."
+        for switch in [*self.network.switches.values()][:1]:
+            alike = f"its factor is {switch.effect}; so for every influence" if switch.targets else "so for every influence"
+            yield f"Ids have no dots: the switch {switch.name} is {switch.code}, {alike}."
         yield "A state of counted cells that falls below one is gone: events named extinction set it to zero."
         if self.mortal:
             yield f"Where {HOST_LOAD} reaches 1 the host dies, and the arm is over: its event ends all processes."

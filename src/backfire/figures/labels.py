@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from backfire.figures.page import DOTS_PER_INCH
-from backfire.figures.style import INK
+from backfire.figures.style import INK, SOFT
 from backfire.solvers import Floats
 
 HALO: Final = (withStroke(linewidth=3, foreground="white"),)
@@ -76,27 +75,100 @@ def note(axes: Axes, text: str) -> Text:
     return axes.text(0.5, 0.5, textwrap.fill(text, 40), fontsize=11, color="#444444", **middle)  # type: ignore[arg-type]
 
 
-def name_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str], most: int) -> None:
-    """Write each of the first ``most`` names once, beside the first of its points where nothing is written yet."""
+_Box = tuple[float, float, float, float]
+"""Left, foot, right, top, in pixels."""
+NAME_SIZE: Final = 8.5
+WIDEST: Final = 26
+"""Size of the names of points, and letters in a line of names that are written together."""
+NEAR: Final = (("left", 10.0, 0.0), ("right", -10.0, 0.0), ("center", 0.0, 16.0), ("center", 0.0, -16.0))
+"""Where a name stands beside its point: alignment, and pixels to the right and up."""
+
+
+def name_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[str]:
+    """Write every name once, beside the first of its points, or farther off with a line to it where there is no room.
+
+    Names whose first points are one dot are written together. Nothing is written over a point, over other writing, or
+    outside the axes. Gives the names for which there is no room.
+    """
     box = axes.get_window_extent()
-    pixels = [tuple(axes.transData.transform(point)) for point in points]
+    pixels = [(float(x), float(y)) for x, y in (axes.transData.transform(point) for point in points)]
     taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in pixels]
-    wanted = list(dict.fromkeys(names))[:most]
-    for point, (x, y), text in zip(points, pixels, names, strict=True):
-        wide = 7.2 * len(text)
-        for align, shift, rise in (("left", 10, 0), ("right", -10, 0), ("center", 0, 16), ("center", 0, -16)):
-            left = x + shift - {"left": 0, "right": wide, "center": wide / 2}[align]
-            mine = (left, y + rise - 7, left + wide, y + rise + 7)
-            free = all(mine[2] < other[0] or other[2] < mine[0] or mine[3] < other[1] or other[3] < mine[1] for other in taken)
-            if text in wanted and free and box.x0 < mine[0] and mine[2] < box.x1 + 30:
-                offset = (shift * 72 / DOTS_PER_INCH, rise * 72 / DOTS_PER_INCH)
-                axes.annotate(
-                    text, point, xytext=offset, textcoords="offset points", ha=align, va="center", fontsize=8.5, color=INK,
-                    path_effects=list(HALO), zorder=6, annotation_clip=False,
-                )  # fmt: skip
-                taken.append(mine)
-                wanted.remove(text)
-                break
+    marks, left_out = len(taken), []
+    for together in _at_one_dot(pixels, names):
+        point = points[names.index(together[0])]
+        x, y = pixels[names.index(together[0])]
+        text = textwrap.fill(", ".join(together), WIDEST, break_long_words=False)
+        size = _size(axes, text)
+        room = []
+        for align, across, up in (*NEAR, *_farther()):
+            mine = _box_at(x + across, y + up, align, size)
+            inside = box.x0 < mine[0] and mine[2] < box.x1 + 30 and box.y0 - 3 < mine[1] and mine[3] < box.y1
+            if inside and _free(mine, taken):
+                far = math.hypot(across, up) > 20
+                clear = not far or not _crosses((x, y), (x + across, y + up), taken[marks:])
+                room.append((clear, mine, (align, across, up), far))
+                if clear:
+                    break
+        if not room:
+            left_out += together
+            continue
+        _, mine, spot, far = room[-1] if room[-1][0] else room[0]
+        _write_name(axes, point, text, spot, far)
+        taken.append(mine)
+    return left_out
+
+
+def _at_one_dot(pixels: Sequence[tuple[float, float]], names: Sequence[str]) -> list[list[str]]:
+    """The names in order, those together whose first points cannot be told apart."""
+    firsts: dict[str, tuple[float, float]] = {}
+    for name, pixel in zip(names, pixels, strict=True):
+        firsts.setdefault(name, pixel)
+    groups: list[list[str]] = []
+    for name, pixel in firsts.items():
+        group = next((group for group in groups if math.dist(pixel, firsts[group[0]]) < 4), None)
+        groups.append([name]) if group is None else group.append(name)
+    return groups
+
+
+def _farther() -> Iterator[tuple[str, float, float]]:
+    """Places round a point, ever farther off."""
+    for radius in range(30, 600, 12):
+        for angle in range(0, 360, 5):
+            across, up = radius * math.cos(math.radians(angle)), radius * math.sin(math.radians(angle))
+            yield ("left" if across >= 0 else "right"), across, up
+
+
+def _size(axes: Axes, text: str) -> tuple[float, float]:
+    """Width and height of writing in pixels, with a little room around."""
+    measured = axes.text(0, 0, text, fontsize=NAME_SIZE)
+    extent = measured.get_window_extent()
+    measured.remove()
+    return float(extent.width) + 4, float(extent.height) + 2
+
+
+def _box_at(x: float, y: float, align: str, size: tuple[float, float]) -> _Box:
+    left = x - {"left": 0, "right": size[0], "center": size[0] / 2}[align]
+    return left, y - size[1] / 2, left + size[0], y + size[1] / 2
+
+
+def _free(mine: _Box, taken: Iterable[_Box]) -> bool:
+    return all(mine[2] < box[0] or box[2] < mine[0] or mine[3] < box[1] or box[3] < mine[1] for box in taken)
+
+
+def _crosses(start: tuple[float, float], end: tuple[float, float], taken: Sequence[_Box]) -> bool:
+    """Whether a line, but for its ends, runs through any of the boxes."""
+    along = np.linspace(0.05, 0.95, 40)
+    places = [(start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])) for share in along]
+    return not all(_free((x, y, x, y), taken) for x, y in places)
+
+
+def _write_name(axes: Axes, point: tuple[float, float], name: str, spot: tuple[str, float, float], far: bool) -> None:
+    (align, *shift), points = spot, 72 / axes.figure.dpi
+    line = {"arrowstyle": "-", "color": SOFT, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4} if far else None
+    axes.annotate(
+        name, point, xytext=(shift[0] * points, shift[1] * points), textcoords="offset points", ha=align, va="center",
+        fontsize=NAME_SIZE, color=INK, path_effects=list(HALO), zorder=6, annotation_clip=False, arrowprops=line,
+    )  # fmt: skip
 
 
 def contour_spot(axes: Axes, pieces: Iterable[Floats], taken: list[tuple[float, float]]) -> tuple[float, float] | None:

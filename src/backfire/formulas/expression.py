@@ -107,6 +107,13 @@ class Expression:
         """The number the formula gives for known values of all its names; NaN where it is not defined."""
         return _finite(lambda: _value(self.tree, values), math.nan)
 
+    def reduced(self, known: Mapping[str, float]) -> float | frozenset[str]:
+        """What follows from some values alone: the number, else the names on which it still depends.
+
+        Nothing times anything is nothing, so a factor of 0 frees a product of all its other names.
+        """
+        return _reduced(self.tree, known)
+
 
 @lru_cache(maxsize=8192)
 def parse(text: str, limited: bool = True) -> Expression:
@@ -216,6 +223,30 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
         case ast.Call(ast.Name(function), arguments) if FUNCTIONS.get(function) == len(arguments):
             return float(SCALAR_FUNCTIONS[function](*(_value(argument, values) for argument in arguments)))
     raise LookupError("not a formula")
+
+
+def _reduced(node: ast.expr, known: Mapping[str, float]) -> float | frozenset[str]:
+    match node:
+        case ast.Name(name) if name not in known and name not in UNIT_CONSTANTS:
+            return frozenset((name,))
+        case ast.UnaryOp(sign, operand):
+            inner = _reduced(operand, known)
+            return -inner if isinstance(inner, float) and isinstance(sign, ast.USub) else inner
+        case ast.BinOp(left, sign, right):
+            first, second = _reduced(left, known), _reduced(right, known)
+            if isinstance(first, float) and isinstance(second, float):
+                return _finite(lambda: ARITHMETIC[type(sign)](first, second), math.nan)
+            gone = {ast.Mult: (first, second), ast.Div: (first,)}.get(type(sign), ())
+            return 0.0 if 0.0 in gone else _names(first) | _names(second)
+        case ast.Call(ast.Name(function), arguments):
+            given = [_reduced(argument, known) for argument in arguments]
+            unknown_names = frozenset[str]().union(*map(_names, given))
+            return unknown_names or _finite(lambda: SCALAR_FUNCTIONS[function](*given), math.nan)
+    return _value(node, known)
+
+
+def _names(reduced: float | frozenset[str]) -> frozenset[str]:
+    return frozenset() if isinstance(reduced, float) else reduced
 
 
 def _finite(compute: Callable[[], Any], otherwise: float) -> float:

@@ -12,12 +12,16 @@ from backfire.model import Intervention, Mechanism, Parameter, Part, option
 class Surgery(Mechanism):
     """Surgery leaves a small share of the cells of the primary site, and nothing of what is below one cell.
 
-    X ← ε·X for each resected compartment at the moment of surgery.
+    X ← ε·X at the moment of surgery, for each compartment X that is resected. ``burden`` is all of them: whatever other
+    mechanisms count in the burden, hibernating cells too, is removed in the same share.
     """
 
     label = "surgery"
 
-    of: tuple[str, ...] = option("the compartments that are resected", default=("active",), example=("active",))
+    of: tuple[str, ...] = option(
+        "the compartments that are resected; a total such as burden is all that count in it",
+        default=("burden",), example=("burden",),
+    )  # fmt: skip
 
     def parts(self) -> Iterator[Part]:
         yield Parameter(

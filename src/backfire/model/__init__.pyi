@@ -10,6 +10,10 @@ from .components import State as State
 from .components import check_name as check_name
 from .components import option as option
 from .components import unit_of as unit_of
+from .dependence import Dependence as Dependence
+from .dependence import dependences as dependences
+from .dependence import own_states as own_states
+from .dependence import reads as reads
 from .dosing import LARGEST_AMOUNT as LARGEST_AMOUNT
 from .dosing import MOST_DOSES as MOST_DOSES
 from .dosing import REGIMEN_NUMBERS as REGIMEN_NUMBERS

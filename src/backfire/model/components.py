@@ -197,9 +197,10 @@ class Intervention:
     """Something a regimen can do at a moment: a bolus, the start of an infusion, surgery, a fraction of radiation.
 
     ``multiplies`` and ``adds`` map states to formulas over parameters and, where ``amount_unit`` is given, ``amount``:
-    state ← state·multiplies + adds. ``infuses`` names the state that holds the infusion rate, if it can be infused.
-    ``switches`` names the state that is at the amount, or at 1 where there is none, while the agent is on, and at 0
-    otherwise; then nothing else is needed.
+    state ← state·multiplies + adds. A total in ``multiplies``, such as ``burden``, stands for every state counted in it that
+    is not named itself, whichever mechanism brings it. ``infuses`` names the state that holds the infusion rate, if it can
+    be infused. ``switches`` names the state that is at the amount, or at 1 where there is none, while the agent is on, and
+    at 0 otherwise; then nothing else is needed.
     """
 
     name: str

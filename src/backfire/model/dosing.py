@@ -72,7 +72,7 @@ class Regimen:
     """How one agent is given: ``count`` doses of ``amount``, ``every`` so many days from day ``start`` on.
 
     ``duration`` > 0 makes each dose an infusion over so many days. ``cycles`` repeats the whole block, its starts
-    ``cycle_length`` days apart. Surgery is a regimen without amount.
+    ``cycle_length`` days apart. Surgery is a regimen without amount. Doses of 0 are planned, with nothing in them.
     Raises ScheduleError for what cannot be given.
     """
 
@@ -168,16 +168,14 @@ class EventPlan:
     Raises ScheduleError for unknown agents and doses after day ``days``.
     """
 
-    def __init__(
-        self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float, planned: bool = False
-    ) -> None:
+    def __init__(self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float) -> None:
         self.regimens = list(regimens)
         self.sources: dict[tuple[int, Expression | None], int] = {}
         factors: dict[tuple[float, str], list[int]] = {}
         additions: dict[tuple[float, str], list[int]] = {}
         infused: dict[str, list[tuple[float, int, int]]] = {}
         for place, regimen in enumerate(self.regimens):
-            intervention = check_regimen(regimen, interventions, days, planned)
+            intervention = check_regimen(regimen, interventions, days)
             given = () if regimen.duration > 0 else intervention.formulas()
             formulas = [(state, action, self._source(place, formula)) for state, action, formula in given]
             for dose in regimen.doses():
@@ -261,21 +259,14 @@ def event_table(
     return tuple(Event(time, state, factor, addition) for (time, state), factor, addition in rows)
 
 
-def check_regimen(
-    regimen: Regimen, interventions: Mapping[str, Intervention], days: float, planned: bool = False
-) -> Intervention:
-    """The intervention a regimen gives; raises ScheduleError if it does not exist or does not fit before ``days``.
-
-    Where it is only ``planned``, amounts are not known yet.
-    """
+def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:
+    """The intervention a regimen gives; raises ScheduleError if it does not exist or does not fit before ``days``."""
     if regimen.agent not in interventions:
         raise ScheduleError(unknown("agent", regimen.agent, interventions), key="agent")
     intervention = interventions[regimen.agent]
     if regimen.end > days:
         last = f"the last dose ends on day {regimen.end:g}, after the end of the simulation on day {days:g}"
         raise ScheduleError(last, kind="late")
-    if intervention.amount_unit and regimen.amount <= 0 and not planned:
-        raise ScheduleError(f"`{regimen.agent}` needs an `amount` above 0, in {intervention.amount_unit}")
     if not intervention.amount_unit and regimen.amount:
         raise ScheduleError(f"`{regimen.agent}` takes no `amount`")
     if intervention.switches and not regimen.duration:

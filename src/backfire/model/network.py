@@ -7,6 +7,7 @@ defined, one owner per state, no circular definitions, units right. All problems
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -200,8 +201,9 @@ class _Composer:
         self.states = tuple(part for _, part in self._of(State))
         self.processes = tuple(part for _, part in self._of(Process))
         self.parameters = {part.name: part for _, part in self._of(Parameter)}
+        self.totals = {total for state in self.states for total in state.totals}
         self.definitions = (*(part for _, part in self._of(Definition)), *self._totals())
-        interventions = self._interventions()
+        self.interventions = self._interventions()
         switches = self._switches()
         self._initials()
         self._flows()
@@ -213,7 +215,7 @@ class _Composer:
         return Network(
             mechanisms=self.mechanisms, parameters=self.parameters, states=self.states,
             definitions=tuple(by_name[line.name] for line in ordered if line.name in by_name), processes=self.processes,
-            switches=switches, interventions=interventions, owners=self.owners, assignments=ordered,
+            switches=switches, interventions=self.interventions, owners=self.owners, assignments=ordered,
             equations={state.name: _terms(state.name, self.processes) for state in self.states},
         )  # fmt: skip
 
@@ -234,11 +236,16 @@ class _Composer:
                 self.owners[part.name] = label
 
     def _interventions(self) -> dict[str, Intervention]:
+        """Interventions by name; a total that one multiplies is all states counted in it, whichever mechanism brings them."""
         given: dict[str, Intervention] = {}
         for label, part in self._of(Intervention):
             if part.name in given:
                 self.problems.append(f"{label}: intervention `{part.name}` is already offered by another mechanism")
-            given[part.name] = part
+            changed = {
+                state.name: part.multiplies[total] for state in self.states for total in state.totals if total in part.multiplies
+            }
+            named = {name: factor for name, factor in part.multiplies.items() if name not in self.totals}
+            given[part.name] = dataclasses.replace(part, multiplies=changed | named)
         return given
 
     def _totals(self) -> Iterator[Definition]:
@@ -308,14 +315,16 @@ class _Composer:
         for label, part in self._of(Influence):
             self._agree(f"{label}: influence `{part.name}`", part.factor, ONE, units)
         constants = {name: unit_of(parameter) for name, parameter in self.parameters.items()}
-        for label, given in self._of(Intervention):
-            what = f"{label}: intervention `{given.name}`"
+        states = {state.name for state in self.states}
+        offered = {part.name: label for label, part in self._of(Intervention)}
+        for given in self.interventions.values():
+            what = f"{offered[given.name]}: intervention `{given.name}`"
             known = constants | ({"amount": parse_unit(given.amount_unit)} if given.amount_unit else {})
             for state, action, formula in given.formulas():
-                if state in units:
+                if state in states:
                     self._agree(what, formula.text, ONE if action == "multiply" else units[state], known)
                 else:
-                    self.problems.append(f"{what}: {unknown('state', state, units)}")
+                    self.problems.append(f"{what}: {unknown('state or total', state, [*states, *self.totals])}")
 
     def _agree(self, what: str, formula: str, wanted: Unit, units: Mapping[str, Unit]) -> None:
         try:

@@ -240,7 +240,7 @@ class RecordedFeatures:
         self._unit = self.recorded.get("burden", "")
         self.flows = watch.flows
         self.rules: Rules = watch.rules
-        given = sorted({dose.agent for dose in watch.doses if dose.amount > 0})
+        given = sorted({dose.agent for dose in watch.doses if dose.amount > 0 or watch.units.get(dose.agent)})
         self.agents: Mapping[str, str] = {agent: watch.units.get(agent, "EC50") for agent in given}
         last = float(trajectory.times[-1])
         self._died = HOST_LOAD in trajectory and bool(trajectory[HOST_LOAD][-1] >= 1 - ROUNDED)

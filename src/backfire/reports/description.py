@@ -51,7 +51,10 @@ def _unit(unit: str) -> str:
 
 def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> Iterator[str]:
     yield "### Arms, doses, and what comes of them"
-    rows = [(f"`{name}`", f"`{item.agent}`", how_given(item)) for name, item in scenario.regimens.items()]
+    rows = [
+        (f"`{name}`", f"`{item.agent}`", how_given(item, scenario.network.interventions[item.agent].amount_unit))
+        for name, item in scenario.regimens.items()
+    ]
     yield table(("regimen", "agent", "given"), rows)
     found = list(outcomes.values())
     names = [name for name in (item.name for item in ranked("page")) if any(name in item for item in found)]

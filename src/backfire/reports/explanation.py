@@ -38,7 +38,10 @@ def explain(scenario: Scenario) -> list[Section]:
         (item.name, f"{item.value:g}", item.unit, f"{item.range[0]:g} … {item.range[1]:g}", item.grade, item.source)
         for item in network.parameters.values()
     ]
-    regimens = [(name, regimen.agent, how_given(regimen)) for name, regimen in scenario.regimens.items()]
+    regimens = [
+        (name, regimen.agent, how_given(regimen, scenario.network.interventions[regimen.agent].amount_unit))
+        for name, regimen in scenario.regimens.items()
+    ]
     arms = [(arm, ", ".join(given) or "nothing") for arm, given in scenario.arms.items()]
     return [
         Section("About", lines=tuple(about)),
@@ -75,9 +78,9 @@ def equations(network: Network) -> Equations:
     )
 
 
-def how_given(regimen: Regimen) -> str:
-    """Amount and times of a regimen in words."""
-    amount = f"{regimen.amount:g} EC50 " if regimen.amount else ""
+def how_given(regimen: Regimen, unit: str) -> str:
+    """Amount, in its unit (empty for what has no amount, as surgery), and times of a regimen in words."""
+    amount = f"{regimen.amount:g} {unit} ".replace(" 1 ", " ") if unit else ""
     span = f"over {regimen.duration:g} d " if regimen.duration else ""
     often = f", {regimen.count} times every {regimen.every:g} d" if regimen.count > 1 else ""
     cycles = f", {regimen.cycles} cycles of {regimen.cycle_length:g} d" if regimen.cycles > 1 else ""

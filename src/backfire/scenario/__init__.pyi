@@ -14,7 +14,6 @@ from .mechanism_file import problem_of as problem_of
 from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build
-from .scenario import check_folder_name as check_folder_name
 from .scenario import load as load
 from .scenario import load_named as load_named
 from .scenario import parse as parse
@@ -22,6 +21,7 @@ from .scenario import parse_data as parse_data
 from .scenario import shipped_scenarios as shipped_scenarios
 from .scenario import stored_scenario as stored_scenario
 from .schema import Number as Number
+from .scenario import check_folder_name as check_folder_name
 from .schema import json_schema as json_schema
 from .shape import CLAIMS as CLAIMS
 from .shape import SCENARIO as SCENARIO

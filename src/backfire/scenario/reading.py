@@ -51,6 +51,10 @@ class Reader:
         infused = frozenset(regimen.agent for regimen in regimens.values() if regimen.duration > 0)
         network = self._network(file, infused)
         arms, rules = self._arms(file), self._rules(file)
+        if network is not None and not self.shape.has_lost("regimens"):
+            known = [*regimens, *network.interventions, *network.switches]
+            for name in set(file.expected_idle).difference(known):
+                self.add(("expected_idle",), unknown("regimen, agent or switch", name, known))
         if network is not None:
             network = dataclasses.replace(network, parameters=self._parameters(file, network), states=self._states(file, network))
             switches = self._switches(file, network)
@@ -63,7 +67,7 @@ class Reader:
         reference = file.reference or ("monotherapy" if "monotherapy" in arms else None)
         return {
             **fields, "network": network, "switches": switches, "regimens": regimens, "arms": arms, "reference": reference,
-            "rules": rules, "warnings": tuple(self.warnings),
+            "rules": rules, "warnings": tuple(self.warnings), "expected_idle": tuple(file.expected_idle),
         }  # fmt: skip
 
     def _starts(self, network: Network) -> None:
@@ -156,6 +160,9 @@ class Reader:
             if name not in regimens and agent not in network.interventions:
                 self.add(("regimens", name, "agent"), unknown("agent", agent, network.interventions))
         for name, regimen in regimens.items():
+            given = network.interventions.get(regimen.agent)
+            if given and given.amount_unit and "amount" not in file.regimens[name].model_fields_set:
+                self.add(("regimens", name), f"`{regimen.agent}` needs an `amount`, in {given.amount_unit}; 0 is none")
             try:
                 event_table([regimen], network.interventions, values, file.days)
             except UserError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backfire.errors import DocumentError, MechanismError, Problem, Problems, echo, unknown
-from backfire.model import Dose, Event, Mechanism, Network, Regimen, event_table
+from backfire.model import Dose, Event, Mechanism, Network, Parameter, Regimen, event_table
 from backfire.outcomes import Rules
 from backfire.scenario.composing import UNKNOWN
 from backfire.scenario.inputs import DAYS, Input, named_inputs
@@ -34,7 +34,8 @@ class Scenario:
 
     ``network`` carries the parameters with the values of this scenario; ``switches`` the switch of every influence.
     ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated.
-    ``library`` has the mechanisms it could use. ``warnings`` are implausible but possible values.
+    ``library`` has the mechanisms it could use. ``warnings`` are implausible but possible values; ``expected_idle`` names
+    what is meant to change nothing.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Scenario:
     document: Document
     library: Library = field(repr=False)
     warnings: tuple[str, ...] = ()
+    expected_idle: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process builds it anew: mechanisms of one's own travel as the text of their files."""
@@ -103,7 +105,12 @@ class Scenario:
 
     def doses(self, arm: str) -> tuple[Dose, ...]:
         """All doses of an arm, sorted by time; surgery has amount 0."""
-        return tuple(sorted((dose for name in self.arms[arm] for dose in self.regimens[name].doses()), key=_when))
+        return tuple(
+            sorted(
+                (dose for name in self.arms[arm] for dose in self.regimens[name].doses()),
+                key=lambda dose: (dose.time, dose.agent),
+            )
+        )
 
     def events(self, arm: str) -> tuple[Event, ...]:
         """The event table of an arm."""
@@ -124,17 +131,9 @@ class Scenario:
             "record_every": self.record_every,
             **({"reference": self.reference} if self.reference else {}),
             **({"mechanisms_from": files} if files else {}),
+            **({"expected_idle": [*self.expected_idle]} if self.expected_idle else {}),
             "mechanisms": {label: _options(label, item) for label, item in self.network.mechanisms.items()},
-            "parameters": {
-                name: {
-                    "value": item.value,
-                    "unit": item.unit,
-                    "range": list(item.range),
-                    "source": item.source,
-                    "grade": item.grade,
-                }
-                for name, item in self.network.parameters.items()
-            },
+            "parameters": {name: _entry(item) for name, item in self.network.parameters.items()},
             "switches": _nested(self.switches),
             **({"counted": counted} if (counted := self.document.data.get("counted")) else {}),
             "regimens": {
@@ -213,13 +212,13 @@ class Scenario:
         home[place[-1]] = value
 
 
-def _when(dose: Dose) -> tuple[float, str]:
-    return dose.time, dose.agent
-
-
 def _options(label: str, mechanism: Mechanism) -> dict[str, Any]:
     given = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(mechanism).items()}
     return given if label == mechanism.label else {"mechanism": mechanism.label, **given}
+
+
+def _entry(item: Parameter) -> dict[str, Any]:
+    return {"value": item.value, "unit": item.unit, "range": [*item.range], "source": item.source, "grade": item.grade}
 
 
 def _nested(switches: Mapping[str, float]) -> dict[str, dict[str, float]]:

@@ -158,6 +158,9 @@ class ScenarioFile(_Strict):
     record_every: Annotated[Number, Field(gt=0, le=0.5)] = Field(0.5, description="days between recorded values, at most 0.5")
     reference: str | None = Field(None, description="the arm that others are compared with, besides untreated")
     mechanisms_from: list[str] = Field([], description="Python files with mechanisms of your own, beside this file")
+    expected_idle: list[str] = Field(
+        [], description="regimens, agents or switches that are meant to change nothing, as in a control"
+    )
     mechanisms: dict[str, dict[str, Any]] = Field(min_length=1, description="the pieces of biology and their options")
     parameters: dict[str, PlainOrEntry] = Field({}, description="values that differ from the defaults")
     switches: dict[str, dict[str, Annotated[Number, Field(ge=0, le=1)]]] = Field(

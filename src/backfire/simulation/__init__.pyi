@@ -7,6 +7,8 @@ from .cohort import needs_compiling as needs_compiling
 from .cohort import outcome_names as outcome_names
 from .cohort import run_members as run_members
 from .cohort import trajectories as trajectories
+from .idle import Idle as Idle
+from .idle import find_idle as find_idle
 from .rows import Cohort as Cohort
 from .run_folder import outcomes_csv as outcomes_csv
 from .run_folder import prepare_folder as prepare_folder

@@ -171,7 +171,11 @@ def simulate(
     for arm in chosen:
         if progress is not None:
             progress(arm)
-        trajectories[arm] = _run(scenario, arm, code, used)
+        events = scenario.events(arm)
+        record = record_days(scenario.days, scenario.record_every, events)
+        trajectories[arm] = observed(
+            scenario.network, code, scenario.constants(), arm, solved(scenario, code, used, events, record)
+        )
     return Result(scenario, trajectories, used)
 
 
@@ -196,23 +200,22 @@ def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
     return np.unique([0.0, days, *wanted[apart]])
 
 
-def _run(scenario: Scenario, arm: str, code: Code, settings: Settings) -> Trajectory:
+def solved(scenario: Scenario, code: Code, settings: Settings, events: Sequence[Event], record: Floats) -> Solution:
+    """The states of a scenario under some events, at the days to record."""
     network = scenario.network
-    events = scenario.events(arm)
-    cells = [state.dies_out for state in network.states]
     problem = InitialValueProblem(
         code=code,
         state_names=network.state_names,
         start=np.array(scenario.start_state()),
         constants=np.array(scenario.constants()),
         events=events,
-        record=record_days(scenario.days, scenario.record_every, events),
-        cells=cells,
+        record=record,
+        cells=[state.dies_out for state in network.states],
         feeds=feeds(network),
         amounts=[state.unit != "1" for state in network.states],
         load=_host_load(scenario, code),
     )
-    return observed(network, code, scenario.constants(), arm, solve(problem, settings))
+    return solve(problem, settings)
 
 
 def _host_load(scenario: Scenario, code: Code) -> Callable[[Sequence[float]], float] | None:
@@ -272,7 +275,7 @@ def course_agents(scenario: Scenario) -> frozenset[str]:
     whatever definitions its rate reads, and all that take cells away at once, as radiation does."""
     network = scenario.network
     reference = scenario.doses(scenario.reference) if scenario.reference else ()
-    agents = {dose.agent for dose in reference if dose.amount > 0}
+    agents = {dose.agent for dose in reference if network.interventions[dose.agent].amount_unit}
     reads = {definition.name: parse(definition.formula).names for definition in network.definitions}
     rates = [name for process in network.processes if process.kind == "kill" for name in parse(process.rate).names]
     read, cells = reached(rates, reads), {state.name for state in network.states if state.is_cells}

@@ -193,7 +193,7 @@ class MemberTable:
                 continue
             try:
                 given = schedule.given(self.scenario, arm)
-                plan = EventPlan(given, self.network.interventions, self.scenario.days, planned=True)
+                plan = EventPlan(given, self.network.interventions, self.scenario.days)
             except UserError as error:
                 self.reasons |= dict.fromkeys(members.tolist(), str(error))
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,13 +21,15 @@ class Format:
     """What an export format is, as its module declares it.
 
     ``write`` gives the file of some arms of a scenario: text, or bytes, which are nothing to print. ``suffix`` ends the
-    name of such a file. A ``whole`` format holds all arms unless one is named, any other holds one arm.
+    name of such a file. A ``whole`` format holds all arms unless one is named, any other holds one arm. ``renamed`` gives
+    the ids of names that the notation keeps for itself.
     """
 
     suffix: str
     write: Callable[[Scenario, Sequence[str]], str | bytes]
     whole: bool = False
     needs_libsbml: bool = False
+    renamed: Callable[[Scenario, str], Mapping[str, str]] = lambda _scenario, _arm: {}
 
 
 def format_names() -> list[str]:

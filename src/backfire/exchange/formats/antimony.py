@@ -36,7 +36,17 @@ def to_antimony(model: Model) -> str:
     return _Writer(model).text()
 
 
-FORMAT: Final = Format(".ant", lambda scenario, arms: to_antimony(translate(scenario, arms[0])))
+def renamed(model: Model) -> dict[str, str]:
+    """Ids that Antimony keeps for itself, or that the model has for units, and what they are called in the text."""
+    ids = [item.id for item in (*model.species, *model.parameters)] + [reaction.id for reaction in model.reactions]
+    return {name: f"{name}_" for name in ids if name in _RESERVED or name in model.units}
+
+
+FORMAT: Final = Format(
+    ".ant",
+    lambda scenario, arms: to_antimony(translate(scenario, arms[0])),
+    renamed=lambda scenario, arm: renamed(translate(scenario, arm)),
+)
 
 
 class _Writer:
@@ -44,14 +54,16 @@ class _Writer:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        ids = [item.id for item in (*model.species, *model.parameters)] + [reaction.id for reaction in model.reactions]
-        taken = [name for name in ids if name in _RESERVED or name in model.units]
+        self.renamed = renamed(model)
         # neither a function call nor the unit of a number is the variable of that name
-        self.taken = re.compile(rf"(?<![\w.])(?<!\d )({'|'.join(taken)})\b(?!\()") if taken else None
+        self.taken = re.compile(rf"(?<![\w.])(?<!\d )({'|'.join(self.renamed)})\b(?!\()") if self.renamed else None
 
     def text(self) -> str:
         model = self.model
         lines = [f"// {note}" for note in (model.title, *model.notes)]
+        if self.renamed:
+            pairs = ", ".join(f"{name} is {called}" for name, called in self.renamed.items())
+            lines.append(f"// Renamed, for Antimony keeps these words or they are units here: {pairs}.")
         if model.hill:
             name, arguments, body = HILL
             lines += ["", f"function {name}({', '.join(arguments)})", f"  {_plain(body)};", "end"]

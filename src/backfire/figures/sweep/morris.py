@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,13 +12,11 @@ from matplotlib.lines import Line2D
 
 from backfire.figures.labels import name_points, note
 from backfire.figures.page import value_axis
-from backfire.figures.style import FAINT, arm_styles
+from backfire.figures.style import FAINT, SOFT, arm_styles
 from backfire.figures.sweep.data import MOST_READ, Manifest, Members, Scale, SweepData
 from backfire.figures.sweep.slide import SweepFigure, slide
 from backfire.formatting import display_name
 from backfire.solvers import Floats
-
-MOST_NAMED: Final = 6
 
 
 def elementary_effects(data: SweepData, outcome: str, arm: int) -> dict[str, Floats]:
@@ -96,5 +94,8 @@ def _panel(axes: Axes, data: SweepData, scale: Scale, first: bool) -> None:
         axes.plot([size], [spread], "o", color=colour, markeredgecolor="white", markersize=9, zorder=4, clip_on=False)
     rows.sort(key=lambda row: -row[0])
     names = [display_name(field.replace(".", ": ")) for _, _, field, _ in rows]
-    name_points(axes, [(size, spread) for size, spread, _, _ in rows], names, MOST_NAMED)
+    left_out = name_points(axes, [(size, spread) for size, spread, _, _ in rows], names)
+    if left_out:
+        less = f"and {len(left_out)} fields of less effect, not named"
+        axes.text(0.98, 0.98, less, transform=axes.transAxes, ha="right", va="top", fontsize=8.5, color=SOFT)
     axes.grid()
