@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import command
+from backfire.cli.commands import FigureFormat, FigureFormats, command
 from backfire.cli.terminal import print_table, progress, say, write_line
 from backfire.errors import UserError
 
@@ -52,6 +52,7 @@ def claims(
     form: Annotated[
         ClaimsFormat, typer.Option("--format", help="how to print; markdown: the table of the articles")
     ] = ClaimsFormat.TABLE,
+    figures: FigureFormats = FigureFormat.PNG,
 ) -> None:
     """Check what the articles state against the models: a verdict and a margin for every claim."""
     from backfire.claims import BoxSample, calibrated_failures, evaluate_claims, scorecard
@@ -72,7 +73,7 @@ def claims(
     if out is not None:
         from backfire.reports import save_claims
 
-        for path in save_claims(known, out):
+        for path in save_claims(known, out, figures):
             say(f"written: {path}")
     if calibrated_failures(known.findings):
         raise typer.Exit(1)

@@ -42,6 +42,8 @@ _RC: Final[dict[str, Any]] = {
     "lines.solid_capstyle": "round",
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "svg.hashsalt": "backfire",
+    "pdf.fonttype": 42,
     "path.simplify": True,
     "agg.path.chunksize": 10_000,
 }

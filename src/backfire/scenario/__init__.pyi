@@ -3,10 +3,10 @@ from .inputs import find_inputs as find_inputs
 from .inputs import input_label as input_label
 from .inputs import kind_of as kind_of
 from .inputs import whole_numbers as whole_numbers
+from .presentation import unknown_shown as unknown_shown
 from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build
-from .scenario import check_folder_name as check_folder_name
 from .scenario import load as load
 from .scenario import parse as parse
 from .scenario import parse_data as parse_data
@@ -15,5 +15,6 @@ from .schema import Number as Number
 from .schema import json_schema as json_schema
 from .schema import problems_of as problems_of
 from .toml import Document as Document
+from .toml import check_folder_name as check_folder_name
 from .toml import parse_document as parse_document
 from .toml import read_document as read_document

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,8 +25,9 @@ from backfire.mechanisms import shipped
 from backfire.model import ARTICLES, Dose, Event, Mechanism, Network, Parameter, Regimen, check_name, compose, event_table
 from backfire.outcomes import Rules
 from backfire.scenario.inputs import DAYS, Input, named_inputs
+from backfire.scenario.presentation import reference_arm, unknown_shown
 from backfire.scenario.schema import OURS, ParameterEntry, ScenarioFile, is_name_option, options_model, problems_of, unknown_key
-from backfire.scenario.toml import Document, parse_document, read_document
+from backfire.scenario.toml import Document, check_folder_name, parse_document, read_document
 from backfire.system import shipped_folder
 
 Value = float | int | str
@@ -38,8 +38,9 @@ class Scenario:
     """A study that can be simulated. Made by ``load`` or ``parse``; ``document`` is the file it came from.
 
     ``network`` carries the parameters with the values of this scenario; ``switches`` the switch of every influence.
-    ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated.
-    ``warnings`` are implausible but possible values.
+    ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated;
+    ``reference_rule`` says in words how it was chosen, and is empty where the file names it. ``show`` are recorded names
+    whose course figures draw. ``warnings`` are implausible but possible values.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Scenario:
     document: Document
     mechanism_classes: Mapping[str, type[Mechanism]] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    reference_rule: str = ""
+    show: tuple[str, ...] = ()
 
     @cached_property
     def time_zero(self) -> float:
@@ -114,7 +117,8 @@ class Scenario:
             "note": self.note,
             "days": self.days,
             "record_every": self.record_every,
-            **({"reference": self.reference} if self.reference else {}),
+            **({"reference": self.reference} if self.reference and not self.reference_rule else {}),
+            **({"show": list(self.show)} if self.show else {}),
             "mechanisms": {label: _options(label, item) for label, item in self.network.mechanisms.items()},
             "parameters": {
                 name: {
@@ -138,7 +142,8 @@ class Scenario:
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with everything that can change a number or its source."""
-        text = json.dumps(self.resolved(), sort_keys=True, allow_nan=False)
+        told = {key: value for key, value in self.resolved().items() if key != "show"}
+        text = json.dumps(told, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def changed(self, changes: Mapping[str, Value] | None = None, days: float | None = None) -> Scenario:
@@ -224,18 +229,6 @@ def parse_data(data: dict[str, Any], name: str, mechanisms: Iterable[type[Mechan
     return build(Document(name, data, {}), name, mechanisms)
 
 
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-]|[A-Za-z0-9]")
-_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-
-
-def check_folder_name(name: str) -> str:
-    """``name`` if results can be kept in a folder of that name on every system; raises DocumentError if not."""
-    if not _FOLDER_NAME.fullmatch(name) or _DEVICE.fullmatch(name):
-        message = "a scenario is named by letters, digits, `-`, `_` and `.`, at most 64, and not by a device of Windows"
-        raise DocumentError([Problem(echo(name), 0, "", message)])
-    return name
-
-
 def build(document: Document, name: str, mechanisms: Iterable[type[Mechanism]] = ()) -> Scenario:
     """A scenario from a parsed document; raises DocumentError with every problem found."""
     check_folder_name(name)
@@ -280,13 +273,15 @@ class _Builder:
         self._doses(file, network, regimens)
         arms = self._arms(file)
         rules = self._rules(file)
+        if wrong := unknown_shown(file.show, network):
+            self.add(("show",), wrong)
         if self.problems:
             raise DocumentError(self.problems)
         self._starts(network)
-        reference = file.reference or ("monotherapy" if "monotherapy" in arms else None)
+        reference, rule = reference_arm(file.reference, arms, regimens, network)
         return Scenario(
             self.name, file.title, file.article, file.note, file.days, file.record_every, network, switches,
-            regimens, arms, reference, rules, self.document, self.classes, tuple(self.warnings),
+            regimens, arms, reference, rules, self.document, self.classes, tuple(self.warnings), rule, tuple(file.show),
         )  # fmt: skip
 
     def _starts(self, network: Network) -> None:

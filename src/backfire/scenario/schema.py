@@ -111,6 +111,7 @@ class ScenarioFile(_Strict):
     days: Annotated[Number, Field(gt=0, le=36500)] = Field(description="length of the simulation in days")
     record_every: Annotated[Number, Field(gt=0, le=0.5)] = Field(0.5, description="days between recorded values, at most 0.5")
     reference: str | None = Field(None, description="the arm that others are compared with, besides untreated")
+    show: list[str] = Field([], description="recorded names whose course the figure draws, in place of those that change most")
     mechanisms: dict[str, dict[str, Any]] = Field(min_length=1, description="the pieces of biology and their options")
     parameters: dict[str, PlainOrEntry] = Field({}, description="values that differ from the defaults")
     switches: dict[str, dict[str, Annotated[Number, Field(ge=0, le=1)]]] = Field(
