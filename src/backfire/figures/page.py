@@ -192,7 +192,8 @@ def log_axis(axes: Axes, lines: Iterable[Floats], floor: float = 0.4) -> None:
     margin = 1.5 if narrow else 2.5
     axes.set_yscale("log")
     axes.set_ylim(max(min(low, high) / margin, floor), max(high * margin, min(low, high) * 3))
-    axes.yaxis.set_major_locator(LogLocator(base=10, numticks=7, subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    ticks = min(7, max(3, int(axes.bbox.height * 72 / DOTS_PER_INCH / 16)))
+    axes.yaxis.set_major_locator(LogLocator(base=10, numticks=ticks, subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
     name = plain if narrow and high < 1e3 else _power
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: name(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())

@@ -83,9 +83,7 @@ def run(
     return results
 
 
-def redraw(
-    folder: Path | str, mechanisms: Iterable[type[Mechanism]] = (), show: Sequence[str] = (), form: str = "png"
-) -> Result:
+def redraw(folder: Path | str, mechanisms: Iterable[type[Mechanism]] = (), show: Sequence[str] = (), form: str = "png") -> Result:
     """Recompute the outcomes and redraw the figure of a stored run, without simulating.
 
     ``show`` are recorded names to draw from now on, in place of those the run was stored with; ``form`` as for ``run``.

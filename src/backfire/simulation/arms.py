@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from backfire.errors import UserError, unknown
+from backfire.formulas import parse
 from backfire.model import Event, Network, multiples
 from backfire.outcomes import HOST_LOAD, ROUNDED, Outcome, Watch, declared, outcomes
 from backfire.scenario import Scenario
