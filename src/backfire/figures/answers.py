@@ -14,10 +14,9 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from backfire.figures.page import round_places, set_ticks
-from backfire.figures.panels import cells_axis, days_axis, drawable, mark_death
+from backfire.figures.panels import cells_axis, days_axis, drawable, headline, mark_death
 from backfire.figures.style import arm_styles
 from backfire.formatting import display_name, unit_in_words
 from backfire.formulas import parse
@@ -25,12 +24,11 @@ from backfire.model import Network, reached
 from backfire.simulation import Result
 from backfire.solvers import Floats
 
-Ints = NDArray[np.intp]
 ANSWERS: Final = 0.02
 """A value answers if treatment changes it by at least this share of its largest."""
 RESTLESS: Final = 20
-DENSE: Final = 0.015
-"""A course with more turning points than the first, mostly closer than the second as a share of its days, is a band between them."""
+DENSE: Final = 0.02
+"""A course with more turning points than the first, closer than the second as a share of its days, is drawn as a band."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Answer:
     @property
     def restless(self) -> bool:
         """Whether it turns around too often to be seen as a line in some arm."""
-        return any(_turns(self.times[arm], course) is not None for arm, course in self.courses.items())
+        return any(_period(self.times[arm], course) is not None for arm, course in self.courses.items())
 
 
 def answers(result: Result) -> list[Answer]:
@@ -106,11 +104,11 @@ def _answer(result: Result, name: str, acting: str | None) -> Answer:
 
 
 def _change(result: Result, courses: Mapping[str, Floats]) -> float:
-    """The largest change against the untreated arm at the same time, or against the start without one: see ``_distance``."""
+    """The largest ``_distance`` from the untreated arm at the same time, or from the start where there is none beside others."""
     untreated, most = result.scenario.untreated or "", 0.0
     for arm, course in courses.items():
         times, own = result.trajectories[arm].times, result.trajectories.get(untreated)
-        if own is None:
+        if own is None or len(courses) == 1:
             most = max(most, _distance(course, np.full(len(course), course[0])))
         elif arm != untreated:
             seen = times <= own.times[-1]
@@ -141,20 +139,20 @@ def draw_answer(axes: Axes, result: Result, answer: Answer, last: bool) -> None:
         _value_axis(axes, lines.values())
     for arm, line in lines.items():
         style, times = styles[arm], result.trajectories[arm].times
-        turns, middle = _turns(times, answer.courses[arm]), line
-        if turns is not None:
-            low, high = _band(times, line, *turns)
+        period, middle = _period(times, answer.courses[arm]), line
+        if period is not None:
+            low, high = _band(times, line, period)
             middle = (low + high) / 2
             axes.fill_between(times, low, high, color=style.colour, alpha=0.25, linewidth=0, zorder=style.order - 0.5)
         axes.plot(times, middle, **style.line())
         mark_death(axes, result, arm, middle, size=9)
-    axes.set_title(display_name(answer.name))
+    axes.set_title(headline(display_name(answer.name)))
     axes.set_ylabel(answer.measure)
     days_axis(axes, result, last)
 
 
-def _turns(times: Floats, values: Floats) -> tuple[Ints, Ints] | None:
-    """Places of the lower and of the upper turning points of a course that is ``RESTLESS``; else None.
+def _period(times: Floats, values: Floats) -> float | None:
+    """Days from one turning point to the next but one, of a course that is ``RESTLESS`` and ``DENSE``; None of another.
 
     What turns by less than a hundredth of the whole range is no turn.
     """
@@ -164,20 +162,17 @@ def _turns(times: Floats, values: Floats) -> tuple[Ints, Ints] | None:
     moving = np.flatnonzero(slopes)
     turns = moving[1:][slopes[moving][1:] != slopes[moving][:-1]]
     turns = turns[np.abs(np.diff(values[turns], prepend=values[0])) > 0.01 * np.ptp(values)]
-    feet = turns[values[turns] < values[np.minimum(turns + 1, len(values) - 1)]]
-    tops = turns[values[turns] > values[np.minimum(turns + 1, len(values) - 1)]]
-    if len(turns) <= RESTLESS or not len(feet) or not len(tops):
+    if len(turns) <= RESTLESS:
         return None
-    return (feet, tops) if np.median(np.diff(times[turns])) < DENSE * np.ptp(times) else None
+    between = float(np.median(np.diff(times[turns])))
+    return 2 * between if between < DENSE * np.ptp(times) else None
 
 
-def _band(times: Floats, values: Floats, feet: Ints, tops: Ints) -> tuple[Floats, Floats]:
-    """Lower and upper envelope: through the turning points, and before the first and long after the last the course itself."""
-    between = 4 * np.median(np.diff(times[tops])) if len(tops) > 1 else 0.0
-    last = times[min(tops[-1], feet[-1])]
-    inside = (times > times[max(tops[0], feet[0])]) & (times < (last if times[-1] - last > between else np.inf))
-    low = np.where(inside, np.interp(times, times[feet], values[feet]), values)
-    return low, np.maximum(np.where(inside, np.interp(times, times[tops], values[tops]), values), low)
+def _band(times: Floats, values: Floats, period: float) -> tuple[Floats, Floats]:
+    """The lowest and the highest level within half a period before and after each time."""
+    first, last = np.searchsorted(times, times - period / 2), np.searchsorted(times, times + period / 2, side="right")
+    windows = [values[start:end] for start, end in zip(first, last, strict=True)]
+    return np.array([window.min() for window in windows]), np.array([window.max() for window in windows])
 
 
 def _value_axis(axes: Axes, lines: Iterable[Floats]) -> None:

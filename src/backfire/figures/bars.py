@@ -75,15 +75,17 @@ def _draw(axes: Axes, result: Result, declaration: Declaration, own: bool) -> No
 def _name(axes: Axes, result: Result) -> None:
     """Names left of the first panel, and between both a piece of each arm's line."""
     arms, styles = list(result.trajectories), arm_styles(result.scenario.arms)
-    names = [textwrap.fill(display_name(arm), 18) for arm in arms]
+    names = ["\n".join(textwrap.wrap(display_name(arm), 20, max_lines=2, placeholder=" …")) for arm in arms]
     rows = range(len(arms))[::-1]
-    most = max((name.count("\n") for name in names), default=0)
-    axes.set_yticks(rows, names, fontsize=8.5 if most == 0 else 7 if most == 1 else 5.5, linespacing=0.95)
+    axes.set_yticks(rows, names, linespacing=0.9)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_fontsize(6.2 if "\n" in name else 8.5 if len(name) < 19 else 7.5)
     axes.tick_params(axis="y", length=0, pad=22)
     for row, arm in zip(rows, arms, strict=True):
-        style = styles[arm].line() | {"linewidth": 1.8}
         points = axes.bbox.width * 72 / DOTS_PER_INCH
-        axes.plot([-20 / points, -3 / points], [row, row], transform=axes.get_yaxis_transform(), clip_on=False, **style)
+        axes.plot(
+            [-20 / points, -3 / points], [row, row], transform=axes.get_yaxis_transform(), clip_on=False, **styles[arm].sample()
+        )
 
 
 def _bar_lengths(values: Floats) -> tuple[Floats, float, float | None]:

@@ -65,10 +65,11 @@ def composition(axes: Axes, result: Result, total: str, last: bool) -> None:
     axes.set_title("Composition" if total == "burden" else f"Composition, {declared(total).titled(total)}")
     fills = [FILLS[index % len(FILLS)] for index in range(len(states))]
     handles = [Patch(facecolor=colour, hatch=hatch, edgecolor=FAINT, linewidth=0.6) for colour, hatch in fills]
+    columns = len(states) if len(states) < 4 else -(-len(states) // 2)
+    at = (1.0 if roomy else 1.15, 0.985)
     axes.legend(
-        handles, [display_name(state) for state in states], loc="lower right", bbox_to_anchor=(1.0 if roomy else 1.15, 0.985), borderpad=0.1,
-        ncols=len(states) if len(states) < 4 else -(-len(states) // 2), frameon=False, fontsize=8, handlelength=1.3,
-        columnspacing=0.9, handletextpad=0.4, labelspacing=0.2, borderaxespad=0.2,
+        handles, [display_name(state) for state in states], loc="lower right", bbox_to_anchor=at, borderpad=0.1, ncols=columns,
+        frameon=False, fontsize=8, handlelength=1.3, columnspacing=0.9, handletextpad=0.4, labelspacing=0.2, borderaxespad=0.2,
     )  # fmt: skip
     days_axis(axes, result, last)
 
@@ -79,7 +80,7 @@ def _name(axes: Axes, result: Result, arms: list[str], roomy: bool) -> None:
     axes.set_yticks([])
     for level, arm in zip(reversed(range(len(arms))), arms, strict=True):
         across = axes.get_yaxis_transform()
-        axes.plot([-0.06, -0.012], [level, level], transform=across, clip_on=False, **styles[arm].line())
+        axes.plot([-0.06, -0.012], [level, level], transform=across, clip_on=False, **styles[arm].sample())
         text = display_name(arm) if roomy else ""
         text = text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
         place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 8.5 if len(arms) < 6 else 7}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,22 +51,24 @@ def label_ends(
     width = axes.bbox.width * 72 / DOTS_PER_INCH
     placed: list[float] = []
     rows = [(height, textwrap.fill(text, LONGEST), colour, text) for height, text, colour in sorted(ends)]
-    most = max((text.count("\n") + 1 for _, text, _, _ in rows), default=1)
-    size, gap = (size, gap) if most == 1 else (0.85 * size, 0.85 * gap * most)
-    if rows and gap * len(rows) > 1.08:
-        size, gap = max(size * 1.08 / (gap * len(rows)), 5.5), 1.08 / len(rows)
-    for height, *_ in rows:
-        placed.append(max(height, placed[-1] + gap) if placed else max(height, 0.0))
+    lines = [text.count("\n") + 1 for _, text, _, _ in rows]
+    if max(lines, default=1) > 1:
+        size, gap = 0.85 * size, 0.85 * gap
+    if gap * sum(lines) > 1.05:
+        size, gap = max(size * 1.05 / (gap * sum(lines)), 5.5), 1.05 / sum(lines)
+    gaps = [gap * (one + other) / 2 for one, other in itertools.pairwise(lines)]
+    for index, (height, *_) in enumerate(rows):
+        placed.append(max(height, placed[-1] + gaps[index - 1]) if placed else max(height, 0.0))
     if placed and placed[-1] > 1.0:
         ceiling = 1.0
         for index in reversed(range(len(placed))):
             placed[index] = min(placed[index], ceiling)
-            ceiling = placed[index] - gap
+            ceiling = placed[index] - gaps[index - 1]
     for (_, text, colour, name), height in zip(rows, placed, strict=True):
         style = samples.get(name) if samples else None
         if style is not None:
             across = [1 + 5 / width, 1 + 23 / width]
-            axes.plot(across, [height, height], transform=axes.transAxes, clip_on=False, **style.line() | {"linewidth": 1.8})
+            axes.plot(across, [height, height], transform=axes.transAxes, clip_on=False, **style.sample())
         axes.annotate(
             text, (1.0, height), xycoords="axes fraction", xytext=(6 if style is None else 27, 0), textcoords="offset points",
             color=colour, fontsize=size, va="center", annotation_clip=False,

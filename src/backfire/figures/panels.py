@@ -84,14 +84,14 @@ def dosing(axes: Axes, result: Result, rows: list[Given]) -> None:
 
 def runs(days: list[float], nearest: float) -> Iterable[tuple[float, float, int]]:
     """Days in (first, last, count) runs of which each lies nearer than ``nearest`` to the next."""
-    run = [days[0]]
-    for day in days[1:]:
-        if day - run[-1] < nearest:
-            run.append(day)
-        else:
+    run: list[float] = []
+    for day in days:
+        if run and day - run[-1] >= nearest:
             yield run[0], run[-1], len(run)
-            run = [day]
-    yield run[0], run[-1], len(run)
+            run = []
+        run.append(day)
+    if run:
+        yield run[0], run[-1], len(run)
 
 
 def burden(axes: Axes, result: Result, small: bool = False) -> None:
@@ -186,8 +186,7 @@ def total(axes: Axes, result: Result, name: str, last: bool) -> None:
     for arm, line in lines.items():
         axes.plot(result.trajectories[arm].times, line, **arm_styles(result.scenario.arms)[arm].line())
         mark_death(axes, result, arm, line)
-    words = declared(name).titled(name)
-    axes.set_title(words[0].upper() + words[1:])
+    axes.set_title(headline(declared(name).titled(name)))
     axes.set_ylabel("fold" if other is not None else unit_in_words(unit))
     days_axis(axes, result, last)
 
@@ -240,6 +239,11 @@ def name_arms(
     styles = arm_styles(result.scenario.arms)
     ends = [(height_of(axes, line), display_name(arm), styles[arm].colour) for arm, line in lines.items()]
     label_ends(axes, ends, size=size, gap=gap, samples={display_name(arm): styles[arm] for arm in lines})
+
+
+def headline(words: str) -> str:
+    """Words as a title; a letter on its own is a name and stays as it is."""
+    return words[0].upper() + words[1:] if len(words) > 1 else words
 
 
 def days_axis(axes: Axes, result: Result, label: bool = True) -> None:

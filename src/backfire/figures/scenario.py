@@ -66,7 +66,8 @@ def _panels(result: Result) -> _Panels:
         found = found[1:]
     room = len(found) if result.scenario.show else max(1, ROOM - 2 * len(parts) - len(others))
     made.shown += found[:room]
-    made.left_out = found[room:]
+    clones = {state for states in composed(result).values() for state in states}
+    made.left_out = [item for item in found[room:] if item.name not in clones]
     shown: list[tuple[Draw, bool]] = [(partial(_answer, result, item), False) for item in found[:room]]
     courses = max((len(course_kills(item)) for item in result.outcomes.values()), default=0)
     if 2 < courses <= MOST_COURSES and len(shown) < room:
@@ -153,7 +154,7 @@ def _beside(page: Page, rows: list[list[Draw]], foot: float, arms: int) -> None:
     """Draw the panels beside the burden, in one column or two."""
     left, right, gap, between = 8.75, page.width - 0.3, 0.8, 0.68
     top = page.top - 0.32
-    weights = [1.0 + 0.18 * max(0, arms - 5) * _is(row[0], _composition) for row in rows]
+    weights = [max(0.45, 0.28 + 0.17 * arms) if _is(row[0], _composition) else 1.0 for row in rows]
     if len(rows) == 3 and max(map(len, rows)) == 1 and _is(rows[0][0], _answer):
         weights[0] = 1.4
     unit = (top - foot - between * (len(rows) - 1)) / sum(weights or [1])

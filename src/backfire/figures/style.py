@@ -70,6 +70,11 @@ class ArmStyle:
         solid: dict[str, Any] = {"color": self.colour, "linewidth": self.width, "zorder": self.order}
         return solid if self.dashes is None else {**solid, "dashes": self.dashes}
 
+    def sample(self) -> dict[str, Any]:
+        """The same for a short piece of the line in a key, in which the dashes still show."""
+        short = {} if self.dashes is None else {"dashes": tuple(0.5 * dash for dash in self.dashes)}
+        return {**self.line(), **short, "linewidth": 1.8}
+
 
 _CANONICAL: Final = {
     "untreated": ArmStyle("#6b6b6b", None, 1.6, 2),
