@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from backfire.figures.page import round_places, set_ticks
 from backfire.figures.panels import cells_axis, days_axis, drawable, headline, mark_death
 from backfire.figures.style import arm_styles
-from backfire.formatting import display_name, unit_in_words
+from backfire.formatting import display_name, short, unit_in_words
 from backfire.formulas import parse
 from backfire.model import Network, reached
 from backfire.simulation import Result
@@ -26,6 +26,8 @@ from backfire.solvers import Floats
 
 ANSWERS: Final = 0.02
 """A value answers if treatment changes it by at least this share of its largest."""
+NOTHING: Final = 1e-6
+"""A value that is never further from zero than this, in its unit, does not answer."""
 RESTLESS: Final = 20
 DENSE: Final = 0.02
 """A course with more turning points than the first, closer than the second as a share of its days, is drawn as a band."""
@@ -125,7 +127,7 @@ def _distance(values: Floats, others: Floats) -> float:
     if values.min() > 0 and others.min() > 0:
         return float(np.abs(np.log(values) - np.log(others)).max())
     largest = float(np.abs([values, others]).max())
-    return float(np.abs(values / largest - others / largest).max()) if largest else 0.0
+    return float(np.abs(values / largest - others / largest).max()) if largest > NOTHING else 0.0
 
 
 def draw_answer(axes: Axes, result: Result, answer: Answer, last: bool) -> None:
@@ -141,12 +143,11 @@ def draw_answer(axes: Axes, result: Result, answer: Answer, last: bool) -> None:
         style, times = styles[arm], result.trajectories[arm].times
         period, middle = _period(times, answer.courses[arm]), line
         if period is not None:
-            low, high = _band(times, line, period)
-            middle = (low + high) / 2
+            low, middle, high = _band(times, line, period)
             axes.fill_between(times, low, high, color=style.colour, alpha=0.25, linewidth=0, zorder=style.order - 0.5)
         axes.plot(times, middle, **style.line())
         mark_death(axes, result, arm, middle, size=9)
-    axes.set_title(headline(display_name(answer.name)))
+    axes.set_title(headline(display_name(answer.name).replace(".", ": ")))
     axes.set_ylabel(answer.measure)
     days_axis(axes, result, last)
 
@@ -168,11 +169,14 @@ def _period(times: Floats, values: Floats) -> float | None:
     return 2 * between if between < DENSE * np.ptp(times) else None
 
 
-def _band(times: Floats, values: Floats, period: float) -> tuple[Floats, Floats]:
-    """The lowest and the highest level within half a period before and after each time."""
+def _band(times: Floats, values: Floats, period: float) -> tuple[Floats, Floats, Floats]:
+    """The lowest, the mean and the highest level within half a period before and after each time."""
     first, last = np.searchsorted(times, times - period / 2), np.searchsorted(times, times + period / 2, side="right")
     windows = [values[start:end] for start, end in zip(first, last, strict=True)]
-    return np.array([window.min() for window in windows]), np.array([window.max() for window in windows])
+    area = np.concatenate([[0.0], np.cumsum(np.diff(times) * (values[1:] + values[:-1]) / 2)])
+    low, high = np.clip(times - period / 2, times[0], None), np.clip(times + period / 2, None, times[-1])
+    mean = (np.interp(high, times, area) - np.interp(low, times, area)) / (high - low)
+    return np.array([window.min() for window in windows]), mean, np.array([window.max() for window in windows])
 
 
 def _value_axis(axes: Axes, lines: Iterable[Floats]) -> None:
@@ -191,4 +195,4 @@ def _value_axis(axes: Axes, lines: Iterable[Floats]) -> None:
         return
     span = min(high, 1e300) - min(low, 0.0)
     axes.set_ylim(min(low * 1.08, 0.0), min(high, 1e300) + 0.12 * span if span > 0 else 1.0)
-    set_ticks(axes.yaxis, round_places(*axes.get_ylim(), max(3, int(axes.bbox.height / 28))))
+    set_ticks(axes.yaxis, round_places(*axes.get_ylim(), min(6, max(3, int(axes.bbox.height / 28)))), lambda tick: short(tick, 3))

@@ -187,7 +187,7 @@ def total(axes: Axes, result: Result, name: str, last: bool) -> None:
         axes.plot(result.trajectories[arm].times, line, **arm_styles(result.scenario.arms)[arm].line())
         mark_death(axes, result, arm, line)
     axes.set_title(headline(declared(name).titled(name)))
-    axes.set_ylabel("fold" if other is not None else unit_in_words(unit))
+    axes.set_ylabel("× untreated" if other is not None else unit_in_words(unit))
     days_axis(axes, result, last)
 
 

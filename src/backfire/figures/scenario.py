@@ -18,11 +18,11 @@ from matplotlib.gridspec import GridSpec
 
 from backfire.errors import UserError
 from backfire.figures.answers import Answer, answers, draw_answer
-from backfire.figures.bars import OWN, bars, telling
+from backfire.figures.bars import OWN, WORTHWHILE, bars, telling
 from backfire.figures.composition import composed, composition
 from backfire.figures.labels import note
 from backfire.figures.page import SLIDE, Page
-from backfire.figures.panels import burden, course_kills, dosing, given, kills, own_starts, runs, strip_rows, total
+from backfire.figures.panels import burden, course_kills, dosing, given, kills, name_arms, own_starts, runs, strip_rows, total
 from backfire.figures.style import INK, SOFT, styled
 from backfire.simulation import Result
 
@@ -69,8 +69,8 @@ def _panels(result: Result) -> _Panels:
     clones = {state for states in composed(result).values() for state in states}
     made.left_out = [item for item in found[room:] if item.name not in clones]
     shown: list[tuple[Draw, bool]] = [(partial(_answer, result, item), False) for item in found[:room]]
-    courses = max((len(course_kills(item)) for item in result.outcomes.values()), default=0)
-    if 2 < courses <= MOST_COURSES and len(shown) < room:
+    each = [series for found in result.outcomes.values() if (series := course_kills(found))]
+    if 2 < max(map(len, each), default=0) <= MOST_COURSES and max(map(max, each)) > WORTHWHILE and len(shown) < room:
         others.append((partial(_kills, result), False))
     made.drawn = [*parts, *shown, *others]
     return made
@@ -111,7 +111,8 @@ def comparison(result: Result) -> Figure:
     for line, words in enumerate(reversed(notes)):
         page.text(0.28, 0.35 + 0.18 * line, words, fontsize=8.5, color=SOFT)
     if shown:
-        place = GridSpec(1, 1, page.figure, left=0.115, right=0.975, bottom=foot / height, top=(foot + inches) / height)
+        right = 0.115 + 0.86 * min(1.0, len(shown) / 3)
+        place = GridSpec(1, 1, page.figure, left=0.115, right=right, bottom=foot / height, top=(foot + inches) / height)
         bars(page.figure, place[0], result, MOST_BARS, own=bool(own))
         foot += inches + 0.45
     foot += 0.6
@@ -127,7 +128,11 @@ def _notes(panels: _Panels, own: str) -> Iterator[str]:
         yield f'Not drawn, as they change less: {names}; draw them by --show NAME, or show = ["NAME"] in the scenario.'
     words = ["fold: over the untreated level"] if any(item.unit == "fold" for item in panels.shown) else []
     words += ["unblocked: what still acts"] if any(item.measure.startswith("unblocked") for item in panels.shown) else []
-    words += ["shaded: from lowest to highest between doses"] if any(item.restless for item in panels.shown) else []
+    words += (
+        ["shaded: from lowest to highest between doses, the line their mean"]
+        if any(item.restless for item in panels.shown)
+        else []
+    )
     if words:
         yield f"{'; '.join(words).capitalize()}."
     if own:
@@ -138,12 +143,13 @@ def _main(page: Page, result: Result, panels: _Panels, foot: float, share: float
     """Dosing and burden, or what stands for the burden in a model that has none."""
     left, width, rows = 1.45, share * page.width - 0.95, strip_rows(result)
     strip = 0.19 * len(rows) + 0.12 * bool(rows)
-    top = page.top - 0.1
+    top = page.top - (0.1 if panels.main is None else 0.32)
     axes = page.axes(left, foot, width, top - strip - foot)
     if "burden" in next(iter(result.trajectories.values())):
         burden(axes, result)
     elif panels.main is not None:
         panels.main(axes, True)
+        name_arms(axes, result, panels.shown[0].courses)
     else:
         note(axes, "nothing here answers to treatment; name what to draw by --show NAME")
     if rows:

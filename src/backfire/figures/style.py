@@ -72,8 +72,10 @@ class ArmStyle:
 
     def sample(self) -> dict[str, Any]:
         """The same for a short piece of the line in a key, in which the dashes still show."""
-        short = {} if self.dashes is None else {"dashes": tuple(0.5 * dash for dash in self.dashes)}
-        return {**self.line(), **short, "linewidth": 1.8}
+        made = {**self.line(), "linewidth": 1.8}
+        if self.dashes is None:
+            return made
+        return {**made, "dashes": tuple(dash * min(1.0, 4.5 / sum(self.dashes)) for dash in self.dashes)}
 
 
 _CANONICAL: Final = {
