@@ -21,7 +21,7 @@ from backfire.solvers import Floats
 WORTHWHILE: Final = 0.1
 """Outcomes in which no treated arm differs from the reference by more than this (|ln ratio|) give way to others."""
 OWN: Final = "°"
-"""Marks outcomes that count from each arm's own first treatment."""
+"""Marks outcomes that are measured against each arm's own burden from its first treatment on."""
 
 
 def telling(result: Result, most: int) -> list[Declaration]:
@@ -33,7 +33,7 @@ def telling(result: Result, most: int) -> list[Declaration]:
 def bars(figure: Figure, place: SubplotSpec, result: Result, most: int, own: bool = False) -> None:
     """Outcomes as horizontal bars, one small panel each; arms in the same order everywhere, each with a piece of its line.
 
-    ``own`` marks outcomes that count from each arm's own first treatment, which a note then explains.
+    ``own`` marks outcomes that are measured against each arm's own burden, which a note then explains.
     """
     chosen = telling(result, most)
     if not chosen:

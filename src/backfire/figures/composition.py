@@ -62,6 +62,7 @@ def composition(axes: Axes, result: Result, total: str, last: bool) -> None:
     _name(axes, result, arms, roomy)
     axes.set_ylim(-0.5, len(arms) - 0.5)
     axes.spines["left"].set_visible(False)
+    axes.set_ylabel("share", labelpad=23)
     axes.set_title("Composition" if total == "burden" else f"Composition, {declared(total).titled(total)}")
     fills = [FILLS[index % len(FILLS)] for index in range(len(states))]
     handles = [Patch(facecolor=colour, hatch=hatch, edgecolor=FAINT, linewidth=0.6) for colour, hatch in fills]

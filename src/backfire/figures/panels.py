@@ -247,8 +247,9 @@ def headline(words: str) -> str:
 
 
 def days_axis(axes: Axes, result: Result, label: bool = True) -> None:
-    """From day 0 to the last day."""
+    """From day 0 to the last day, with as many round days as there is room for."""
     axes.set_xlim(0, result.scenario.days)
+    set_ticks(axes.xaxis, round_places(0, result.scenario.days, min(8, max(3, int(axes.bbox.width / 45))), (1, 2, 2.5, 5, 10)))
     if label:
         axes.set_xlabel("day", labelpad=1)
 

@@ -136,7 +136,7 @@ def _notes(panels: _Panels, own: str) -> Iterator[str]:
     if words:
         yield f"{'; '.join(words).capitalize()}."
     if own:
-        yield f"{OWN} from each arm's own first treatment, and so from different burdens ({own})."
+        yield f"{OWN} measured against each arm's own burden from its first treatment on ({own})."
 
 
 def _main(page: Page, result: Result, panels: _Panels, foot: float, share: float) -> None:
@@ -191,6 +191,9 @@ def atlas(results: Sequence[Result]) -> Figure:
     height = 1.4 + 2.95 * len(rows)
     title = "Treatment, the answer it provokes, and what blocking that answer gains"
     page = Page(title, {row.scenario.name: row.scenario.hash for row in rows}, (21.0, height), title_size=20)
+    notes = "Fold: over the untreated level; unblocked: what still acts; shaded: from lowest to highest between doses."
+    notes += f" {OWN} measured against each arm's own burden from its first treatment on, whose day differs between arms."
+    page.text(0.42, 0.36, notes, fontsize=9, color=SOFT)
     for index, result in enumerate(rows):
         _atlas_row(page, height - 1.15 - 2.95 * index, result)
     return page.figure
@@ -217,4 +220,4 @@ def _atlas_row(page: Page, top: float, result: Result) -> None:
         draw(page.axes(9.7 + column * 3.3, foot, 2.5, high), True)
     left, right = 17.2 / page.width, 20.7 / page.width
     place = GridSpec(1, 1, page.figure, left=left, right=right, bottom=foot / page.height, top=top / page.height)
-    bars(page.figure, place[0], result, most=2)
+    bars(page.figure, place[0], result, most=2, own=bool(own_starts(result)))

@@ -72,7 +72,7 @@ class ArmStyle:
 
     def sample(self) -> dict[str, Any]:
         """The same for a short piece of the line in a key, in which the dashes still show."""
-        made = {**self.line(), "linewidth": 1.8}
+        made = {**self.line(), "linewidth": 0.8 * self.width}
         if self.dashes is None:
             return made
         return {**made, "dashes": tuple(dash * min(1.0, 4.5 / sum(self.dashes)) for dash in self.dashes)}

@@ -62,10 +62,10 @@ class Declaration:
 
     ``value`` computes it from the features of all members at once: (m,), NaN where it does not apply. A time gives the
     day that came (NaN if it did not); ``until`` the day up to which it was watched for. What is read ``to_end`` of an arm
-    compares only with arms that end on the same day. ``needs`` are the recorded names
-    without which there is no such outcome. ``rules`` are the thresholds that it reads. ``own_clock`` ones count
-    from the arm's own first intervention, not from the common day. ``ranks`` say where it is shown,
-    and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
+    compares only with arms that end on the same day. ``needs`` are the recorded names without which there is no such
+    outcome. ``rules`` are the thresholds that it reads. ``own_clock`` ones are measured against the arm's own burden from
+    its first intervention on, whose day may differ between arms. ``ranks`` say where it is shown, and how early: ``bars``
+    of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
     """
 
     name: str
@@ -193,7 +193,7 @@ CATALOGUE: Final = (
     Declaration(
         "time_to_progression", "day", f"time {_FROM} until {{progression:g}} × {{baseline}}",
         lambda f: f.progression_at, ("burden",), kind="time", better="high", until=_judged, rules=("progression", "baseline"),
-        brief="progression", ranks={"page": 3, "bars": 3, "figures": 3},
+        brief="progression", own_clock=True, ranks={"page": 3, "bars": 3, "figures": 3},
     ),
     Declaration(
         "regrowth_rate", "1/day", "mean growth rate while the burden grows by {regrowth:g} × after progression", _regrowth,
