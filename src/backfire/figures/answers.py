@@ -153,7 +153,7 @@ def draw_answer(axes: Axes, result: Result, answer: Answer, last: bool) -> None:
 
 
 def _period(times: Floats, values: Floats) -> float | None:
-    """Days from one turning point to the next but one, of a course that is ``RESTLESS`` and ``DENSE``; None of another.
+    """Days from one peak to the next, of a course that is ``RESTLESS`` and ``DENSE``; None of another.
 
     What turns by less than a hundredth of the whole range is no turn.
     """
@@ -163,10 +163,11 @@ def _period(times: Floats, values: Floats) -> float | None:
     moving = np.flatnonzero(slopes)
     turns = moving[1:][slopes[moving][1:] != slopes[moving][:-1]]
     turns = turns[np.abs(np.diff(values[turns], prepend=values[0])) > 0.01 * np.ptp(values)]
-    if len(turns) <= RESTLESS:
+    peaks = turns[slopes[turns] < 0]  # where a dose makes a jump, the row before it and its own are both turns
+    if len(turns) <= RESTLESS or len(peaks) < 2:
         return None
-    between = float(np.median(np.diff(times[turns])))
-    return 2 * between if between < DENSE * np.ptp(times) else None
+    period = float(np.median(np.diff(times[peaks])))
+    return period if period < 2 * DENSE * np.ptp(times) else None
 
 
 def _band(times: Floats, values: Floats, period: float) -> tuple[Floats, Floats, Floats]:
