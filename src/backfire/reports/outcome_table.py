@@ -38,13 +38,17 @@ def outcome_section(result: Result) -> Section:
             unit = "" if units[name] == "1" else units[name]
             cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
             rows.append((f"{name.replace('_', ' ')}\n  {unit}".rstrip(), *cells))
-    other = scenario.reference or ""
-    against = f", then against {other}" if other else ""
-    why = f' {other} {scenario.reference_rule}; `reference = "…"` in the file names another.' if scenario.reference_rule else ""
+    others = [other for other in (scenario.untreated, scenario.reference) if other]
+    against = f"below each value: against {', then against '.join(others)} (× ratio, days as difference)."
+    why = (
+        f' {scenario.reference} {scenario.reference_rule}; `reference = "…"` in the file names another.'
+        if scenario.reference_rule
+        else ""
+    )
     deaths = [f"{arm.replace('_', ' ')} on day {day:.4g}" for arm in result.outcomes if (day := result.death(arm)) is not None]
     lines = (
         *([f"The host dies in {', '.join(deaths)}; that arm ends there, and so do its sums and last values."] if deaths else []),
-        f"below each value: against untreated{against} (× ratio, days as difference).{why}",
+        *([f"{against}{why}"] if others else []),
         f"Times count from day {scenario.time_zero:g}, falls and kills from an arm's own first treatment; > not seen until then.",
         f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n",
     )
