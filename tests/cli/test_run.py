@@ -39,6 +39,46 @@ def test_run_writes_what_it_promises(small: Path, tmp_path: Path, capsys: pytest
     assert not (tmp_path / "out" / "atlas.png").exists()
 
 
+@pytest.mark.parametrize(("form", "head"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_figures_come_in_the_format_asked_for_and_with_the_same_bytes_again(
+    form: str, head: bytes, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out" / "small"
+    assert call("run", small, "--out", tmp_path / "out", "--figure-format", form) == 0
+    drawn = (folder / f"comparison.{form}").read_bytes()
+    assert drawn.startswith(head)
+    assert {path.suffix for path in folder.glob("comparison.*")} == {f".{form}"}
+    assert call("redraw", folder, "--figure-format", form) == 0
+    assert (folder / f"comparison.{form}").read_bytes() == drawn
+    assert call("run", small, "--out", tmp_path / "out", "--figure-format", "gif") == 2
+    assert "svg" in capsys.readouterr().err
+
+
+def test_what_figures_show_is_checked_kept_and_no_part_of_the_hash(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "out" / "small", ("--out", tmp_path / "out")
+    assert call("run", small, *out) == 0
+    plain, before = (folder / "comparison.png").read_bytes(), json.loads((folder / "manifest.json").read_text())
+    assert call("redraw", folder, "--show", "effect_drug", "--show", "growth") == 0
+    asked, after = (folder / "comparison.png").read_bytes(), json.loads((folder / "manifest.json").read_text())
+    assert asked != plain
+    assert after["scenario"]["show"] == ["effect_drug", "growth"]
+    assert after["hash"] == before["hash"]
+    assert call("redraw", folder) == 0
+    assert (folder / "comparison.png").read_bytes() == asked, "a run keeps what it shows"
+    assert call("run", small, *out, "--show", "effect_drug", "--show", "growth") == 0
+    assert (folder / "comparison.png").read_bytes() == asked
+    listed = tmp_path / "listed.toml"
+    listed.write_text('show = ["effect_drg"]\n' + small.read_text(encoding="utf-8").lstrip(), encoding="utf-8")
+    capsys.readouterr()
+    for command, place in ((("run", small, *out, "--show", "effect_drg"), "--show"), (("check", listed), "listed.toml:1")):
+        assert call(*command) == 2
+        said = capsys.readouterr().err
+        assert place in said
+        assert "did you mean `effect_drug`?" in said
+
+
 def test_two_scenarios_make_an_atlas(small: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text(SMALL_FOR_RUNS.replace("4.0", "2.0"), encoding="utf-8")

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 
-from backfire.figures import Page, png
+from backfire.errors import UserError
+from backfire.figures import IMAGE_FORMATS, Page, image, png
 from backfire.figures.page import log_axis, log_places, roomy, round_places, set_ticks, value_axis
 from backfire.model.references import CAUTION, version
 
@@ -125,3 +126,17 @@ def test_a_log_axis_holds_all_lines_and_is_not_below_its_floor() -> None:
     assert axes.get_ylim()[0] == 0.4
     log_axis(axes, [])
     assert axes.get_yscale() == "log"
+
+
+@pytest.mark.parametrize("form", IMAGE_FORMATS)
+def test_the_same_figure_gives_the_same_bytes_in_every_format(form: str) -> None:
+    def drawn() -> bytes:
+        page = Page("A title", HASHES)
+        axes = page.axes(1, 1, 5, 5)
+        axes.plot([0, 1], [0, 1], clip_on=False)
+        axes.fill_between([0, 1], [0, 1], hatch="//", facecolor="white")
+        return image(page.figure, form)
+
+    assert drawn() == drawn()
+    with pytest.raises(UserError, match="did you mean `svg`"):
+        image(Page("A title", HASHES).figure, "svq")

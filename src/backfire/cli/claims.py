@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import MechanismFiles, command
+from backfire.cli.commands import FigureFormat, FigureFormats, MechanismFiles, command
 from backfire.cli.terminal import print_table, progress, say, write_line
 from backfire.errors import UserError
 
@@ -55,6 +55,7 @@ def claims(
     form: Annotated[
         ClaimsFormat, typer.Option("--format", help="how to print; markdown: the table of the articles, or of your claims")
     ] = ClaimsFormat.TABLE,
+    figures: FigureFormats = FigureFormat.PNG,
     own: MechanismFiles = None,
 ) -> None:
     """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
@@ -76,7 +77,7 @@ def claims(
     if out is not None:
         from backfire.reports import save_claims
 
-        for path in save_claims(known, out):
+        for path in save_claims(known, out, figures):
             say(f"written: {path}")
     if calibrated_failures(known.findings):
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -18,7 +19,21 @@ SOME_FAILED = 3
 """The exit code of what finished although some arms or members failed."""
 Command = TypeVar("Command", bound=Callable[..., None])
 
+
+class FigureFormat(StrEnum):
+    """How figures are written; the suffix of their files."""
+
+    PNG = "png"
+    SVG = "svg"
+    PDF = "pdf"
+
+
 Scenarios = Annotated[list[str], typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False)]
+FigureFormats = Annotated[FigureFormat, typer.Option("--figure-format", help="how figures are written")]
+Shown = Annotated[
+    list[str] | None,
+    typer.Option("--show", metavar="NAME", help="draw the course of this recorded name, and others only if named too"),
+]
 OneScenario = Annotated[str, typer.Argument(help="scenario file or shipped name")]
 MechanismFiles = Annotated[
     list[Path] | None,

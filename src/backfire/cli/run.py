@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import SOME_FAILED, MechanismFiles, Scenarios, changes_of, command
+from backfire.cli.commands import (
+    SOME_FAILED,
+    FigureFormat,
+    FigureFormats,
+    MechanismFiles,
+    Scenarios,
+    Shown,
+    changes_of,
+    command,
+)
 from backfire.cli.terminal import OutcomeFormat, print_results, progress, say, write_line
 
 if TYPE_CHECKING:
@@ -30,20 +39,22 @@ def run(
     arm: Annotated[list[str] | None, typer.Option(help="only these arms", metavar="NAME")] = None,
     own: MechanismFiles = None,
     form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
+    show: Shown = None,
+    figures: FigureFormats = FigureFormat.PNG,
 ) -> None:
     """Simulate scenarios, print their outcomes, write figures and tables."""
     from backfire import reports
 
-    loaded = reports.load_all(scenarios, changes_of(change or []), days, own or ())
+    loaded = reports.load_all(scenarios, changes_of(change or []), days, own or (), show or ())
     for scenario in loaded:
         _warn(scenario)
     with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
-        results = reports.run(loaded, out, arm, progress=advance)
+        results = reports.run(loaded, out, arm, progress=advance, form=figures)
     print_results(results, form)
     for result in results:
         say(f"written: {out / result.scenario.name}")
     if len(results) > 1:
-        say(f"written: {out / 'atlas.png'}")
+        say(f"written: {out / f'atlas.{figures}'}")
     _end_if_arms_failed(results)
 
 
@@ -52,11 +63,13 @@ def redraw(
     folders: Annotated[list[Path], typer.Argument(help="folders that `backfire run` wrote", show_default=False)],
     own: MechanismFiles = None,
     form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
+    show: Shown = None,
+    figures: FigureFormats = FigureFormat.PNG,
 ) -> None:
     """Recompute outcomes and redraw figures of stored runs, without simulating."""
     from backfire import reports
 
-    results = [reports.redraw(folder, own or ()) for folder in folders]
+    results = [reports.redraw(folder, own or (), show or (), figures) for folder in folders]
     print_results(results, form)
     _end_if_arms_failed(results)
 

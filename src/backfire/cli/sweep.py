@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backfire.cli.commands import SOME_FAILED, MechanismFiles, command
+from backfire.cli.commands import SOME_FAILED, FigureFormat, FigureFormats, MechanismFiles, command
 from backfire.cli.terminal import print_section, print_table, say, watched, write_line
 from backfire.errors import UserError
 
@@ -27,13 +27,14 @@ def sweep(
         float | None, typer.Option(metavar="DAYS", help="store states over time too, a row every so many days")
     ] = None,
     show: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="summarise stored sweeps instead of running one")] = None,
+    figures: FigureFormats = FigureFormat.PNG,
     own: MechanismFiles = None,
 ) -> None:
     """Simulate many members of a scenario, store one row per member and arm, and summarise them."""
     if show:
         if study is not None or resume or dask or trajectories is not None:
             raise UserError("--show reads what is stored; leave out the study, --resume, --dask and --trajectories")
-        failed = [show_sweep(folder) for folder in show]
+        failed = [show_sweep(folder, figures) for folder in show]
         raise typer.Exit(SOME_FAILED if any(failed) else 0)
     if study is None:
         raise UserError("give a study file or the name of a shipped study (`backfire sweeps` lists them), or --show DIR")
@@ -57,13 +58,13 @@ def sweep(
             loaded, out, workers=workers, executor=client, resume=resume, chunk=chunk, trajectories=trajectories,
             progress=advance, notify=say,
         )  # fmt: skip
-    show_sweep(result.folder)
+    show_sweep(result.folder, figures)
     say(f"written: {result.folder}")
     if not result.ok:
         raise typer.Exit(SOME_FAILED)
 
 
-def show_sweep(folder: Path) -> bool:
+def show_sweep(folder: Path, figures: str = "png") -> bool:
     """Print what stands in a store, without simulating; True if members failed. Figures of a sweep are drawn here."""
     from backfire.reports import sweep_sections
     from backfire.sweeps import store
@@ -75,17 +76,17 @@ def show_sweep(folder: Path) -> bool:
         say(f"{summary['failed_members']} members failed ({summary['failed_rows']} rows); `reason` in the table says why")
     if summary["stored"] < summary["members"]:
         say(f"{folder} is not complete: `backfire sweep … --resume` goes on with it")
-    _draw(folder, summary)
+    _draw(folder, summary, figures)
     return bool(summary["failed_rows"])
 
 
-def _draw(folder: Path, summary: Mapping[str, Any]) -> None:
+def _draw(folder: Path, summary: Mapping[str, Any], form: str) -> None:
     """Write the figures of a store beside it; a figure that cannot be drawn is a note, the numbers stand."""
     from backfire.errors import RefusedError, StorageError
     from backfire.figures import draw_sweep
 
     try:
-        for path in draw_sweep(folder, summary=summary):
+        for path in draw_sweep(folder, summary=summary, form=form):
             say(f"figure: {path}")
     except (StorageError, RefusedError) as error:
         say(f"figures not written: {error}")

@@ -2,7 +2,7 @@
 
 Whatever the command line draws, Python draws: ``comparison`` of a result, ``atlas`` of several, ``sweep_figures`` of the
 folder of a stored sweep (``draw_sweep`` writes them there), ``claims_overview`` and ``article_page`` of a report of claims.
-All are matplotlib figures; ``png`` makes an image whose metadata carry version, caution and scenario hashes.
+All are matplotlib figures; ``image`` makes PNG, SVG or PDF whose metadata carry version, caution and scenario hashes.
 
     import backfire
 

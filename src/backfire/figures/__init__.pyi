@@ -1,6 +1,8 @@
 from .claims import article_page as article_page
 from .claims import claims_overview as claims_overview
+from .page import IMAGE_FORMATS as IMAGE_FORMATS
 from .page import Page as Page
+from .page import image as image
 from .page import png as png
 from .scenario import atlas as atlas
 from .scenario import comparison as comparison

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from backfire.figures.style import INK, SOFT
+from backfire.figures.page import DOTS_PER_INCH
+from backfire.figures.style import INK, SOFT, ArmStyle
 from backfire.solvers import Floats
 
 HALO: Final = (withStroke(linewidth=3, foreground="white"),)
@@ -34,25 +36,41 @@ def height_of(axes: Axes, values: Floats | Sequence[float]) -> float:
     return float((level - low) / (high - low))
 
 
-def label_ends(axes: Axes, ends: Iterable[tuple[float, str, str]], size: float = 10, gap: float = 0.055) -> None:
+def label_ends(
+    axes: Axes,
+    ends: Iterable[tuple[float, str, str]],
+    size: float = 10,
+    gap: float = 0.055,
+    samples: Mapping[str, ArmStyle] | None = None,
+) -> None:
     """Write labels beside line ends without overlap; ``ends`` are (height in axes units 0-1, text, colour).
 
-    Long names are broken into lines, so that they stay off what is beside.
+    Long names are broken into lines, so that they stay off what is beside. A text in ``samples`` has a piece of its line
+    before it, which tells the lines apart in grey.
     """
+    width = axes.bbox.width * 72 / DOTS_PER_INCH
     placed: list[float] = []
-    rows = [(height, textwrap.fill(text, LONGEST), colour) for height, text, colour in sorted(ends)]
-    most = max((text.count("\n") + 1 for _, text, _ in rows), default=1)
-    size, gap = (size, gap) if most == 1 else (0.85 * size, 0.85 * gap * most)
-    for height, _, _ in rows:
-        placed.append(max(height, placed[-1] + gap) if placed else max(height, 0.0))
+    rows = [(height, textwrap.fill(text, LONGEST), colour, text) for height, text, colour in sorted(ends)]
+    lines = [text.count("\n") + 1 for _, text, _, _ in rows]
+    if max(lines, default=1) > 1:
+        size, gap = 0.85 * size, 0.85 * gap
+    if gap * sum(lines) > 1.05:
+        size, gap = max(size * 1.05 / (gap * sum(lines)), 5.5), 1.05 / sum(lines)
+    gaps = [gap * (one + other) / 2 for one, other in itertools.pairwise(lines)]
+    for index, (height, *_) in enumerate(rows):
+        placed.append(max(height, placed[-1] + gaps[index - 1]) if placed else max(height, 0.0))
     if placed and placed[-1] > 1.0:
         ceiling = 1.0
         for index in reversed(range(len(placed))):
             placed[index] = min(placed[index], ceiling)
-            ceiling = placed[index] - gap
-    for (_, text, colour), height in zip(rows, placed, strict=True):
+            ceiling = placed[index] - gaps[index - 1]
+    for (_, text, colour, name), height in zip(rows, placed, strict=True):
+        style = samples.get(name) if samples else None
+        if style is not None:
+            across = [1 + 5 / width, 1 + 23 / width]
+            axes.plot(across, [height, height], transform=axes.transAxes, clip_on=False, **style.sample())
         axes.annotate(
-            text, (1.0, height), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points",
+            text, (1.0, height), xycoords="axes fraction", xytext=(6 if style is None else 27, 0), textcoords="offset points",
             color=colour, fontsize=size, va="center", annotation_clip=False,
         )  # fmt: skip
 

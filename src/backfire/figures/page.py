@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from backfire.errors import UserError, unknown
 from backfire.figures.style import SOFT, styled
 from backfire.formatting import power_of_ten, short
 from backfire.model import CAUTION, version
@@ -24,6 +25,7 @@ from backfire.solvers import Floats
 SLIDE: Final = (14.0, 7.9)
 """Inches of a slide."""
 DOTS_PER_INCH: Final = 110
+IMAGE_FORMATS: Final = ("png", "svg", "pdf")
 LARGEST: Final = 1e100
 """Larger numbers are drawn at the edge: the arithmetic of axes overflows before that of numbers does."""
 
@@ -102,13 +104,27 @@ class Page:
         legend.set_zorder(10)
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG image; version, caution and scenario hashes are in its metadata too."""
-    buffer = io.BytesIO()
+def image(figure: Figure, form: str = "png") -> bytes:
+    """The figure as an image in one of ``IMAGE_FORMATS``; the same figure gives the same bytes.
+
+    Version, caution and scenario hashes are in the metadata too. Raises UserError for another format.
+    """
+    if form not in IMAGE_FORMATS:
+        raise UserError(unknown("figure format", form, IMAGE_FORMATS))
+    made, source, buffer = f"backfire {version()}", str(figure.get_label()), io.BytesIO()
+    about: dict[str, dict[str, Any]] = {
+        "png": {"Software": made, "Comment": CAUTION, "Source": source},
+        "svg": {"Creator": made, "Description": CAUTION, "Source": source, "Date": None},
+        "pdf": {"Creator": made, "Subject": CAUTION, "Keywords": source, "CreationDate": None},
+    }
     with styled():
-        about = {"Software": f"backfire {version()}", "Comment": CAUTION, "Source": str(figure.get_label())}
-        figure.savefig(buffer, format="png", metadata=about)
+        figure.savefig(buffer, format=form, metadata=about[form])
     return buffer.getvalue()
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG image, as ``image`` makes it."""
+    return image(figure)
 
 
 def plain(value: float) -> str:
@@ -176,7 +192,8 @@ def log_axis(axes: Axes, lines: Iterable[Floats], floor: float = 0.4) -> None:
     margin = 1.5 if narrow else 2.5
     axes.set_yscale("log")
     axes.set_ylim(max(min(low, high) / margin, floor), max(high * margin, min(low, high) * 3))
-    axes.yaxis.set_major_locator(LogLocator(base=10, numticks=7, subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    ticks = min(7, max(3, int(axes.bbox.height * 72 / DOTS_PER_INCH / 16)))
+    axes.yaxis.set_major_locator(LogLocator(base=10, numticks=ticks, subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
     name = plain if narrow and high < 1e3 else _power
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: name(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())

@@ -42,6 +42,8 @@ _RC: Final[dict[str, Any]] = {
     "lines.solid_capstyle": "round",
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "svg.hashsalt": "backfire",
+    "pdf.fonttype": 42,
     "path.simplify": True,
     "agg.path.chunksize": 10_000,
 }
@@ -68,6 +70,13 @@ class ArmStyle:
         solid: dict[str, Any] = {"color": self.colour, "linewidth": self.width, "zorder": self.order}
         return solid if self.dashes is None else {**solid, "dashes": self.dashes}
 
+    def sample(self) -> dict[str, Any]:
+        """The same for a short piece of the line in a key, in which the dashes still show."""
+        made = {**self.line(), "linewidth": 0.8 * self.width}
+        if self.dashes is None:
+            return made
+        return {**made, "dashes": tuple(dash * min(1.0, 4.5 / sum(self.dashes)) for dash in self.dashes)}
+
 
 _CANONICAL: Final = {
     "untreated": ArmStyle("#6b6b6b", None, 1.6, 2),
@@ -80,6 +89,10 @@ _FURTHER: Final = (
     ArmStyle("#CC79A7", (6, 1.5, 1.5, 1.5), 2.0, 4),
     ArmStyle("#E69F00", (3, 1), 2.0, 4),
     ArmStyle("#7b5aa6", (8, 2, 2, 2, 2, 2), 2.0, 4),
+    ArmStyle("#8c5a2b", (5, 1, 1, 1), 2.0, 4),
+    ArmStyle("#111111", (2, 2), 1.8, 4),
+    ArmStyle("#b3a100", (11, 3), 2.0, 4),
+    ArmStyle("#4f8f8b", (1, 2.5), 2.2, 4),
 )
 
 

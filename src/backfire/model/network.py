@@ -128,6 +128,20 @@ class Network:
                 becomes[process.leaves].append(process.enters)
         return {name: frozenset(reached(ends, becomes)) for name, ends in becomes.items()}
 
+    @property
+    def killers(self) -> frozenset[str]:
+        """The agents that drive a process of kind kill, by whatever definitions its rate reads, and those that take cells away
+        at once, as radiation does."""
+        reads = {definition.name: parse(definition.formula).names for definition in self.definitions}
+        rates = [name for process in self.processes if process.kind == "kill" for name in parse(process.rate).names]
+        read, cells = reached(rates, reads), {state.name for state in self.states if state.is_cells}
+        found = set()
+        for agent, item in self.interventions.items():
+            changed = {*item.adds, *item.multiplies, item.infuses, item.switches}
+            if (item.amount_unit or item.switches) and (changed & (read - cells) or cells & {*item.multiplies}):
+                found.add(agent)
+        return frozenset(found)
+
     def acting_on(self, name: str) -> list[Switch]:
         """The switches of the influences on a process or definition."""
         return [switch for switch in self.switches.values() if name in switch.targets]

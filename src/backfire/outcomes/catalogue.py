@@ -62,8 +62,9 @@ class Declaration:
     ``value`` computes it from the features of all members at once: (m,), NaN where it does not apply. A time gives the
     day that came (NaN if it did not); ``until`` the day up to which it was watched for. What is read ``to_end`` of an arm
     compares only with arms that end on the same day. ``needs`` are the recorded names without which there is no such
-    outcome, ``flow`` the kind of process that must be there. ``rules`` are the thresholds that it reads. ``ranks`` say
-    where it is shown, and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
+    outcome, ``flow`` the kind of process that must be there. ``rules`` are the thresholds that it reads. ``own_clock`` ones
+    are measured against the arm's own burden from its first intervention on, whose day may differ between arms. ``ranks``
+    say where it is shown, and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Declaration:
     rules: tuple[str, ...] = ()
     title: str = ""
     brief: str = ""
+    own_clock: bool = False
     to_end: bool = False
     in_table: bool = True
     ranks: Mapping[str, int] = field(default_factory=dict)
@@ -168,7 +170,7 @@ _FROM = "from time zero"
 CATALOGUE: Final = (
     Declaration(
         "nadir", "cell", "smallest tumour burden after the arm's first intervention", lambda f: f.nadir, ("burden",),
-        better="low", ranks={"page": 1, "figures": 6},
+        better="low", own_clock=True, ranks={"page": 1, "figures": 6},
     ),
     Declaration(
         "nadir_day", "day", f"time of the nadir {_SINCE}", _nadir_day, ("burden",), kind="time",
@@ -176,12 +178,12 @@ CATALOGUE: Final = (
     ),
     Declaration(
         "smallest_share", "1", "nadir as a share of the burden at the arm's first intervention", _share, ("burden",),
-        better="low", in_table=False,
+        better="low", own_clock=True, in_table=False,
     ),
     Declaration(
         "deepest_fall", "1", "log10 of the burden at the arm's first intervention over the nadir, at least one cell",
         lambda f: _where(np.isfinite(f.nadir), _decades(f, f.before, f.nadir)), ("burden",), kind="decades", better="high",
-        ranks={"bars": 4, "figures": 7},
+        own_clock=True, ranks={"bars": 4, "figures": 7},
     ),
     Declaration(
         "responded", "1", "1 if the nadir counts as a response",
@@ -191,7 +193,7 @@ CATALOGUE: Final = (
     Declaration(
         "time_to_progression", "day", f"time {_FROM} until {{progressed}}",
         lambda f: f.progression_at, ("burden",), kind="time", better="high", until=_judged, rules=("progressed",),
-        brief="progression", ranks={"page": 3, "bars": 3, "figures": 3},
+        brief="progression", own_clock=True, ranks={"page": 3, "bars": 3, "figures": 3},
     ),
     Declaration(
         "regrowth_rate", "1/day", "mean growth rate while the burden grows by {regrowth:g} × after progression", _regrowth,

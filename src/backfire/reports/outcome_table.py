@@ -38,7 +38,13 @@ def outcome_section(result: Result) -> Section:
             unit = "" if units[name] == "1" else units[name]
             cells = [_outcome_cell(result, arm, name) for arm in result.outcomes]
             rows.append((f"{name.replace('_', ' ')}\n  {unit}".rstrip(), *cells))
-    against = f", then against {scenario.reference}" if scenario.reference else ""
+    others = [other for other in (scenario.untreated, scenario.reference) if other]
+    against = f"below each value: against {', then against '.join(others)} (× ratio, days as difference)."
+    why = (
+        f' {scenario.reference} {scenario.reference_rule}; `reference = "…"` in the file names another.'
+        if scenario.reference_rule
+        else ""
+    )
     deaths = [f"{arm.replace('_', ' ')} on day {day:.4g}" for arm in result.outcomes if (day := result.death(arm)) is not None]
     failed = [
         f"{arm.replace('_', ' ')} on day {until_failure(course).times[-1]:.4g}"
@@ -52,7 +58,7 @@ def outcome_section(result: Result) -> Section:
             else []
         ),
         *([f"The host dies in {', '.join(deaths)}; that arm ends there, and so do its sums and last values."] if deaths else []),
-        f"below each value: against untreated{against} (× ratio, days as difference).",
+        *([f"{against}{why}"] if others else []),
         f"Times count from day {scenario.time_zero:g}, falls and kills from an arm's own first treatment; > not seen until then.",
         f"{CAUTION} · scenario {scenario.name} {scenario.hash}\n",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Final
 
 from backfire.claims import load_claims
 from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
-from backfire.figures import atlas, comparison, png
+from backfire.figures import IMAGE_FORMATS, atlas, comparison, image
 from backfire.scenario import (
     CLAIMS,
     SCENARIO,
@@ -24,6 +25,7 @@ from backfire.scenario import (
     library_of,
     load,
     read_document,
+    unknown_shown,
 )
 from backfire.simulation import Result, prepare_folder, read_run, save, simulate
 from backfire.solvers import Settings
@@ -36,13 +38,18 @@ def load_all(
     changes: Mapping[str, Value] | None = None,
     days: float | None = None,
     mechanisms: OwnMechanisms = (),
+    show: Sequence[str] = (),
 ) -> list[Scenario]:
-    """Read and check several scenarios; raises DocumentError with the problems of all of them together."""
+    """Read and check several scenarios; raises DocumentError with the problems of all of them together.
+
+    ``show`` are recorded names that their figures draw, in place of those in the files.
+    """
     scenarios, problems, library = list[Scenario](), Problems(), library_of(mechanisms)
     for source in sources:
         with problems.gathered():
             scenario = load(source, library)
-            scenarios.append(scenario.changed(changes, days) if changes or days is not None else scenario)
+            scenario = scenario.changed(changes, days) if changes or days is not None else scenario
+            scenarios.append(showing(scenario, show) if show else scenario)
     names = [scenario.name for scenario in scenarios]
     problems += [Problem(name, 0, "", "is given twice") for name in sorted(set(names)) if names.count(name) > 1]
     problems.stop()
@@ -56,11 +63,6 @@ class CheckedFile:
     name: str
     content: str
     scenarios: Sequence[Scenario]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What is possible but implausible."""
-        return list(dict.fromkeys(warning for scenario in self.scenarios for warning in scenario.warnings))
 
 
 def check(sources: Iterable[str | Path], mechanisms: OwnMechanisms = ()) -> list[CheckedFile]:
@@ -118,18 +120,29 @@ _LOADERS: Final[dict[FileKind, Callable[[str | Path, Library], CheckedFile]]] = 
 }
 
 
+def showing(scenario: Scenario, names: Sequence[str]) -> Scenario:
+    """The scenario with other names whose course its figures draw; raises DocumentError for one that is not recorded."""
+    if wrong := unknown_shown(names, scenario.network):
+        raise DocumentError([Problem(scenario.name, 0, "--show", wrong)])
+    return dataclasses.replace(scenario, show=tuple(dict.fromkeys(names)))
+
+
 def run(
     scenarios: Sequence[Scenario],
     out: Path | str = "results",
     arms: Sequence[str] | None = None,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
+    form: str = "png",
 ) -> list[Result]:
     """Simulate scenarios and write ``<out>/<scenario>/``; with two or more also ``<out>/atlas.png``.
 
+    ``form`` is one of ``backfire.figures.IMAGE_FORMATS``, which the figures have as suffix.
     Arms that fail carry their status in the result and in the manifest. Raises StorageError or RefusedError before
     anything is computed if the folder cannot be used.
     """
+    if form not in IMAGE_FORMATS:
+        raise UserError(unknown("figure format", form, IMAGE_FORMATS))
     for scenario in scenarios:
         for arm in arms or ():
             if arm not in scenario.arms:
@@ -141,17 +154,22 @@ def run(
         with lock(folder, "run"):
             result = simulate(scenario, arms, settings, notify)
             save(result, folder)
-            write_whole(folder / "comparison.png", png(comparison(result)))
+            write_whole(folder / f"comparison.{form}", image(comparison(result), form))
         results.append(result)
     if len(results) > 1:
-        write_whole(Path(out) / "atlas.png", png(atlas(results)))
+        write_whole(Path(out) / f"atlas.{form}", image(atlas(results), form))
     return results
 
 
-def redraw(folder: Path | str, mechanisms: OwnMechanisms = ()) -> Result:
-    """Recompute the outcomes and redraw the figure of a stored run, without simulating."""
+def redraw(folder: Path | str, mechanisms: OwnMechanisms = (), show: Sequence[str] = (), form: str = "png") -> Result:
+    """Recompute the outcomes and redraw the figure of a stored run, without simulating.
+
+    ``show`` are recorded names to draw from now on, in place of those the run was stored with; ``form`` as for ``run``.
+    """
     result = read_run(folder, mechanisms)
+    if show:
+        result = dataclasses.replace(result, scenario=showing(result.scenario, show))
     with lock(Path(folder), "run"):
         save(result, Path(folder))
-        write_whole(Path(folder) / "comparison.png", png(comparison(result)))
+        write_whole(Path(folder) / f"comparison.{form}", image(comparison(result), form))
     return result

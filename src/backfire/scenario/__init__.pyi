@@ -11,6 +11,7 @@ from .library import stored_files as stored_files
 from .mechanism_file import MechanismFile as MechanismFile
 from .mechanism_file import lines_of_parts as lines_of_parts
 from .mechanism_file import problem_of as problem_of
+from .presentation import unknown_shown as unknown_shown
 from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build
@@ -21,7 +22,6 @@ from .scenario import parse_data as parse_data
 from .scenario import shipped_scenarios as shipped_scenarios
 from .scenario import stored_scenario as stored_scenario
 from .schema import Number as Number
-from .scenario import check_folder_name as check_folder_name
 from .schema import json_schema as json_schema
 from .shape import CLAIMS as CLAIMS
 from .shape import SCENARIO as SCENARIO
@@ -33,5 +33,6 @@ from .shape import kind_of_document as kind_of_document
 from .shape import read_shape as read_shape
 from .shape import unknown_key as unknown_key
 from .toml import Document as Document
+from .toml import check_folder_name as check_folder_name
 from .toml import parse_document as parse_document
 from .toml import read_document as read_document

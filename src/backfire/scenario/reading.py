@@ -17,6 +17,7 @@ from backfire.model import ARTICLES, Network, Parameter, Regimen, State, check_n
 from backfire.outcomes import Rules
 from backfire.scenario.composing import Chooser
 from backfire.scenario.library import Library
+from backfire.scenario.presentation import reference_arm, unknown_shown
 from backfire.scenario.schema import GUESSED, OURS, ParameterEntry, ScenarioFile
 from backfire.scenario.shape import read_shape, unknown_key
 from backfire.scenario.toml import Document
@@ -58,16 +59,19 @@ class Reader:
         if network is not None:
             network = dataclasses.replace(network, parameters=self._parameters(file, network), states=self._states(file, network))
             switches = self._switches(file, network)
+            if wrong := unknown_shown(file.show, network):
+                self.add(("show",), wrong)
             self._doses(file, network, regimens)
         self.problems.stop()
         assert network is not None
         self._starts(network)
         self._unused(file, network)
         fields = {name: getattr(file, name) for name in ("title", "article", "note", "days", "record_every")}
-        reference = file.reference or ("monotherapy" if "monotherapy" in arms else None)
+        reference, rule = reference_arm(file.reference, arms, regimens, network)
         return {
             **fields, "network": network, "switches": switches, "regimens": regimens, "arms": arms, "reference": reference,
             "rules": rules, "warnings": tuple(self.warnings), "expected_idle": tuple(file.expected_idle),
+            "reference_rule": rule, "show": tuple(file.show),
         }  # fmt: skip
 
     def _starts(self, network: Network) -> None:

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from backfire.scenario.inputs import DAYS, Input, named_inputs
 from backfire.scenario.library import Library, OwnMechanisms, library_for, library_of, see_same, stored_library
 from backfire.scenario.reading import Reader
 from backfire.scenario.shape import SCENARIO, expect_kind
-from backfire.scenario.toml import Document, parse_document, read_document
+from backfire.scenario.toml import Document, check_folder_name, parse_document, read_document
 from backfire.system import shipped_folder
 
 Value = float | int | str
@@ -33,9 +32,10 @@ class Scenario:
     """A study that can be simulated. Made by ``load`` or ``parse``; ``document`` is the file it came from.
 
     ``network`` carries the parameters with the values of this scenario; ``switches`` the switch of every influence.
-    ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated.
-    ``library`` has the mechanisms it could use. ``warnings`` are implausible but possible values; ``expected_idle`` names
-    what is meant to change nothing.
+    ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated;
+    ``reference_rule`` says in words how it was chosen, and is empty where the file names it. ``library`` has the mechanisms
+    it could use. ``show`` are recorded names whose course figures draw. ``warnings`` are implausible but possible values;
+    ``expected_idle`` names what is meant to change nothing.
     """
 
     name: str
@@ -54,6 +54,8 @@ class Scenario:
     library: Library = field(repr=False)
     warnings: tuple[str, ...] = ()
     expected_idle: tuple[str, ...] = ()
+    reference_rule: str = ""
+    show: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process builds it anew: mechanisms of one's own travel as the text of their files."""
@@ -129,9 +131,10 @@ class Scenario:
             "note": self.note,
             "days": self.days,
             "record_every": self.record_every,
-            **({"reference": self.reference} if self.reference else {}),
+            **({"reference": self.reference} if self.reference and not self.reference_rule else {}),
             **({"mechanisms_from": files} if files else {}),
             **({"expected_idle": [*self.expected_idle]} if self.expected_idle else {}),
+            **({"show": list(self.show)} if self.show else {}),
             "mechanisms": {label: _options(label, item) for label, item in self.network.mechanisms.items()},
             "parameters": {name: _entry(item) for name, item in self.network.parameters.items()},
             "switches": _nested(self.switches),
@@ -151,7 +154,8 @@ class Scenario:
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with everything that can change a number or its source."""
         own = {"own_mechanisms": self.own_mechanisms} if self.own_mechanisms else {}
-        text = json.dumps(self.resolved() | own, sort_keys=True, allow_nan=False)
+        told = {key: value for key, value in self.resolved().items() if key != "show"}
+        text = json.dumps(told | own, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def changed(self, changes: Mapping[str, Value] | None = None, days: float | None = None) -> Scenario:
@@ -300,18 +304,6 @@ def stored_scenario(folder: Path, data: dict[str, Any], name: str, own: Any, mec
         raise (MechanismError(missing) if missing else error) from None
     see_same(folder, own, scenario.own_mechanisms)
     return scenario
-
-
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-]|[A-Za-z0-9]")
-_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-
-
-def check_folder_name(name: str) -> str:
-    """``name`` if results can be kept in a folder of that name on every system; raises DocumentError if not."""
-    if not _FOLDER_NAME.fullmatch(name) or _DEVICE.fullmatch(name):
-        message = "a scenario is named by letters, digits, `-`, `_` and `.`, at most 64, and not by a device of Windows"
-        raise DocumentError([Problem(echo(name), 0, "", message)])
-    return name
 
 
 def build(document: Document, name: str, mechanisms: OwnMechanisms = ()) -> Scenario:

@@ -161,6 +161,7 @@ class ScenarioFile(_Strict):
     expected_idle: list[str] = Field(
         [], description="regimens, agents or switches that are meant to change nothing, as in a control"
     )
+    show: list[str] = Field([], description="recorded names whose course the figure draws, in place of those that change most")
     mechanisms: dict[str, dict[str, Any]] = Field(min_length=1, description="the pieces of biology and their options")
     parameters: dict[str, PlainOrEntry] = Field({}, description="values that differ from the defaults")
     switches: dict[str, dict[str, Annotated[Number, Field(ge=0, le=1)]]] = Field(

@@ -28,6 +28,16 @@ _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|$)|'[^']*+(?:'|$)")
 _DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:[A-Za-z0-9_-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}")
 _DIGITS = re.compile(rf"(?<![A-Za-z0-9_-])[0-9][0-9A-Fa-f_xob]{{{LONGEST_INTEGER},}}")
 _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-]|[A-Za-z0-9]")
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def check_folder_name(name: str) -> str:
+    """``name`` if results can be kept in a folder of that name on every system; raises DocumentError if not."""
+    if not _FOLDER_NAME.fullmatch(name) or _DEVICE.fullmatch(name):
+        message = "a scenario is named by letters, digits, `-`, `_` and `.`, at most 64, and not by a device of Windows"
+        raise DocumentError([Problem(echo(name), 0, "", message)])
+    return name
 
 
 @dataclass(frozen=True)

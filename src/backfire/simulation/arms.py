@@ -13,7 +13,7 @@ import numpy as np
 
 from backfire.errors import UserError, unknown
 from backfire.formulas import parse
-from backfire.model import Event, Network, multiples, reached
+from backfire.model import Event, Network, multiples
 from backfire.outcomes import HOST_LOAD, ROUNDED, Outcome, Watch, declared, outcomes
 from backfire.scenario import Scenario
 from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Status, Steps, Trajectory, generate, solve
@@ -271,19 +271,10 @@ def feeds(network: Network) -> dict[int, frozenset[int]]:
 
 
 def course_agents(scenario: Scenario) -> frozenset[str]:
-    """The agents whose doses make the courses: those of the reference arm, all that drive a process of kind kill, by
-    whatever definitions its rate reads, and all that take cells away at once, as radiation does."""
-    network = scenario.network
-    reference = scenario.doses(scenario.reference) if scenario.reference else ()
-    agents = {dose.agent for dose in reference if network.interventions[dose.agent].amount_unit}
-    reads = {definition.name: parse(definition.formula).names for definition in network.definitions}
-    rates = [name for process in network.processes if process.kind == "kill" for name in parse(process.rate).names]
-    read, cells = reached(rates, reads), {state.name for state in network.states if state.is_cells}
-    for agent, item in network.interventions.items():
-        changed = {*item.adds, *item.multiplies, item.infuses, item.switches}
-        if (item.amount_unit or item.switches) and (changed & (read - cells) or cells & {*item.multiplies}):
-            agents.add(agent)
-    return frozenset(agents)
+    """The agents whose doses make the courses: those of the reference arm, if the file names it, and all that kill."""
+    network, named = scenario.network, scenario.reference and not scenario.reference_rule
+    reference = scenario.doses(scenario.reference or "") if named else ()
+    return frozenset(dose.agent for dose in reference if network.interventions[dose.agent].amount_unit) | network.killers
 
 
 def watch(scenario: Scenario, arm: str) -> Watch:

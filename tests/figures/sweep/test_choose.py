@@ -105,6 +105,10 @@ def test_show_draws_again_and_a_figure_that_cannot_be_written_is_a_note(
     path.unlink()
     assert cli.main(["sweep", "--show", str(folder)]) == 0
     assert path.read_bytes() == first
+    for form in ("svg", "pdf"):
+        assert cli.main(["sweep", "--show", str(folder), "--figure-format", form]) == 0
+        assert path.with_suffix(f".{form}").read_bytes().startswith({"svg": b"<?xml", "pdf": b"%PDF"}[form])
+        path.with_suffix(f".{form}").unlink()
     path.unlink()
     path.parent.rmdir()
     path.parent.write_text("in the way", encoding="utf-8")

@@ -19,7 +19,7 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from backfire.errors import StorageError
-from backfire.figures.page import png
+from backfire.figures.page import image
 from backfire.figures.sweep.data import chosen, read
 from backfire.figures.sweep.slide import MOST_OUTCOMES, SweepFigure
 from backfire.simulation import prepare_folder
@@ -62,15 +62,17 @@ def sweep_figures(
                 yield figure.file.format(outcome=spelt), figure.draw(part)
 
 
-def draw_sweep(folder: Path | str, outcomes: Sequence[str] | None = None, summary: Mapping[str, Any] | None = None) -> list[Path]:
-    """Write the figures of a store into its folder ``figures`` and give back their paths; see ``sweep_figures``.
+def draw_sweep(
+    folder: Path | str, outcomes: Sequence[str] | None = None, summary: Mapping[str, Any] | None = None, form: str = "png"
+) -> list[Path]:
+    """Write the figures of a store into its folder ``figures`` and give back their paths; see ``sweep_figures``, ``image``.
 
     Raises StorageError if they cannot be written.
     """
     place, written = Path(folder), []
     for name, figure in sweep_figures(place, outcomes, summary):
-        path = prepare_folder(place, FOLDER) / name
-        write_whole(path, png(figure))
+        path = (prepare_folder(place, FOLDER) / name).with_suffix(f".{form}")
+        write_whole(path, image(figure, form))
         written.append(path)
     return written
 
