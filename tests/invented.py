@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backfire.claims.articles import Article, ArticleFile, ClaimEntry, Story, Topic
+from backfire.claims.articles import Article, ArticleClaim, ArticleFile, Story, Topic
 from backfire.claims.language import parse_claim
 from backfire.scenario.scenario import Scenario, parse
 from backfire.simulation import Cohort
@@ -58,7 +58,7 @@ def small(*changes: tuple[str, str]) -> Scenario:
 def article_of(*checks: str) -> Article:
     """An article of statements T1.1, T1.2 and so on."""
     entries = [
-        ClaimEntry(id=f"T1.{number}", statement="a statement for a test", check=check, role="predicted", where="nowhere")
+        ArticleClaim(id=f"T1.{number}", statement="a statement for a test", check=check, role="predicted", where="nowhere")
         for number, check in enumerate(checks, start=1)
     ]
     story = Story(drug="a drug", answer="none", blocked_by="nothing")

@@ -167,15 +167,10 @@ def _rename(lines: dict[tuple[str, ...], int], place: Path, name: str) -> None:
             lines[(*old[:-1], name, *path[len(old) :])] = line
 
 
-def problems_of(error: ValidationError, document: Document, model: type[BaseModel], at: Path = ()) -> Iterator[Problem]:
-    """pydantic's complaints as ours: with line, what was given, what is allowed and the nearest name."""
-    items = [(dict(item), (*at, *_written(item["loc"]))) for item in error.errors(include_url=False)]
-    return _told(items, document, model, at)
-
-
 def _told(
     items: Sequence[tuple[dict[str, Any], Path]], document: Document, model: type[BaseModel], at: Path
 ) -> Iterator[Problem]:
+    """pydantic's complaints as ours: with line, what was given, what is allowed and the nearest name."""
     # a misspelt required key is one mistake, not an unknown key and a missing one
     misspelt = {
         (*place[:-1], nearest(str(place[-1]), keys_at(place, model)))
