@@ -236,6 +236,25 @@ def test_what_changes_only_the_host_is_noted() -> None:
     assert warned(bare).keys() == {"transfer"}
 
 
+@dataclass(frozen=True)
+class Masked(Mechanism):
+    """Growth of a clone that a drug would slow if something were there that never is: A' = r·A·(1 - E·Z) + …"""
+
+    label = "masked"
+
+    def parts(self) -> Iterator[Part]:
+        yield State("absent", "1", "what is never there")
+        yield Process("fading", "loss", "absent / day", "loss", leaves="absent")
+        yield State("clone", "cell", "cells", 100.0, counts_in="burden")
+        yield Process("dividing", "growth", "0.1 * clone * (1 - effect_drug * absent) / day", "division", enters="clone")
+
+
+def test_what_is_multiplied_by_nothing_is_said() -> None:
+    of = edited(SMALL, ('kill = { by = ["drug"] }\n', "masked = {}\n"), mechanisms=(Masked,))
+    (found,) = warned(of, simulated=True).values()
+    assert str(found).endswith("it acts on dividing, where it is multiplied by what stays 0")
+
+
 # The command line.
 
 

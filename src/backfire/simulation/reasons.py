@@ -56,11 +56,15 @@ class Reasons:
         return f"it acts on {self._still(stops[0])}" if stops else self._unread(touched, "")
 
     def _stops(self, touched: set[str]) -> list[str]:
-        """The lines that read something touched, and yet keep their value."""
-        return [line.name for line in self.network.assignments if line.name not in touched and line.expression.names & touched]
+        """The lines that read something touched and do not depend on it, first those that keep their value."""
+        ends = [line.name for line in self.network.assignments if line.name not in touched and line.expression.names & touched]
+        return sorted(ends, key=lambda name: self.known[name].value is None)
 
     def _still(self, name: str) -> str:
         """That something keeps its value, and what would move it: other agents, or constants that are 0."""
+        called = {item.effect: f"the factor of {item.name}" for item in self.network.switches.values()}.get(name, name)
+        if self.known[name].value is None:
+            return f"{called}, where it is multiplied by what stays 0"
         zeros = {item: item for item, number in self.scenario.values.items() if number == 0}
         zeros |= {item.code: item.name for item in self.network.switches.values() if not self.scenario.switches[item.name]}
         given = {self.scenario.regimens[item].agent for item in self.scenario.arms[self.arm] if item in self._sources}
@@ -70,8 +74,7 @@ class Reasons:
             why = f", for nothing given there changes it; {listed(agents, 3)} would"
         else:
             why = f" because of {listed(freed, 3)}" if freed else ", for nothing there changes it"
-        called = {item.effect: f"the factor of {item.name}" for item in self.network.switches.values()}
-        return f"{called.get(name, name)}, which stays {self.known[name].value:g}{why}"
+        return f"{called}, which stays {self.known[name].value:g}{why}"
 
     def _moves(self, item: str, name: str) -> bool:
         return self.otherwise(item)[name].value is None
