@@ -87,13 +87,13 @@ import os, signal, sys
 from backfire import cli
 from backfire.reports import runs as study
 
-draw = study.png
+draw = study.image
 
-def png(figure):
+def image(figure, form):
     os.kill(os.getpid(), signal.SIGHUP)
-    return draw(figure)
+    return draw(figure, form)
 
-study.png = png
+study.image = image
 sys.exit(cli.main(sys.argv[1:]))
 """
 """A run whose terminal goes away when its numbers are written and its figure is not."""
