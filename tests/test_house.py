@@ -104,7 +104,7 @@ def necrosis(beside: Beside) -> Iterator[None]:
 def test_a_mechanism_is_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "necrosis" in mechanisms.shipped()
     assert "necrosis" in json_schema()["properties"]["mechanisms"]["properties"]
-    assert ("necrosis", "Cells far from vessels die.", "active", "active") in mechanism_rows(changes="active")
+    assert ("necrosis", "Cells far from vessels die.", ["active"], ["active"]) in mechanism_rows(changes="active")
     assert "necrosis" in shown(capsys, "mechanisms")
     assert "necrosis_rate * active" in shown(capsys, "mechanisms", "necrosis")
     path = tmp_path / "small.toml"

@@ -1,7 +1,17 @@
-"""``python -m backfire``."""
+"""The program ``backfire``, and ``python -m backfire``: hears signals first, then imports the command line."""
 
-import sys
+from backfire.cli.interruption import listen
 
-from backfire.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line and return its exit code; the console script exits with it."""
+    listen()
+    from backfire.cli import main
+
+    return main()
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(main())

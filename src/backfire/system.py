@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import signal
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from typing import Any, Final
 from backfire.errors import RefusedError, StorageError, echo
 
 PACKAGE: Final = Path(__file__).parent
+WRITTEN: Final[list[Path]] = []
+"""Results that this process has written so far; whoever is interrupted says that they are whole."""
 
 
 def usable_cores() -> int:
@@ -50,8 +53,40 @@ def _source_hash(package: Path, families: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is whole or absent, even after power loss; raises StorageError if the disk refuses."""
+def shipped_names(*folders: str) -> list[str]:
+    """The names of the files in a shipped folder, such as ``configs``, ``sweeps``, without reading any."""
+    place = shipped_folder(folders[0]).joinpath(*folders[1:])
+    return sorted(path.stem for path in place.glob("*.toml"))
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a file or folder that cannot be written, before anything is computed; makes and leaves nothing.
+
+    Raises RefusedError where a folder is needed and a file stands, StorageError for a place that takes no files.
+    """
+    place = path
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if place != path and not place.is_dir():
+        raise RefusedError(f"{path}: cannot be written, for {place} is a file")
+    if not os.access(place, os.W_OK):
+        raise StorageError(f"{path}: cannot be written ({place} is read-only)")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there; raises RefusedError and StorageError as ``require_writable``."""
+    require_writable(folder / "file")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written ({error.strerror or error})") from None
+
+
+def write_whole(path: Path, content: str | bytes, result: bool = True) -> None:
+    """Write a file so that it is whole or absent, even after power loss; raises StorageError if the disk refuses.
+
+    ``result`` is False for what only saves time next time.
+    """
     temporary = path.parent / f".{path.name}.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -61,6 +96,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _flush_folder(path.parent)
+        if result:
+            WRITTEN.append(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); what is stored stays") from None
     finally:
@@ -150,6 +187,22 @@ def _locked(path: Path, who: str) -> int:
         except FileNotFoundError:
             pass
         os.close(handle)  # its holder finished between our two steps and took the file along: try again
+
+
+@contextlib.contextmanager
+def unheard_by_children() -> Iterator[None]:
+    """Processes begun inside never hear Ctrl-C, which reaches the whole group: whoever began them decides.
+
+    From their very first moment on, for a handler of their own comes only after their imports. Here it is heard afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _me() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from backfire.errors import UserError
-from backfire.system import usable_cores
+from backfire.system import unheard_by_children, usable_cores
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -45,8 +45,9 @@ def worker_pool(workers: int | None = None) -> Iterator[Executor | None]:
     pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(listening,))
     try:
         try:
-            for _ in range(count):
-                pool.submit(_prepare)  # they start while the caller finds out what there is to do
+            with unheard_by_children():
+                for _ in range(count):
+                    pool.submit(_prepare)  # they start while the caller finds out what there is to do
         except RuntimeError:  # this is a worker, about to import the script of its caller
             raise UserError(f"worker processes import the script that starts them: {GUARD}") from None
         yield pool

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from backfire.cli.commands import all_commands
-from backfire.cli.terminal import say, write_line
+from backfire.cli.interruption import SIGNALS, Interrupted, listen, sentence
+from backfire.cli.terminal import forget, patient_streams, say, write_line
 from backfire.errors import BackfireError, echo
+from backfire.system import WRITTEN
 
 
 def _show_version(wanted: bool) -> None:
@@ -37,38 +38,31 @@ def _options(
     pass
 
 
-def _interrupted(number: int, _: object) -> NoReturn:
-    say("interrupted; what is written is whole, run the command again")
-    raise SystemExit(128 + number)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; the console script exits with it."""
+    """Run the command line and return its exit code; the console script exits with it.
+
+    With ``arguments``, of a caller in Python, Ctrl-C stays the caller's business.
+    """
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user's screen
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  a closed stream
-        setattr(sys, name, stream)
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show × shows ?
-    with contextlib.suppress(ValueError):  # not the main thread: signals are the caller's
-        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup a hang-up is to be ignored
-                signal.signal(number, _interrupted)
-    try:
-        code = _call(arguments)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # the reader has gone; point stdout elsewhere so that the interpreter's own flush stays silent
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        say("interrupted; what is written is whole, run the command again")
-        return 130
-    except OSError as error:
-        say(f"backfire: cannot write: {error.strerror or error}")
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  its own flush would fail again
-        return 5
+    WRITTEN.clear()
+    with contextlib.suppress(ValueError):  # not the main thread
+        listen(SIGNALS if arguments is None else SIGNALS[1:])
+    with patient_streams():
+        try:
+            code = _call(arguments)
+            sys.stdout.flush()
+            return code
+        except Interrupted as ended:
+            say(sentence())
+            return int(str(ended.code))
+        except KeyboardInterrupt:
+            say(sentence())
+            return 130
+        except OSError as error:
+            place = f" {echo(error.filename)}" if error.filename else ""
+            say(f"backfire: cannot write{place}: {error.strerror or error}")
+            forget(sys.stdout)
+            return 5
 
 
 def _program() -> typer.Typer:
@@ -77,7 +71,7 @@ def _program() -> typer.Typer:
         name="backfire",
         help="Why treated tumours come back: the body answers the drug. Illustrative, not clinically calibrated.",
         no_args_is_help=True,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -92,7 +86,7 @@ def _call(arguments: Sequence[str] | None) -> int:
         given = _program()(args=list(arguments) if arguments is not None else None, prog_name="backfire", standalone_mode=False)
         return given if isinstance(given, int) else 0
     except typer.Abort:
-        return 130
+        raise KeyboardInterrupt from None
     except BackfireError as error:
         say(f"backfire: {error}" if "\n" not in str(error) else str(error))
         return error.exit_code

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import FigureFormat, FigureFormats, MechanismFiles, command
-from backfire.cli.terminal import print_table, progress, say, write_line
+from backfire.cli.commands import FigureFormat, FigureFormats, MechanismFiles, Workers, capped, command, complete_claims
+from backfire.cli.terminal import print_json, print_table, progress, say, write_line, write_prose
 from backfire.errors import UserError
+from backfire.system import require_writable
 
 if TYPE_CHECKING:
     from backfire.claims import Report
@@ -32,7 +33,11 @@ class ClaimsFormat(StrEnum):
 def claims(
     claims: Annotated[
         list[str] | None,
-        typer.Argument(help="articles by name, or claims files of your own; all articles if left out", show_default=False),
+        typer.Argument(
+            help="articles by name, or claims files of your own; all articles if left out",
+            show_default=False,
+            autocompletion=complete_claims,
+        ),
     ] = None,
     explain_id: Annotated[
         str | None, typer.Option("--explain", metavar="ID", help="one claim with its arms, numbers and what decides it")
@@ -47,10 +52,7 @@ def claims(
     forms: Annotated[
         bool | None, typer.Option("--forms/--no-forms", help="also other forms of the equations (as --robustness does)")
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=0, help="worker processes for other forms; all cores if left out, 0 for none", show_default=False),
-    ] = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="folder for claims.csv, claims.json and claims.png")] = None,
     form: Annotated[
         ClaimsFormat, typer.Option("--format", help="how to print; markdown: the table of the articles, or of your claims")
@@ -68,27 +70,34 @@ def claims(
         sample = BoxSample(EXPLAINED, seed, box)
     tried = (sample is not None) if forms is None else forms
     only = None if explain_id is None else [explain_id]
+    workers = capped(workers)
+    if out is not None:
+        require_writable(out / "claims.csv")
     with progress(None) as advance:
         known = evaluate_claims(claims or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or ())
     if explain_id is not None:
-        write_line(scorecard.explain_claim(known, explain_id))
+        if form is ClaimsFormat.TABLE:
+            write_prose(scorecard.explain_claim(known, explain_id), hanging=" " * 12)
+        else:
+            _print(known, form)
         return
-    _print(known, form)
+    written = []
     if out is not None:
         from backfire.reports import save_claims
 
-        for path in save_claims(known, out, figures):
-            say(f"written: {path}")
+        written = save_claims(known, out, figures)
+    _print(known, form)
+    for path in written:
+        say(f"written: {path}")
     if calibrated_failures(known.findings):
         raise typer.Exit(1)
 
 
 def _print(known: Report, form: ClaimsFormat) -> None:
     from backfire.claims import scorecard
-    from backfire.system import to_json
 
     if form is ClaimsFormat.JSON:
-        write_line(to_json(scorecard.as_data(known)).rstrip("\n"))
+        print_json(scorecard.as_data(known))
     elif form is ClaimsFormat.CSV:
         write_line(scorecard.as_csv(known).rstrip("\n"))
     elif form is ClaimsFormat.MARKDOWN:
@@ -98,5 +107,6 @@ def _print(known: Report, form: ClaimsFormat) -> None:
         for article in [article.name for article in known.articles] if long else [None]:
             if article is not None:
                 write_line(f"\n{article}")
-            print_table(*scorecard.table(known, article))
-        write_line(scorecard.summary_line(known))
+            heads, rows = scorecard.table(known, article)
+            print_table([heads, *rows])
+        write_prose(scorecard.summary_line(known))

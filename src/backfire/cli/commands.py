@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
 from backfire import cli
+from backfire.cli.terminal import DataFormat, OutputFormat, say
 from backfire.errors import UserError, echo
+from backfire.system import shipped_names, usable_cores
 
 SOME_FAILED = 3
 """The exit code of what finished although some arms or members failed."""
@@ -28,13 +30,36 @@ class FigureFormat(StrEnum):
     PDF = "pdf"
 
 
-Scenarios = Annotated[list[str], typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False)]
+def _shipped(*folders: Sequence[str]) -> Callable[[str], list[str]]:
+    """What the shell offers: names of shipped files, found without reading any; the shell itself offers files."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for folder in folders for name in shipped_names(*folder) if name.startswith(incomplete)]
+
+    return complete
+
+
+_SCENARIOS: Final = ("configs", "scenarios")
+_SWEEPS: Final = ("configs", "sweeps")
+complete_scenarios, complete_sweeps = _shipped(_SCENARIOS), _shipped(_SWEEPS)
+complete_any, complete_claims = _shipped(_SCENARIOS, _SWEEPS), _shipped(("seeds",))
+
+Scenarios = Annotated[
+    list[str],
+    typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False, autocompletion=complete_scenarios),
+]
 FigureFormats = Annotated[FigureFormat, typer.Option("--figure-format", help="how figures are written")]
 Shown = Annotated[
     list[str] | None,
     typer.Option("--show", metavar="NAME", help="draw the course of this recorded name, and others only if named too"),
 ]
-OneScenario = Annotated[str, typer.Argument(help="scenario file or shipped name")]
+OneScenario = Annotated[str, typer.Argument(help="scenario file or shipped name", autocompletion=complete_scenarios)]
+Form = Annotated[OutputFormat, typer.Option("--format", help="how to print")]
+FormOfData = Annotated[DataFormat, typer.Option("--format", help="how to print")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="worker processes; all cores if left out, 0 for none", show_default=False),
+]
 MechanismFiles = Annotated[
     list[Path] | None,
     typer.Option("--mechanisms", metavar="FILE", help="Python file with mechanisms of your own; it is run. May be repeated"),
@@ -58,6 +83,15 @@ def all_commands() -> list[Callable[..., None]]:
     for module in pkgutil.iter_modules(cli.__path__):
         importlib.import_module(f"{cli.__name__}.{module.name}")
     return [_REGISTERED[name][1] for name in sorted(_REGISTERED, key=lambda name: (_REGISTERED[name][0], name))]
+
+
+def capped(workers: int | None) -> int | None:
+    """No more worker processes than cores that this process may use, and a word about it: more would only wait for each other."""
+    cores = usable_cores()
+    if workers is None or workers <= cores:
+        return workers
+    say(f"--workers {workers}: this machine has {cores} usable {'core' if cores == 1 else 'cores'}, so {cores} it is")
+    return cores
 
 
 def changes_of(given: Sequence[str]) -> dict[str, float | int | str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import MechanismFiles, OneScenario, changes_of, command
-from backfire.cli.terminal import print_table, say, write_line
+from backfire.cli.commands import Form, FormOfData, MechanismFiles, OneScenario, changes_of, command, complete_scenarios
+from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_listing, say, terminal_width, write_line
 from backfire.errors import UserError
 from backfire.exchange import format_names
+from backfire.system import require_writable, to_json, write_whole
 
 if TYPE_CHECKING:
     from backfire.scenario import Scenario
@@ -32,7 +31,13 @@ class SchemaKind(StrEnum):
 
 @command(place=40)
 def new(
-    name: Annotated[str, typer.Argument(help="a shipped scenario to copy, or a name of your own; with an option, whose it is")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="a shipped scenario to copy, or a name of your own; with an option, whose it is",
+            autocompletion=complete_scenarios,
+        ),
+    ],
     sweep: Annotated[bool, typer.Option("--sweep", help="a sweep of this scenario, file or shipped name")] = False,
     claims: Annotated[bool, typer.Option("--claims", help="claims about this scenario, file or shipped name")] = False,
 ) -> None:
@@ -52,18 +57,18 @@ def schema(
     from backfire.claims import claims_schema
     from backfire.scenario import json_schema
     from backfire.sweeps import sweep_schema
-    from backfire.system import to_json
 
     made = {SchemaKind.SCENARIO: lambda: json_schema(own or ()), SchemaKind.SWEEP: sweep_schema, SchemaKind.CLAIMS: claims_schema}
-    write_line(to_json(made[kind]()).rstrip("\n"))
+    print_json(made[kind]())
 
 
 @command(place=60)
-def scenarios() -> None:
+def scenarios(form: Form = OutputFormat.TABLE) -> None:
     """List the shipped scenarios."""
     from backfire.scenario import load, shipped_scenarios
 
-    print_table(("scenario", "article", "title"), [(name, load(name).article, load(name).title) for name in shipped_scenarios()])
+    rows = [(name, loaded.article, loaded.title) for name in shipped_scenarios() if (loaded := load(name))]
+    print_listing([("scenario", "article", "title"), *rows], form)
 
 
 @command(place=70)
@@ -72,6 +77,7 @@ def mechanisms(
     reads: Annotated[str | None, typer.Option(help="only those that read this name")] = None,
     changes: Annotated[str | None, typer.Option(help="only those that change this state, kind of process or definition")] = None,
     own: MechanismFiles = None,
+    form: FormOfData = DataFormat.TABLE,
 ) -> None:
     """List the mechanisms, or show one with equations, options and parameters; of a FILE, show each."""
     from backfire import reports
@@ -83,10 +89,14 @@ def mechanisms(
         raise UserError("give a mechanism, or --reads and --changes, not both")
     shown = [name] if name is not None else []
     if name is None:
-        print_table(("mechanism", "what it is", "reads", "changes"), reports.mechanism_rows(reads, changes, library))
-        shown = [] if reads or changes else [label for file in library.files for label in file.classes]
+        print_listing([("mechanism", "what it is", "reads", "changes"), *reports.mechanism_rows(reads, changes, library)], form)
+        shown = [] if reads or changes or form is DataFormat.JSON else [one for file in library.files for one in file.classes]
     for label in shown:
-        write_line(reports.describe_mechanism(label, library))
+        sections = reports.describe_mechanism(label, library)
+        if form is DataFormat.JSON:
+            print_json(reports.as_data(sections))
+        else:
+            write_line(reports.as_text(sections, terminal_width()))
 
 
 @command(place=80)
@@ -97,23 +107,24 @@ def explain(
     markdown: Annotated[bool, typer.Option("--markdown", help="a page on the model, with claims and their verdicts")] = False,
     own: MechanismFiles = None,
     out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
+    form: FormOfData = DataFormat.TABLE,
 ) -> None:
     """Show a scenario's network: equations, parameters with unit, range, source and grade, regimens."""
     from backfire.scenario import load
 
-    if latex + code + markdown > 1:
-        raise UserError("give --latex, --code or --markdown, not both")
-    text = _explained(load(scenario, own or ()), latex, code, markdown, wide=out is not None).rstrip("\n")
+    if latex + code + markdown + (form is DataFormat.JSON) > 1:
+        raise UserError("give --latex, --code, --markdown or --format json, not both")
+    if out is not None:
+        require_writable(out)
+    text = _explained(load(scenario, own or ()), latex, code, markdown, form, wide=out is not None).rstrip("\n")
     if out is None:
         write_line(text)
         return
-    from backfire.system import write_whole
-
     write_whole(out, text + "\n")
     say(f"written: {out}")
 
 
-def _explained(scenario: Scenario, latex: bool, code: bool, markdown: bool, wide: bool) -> str:
+def _explained(scenario: Scenario, latex: bool, code: bool, markdown: bool, form: DataFormat, wide: bool) -> str:
     """What explain shows; ``wide`` text is not wrapped, nor is any that is not read on a terminal."""
     if code:
         from backfire.solvers import generate
@@ -127,15 +138,20 @@ def _explained(scenario: Scenario, latex: bool, code: bool, markdown: bool, wide
 
     if latex:
         return reports.latex(scenario)
-    width = shutil.get_terminal_size().columns if not wide and sys.stdout.isatty() else None
-    return reports.as_text(reports.explain(scenario), width)
+    sections = reports.explain(scenario)
+    if form is DataFormat.JSON:
+        return to_json(reports.as_data(sections))
+    return reports.as_text(sections, None if wide else terminal_width())
 
 
 @command(place=90)
 def export(
     scenario: OneScenario,
     arm: Annotated[str | None, typer.Option(help="the reference arm if left out, for omex all arms", metavar="NAME")] = None,
-    to: Annotated[str, typer.Option(help=" or ".join([", ".join(_FORMATS[:-1]), _FORMATS[-1]]))] = "sbml",
+    to: Annotated[
+        str,
+        typer.Option(help=" or ".join([", ".join(_FORMATS[:-1]), _FORMATS[-1]]), autocompletion=lambda: _FORMATS),
+    ] = "sbml",
     out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as in run")] = None,
     own: MechanismFiles = None,
@@ -143,8 +159,9 @@ def export(
     """Write a model that other tools run: SBML or Antimony of one arm, or an OMEX archive of the study."""
     from backfire import exchange
     from backfire.scenario import load
-    from backfire.system import write_whole
 
+    if out is not None:
+        require_writable(out)
     loaded = load(scenario, own or ())
     if change:
         loaded = loaded.changed(changes_of(change))

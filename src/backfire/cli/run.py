@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +13,17 @@ from backfire.cli.commands import (
     SOME_FAILED,
     FigureFormat,
     FigureFormats,
+    Form,
+    FormOfData,
     MechanismFiles,
     Scenarios,
     Shown,
     changes_of,
     command,
+    complete_any,
 )
-from backfire.cli.terminal import OutcomeFormat, print_results, progress, say, write_line
+from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_results, progress, say, write_line
+from backfire.errors import DocumentError
 
 if TYPE_CHECKING:
     from backfire.scenario import Scenario
@@ -38,7 +43,7 @@ def run(
     days: Annotated[float | None, typer.Option(help="length of the simulation")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="only these arms", metavar="NAME")] = None,
     own: MechanismFiles = None,
-    form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
+    form: Form = OutputFormat.TABLE,
     show: Shown = None,
     figures: FigureFormats = FigureFormat.PNG,
 ) -> None:
@@ -62,7 +67,7 @@ def run(
 def redraw(
     folders: Annotated[list[Path], typer.Argument(help="folders that `backfire run` wrote", show_default=False)],
     own: MechanismFiles = None,
-    form: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcomes")] = OutcomeFormat.TABLE,
+    form: Form = OutputFormat.TABLE,
     show: Shown = None,
     figures: FigureFormats = FigureFormat.PNG,
 ) -> None:
@@ -77,28 +82,45 @@ def redraw(
 @command(place=30)
 def check(
     files: Annotated[
-        list[str], typer.Argument(help="files of scenarios, sweeps or claims, or names of shipped ones", show_default=False)
+        list[str],
+        typer.Argument(
+            help="files of scenarios, sweeps or claims, or names of shipped ones",
+            show_default=False,
+            autocompletion=complete_any,
+        ),
     ],
     own: MechanismFiles = None,
+    form: FormOfData = DataFormat.TABLE,
 ) -> None:
     """Check files of any kind: every problem with file, line and key, and what changes nothing in the arms that have it."""
     from backfire import reports
 
-    for checked in reports.check(files, own or ()):
-        for scenario in checked.scenarios:
-            _warn(scenario, tried=True)
-        write_line(f"ok: {checked.name} ({checked.content})")
+    try:
+        checked = reports.check(files, own or ())
+    except DocumentError as error:
+        if form is DataFormat.JSON:
+            print_json({"checked": [], "problems": [dataclasses.asdict(problem) for problem in error.problems]})
+        raise
+    found = []
+    for item in checked:
+        notes = [note for scenario in item.scenarios for note in _warn(scenario, tried=True)]
+        found.append({"name": item.name, "kind": item.kind, "content": item.content, "notes": notes})
+        if form is DataFormat.TABLE:
+            write_line(f"ok: {item.name} ({item.content})")
+    if form is DataFormat.JSON:
+        print_json({"checked": found, "problems": []})
 
 
-def _warn(scenario: Scenario, tried: bool = False) -> None:
+def _warn(scenario: Scenario, tried: bool = False) -> list[dict[str, str]]:
     """Say what is implausible, and what changes nothing; whoever has it ``tried`` by simulation hears notes on it too."""
     from backfire.simulation import find_idle
 
-    for warning in scenario.warnings:
-        say(f"warning: {warning}")
-    for item in find_idle(scenario, simulated=tried):
-        if tried or item.level == "warning":
-            say(f"{item.level}: {scenario.name}: {item}")
+    found = [item for item in find_idle(scenario, simulated=tried) if tried or item.level == "warning"]
+    said = [{"level": "warning", "message": warning} for warning in scenario.warnings]
+    said += [{"level": item.level, "message": f"{scenario.name}: {item}"} for item in found]
+    for one in said:
+        say(f"{one['level']}: {one['message']}")
+    return said
 
 
 def _end_if_arms_failed(results: Sequence[Result]) -> None:

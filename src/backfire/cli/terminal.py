@@ -1,4 +1,4 @@
-"""What the command line shows: outcome tables, progress, messages. Data goes to stdout, messages to stderr.
+"""What the command line shows: tables, data, progress, messages. Data goes to stdout, messages to stderr.
 
 Rich is imported by the functions that draw with it, so that ``--help`` is fast.
 """
@@ -6,10 +6,14 @@ Rich is imported by the functions that draw with it, so that ``--help`` is fast.
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,23 +21,77 @@ if TYPE_CHECKING:
     from backfire.reports import Section
     from backfire.simulation import Result
 
+UNWATCHED: Final = 150
+"""Characters in a line of what no terminal shows."""
 
-class OutcomeFormat(StrEnum):
-    """How results are printed."""
+
+class OutputFormat(StrEnum):
+    """How tables are printed."""
 
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
 
 
-def print_results(results: Sequence[Result], form: OutcomeFormat) -> None:
+class DataFormat(StrEnum):
+    """How several tables, or text and tables, are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class _Patient:
+    """A stream whose reader may leave: the rest goes nowhere, and the command goes on, with its files and its exit code."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            forget(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            forget(self._stream)
+
+
+def forget(stream: TextIO) -> None:
+    """Let what is still to come, also what the stream itself holds back, go nowhere, so that nobody complains again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextlib.contextmanager
+def patient_streams() -> Iterator[None]:
+    """stdout and stderr that may be closed from the start, or by their readers, and that show ? where they cannot show ×."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  a closed stream
+        setattr(sys, name, stream)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _Patient(stream)) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def print_results(results: Sequence[Result], form: OutputFormat) -> None:
     """Outcomes of runs in the form asked for."""
     from backfire import reports
-    from backfire.system import to_json
 
-    if form is OutcomeFormat.JSON:
-        write_line(to_json(reports.results_data(results)).rstrip("\n"))
-    elif form is OutcomeFormat.CSV:
+    if form is OutputFormat.JSON:
+        print_json(reports.results_data(results))
+    elif form is OutputFormat.CSV:
         write_line(reports.results_csv(results))
     else:
         for result in results:
@@ -43,33 +101,69 @@ def print_results(results: Sequence[Result], form: OutcomeFormat) -> None:
 def print_section(section: Section) -> None:
     """Title, table and lines of a section, as far as it has them."""
     if section.title:
-        write_line(section.title)
+        write_prose(section.title)
     if section.rows:
-        print_table(section.rows[0], section.rows[1:], section.numbers)
+        print_table(section.rows, section.numbers)
     for line in section.lines:
-        write_line(line)
+        write_prose(line)
 
 
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
+def print_listing(rows: Sequence[Sequence[Any]], form: OutputFormat | DataFormat) -> None:
+    """A table, first the names of its columns, in the form asked for; in JSON and CSV names of two words get an underscore."""
+    from backfire.reports import as_records
 
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 150
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    if form == OutputFormat.JSON:
+        print_json(as_records(rows))
+    elif form == OutputFormat.CSV:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([[head.replace(" ", "_") for head in rows[0]], *rows[1:]])
+        write_line(text.getvalue().rstrip("\n"))
+    else:
+        print_table(rows)
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> None:
-    """A table on stdout; ``numbers`` puts all columns but the first to the right."""
+def print_json(data: Any) -> None:
+    """Data as strict JSON: whatever is listed or tabulated comes by here."""
+    from backfire.system import to_json
+
+    write_line(to_json(data).rstrip("\n"))
+
+
+def print_table(rows: Sequence[Sequence[Any]], numbers: bool = False) -> None:
+    """A table on stdout, first the names of its columns; ``numbers`` puts all columns but the first to the right.
+
+    What is too wide is shown a few columns at a time, one block below the other.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, head in enumerate(heads):
-        table.add_column(Text(head), justify="right" if numbers and index else "left")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    _console().print(table)
+    from backfire.reports import cell_text, side_by_side
+
+    heads, *body = [[cell_text(cell) for cell in row] for row in rows]
+    width, edges, gap = terminal_width() or UNWATCHED, 2, 3
+    for columns in side_by_side([heads, *body], width - edges, gap, rigid=numbers):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for index, size in columns.items():
+            right = numbers and index > 0
+            table.add_column(Text(heads[index]), justify="right" if right else "left", width=size, no_wrap=numbers)
+        for row in body:
+            table.add_row(*(Text(row[index]) for index in columns))
+        _console(width=max(width, sum(columns.values()) + gap * (len(columns) - 1) + edges)).print(table)
+
+
+def terminal_width() -> int | None:
+    """Characters in a line of the terminal on stdout; None if there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _console(stderr: bool = False, width: int | None = None) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = width or (None if stream.isatty() else UNWATCHED)
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 @contextlib.contextmanager
@@ -111,6 +205,15 @@ def watched(total: int, what: str = "members") -> Iterator[Callable[[int], None]
 
 def _unwatched(_: int) -> None:
     """Nobody is there to see a bar move."""
+
+
+def write_prose(text: str, hanging: str = "") -> None:
+    """Sentences, to stdout; on a terminal no word is broken at its edge."""
+    from backfire.reports import wrapped
+
+    for line in text.split("\n"):
+        for part in wrapped(line, terminal_width(), hanging):
+            write_line(part)
 
 
 def write_line(text: str) -> None:

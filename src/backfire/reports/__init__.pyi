@@ -15,8 +15,14 @@ from .runs import load_all as load_all
 from .runs import redraw as redraw
 from .runs import run as run
 from .sections import Section as Section
+from .sections import as_data as as_data
+from .sections import as_records as as_records
 from .sections import as_text as as_text
+from .sections import cell_text as cell_text
+from .sections import side_by_side as side_by_side
+from .sections import wrapped as wrapped
 from .starting import new_claims as new_claims
 from .starting import new_scenario as new_scenario
 from .starting import new_sweep as new_sweep
+from .stored_sweep import sweep_data as sweep_data
 from .stored_sweep import sweep_sections as sweep_sections

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from backfire.claims import Report, scorecard
 from backfire.figures import article_page, claims_overview, image
-from backfire.system import to_json, write_whole
+from backfire.system import make_folder, to_json, write_whole
 
 
 def save_claims(known: Report, folder: Path, form: str = "png") -> list[Path]:
     """Write claims.csv, claims.json and claims.png, and a figure for every file if there are several; gives the paths.
 
     ``form`` is one of ``backfire.figures.IMAGE_FORMATS``, which the figures have as suffix."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     names = [article.name for article in known.articles]
     contents: dict[str, str | bytes] = {
         "claims.csv": scorecard.as_csv(known),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backfire.formulas import as_latex, parse
 from backfire.model import ARTICLES, CAUTION, GRADES, Network, Regimen, balance
-from backfire.reports.sections import Section
+from backfire.reports.sections import Section, Span
 from backfire.scenario import Scenario
 
 
@@ -21,28 +21,27 @@ def explain(scenario: Scenario) -> list[Section]:
     about = [scenario.title, article, *([scenario.note] if scenario.note else []), *own, CAUTION]
     text = equations(network)
     states = [
-        (state.name, state.unit, f"{start:g}", state.meaning, network.owners[state.name])
+        (state.name, state.unit, float(start), state.meaning, network.owners[state.name])
         for state, start in zip(network.states, scenario.start_state(), strict=True)
     ]
     influences = [
         (
             name,
-            ", ".join(item.targets) or "nothing here",
+            list(item.targets),
             item.influence.factor,
             item.influence.meaning,
-            f"{scenario.switches[name]:g}",
+            scenario.switches[name],
         )
         for name, item in network.switches.items()
     ]
     parameters = [
-        (item.name, f"{item.value:g}", item.unit, f"{item.range[0]:g} … {item.range[1]:g}", item.grade, item.source)
-        for item in network.parameters.values()
+        (item.name, item.value, item.unit, Span(*item.range), item.grade, item.source) for item in network.parameters.values()
     ]
     regimens = [
         (name, regimen.agent, how_given(regimen, scenario.network.interventions[regimen.agent].amount_unit))
         for name, regimen in scenario.regimens.items()
     ]
-    arms = [(arm, ", ".join(given) or "nothing") for arm, given in scenario.arms.items()]
+    arms = [(arm, list(given)) for arm, given in scenario.arms.items()]
     return [
         Section("About", lines=tuple(about)),
         Section("States", rows=(("state", "unit", "start", "meaning", "brought by"), *states)),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from backfire.errors import MechanismError, UserError, unknown
 from backfire.formulas import parse
 from backfire.model import Definition, Influence, Mechanism, Parameter, Part, Process, State
-from backfire.reports.sections import Section, as_text
+from backfire.reports.sections import Section, Span
 from backfire.scenario import Library, OwnMechanisms, library_of, lines_of_parts, problem_of
 
 
-def mechanism_rows(reads: str | None = None, changes: str | None = None, mechanisms: OwnMechanisms = ()) -> list[tuple[str, ...]]:
-    """Mechanisms, shipped and yours, as (label, summary, reads, changes); ``reads`` and ``changes`` keep those that name it.
+def mechanism_rows(reads: str | None = None, changes: str | None = None, mechanisms: OwnMechanisms = ()) -> list[tuple[Any, ...]]:
+    """Mechanisms, shipped and yours: label, summary, names read, names changed; ``reads``, ``changes`` keep those that name it.
 
     A mechanism reads the names it needs from others; it changes states it does not own, process kinds and open
     definitions. Raises UserError for a name that no mechanism reads or changes.
@@ -29,7 +30,7 @@ def mechanism_rows(reads: str | None = None, changes: str | None = None, mechani
         if word not in everything:
             raise UserError(unknown(f"name that a mechanism {'reads' if column == 2 else 'changes'}", word, everything))
         rows = [row for row in rows if word in row[column]]
-    return [(label, summary, ", ".join(sorted(read)), ", ".join(sorted(changed))) for label, summary, read, changed in rows]
+    return [(label, summary, sorted(read), sorted(changed)) for label, summary, read, changed in rows]
 
 
 def _example(kind: type[Mechanism], library: Library) -> list[Part]:
@@ -59,7 +60,7 @@ def _changes(parts: Sequence[Part]) -> set[str]:
     return (ends - own) | {part.on for part in parts if isinstance(part, Influence)}
 
 
-def describe_mechanism(name: str, mechanisms: OwnMechanisms = ()) -> str:
+def describe_mechanism(name: str, mechanisms: OwnMechanisms = ()) -> list[Section]:
     """One mechanism whole: docstring, options, and the parts its example brings; ``mechanisms`` are those of yours."""
     library = library_of(mechanisms)
     known = library.known
@@ -75,13 +76,13 @@ def describe_mechanism(name: str, mechanisms: OwnMechanisms = ()) -> str:
     flows = tuple((part.name, part.kind, part.rate) for part in parts if isinstance(part, Process))
     laid = tuple((part.name, part.on, part.factor) for part in parts if isinstance(part, Influence))
     numbers = tuple(
-        (part.name, f"{part.value:g}", part.unit, f"{part.range[0]:g} … {part.range[1]:g}", part.grade, part.source)
+        (part.name, part.value, part.unit, Span(*part.range), part.grade, part.source)
         for part in parts
         if isinstance(part, Parameter)
     )
     file = library.file_of(kind)
     source = [] if file is None else [f"from {file.place}, SHA-256 {file.sha256}"]
-    sections = [
+    return [
         Section(name, lines=(*(line.strip() for line in (kind.__doc__ or "").strip().splitlines()), *source)),
         Section("Options", rows=(("option", "default", "meaning"), *options)),
         Section("States", rows=(("state", "unit", "meaning"), *states)),
@@ -89,4 +90,3 @@ def describe_mechanism(name: str, mechanisms: OwnMechanisms = ()) -> str:
         Section("Influences", rows=(("influence", "on", "factor"), *laid)),
         Section("Parameters", rows=(("parameter", "default", "unit", "plausible", "grade", "source"), *numbers)),
     ]
-    return as_text(sections)

@@ -58,9 +58,10 @@ def load_all(
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A file without problems: what it is called, what is in it in words, and the scenarios that it is or speaks of."""
+    """A file without problems: what it is called, its kind, what is in it in words, the scenarios it is or speaks of."""
 
     name: str
+    kind: str
     content: str
     scenarios: Sequence[Scenario]
 
@@ -98,19 +99,21 @@ def _scenario(source: str | Path, library: Library) -> CheckedFile:
         f"{len(network.states)} states, {len(network.processes)} processes, {len(network.parameters)} parameters, "
         f"{len(scenario.arms)} arms, hash {scenario.hash}"
     )
-    return CheckedFile(scenario.name, content, [scenario])
+    return CheckedFile(scenario.name, SCENARIO.name, content, [scenario])
 
 
 def _sweep(source: str | Path, library: Library) -> CheckedFile:
     study = load_sweep(source, library)
     content = f"sweep of {study.scenario.name}: {study.design.kind}, {study.design.members} members, {len(study.arms)} arms"
-    return CheckedFile(study.name, content, [study.scenario])
+    return CheckedFile(study.name, SWEEP.name, content, [study.scenario])
 
 
 def _claims(source: str | Path, library: Library) -> CheckedFile:
     known = load_claims(source, library)
     scenarios = [*known.scenarios.values()]
-    return CheckedFile(known.name, f"{len(known.claims)} claims on {', '.join(item.name for item in scenarios)}", scenarios)
+    return CheckedFile(
+        known.name, CLAIMS.name, f"{len(known.claims)} claims on {', '.join(item.name for item in scenarios)}", scenarios
+    )
 
 
 _LOADERS: Final[dict[FileKind, Callable[[str | Path, Library], CheckedFile]]] = {

@@ -1,69 +1,132 @@
-"""Sections of headings, tables and lines, and how they look as plain text."""
+"""Sections of headings, tables and lines: as plain text of any width, and as data."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Any, Final, NamedTuple
+
+
+class Span(NamedTuple):
+    """A range of plausible values: ``low … high`` as text, ``[low, high]`` as data."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Section:
     """A heading with a table (rows of equal length, first the column names) or lines of text.
 
-    ``numbers`` says that all columns but the first hold numbers.
+    Cells are text, numbers, spans or lists of names. ``numbers`` says that all columns but the first hold numbers.
     """
 
     title: str
-    rows: tuple[tuple[str, ...], ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
     lines: tuple[str, ...] = ()
     numbers: bool = False
 
 
-NARROWEST = 16
-"""No column of a table is made narrower than this to fit a terminal."""
+NARROWEST: Final = 16
+"""No text is wrapped to less."""
+COMFORTABLE: Final = 28
+"""A column of sentences is not made narrower than this as long as its table can be split instead."""
+
+
+def cell_text(value: Any) -> str:
+    """A cell as people read it: numbers to six digits, names with commas between, an empty list as nothing."""
+    if isinstance(value, Span):
+        return f"{value.low:g} … {value.high:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(value) or "nothing"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def as_data(sections: Iterable[Section]) -> dict[str, list[Any]]:
+    """Sections as data, by title in lower case: a table as one mapping per row, lines as they are."""
+    return {item.title.lower(): as_records(item.rows) if item.rows else list(item.lines) for item in sections}
+
+
+def as_records(rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows, first the column names, as a mapping each; names of two words get an underscore."""
+    return [dict(zip((head.replace(" ", "_") for head in rows[0]), row, strict=True)) for row in rows[1:]]
 
 
 def as_text(sections: Iterable[Section], width: int | None = None) -> str:
     """Sections as plain text, columns aligned; lines and cells are wrapped to ``width`` characters if it is given."""
     blocks = []
     for section in sections:
-        body = [part for line in section.lines for part in _wrapped(line, width and width - 2, "    ")]
+        body = [part for line in section.lines for part in wrapped(line, width and width - 2, "    ")]
         if len(section.rows) > 1:
-            widths = _widths(section.rows, width and width - 2)
-            body += [line for row in section.rows for line in _row_lines(row, widths)]
+            rows = [[cell_text(cell) for cell in row] for row in section.rows]
+            for number, columns in enumerate(side_by_side(rows, width and width - 2, gap=2)):
+                body += [""] if number else []
+                body += [line for row in rows for line in _row_lines(row, columns)]
         if body:
-            blocks.append("\n".join([section.title.upper(), *(f"  {line}" for line in body)]))
+            blocks.append("\n".join([section.title.upper(), *(f"  {line}".rstrip() for line in body)]))
     return "\n\n".join(blocks)
 
 
-def _wrapped(text: str, width: int | None, hanging: str = "") -> list[str]:
+def wrapped(text: str, width: int | None, hanging: str = "") -> list[str]:
     """The lines of a text; words longer than ``width`` stay whole, so that names can be searched and copied."""
     if width is None or len(text) <= width:
         return [text]
-    return textwrap.wrap(text, max(width, NARROWEST), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+    width = max(width, NARROWEST)
+    return textwrap.wrap(text, width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _widths(rows: Sequence[Sequence[str]], width: int | None) -> list[int]:
-    """Widths of the columns; the widest are narrowed until the row fits, but never below their longest word."""
+def side_by_side(rows: Sequence[Sequence[str]], width: int | None, gap: int, rigid: bool = False) -> list[dict[int, int]]:
+    """Which columns of a table stand beside each other, so that it fits: blocks of column → width, to be read downwards.
+
+    One block if everything fits, with sentences wrapped where they must be. Otherwise fewer columns at a time, each block
+    beginning with the columns that tell its rows apart. No column is narrower than its longest word, nor, if the table is
+    ``rigid``, than its longest line; ``gap`` characters lie between two columns. A column that alone is too wide stays so.
+    """
     columns = list(zip(*rows, strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
+    natural = [max(len(line) for cell in column for line in cell.split("\n")) for column in columns]
     if width is None:
-        return widths
-    least = [max(NARROWEST, *(len(word) for cell in column for word in cell.split() or [""])) for column in columns]
-    while sum(widths) + 2 * (len(widths) - 1) > width:
-        room = [own - low for own, low in zip(widths, least, strict=True)]
-        if max(room) <= 0:
-            break
-        widest = max((own, index) for index, own in enumerate(widths) if room[index] > 0)[1]
-        widths[widest] -= 1
-    return widths
+        return [dict(enumerate(natural))]
+    words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    comfortable = [max(least, min(whole, COMFORTABLE)) for least, whole in zip(words, natural, strict=True)]
+    least = dict(enumerate(natural if rigid else comfortable))
+
+    def fits(chosen: Mapping[int, int]) -> bool:
+        return sum(chosen.values()) + gap * (len(chosen) - 1) <= width
+
+    if fits(least):
+        blocks = [least]
+    else:
+        keys = {index: least[index] for index in range(_telling_apart(rows))}
+        blocks = [dict(keys)]
+        for index in range(len(keys), len(columns)):
+            if len(blocks[-1]) > len(keys) and not fits({**blocks[-1], index: least[index]}):
+                blocks.append(dict(keys))
+            blocks[-1][index] = least[index]
+    for block in blocks:
+        if not fits(block) and not rigid:
+            block.update({index: words[index] for index in block})
+        while narrowed := [(size, index) for index, size in block.items() if size < natural[index]]:
+            index = min(narrowed)[1]
+            if not fits({**block, index: block[index] + 1}):
+                break
+            block[index] += 1
+    return blocks
 
 
-def _row_lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+def _telling_apart(rows: Sequence[Sequence[str]]) -> int:
+    """How many columns from the left it takes that no two rows are alike; 1 if all of them do not."""
+    body = [tuple(row) for row in rows[1:]]
+    for count in range(1, len(rows[0])):
+        if len({row[:count] for row in body}) == len(body):
+            return count
+    return 1
+
+
+def _row_lines(row: Sequence[str], columns: Mapping[int, int]) -> list[str]:
+    cells = [wrapped(row[index], width) for index, width in columns.items()]
     return [
-        "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        "  ".join(part.ljust(width) for part, width in zip(parts, columns.values(), strict=True)).rstrip()
         for parts in zip_longest(*cells, fillvalue="")
     ]

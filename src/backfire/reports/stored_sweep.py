@@ -30,6 +30,20 @@ def sweep_sections(folder: Path, summary: Mapping[str, Any]) -> Iterator[Section
     yield Section("", lines=tuple(_whole(folder, summary, manifest)))
 
 
+def sweep_data(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as data: what was swept, counts by arm and status, extremes of the outcomes with unit, hashes."""
+    _, manifest = store.read_layout(folder)
+    units = {name: {"unit": about["unit"], "arms": summary["extremes"][name]} for name, about in manifest["outcomes"].items()}
+    kept = ("members", "stored", "rows", "failed_members", "failed_rows", "counts", "table_hash")
+    return {
+        "folder": str(folder),
+        "title": manifest.get("title"),
+        "scenario": {word: manifest["scenario"][word] for word in ("name", "hash")},
+        **{word: summary[word] for word in kept},
+        "outcomes": units,
+    }
+
+
 def _extremes(summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, about in manifest["outcomes"].items():
         for arm, found in summary["extremes"][name].items():

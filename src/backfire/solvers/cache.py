@@ -68,4 +68,4 @@ def read_own(path: Path) -> str:
 def keep(path: Path, text: str) -> None:
     """Write a file whole, so that processes that start together never read half of it; a full disk is no reason to stop."""
     with contextlib.suppress(StorageError):
-        write_whole(path, text)
+        write_whole(path, text, result=False)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from backfire.errors import BackendLostError, BackfireError, UserError, echo
 from backfire.sweeps.tasks import Job, compute
-from backfire.system import usable_cores
+from backfire.system import unheard_by_children, usable_cores
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -179,7 +179,8 @@ class _Worker:
     def __init__(self, context: SpawnContext, job: bytes) -> None:
         self.pipe, far = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_serve, args=(far, job), daemon=True)
-        self.process.start()
+        with unheard_by_children():
+            self.process.start()
         far.close()
         self.part: Slice | None = None
         self.ready = False

@@ -1,0 +1,63 @@
+"""Signals that ask a process to end, from its first tenth of a second on; imports next to nothing, so that it is there early.
+
+An exception that a signal raises can get lost: in the middle of an import Python prints it as ignored, or a library takes
+it for one of its own. Therefore an import that is under way is not unwound but ended with the process. Whatever backfire
+writes is whole even if it is killed, so nothing can be lost by that. Anywhere else ``Interrupted`` passes through all
+``except Exception`` to ``main``, and progress bars, locks and workers are put away on its way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Final
+
+SIGNALS: Final = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+
+
+class Interrupted(SystemExit):
+    """A signal asked this process to end; the code is 128 and its number: 130 after Ctrl-C."""
+
+
+def listen(numbers: tuple[int, ...] = SIGNALS) -> None:
+    """Let signals end this process in one line; those that it was told to ignore, as under nohup, stay ignored.
+
+    Raises ValueError outside the main thread, where signals are the business of whoever began it.
+    """
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _arrived)
+
+
+def sentence() -> str:
+    """What is said when a signal ended a command."""
+    system = sys.modules.get("backfire.system")
+    return "interrupted; what is written is whole, run the command again" if system and system.WRITTEN else "interrupted"
+
+
+def _arrived(number: int, frame: FrameType | None) -> None:
+    for other in SIGNALS:
+        if signal.getsignal(other) is _arrived:
+            signal.signal(other, _end)  # who asks a second time does not want to wait
+    if _importing(frame):
+        _end(number, frame)
+    raise Interrupted(128 + number)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End this process here and now, its terminal in order."""
+    shown = "\x1b[?25h\r\x1b[K" if os.isatty(2) else ""  # the cursor, which progress bars hide, and their line
+    with contextlib.suppress(OSError):
+        os.write(2, f"{shown}{sentence()}\n".encode())
+    os._exit(128 + number)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
