@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backfire.claims.language import Claim, parse_claim
 from backfire.errors import DocumentError, Problem, UserError, unknown
 from backfire.model import ARTICLES
-from backfire.scenario import Scenario, load, problems_of, read_document
+from backfire.scenario import Scenario, load, parse_data, problems_of, read_document
 from backfire.system import shipped_folder
 
 
@@ -27,7 +28,9 @@ class ClaimEntry(_Strict):
     id: str = Field(pattern=r"^[A-Z][0-9]+\.[0-9]+[a-z]?$", description="M1.1 and so on, unique")
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
     check: str = Field(min_length=3, description="the claim in the language of claims")
-    role: Literal["calibrated", "predicted"] = Field(description="calibrated: used to choose parameters; predicted: not used")
+    role: Literal["structural", "calibrated", "predicted"] = Field(
+        description="structural: an equation writes it, for all values; calibrated: used to choose values; predicted: not used"
+    )
     where: str = Field(min_length=3, description="where in the article, or in which list of facts, it stands")
     scenario: str | None = Field(None, description="the scenario it speaks of, if not the file's")
     until: float | None = Field(
@@ -151,6 +154,7 @@ def _watched(scenario: Scenario, until: float | None) -> Scenario:
     if until is None:
         return scenario
     last, given = scenario.time_zero + until, {}
+    scenario = _begun(scenario, last)
     for name, regimen in scenario.regimens.items():
         doses = sum(dose.time + regimen.duration <= last for dose in regimen.doses())
         if regimen.end > last:
@@ -158,6 +162,19 @@ def _watched(scenario: Scenario, until: float | None) -> Scenario:
                 raise UserError(f"a claim `until` {until:g} days of treatment would cut `{name}`, which cannot be cut there")
             given[f"{name}.count"] = doses
     return scenario.changed(given, days=last)
+
+
+def _begun(scenario: Scenario, last: float) -> Scenario:
+    """A scenario without the regimens that only begin after a day, which the arms up to then do not show."""
+    later = {name for name, regimen in scenario.regimens.items() if regimen.start > last}
+    if not later:
+        return scenario
+    data = copy.deepcopy(scenario.document.data)
+    data.setdefault("outcomes", {}).setdefault("from", scenario.time_zero)
+    data["regimens"] = {name: item for name, item in data["regimens"].items() if name not in later}
+    left = {arm: [name for name in names if name not in later] for arm, names in data["arms"].items()}
+    data["arms"] = {arm: names for arm, names in left.items() if names or not data["arms"][arm]}
+    return parse_data(data, scenario.name, scenario.mechanism_classes.values())
 
 
 def recorded_by_claims() -> frozenset[str]:

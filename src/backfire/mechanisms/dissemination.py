@@ -12,7 +12,7 @@ from backfire.model import Mechanism, Parameter, Part, Process, State, option
 class Dissemination(Mechanism):
     """Active cells seed metastases, which grow out and may be killed by drugs where they are.
 
-    dM/dt = μ·A·(1 + A/1 cell)^(γ-1) + g·M·(1 - M/K) - Σ k·E·M
+    dM/dt = μ·A·(1 + A/1 cell)^(γ-1) + g·M·(1 - M_all/K) - Σ k·E·M
     Seeding is proportional to A^γ for more than a few cells and to A below, so that its slope stays finite at 0.
     γ between 0.5 and 1: surface or volume sheds (Iwata, Benzekry; recalled). Seeding and outgrowth have influences of
     their own: a factor may feed one and not the other.
@@ -47,7 +47,7 @@ class Dissemination(Mechanism):
         )  # fmt: skip
         yield Process(
             "outgrowth", kind="outgrowth", enters="metastases",
-            rate="outgrowth_rate * metastases * (1 - metastases / metastatic_capacity)",
+            rate="outgrowth_rate * metastases * (1 - metastatic_burden / metastatic_capacity)",
             meaning="growth of metastases",
         )  # fmt: skip
         for agent in sorted(self.killed_by):
