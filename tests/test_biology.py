@@ -22,7 +22,8 @@ ARMS = ("untreated", "monotherapy", "blockade", "combination")
 MYELOMA, LUNG, DORMANT = "bortezomib-macrophages", "exosome-metastasis", "hibernation-rigi"
 STROMA, BYPASS, ALL = "wnt16b-stroma", "pi3k-jak2-bypass", "all-together"
 NO_FACTOR, NO_STROMA = "control-uninduced-factor", "control-no-stroma"
-SHIPPED = (MYELOMA, LUNG, DORMANT, STROMA, BYPASS, ALL, NO_FACTOR, NO_STROMA)
+SILENT = "dormant-metastases"
+SHIPPED = (MYELOMA, LUNG, DORMANT, STROMA, BYPASS, ALL, NO_FACTOR, NO_STROMA, SILENT)
 _PROMOTED = ("growth", "seeding", "outgrowth")
 BLOCKED = ("combination", "answer_blocked")
 MYELOMA_OFF = {"macrophages.protects_kill": 0, **{f"macrophages.promotes_{slot}": 0 for slot in _PROMOTED}}
@@ -97,7 +98,7 @@ def breaks(name: str, arm: str) -> list[tuple[float, float, float]]:
 # ---- the files -------------------------------------------------------------------------------------------------
 
 
-def test_eight_scenarios_are_shipped() -> None:
+def test_these_scenarios_are_shipped() -> None:
     assert set(SHIPPED) <= set(shipped_scenarios())
 
 
@@ -442,6 +443,35 @@ def test_m5_5_without_the_jak2_arm_the_second_inhibitor_gains_nothing() -> None:
         assert read(outcome, BYPASS, "combination", without) == pytest.approx(
             read(outcome, BYPASS, "monotherapy", without), rel=0.01
         )
+
+
+# ---- dormant metastases, ours ----------------------------------------------------------------------------------
+
+
+def test_dormant_metastases_are_silent_for_months_and_inflammation_wakes_them() -> None:
+    assert scenario(SILENT).article == "ours"
+    quiet, woken = course(SILENT, "silence"), course(SILENT, "monotherapy")
+    for day in (100, 209):
+        assert 100 < on_day(woken, "metastatic_burden", day) < 1e4
+        assert on_day(woken, "hibernating_metastases", day) > 5 * on_day(woken, "metastases", day)
+    assert on_day(woken, "burden", 43) < 1, "surgery took the primary"
+    assert on_day(quiet, "metastatic_burden", 720) < 1e4 < on_day(woken, "metastatic_burden", 360)
+    assert read("survival_time", SILENT, "monotherapy") < 500
+    assert not run(SILENT).outcomes["silence"]["survival_time"].observed
+    unwoken = {"dormancy.inflammation_wakes": 0}
+    assert read("metastatic_burden", SILENT, "monotherapy", unwoken) == pytest.approx(
+        read("metastatic_burden", SILENT, "silence", unwoken), rel=0.01
+    ), "that link alone carries it"
+
+
+def test_a_blocker_of_what_wakes_gains_most_in_time() -> None:
+    days = {arm: read("survival_time", SILENT, arm) for arm in ("monotherapy", "too_late", "combination")}
+    assert days["monotherapy"] + 100 < days["too_late"] < days["combination"]
+    assert not run(SILENT).outcomes["combination"]["survival_time"].observed
+    starts = (209, 216, 223, 237, 265)
+    left = [read("survival_time", SILENT, "combination", {"blocker.start": start}) for start in starts]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] < left[0] - 60
 
 
 # ---- controls, and all together --------------------------------------------------------------------------------

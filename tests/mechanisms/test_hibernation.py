@@ -158,7 +158,7 @@ def test_nothing_that_drives_and_nothing_to_adapt_to_are_refused() -> None:
 
 def test_a_steady_niche_is_two_states_in_closed_form() -> None:
     drive, entry, on, off = 0.6, 0.3, 0.02, 0.1
-    rates = {"hibernation_rate": entry, "waking_rate_on_drug": on, "waking_rate_off_drug": off, "niche_drive": drive}
+    rates = {"hibernation_rate": entry, "waking_rate_on_drug": on, "waking_rate_off_drug": off, "niche_drive": drive, "niche_escape": 1e30}
     network = compose([*BASE, Hibernation(niche=TISSUE)])
     found = course(network, {**rates, **STILL["primary"]}, ())
     down, up = entry * drive, on * drive + off * (1 - drive)
@@ -169,7 +169,7 @@ def test_a_steady_niche_is_two_states_in_closed_form() -> None:
 def test_a_factor_as_niche_drives_by_its_level() -> None:
     """At the undisturbed level and its own half effect, half of the drive; the factor at seven times that, 7/8."""
     network = compose([*BASE, Hibernation(niche="inflammation")])
-    found = course(network, {"niche_drive": 0.8, "insult_healing_rate": 0.0}, (Event(1.0, "insult", 1.0, 1e9),))
+    found = course(network, {"niche_drive": 0.8, "niche_escape": 1e30, "insult_healing_rate": 0.0}, (Event(1.0, "insult", 1.0, 1e9),))
     assert found["dormancy_drive"][0] == pytest.approx(0.4)
     assert found["dormancy_drive"][-1] == pytest.approx(0.8 * 7 / 8, rel=1e-6)
 

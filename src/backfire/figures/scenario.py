@@ -99,7 +99,7 @@ def _atlas_row(figure: Figure, grid: GridSpec, index: int, result: Result) -> No
 def _panels(result: Result) -> list[Panel]:
     """The panels that have something to show."""
     some = next(iter(result.trajectories.values()))
-    spread, hibernating = "metastatic_burden" in some, "hibernating" in some
+    spread, hibernating = "metastatic_burden" in some, "hibernating" in some or "hibernating_metastases" in some
     courses = max((len(_course_kills(found)) for found in result.outcomes.values()), default=0)
     wanted: dict[Panel, bool] = {
         _hibernation: hibernating,
@@ -209,19 +209,30 @@ def _operated(result: Result, arm: str) -> bool:
     return any(network.resects(dose.agent) for dose in result.scenario.doses(arm))
 
 
+_LOCAL: Final = ("hibernating", "active", "adapted")
+_DISTANT: Final = ("hibernating_metastases", "metastases", "adapted_metastases")
+
+
 def _hibernation(axes: Axes, result: Result, last: bool) -> None:
-    """Hibernating cells (filled below) against active cells (thin) of the treated arms."""
+    """Hibernating cells (filled below) against dividing cells (thin) and adapted ones (dotted) of the treated arms."""
     styles = arm_styles(result.scenario.arms)
-    arms = [arm for arm, item in result.trajectories.items() if float(np.nanmax(item["hibernating"])) >= ONE_CELL]
-    sleeping, active = ({arm: _drawable(result.trajectories[arm][name]) for arm in arms} for name in ("hibernating", "active"))
+    recorded = next(iter(result.trajectories.values()))
+    local = "hibernating" in recorded
+    asleep, awake, changed = _LOCAL if local else _DISTANT
+    arms = [arm for arm, item in result.trajectories.items() if float(np.nanmax(item[asleep])) >= ONE_CELL]
+    sleeping, active = ({arm: _drawable(result.trajectories[arm][name]) for arm in arms} for name in (asleep, awake))
+    adapted = {arm: _drawable(result.trajectories[arm][changed]) for arm in arms} if changed in recorded else {}
     log_axis(axes, [*sleeping.values(), *active.values()])
     for arm in arms:
         times, colour = result.trajectories[arm].times, styles[arm].colour
         axes.plot(times, active[arm], color=colour, linewidth=1.1, alpha=0.75)
+        if arm in adapted:
+            axes.plot(times, adapted[arm], color=colour, linewidth=1.3, linestyle=":")
         axes.plot(times, sleeping[arm], **styles[arm].line())
         axes.fill_between(times, axes.get_ylim()[0], sleeping[arm], color=colour, alpha=0.10, linewidth=0)
     _name_arms(axes, result, sleeping, gap=0.11)
-    axes.set_title("Hibernating (thick), active (thin)")
+    where = "" if local else " in metastases"
+    axes.set_title(f"Hibernating (thick), dividing (thin){', adapted (dotted)' if adapted else ''}{where}")
     axes.set_ylabel("cells")
     _days(axes, result, last)
 

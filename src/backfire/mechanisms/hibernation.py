@@ -25,8 +25,8 @@ class Hibernation(Mechanism):
     dA/dt = … - e·D·A + w·H + r·(1 - E)·P      w = (w_on·D + w_off·(1 - D)) · Π (1 + a·F⁺/(F½ + F⁺))
     dH/dt = e·D·A - w·H - p·E·H - d·H          dP/dt = p·E·H + q·g·P - r·(1 - E)·P
     A awake, H hibernating, P adapted cells; what leaves one enters another. D = 1 - Π(1 - Dᵢ) is the joint drive of drugs
-    (E), crowding (c·B²/(B½² + B²), B all cells of the site) and niche (n, or n·F/(F½ + F) of a factor at level F, 1 if
-    undisturbed). F⁺ is the excess of a factor that wakes. Hibernating cells do not divide. Adapted cells divide on the
+    (E), crowding (c·B²/(B½² + B²), B all cells of the site) and niche (n/(1 + B/Bₑ), which cells
+    outgrow, times F/(F½ + F) if it is a factor at level F, 1 if undisturbed). F⁺ is the excess of a factor that wakes. Hibernating cells do not divide. Adapted cells divide on the
     drug at a share q of the growth g at this site, are killed by no drug, and revert off it. All of it can be in the
     primary or in metastases, whose names then carry ``metastases`` or ``metastatic``.
     Persisters: Brägelmann 2021 (A2); two-state forms as in Cassidy 2021 and Gunnarsson 2020, persisters that resume
@@ -133,8 +133,13 @@ class Hibernation(Mechanism):
                 meaning="a full site drives cells into hibernation",
             )  # fmt: skip
         if self.niche:
-            most = self.named("niche_drive")
+            most, escape = self.named("niche_drive"), self.named("niche_escape")
             yield _strength(most, "drive of the niche", 0.9)
+            yield Parameter(
+                escape, 1e5, "cell", f"{total} with which cells have half outgrown the hold of the niche",
+                range=(1e3, 1e8), source="recalled: micrometastases wait until they have vessels of their own; size assumed",
+                grade="assumed",
+            )  # fmt: skip
             share = ""
             if self.niche != TISSUE:
                 half = self.named(f"{self.niche}_dormancy_half")
@@ -144,8 +149,9 @@ class Hibernation(Mechanism):
                 )  # fmt: skip
                 share = f" * {self.niche} / ({half} + {self.niche})"
             yield Influence(
-                "niche_drives", on=undriven, factor=f"1 - {most}{share}", meaning=f"{self.niche} drives cells into hibernation"
-            )
+                "niche_drives", on=undriven, factor=f"1 - {most}{share} / (1 + {total} / {escape})",
+                meaning=f"{self.niche} drives cells into hibernation",
+            )  # fmt: skip
         yield Definition(self.named("dormancy_drive"), f"1 - {undriven}", "1", "joint drive into hibernation")
 
     def _woken(self, factor: str) -> Iterator[Part]:

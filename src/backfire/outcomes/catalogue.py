@@ -267,9 +267,12 @@ CATALOGUE: Final = (
 SUMMARIES: Final = ("peak", "lowest", "final", "mean", "area")
 """What can be read of anything recorded, a state, definition, process rate or influence, from the start of treatment on."""
 _SUMMARY: Final = re.compile(rf"({'|'.join(SUMMARIES)})\(([a-z0-9_.]+)\)")
-_BURDENS: Final = {"burden", "metastatic_burden", "hibernating", "active", "persisting", "metastases", "host_load"}
+_BURDENS: Final = {
+    "burden", "metastatic_burden", "hibernating", "active", "adapted", "persisting", "metastases", "hibernating_metastases",
+    "adapted_metastases", "host_load",
+}  # fmt: skip
 """Recorded amounts of which less is better."""
-_CELLS: Final = {"hibernating", "active"}
+_CELLS: Final = {"hibernating", "active", "adapted"}
 
 
 def parse_summary(name: str) -> tuple[str, str] | None:
