@@ -1,3 +1,4 @@
+from .articles import ROLES as ROLES
 from .articles import Article as Article
 from .articles import find_claim as find_claim
 from .articles import load_articles as load_articles

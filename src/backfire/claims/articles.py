@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,18 +18,27 @@ from backfire.scenario import Scenario, load, parse_data, problems_of, read_docu
 from backfire.system import shipped_folder
 
 
+Role = Literal["structural", "calibrated", "predicted"]
+ROLES: Final = get_args(Role)
+"""The roles of claims, from what must hold everywhere to what was left to be seen."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class ClaimEntry(_Strict):
-    """One claim as a file writes it."""
+    """One claim as a file writes it.
+
+    Three roles: a *structural* claim holds for all values, because an equation writes it, and checks the wiring; a
+    *calibrated* one holds for some, and these were chosen with it in mind; a *predicted* one chose nothing.
+    """
 
     id: str = Field(pattern=r"^[A-Z][0-9]+\.[0-9]+[a-z]?$", description="M1.1 and so on, unique")
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
     check: str = Field(min_length=3, description="the claim in the language of claims")
-    role: Literal["structural", "calibrated", "predicted"] = Field(
-        description="structural: an equation writes it, for all values; calibrated: used to choose values; predicted: not used"
+    role: Role = Field(
+        description="structural: an equation writes it, a check of the wiring; calibrated: used to choose values; predicted: not used"
     )
     where: str = Field(min_length=3, description="where in the article, or in which list of facts, it stands")
     scenario: str | None = Field(None, description="the scenario it speaks of, if not the file's")
@@ -57,6 +66,9 @@ class ArticleFile(_Strict):
     story: Story = Field(description="the article in three phrases")
     facts: list[str] = Field(min_length=1, description="what the article states, in our own words")
     ambiguities: list[str] = Field([], description="where it is ambiguous or wrong, and how we read it")
+    revised: list[str] = Field([], description="what the model means now and did not before")
+    not_modelled: list[str] = Field([], description="what the article says and the model does not, with the paragraph")
+    not_good_for: str = Field("", description="one plain sentence: what this model is not good for")
     claims: list[ClaimEntry] = Field(min_length=1, description="its statements, executable")
 
 

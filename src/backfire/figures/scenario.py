@@ -231,7 +231,7 @@ def _hibernation(axes: Axes, result: Result, last: bool) -> None:
         axes.plot(times, sleeping[arm], **styles[arm].line())
         axes.fill_between(times, axes.get_ylim()[0], sleeping[arm], color=colour, alpha=0.10, linewidth=0)
     _name_arms(axes, result, sleeping, gap=0.11)
-    where = "" if local else " in metastases"
+    where = "" if local else " metastases"
     axes.set_title(f"Hibernating (thick), dividing (thin){', adapted (dotted)' if adapted else ''}{where}")
     axes.set_ylabel("cells")
     _days(axes, result, last)
