@@ -424,7 +424,8 @@ def test_m5_3_together_slower_growth_less_spread_and_longer_survival_than_any_ot
 def test_m5_3_the_pair_slows_the_tumour_does_not_abolish_it_and_lowers_spread_per_cell() -> None:
     both = course(BYPASS, "combination")
     assert on_day(both, "burden", 21) < on_day(both, "burden", 49) < on_day(both, "burden", 100)
-    assert seeding_drive(BYPASS, "combination", 21, 49) < 0.95 < 1 < seeding_drive(BYPASS, "monotherapy", 21, 49)
+    assert seeding_drive(BYPASS, "combination", 21, 49) < 0.95
+    assert seeding_drive(BYPASS, "monotherapy", 21, 49) > 1.5
 
 
 def test_m5_4_the_inhibitor_works_first_and_fails_later_while_it_is_given() -> None:

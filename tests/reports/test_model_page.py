@@ -21,7 +21,7 @@ from backfire.reports.sections import as_text
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "scenarios"
-NAMES = [article.file.scenario for article in load_articles()]
+NAMES = [*(article.file.scenario for article in load_articles()), "dormant-metastases"]
 HEADINGS = ["Context of use", "Credible", "Understandable", "Reproducible", "Extensible"]
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
 

@@ -17,7 +17,6 @@ from backfire.model import ARTICLES
 from backfire.scenario import Scenario, load, parse_data, problems_of, read_document
 from backfire.system import shipped_folder
 
-
 Role = Literal["structural", "calibrated", "predicted"]
 ROLES: Final = get_args(Role)
 """The roles of claims, from what must hold everywhere to what was left to be seen."""
@@ -37,9 +36,7 @@ class ClaimEntry(_Strict):
     id: str = Field(pattern=r"^[A-Z][0-9]+\.[0-9]+[a-z]?$", description="M1.1 and so on, unique")
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
     check: str = Field(min_length=3, description="the claim in the language of claims")
-    role: Role = Field(
-        description="structural: an equation writes it, a check of the wiring; calibrated: used to choose values; predicted: not used"
-    )
+    role: Role = Field(description="structural: an equation writes it, calibrated: used to choose values, predicted: not used")
     where: str = Field(min_length=3, description="where in the article, or in which list of facts, it stands")
     scenario: str | None = Field(None, description="the scenario it speaks of, if not the file's")
     until: float | None = Field(

@@ -164,7 +164,11 @@ def articles_table(known: Report) -> str:
         own = [item for item in known.findings if item.article == article.name]
         cells = [f"`{article.file.scenario}`", story.drug, story.answer, story.blocked_by, paper, _holding(own)]
         if known.sample is not None:
-            shares = [known.robustness[item.claim.id].share for item in own if item.claim.id in known.robustness and item.claim.role != "structural"]
+            shares = [
+                known.robustness[item.claim.id].share
+                for item in own
+                if item.claim.id in known.robustness and item.claim.role != "structural"
+            ]
             cells.append(f"median {median(shares):.2f}, lowest {min(shares):.2f}" if shares else "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -114,7 +114,9 @@ class Hibernation(Mechanism):
     def _drive(self, total: str) -> Iterator[Part]:
         """The joint drive, of reasons that can each be switched off."""
         undriven = self.named("undriven")
-        yield Definition(undriven, "1", "1", "what is left of the drive to stay awake under all that puts cells to sleep", open=True)
+        yield Definition(
+            undriven, "1", "1", "what is left of the drive to stay awake under all that puts cells to sleep", open=True
+        )
         if self.driven_by:
             yield Influence(
                 "drugs_drive", on=undriven, factor=f"1 - ({joint_effect(self.driven_by)})",

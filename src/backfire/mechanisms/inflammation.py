@@ -39,7 +39,11 @@ class Inflammation(Mechanism):
         )  # fmt: skip
         yield State(cause, "1", f"what of the {cause} has not healed")
         yield Process(
-            f"{cause}_healing", kind="healing", leaves=cause, rate=f"{cause}_healing_rate * {cause}", meaning=f"healing of the {cause}"
+            f"{cause}_healing",
+            kind="healing",
+            leaves=cause,
+            rate=f"{cause}_healing_rate * {cause}",
+            meaning=f"healing of the {cause}",
         )
         yield from renewing(
             State(factor, "fold", f"{factor} over its undisturbed level", 1.0),

@@ -173,11 +173,11 @@ def _claims(matter: _Matter) -> Iterator[str]:
         return
     yield (
         f"Each statement is a claim, checked at the values of this scenario: {_holding(findings)}. *Structural* claims hold for "
-        "all values, because an equation writes them: they check the wiring, and say nothing about biology. *Calibrated* claims were used to "
-        "choose values: that they hold shows consistency, no more. *Predicted* claims chose no value, but were worded after "
-        "the model had been run. The margin is the natural logarithm of the ratio by which the tightest comparison holds "
-        "(+0.693: a factor of two to spare) or fails (negative). Without the [influences](#influences) in the last column the "
-        "claim does not hold."
+        "all values, because an equation writes them: they check the wiring, and say nothing about biology. *Calibrated* claims "
+        "were used to choose values: that they hold shows consistency, no more. *Predicted* claims chose no value, but were "
+        "worded after the model had been run. The margin is the natural logarithm of the ratio by which the tightest "
+        "comparison holds (+0.693: a factor of two to spare) or fails (negative). Without the [influences](#influences) in the "
+        "last column the claim does not hold."
     )
     rows = [_claim_row(matter, item) for item in findings]
     yield table(("id", "claim", "role", "verdict", "margin", "carried by"), rows)
