@@ -12,6 +12,7 @@ import numpy as np
 
 from backfire.errors import CompositionError
 from backfire.mechanisms import shipped
+from backfire.mechanisms.kill import Kill
 from backfire.mechanisms.pharmacology import Pharmacology
 from backfire.model.components import Definition, Influence, Mechanism, Parameter, Part, Process, State
 from backfire.model.dosing import Event
@@ -167,6 +168,11 @@ def completed(mechanisms: Mapping[str, Mechanism], infused: Sequence[str] = ()) 
     agents: set[str] = set()
     examples = {label: kind.example() for label, kind in shipped().items() if label != "pharmacology"}
     for _ in range(30):
+        killers = {name.removeprefix("toxicity_of_") for name in agents if name.startswith("toxicity_of_")}
+        if killers:
+            agents = agents - {f"toxicity_of_{name}" for name in killers} | killers
+            given = chosen.get("kill")
+            chosen["kill"] = Kill(tuple(sorted(killers | set(given.by if isinstance(given, Kill) else ()))))
         if agents:
             chosen["pharmacology"] = Pharmacology(tuple(sorted(agents)), tuple(sorted(agents & set(infused))))
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backfire.claims.articles import find_claim, load_articles, read_article, topics
+from backfire.claims.articles import ROLES, find_claim, load_articles, read_article, topics
 from backfire.errors import DocumentError, UserError
 from invented import FILE, article_of, small
 
@@ -37,7 +37,10 @@ def test_every_must_have_statement_is_a_claim() -> None:
 def test_every_article_makes_a_prediction_and_has_a_control() -> None:
     for article in ARTICLES.values():
         entries = [entry for entry, _ in article.claims.values()]
-        assert any(entry.role == "predicted" for entry in entries), article.name
+        assert {entry.role for entry in entries} == set(ROLES), article.name
+        assert article.file.not_good_for, article.name
+        assert article.file.revised, article.name
+        assert all("paragraph" in text for text in article.file.not_modelled), article.name
         assert any(" within " in entry.check for entry in entries), article.name
 
 
@@ -53,3 +56,12 @@ def test_claims_are_found_and_put_together_by_what_they_speak_of() -> None:
     own = small()
     (chosen,) = topics([article_of("nadir(monotherapy) < 5", "nadir(untreated) > 5")], ["T1.2"], {"small": own})
     assert (chosen.scenario, [*chosen.claims], chosen.arms) == (own, ["T1.2"], ["untreated"])
+
+
+def test_a_claim_that_looks_early_does_not_see_what_is_given_later() -> None:
+    found = {tuple(item.claims): item.scenario for item in topics([ARTICLES["hibernation-rigi"]])}
+    early = next(scenario for names, scenario in found.items() if "M3.1a" in names)
+    assert (early.days, early.time_zero) == (23, 14)
+    assert "erlotinib_again" not in early.regimens
+    assert early.arms["rechallenge"] == early.arms["monotherapy"] == ("erlotinib",)
+    assert early.regimens["erlotinib"].count == 10

@@ -1,3 +1,4 @@
+from .articles import ROLES as ROLES
 from .articles import Article as Article
 from .articles import ClaimEntry as ClaimEntry
 from .articles import ClaimSet as ClaimSet

@@ -5,12 +5,13 @@ Both are read by ``ClaimsReader``, which collects every problem; what claims spe
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -18,8 +19,23 @@ from backfire.claims.language import Claim, parse_claim
 from backfire.errors import Problem, Problems, UserError, unknown
 from backfire.model import ARTICLES
 from backfire.outcomes import parse_summary
-from backfire.scenario import CLAIMS, Document, OwnMechanisms, Scenario, Shape, expect_kind, load, read_document, read_shape
+from backfire.scenario import (
+    CLAIMS,
+    Document,
+    OwnMechanisms,
+    Scenario,
+    Shape,
+    expect_kind,
+    load,
+    parse_data,
+    read_document,
+    read_shape,
+)
 from backfire.system import shipped_folder
+
+Role = Literal["structural", "calibrated", "predicted"]
+ROLES: Final = get_args(Role)
+"""The roles of claims, from what must hold everywhere to what was left to be seen."""
 
 
 class _Strict(BaseModel):
@@ -27,13 +43,17 @@ class _Strict(BaseModel):
 
 
 class ClaimEntry(_Strict):
-    """One claim as a file writes it."""
+    """One claim as a file writes it.
+
+    Three roles: a *structural* claim holds for all values, because an equation writes it, and checks the wiring; a
+    *calibrated* one holds for some, and these were chosen with it in mind; a *predicted* one chose nothing.
+    """
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,7}$", description="C1 and so on, unique, at most eight characters")
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
     check: str = Field(min_length=3, description="the claim in the language of claims")
-    role: Literal["calibrated", "predicted"] = Field(
-        "predicted", description="calibrated: used to choose parameters; predicted: not used"
+    role: Role = Field(
+        "predicted", description="structural: an equation writes it, calibrated: used to choose values, predicted: not used"
     )
     where: str = Field("", description="where it comes from: an article, an experiment, an idea")
     scenario: str | None = Field(None, description="the scenario it speaks of, if not the file's")
@@ -54,7 +74,7 @@ class ArticleClaim(ClaimEntry):
     """One claim of an article: with its place there, and no role by default."""
 
     id: str = Field(pattern=r"^[A-Z][0-9]+\.[0-9]+[a-z]?$", description="M1.1 and so on, unique")
-    role: Literal["calibrated", "predicted"] = Field(description="calibrated: used to choose parameters; predicted: not used")
+    role: Role = Field(description="structural: an equation writes it, calibrated: used to choose values, predicted: not used")
     where: str = Field(min_length=3, description="where in the article, or in which list of facts, it stands")
 
     @property
@@ -93,6 +113,9 @@ class ArticleFile(_Strict):
     story: Story = Field(description="the article in three phrases")
     facts: list[str] = Field(min_length=1, description="what the article states, in our own words")
     ambiguities: list[str] = Field([], description="where it is ambiguous or wrong, and how we read it")
+    revised: list[str] = Field([], description="what the model means now and did not before")
+    not_modelled: list[str] = Field([], description="what the article says and the model does not, with the paragraph")
+    not_good_for: str = Field("", description="one plain sentence: what this model is not good for")
     claims: list[ArticleClaim] = Field(min_length=1, description="its statements, executable")
 
 
@@ -274,6 +297,7 @@ def watched(scenario: Scenario, until: float | None) -> Scenario:
     if until is None:
         return scenario
     last, given = scenario.time_zero + until, {}
+    scenario = _begun(scenario, last)
     for name, regimen in scenario.regimens.items():
         doses = sum(dose.time + regimen.duration <= last for dose in regimen.doses())
         if regimen.end > last:
@@ -281,6 +305,19 @@ def watched(scenario: Scenario, until: float | None) -> Scenario:
                 raise UserError(f"a claim `until` {until:g} days of treatment would cut `{name}`, which cannot be cut there")
             given[f"{name}.count"] = doses
     return scenario.changed(given, days=last)
+
+
+def _begun(scenario: Scenario, last: float) -> Scenario:
+    """A scenario without the regimens that only begin after a day, which the arms up to then do not show."""
+    later = {name for name, regimen in scenario.regimens.items() if regimen.start > last}
+    if not later:
+        return scenario
+    data = copy.deepcopy(scenario.document.data)
+    data.setdefault("outcomes", {}).setdefault("from", scenario.time_zero)
+    data["regimens"] = {name: item for name, item in data["regimens"].items() if name not in later}
+    left = {arm: [name for name in names if name not in later] for arm, names in data["arms"].items()}
+    data["arms"] = {arm: names for arm, names in left.items() if names or not data["arms"][arm]}
+    return parse_data(data, scenario.name, scenario.library)
 
 
 def recorded_by_claims() -> frozenset[str]:

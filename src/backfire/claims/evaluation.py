@@ -162,5 +162,5 @@ def _findings(articles: Iterable[ClaimSet], found: Mapping[str, Evaluated]) -> l
 
 
 def calibrated_failures(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings that must not be: calibrated claims that do not hold."""
-    return [item for item in findings if item.claim.role == "calibrated" and item.verdict is not Verdict.HOLDS]
+    """Findings that must not be: structural and calibrated claims that do not hold."""
+    return [item for item in findings if item.claim.role != "predicted" and item.verdict is not Verdict.HOLDS]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
-from backfire.claims.articles import Article, find_claim
+from backfire.claims.articles import ROLES, Article, find_claim
 from backfire.claims.evaluation import Finding, Report
 from backfire.claims.filtering import SCREENED, BoxSample, Robustness
 from backfire.claims.verdict import VERDICTS, Verdict
@@ -169,7 +169,7 @@ def _plain_rows(known: Report, article: str) -> list[list[str]]:
 def articles_table(known: Report) -> str:
     """The table of the articles as Markdown: what each is about, and how many of its claims hold.
 
-    With a sampled box a column gives the median share of the claims that hold at default parameters, and the lowest.
+    With a sampled box a column gives the median share of its claims, structural ones aside, and the lowest.
     """
     heads = ["scenario", "the drug", "the answer to it", "what blocks it", "primary paper", "claims that hold"]
     heads += [f"share of the box, {known.sample.samples} samples"] if known.sample is not None else []
@@ -181,7 +181,11 @@ def articles_table(known: Report) -> str:
         own = [item for item in known.findings if item.article == article.name]
         cells = [f"`{article.file.scenario}`", story.drug, story.answer, story.blocked_by, paper, _holding(own)]
         if known.sample is not None:
-            shares = [known.robustness[item.claim.id].share for item in own if item.claim.id in known.robustness]
+            shares = [
+                known.robustness[item.claim.id].share
+                for item in own
+                if item.claim.id in known.robustness and item.claim.role != "structural"
+            ]
             cells.append(f"median {median(shares):.2f}, lowest {min(shares):.2f}" if shares else "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -189,7 +193,7 @@ def articles_table(known: Report) -> str:
 
 def _holding(findings: Iterable[Finding]) -> str:
     parts = []
-    for role in ("calibrated", "predicted"):
+    for role in ROLES:
         own = [item for item in findings if item.claim.role == role]
         holding = sum(item.verdict is Verdict.HOLDS for item in own)
         parts.append(f"{holding} of {len(own)} {role}")

@@ -153,9 +153,11 @@ def _margins(axes: Axes, items: Sequence[Finding], row: float) -> None:
         axes.plot([place], [index], **style, linestyle="none", zorder=5, clip_on=False)
         weight = "bold" if item.claim.must_have else "normal"
         style_of = "italic" if item.claim.role == "predicted" else "normal"
+        colour = SOFT if item.claim.role == "structural" else INK
         axes.annotate(
             item.claim.id, (0, index), xycoords=("axes fraction", "data"), xytext=(-5, 0), textcoords="offset points",
             ha="right", va="center", fontsize=9 if row > ROW else 8.5, fontweight=weight, fontstyle=style_of,
+            color=colour,
         )  # fmt: skip
     some = (-10, -1, -0.1, 0, 0.1, 1, 10) if row > ROW else (-10, -1, 0, 1, 10)
     ticks = [tick for tick in some if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
@@ -219,7 +221,7 @@ def _key(page: Page, known: Report, left: float, top: float, wide: bool = False)
         (Line2D([], [], linestyle="none", **_LOOKS[verdict]), f"{verdict.value} at default parameters") for verdict in present
     ]
     bold = "bold: must-have statement · " if any(item.claim.must_have for item in known.findings) else ""
-    lines = [f"{bold}italic: predicted, chose no parameter · others calibrated"]
+    lines = [f"{bold}italic: predicted, chose no parameter · grey: structural, an equation writes it"]
     if known.sample is not None:
         share = Line2D([], [], marker="o", color=INK, markersize=5.5, linewidth=1.6)
         rows.append((share, "share of the box, Wilson 95 % (open: below a half)"))

@@ -12,10 +12,11 @@ from backfire.model import Mechanism, Parameter, Part, Process, State, option
 class Dissemination(Mechanism):
     """Active cells seed metastases, which grow out and may be killed by drugs where they are.
 
-    dM/dt = μ·A·(1 + A/1 cell)^(γ-1) + g·M·(1 - M/K) - Σ k·E·M
+    dM/dt = μ·A·(1 + A/1 cell)^(γ-1) + g·M·(1 - M_all/K) - Σ s·k·E·M
     Seeding is proportional to A^γ for more than a few cells and to A below, so that its slope stays finite at 0.
     γ between 0.5 and 1: surface or volume sheds (Iwata, Benzekry; recalled). Seeding and outgrowth have influences of
-    their own: a factor may feed one and not the other.
+    their own: a factor may feed one and not the other. A drug that reaches metastases kills there at a share s of what it
+    does to an unprotected cell of the primary, so that a tumour that is sensitive is so in both places.
     """
 
     label = "dissemination"
@@ -47,16 +48,16 @@ class Dissemination(Mechanism):
         )  # fmt: skip
         yield Process(
             "outgrowth", kind="outgrowth", enters="metastases",
-            rate="outgrowth_rate * metastases * (1 - metastases / metastatic_capacity)",
+            rate="outgrowth_rate * metastases * (1 - metastatic_burden / metastatic_capacity)",
             meaning="growth of metastases",
         )  # fmt: skip
         for agent in sorted(self.killed_by):
             yield Parameter(
-                f"{agent}_metastasis_kill_rate", 0.2, "1/day", f"kill rate of metastases at the full effect of {agent}",
-                range=(0.01, 2.0), source="assumed: weaker than at the primary", grade="assumed",
+                f"{agent}_metastasis_kill_share", 0.5, "1", f"kill of metastatic cells by {agent}, as a share of that of active ones",
+                range=(0.1, 0.7), maximum=1.0, source="assumed: the same cells in another place, reached less well", grade="assumed",
             )  # fmt: skip
             yield Process(
                 f"metastasis_kill_by_{agent}", kind="metastasis_kill", leaves="metastases",
-                rate=f"{agent}_metastasis_kill_rate * effect_{agent} * metastases",
+                rate=f"{agent}_metastasis_kill_share * toxicity_of_{agent} * metastases",
                 meaning=f"kill of metastases by {agent}",
             )  # fmt: skip

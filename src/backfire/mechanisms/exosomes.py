@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfire.model import Mechanism, Parameter, Part, ResponseForm, State, excess, option, promotes, renewing, trigger
+from backfire.model import Influence, Mechanism, Parameter, Part, ResponseForm, State, excess, option, promotes, renewing, trigger
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Exosomes(Mechanism):
     dX/dt = x·(1 + a·R·B/(B½ + B) - X)    dL/dt = l·(1 + b·X⁺/(X½ + X⁺) - L)    dN/dt = n·(1 + c·L⁺ - N)
     X vesicle cargo, L chemokine, N monocytes in the lung, all as fold over the untreated level; X⁺ and L⁺ are the
     excess above 1. B is the tumour burden: no treated tumour, no vesicles. Monocytes help arriving cells to survive
-    and grow in the lung. Nothing here feeds or shields the primary. Keklikoglou 2019 (A1).
+    and grow in the lung, and shelter them there from drugs: metastasis kill × 1/(1 + N⁺/N½). Nothing here feeds or shields the primary. Keklikoglou 2019 (A1).
     """
 
     label = "exosomes"
@@ -58,6 +58,15 @@ class Exosomes(Mechanism):
         yield from promotes(
             niche, "outgrowth", 0.4, 1.5, "Keklikoglou 2019: arriving cells grow; size assumed", "assumed", (0.05, 2.0)
         )
+        yield Parameter(
+            f"{niche}_shelter_half", 0.5, "fold", f"excess of {niche} that halves the kill of metastases by drugs",
+            range=(0.1, 10.0), source="Keklikoglou 2019: cells in the lung survive; that it is drugs they survive is assumed",
+            grade="assumed",
+        )  # fmt: skip
+        yield Influence(
+            "shelters_metastases", on="metastasis_kill", factor=f"1 / (1 + excess_{niche} / {niche}_shelter_half)", optional=True,
+            meaning=f"{niche} shelter metastases from drugs",
+        )  # fmt: skip
 
 
 def _gains(cargo: str, chemokine: str, niche: str) -> Iterator[Part]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from backfire.model import Mechanism, Parameter, Part, Process, option
+from backfire.model import Definition, Mechanism, Parameter, Part, Process, option
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,15 @@ class Kill(Mechanism):
                     f"{agent}_kill_rate", 0.8, "1/day", f"kill rate of active cells at the full effect of {agent}",
                     range=(0.05, 3.0), source="assumed: a course kills 90-99 % of active cells", grade="assumed",
                 )  # fmt: skip
-                rate = f"{agent}_kill_rate * effect_{agent} * active"
+                rate = f"{agent}_kill_rate * effect_{agent}"
             else:
                 yield Parameter(
                     f"{agent}_kill_per_growth", 8.0, "1", f"kill at the full effect of {agent}, as multiple of growth",
                     range=(0.5, 40.0), source="assumed: a course kills 90-99 % of active cells", grade="assumed",
                 )  # fmt: skip
-                rate = f"{agent}_kill_per_growth * effect_{agent} * proliferation_rate * active"
-            yield Process(f"kill_by_{agent}", kind="kill", leaves="active", rate=rate, meaning=f"kill of active cells by {agent}")
+                rate = f"{agent}_kill_per_growth * effect_{agent} * proliferation_rate"
+            yield Definition(f"toxicity_of_{agent}", rate, "1/day", f"rate at which {agent} kills an unprotected active cell")
+            yield Process(
+                f"kill_by_{agent}", kind="kill", leaves="active", rate=f"toxicity_of_{agent} * active",
+                meaning=f"kill of active cells by {agent}",
+            )  # fmt: skip

@@ -27,7 +27,7 @@ class Stroma(Mechanism):
 
     dS/dt = k·R·(h - S) - p·S        dF/dt = c·(1 + f·S - F)        kill × 1/(1 + (F - 1)/F50)
     S is the damaged share of the stroma, h the share that can respond, R the response to the drug, F the factor as
-    fold over the untreated level. Without stroma (h = 0) or without damage nothing rises. Sun 2012 (A3).
+    fold over the untreated level. Damage adds up over courses, as it is repaired in months, and the shield with it. Without stroma (h = 0) or without damage nothing rises. Sun 2012 (A3).
     """
 
     label = "stroma"
@@ -44,16 +44,16 @@ class Stroma(Mechanism):
             range=(0.0, 1.0), maximum=1.0, source="Sun 2012: healthy fibroblasts around the tumour; share assumed", grade="assumed",
         )  # fmt: skip
         yield Parameter(
-            "stroma_damage_rate", 0.25, "1/day", "rate of DNA damage to stroma at the full response",
-            range=(0.05, 1.0), source="secretory programme seen in 1-3 days", grade="recalled",
+            "stroma_damage_rate", 0.1, "1/day", "rate of DNA damage to stroma at the full response",
+            range=(0.02, 0.5), source="assumed: a course hits a part of the stroma, and damage adds up over courses", grade="assumed",
         )  # fmt: skip
         yield Parameter(
-            "stroma_repair_rate", 0.02, "1/day", "rate at which damaged stroma is repaired or replaced",
-            range=(0.005, 0.1), source="the programme persists for weeks", grade="recalled",
+            "stroma_repair_rate", 0.01, "1/day", "rate at which damaged stroma is repaired or replaced",
+            range=(0.003, 0.1), source="the programme persists for weeks", grade="recalled",
         )  # fmt: skip
         yield Parameter(
-            f"{factor}_at_full_damage", 40.0, "1", f"relative rise of {factor} when all stroma is damaged",
-            range=(10.0, 80.0), source="Sun 2012: about 30-fold", grade="article",
+            f"{factor}_at_full_damage", 60.0, "1", f"relative rise of {factor} when all stroma is damaged",
+            range=(15.0, 120.0), source="Sun 2012: about 30-fold", grade="article",
         )  # fmt: skip
         yield Parameter(
             f"{factor}_clearance_rate", 0.4, "1/day", f"rate at which {factor} follows the damage",

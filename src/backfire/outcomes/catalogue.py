@@ -266,9 +266,12 @@ CATALOGUE: Final = (
     ),
 )  # fmt: skip
 
-_BURDENS: Final = {"burden", "metastatic_burden", "hibernating", "active", "persisting", "metastases", "host_load"}
+_BURDENS: Final = {
+    "burden", "metastatic_burden", "hibernating", "active", "adapted", "persisting", "metastases", "hibernating_metastases",
+    "adapted_metastases", "host_load",
+}  # fmt: skip
 """Recorded amounts of which less is better."""
-_CELLS: Final = {"hibernating", "active"}
+_CELLS: Final = {"hibernating", "active", "adapted"}
 
 
 def _summary(name: str, asked: Summary) -> Declaration:

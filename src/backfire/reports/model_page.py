@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from backfire.claims import Article, Finding, Verdict, evaluate_claims, load_articles, margin_text
+from backfire.claims import ROLES, Article, Finding, Verdict, evaluate_claims, load_articles, margin_text
 from backfire.exchange import default_arm
 from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
@@ -91,7 +91,7 @@ def _context(matter: _Matter) -> Iterator[str]:
         ]
     )
     yield "**Do not use it to**"
-    yield bullets(_misuses(scenario))
+    yield bullets([*_misuses(scenario), *([plain(article.file.not_good_for)] if article and article.file.not_good_for else [])])
 
 
 def _misuses(scenario: Scenario) -> list[str]:
@@ -131,6 +131,7 @@ def _credible(matter: _Matter) -> Iterator[str]:
     if matter.article is not None and matter.article.file.ambiguities:
         yield "### What the article leaves open, and how we read it"
         yield bullets(plain(text) for text in matter.article.file.ambiguities)
+    yield from _changes(matter)
     yield "### Limits of every model here"
     yield bullets(
         [
@@ -156,6 +157,19 @@ def _credible(matter: _Matter) -> Iterator[str]:
     )
 
 
+def _changes(matter: _Matter) -> Iterator[str]:
+    """What is not in the model, and what it means now that it did not mean before."""
+    if matter.article is None:
+        return
+    file = matter.article.file
+    if file.not_modelled:
+        yield "### What the article says and the model does not"
+        yield bullets(plain(text) for text in file.not_modelled)
+    if file.revised:
+        yield "### What changed in meaning"
+        yield bullets(plain(text) for text in file.revised)
+
+
 def _claims(matter: _Matter) -> Iterator[str]:
     findings = matter.findings
     yield "### What the article states, and whether the model holds it"
@@ -163,11 +177,12 @@ def _claims(matter: _Matter) -> Iterator[str]:
         yield "No claim speaks of this scenario. `backfire claims` shows those of the five articles."
         return
     yield (
-        f"Each statement is a claim, checked at the values of this scenario: {_holding(findings)}. *Calibrated* claims were used "
-        "to choose values: that they hold shows consistency, no more. *Predicted* claims chose no value, but were worded after "
-        "the model had been run. The margin is the natural logarithm of the ratio by which the tightest comparison holds "
-        "(+0.693: a factor of two to spare) or fails (negative). Without the [influences](#influences) in the last column the "
-        "claim does not hold."
+        f"Each statement is a claim, checked at the values of this scenario: {_holding(findings)}. *Structural* claims hold for "
+        "all values, because an equation writes them: they check the wiring, and say nothing about biology. *Calibrated* claims "
+        "were used to choose values: that they hold shows consistency, no more. *Predicted* claims chose no value, but were "
+        "worded after the model had been run. The margin is the natural logarithm of the ratio by which the tightest "
+        "comparison holds (+0.693: a factor of two to spare) or fails (negative). Without the [influences](#influences) in the "
+        "last column the claim does not hold."
     )
     rows = [_claim_row(matter, item) for item in findings]
     yield table(("id", "claim", "role", "verdict", "margin", "carried by"), rows)
@@ -191,7 +206,7 @@ def _claims(matter: _Matter) -> Iterator[str]:
 
 def _holding(findings: Sequence[Finding]) -> str:
     parts = []
-    for role in ("calibrated", "predicted"):
+    for role in ROLES:
         verdicts = [item.verdict for item in findings if item.claim.role == role]
         if verdicts:
             parts.append(f"{verdicts.count(Verdict.HOLDS)} of {len(verdicts)} {role} ones hold")

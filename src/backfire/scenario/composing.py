@@ -96,7 +96,7 @@ class Chooser:
     def _names(self, label: str, kind: type[Mechanism], options: Mapping[str, Any]) -> None:
         """Options of free text are names of agents, factors and cells: they become part of formulas."""
         for option, given in options.items():
-            if not is_name_option(kind, option):
+            if not is_name_option(kind, option) or (given == "" and getattr(kind, option, None) == ""):
                 continue
             names = [given] if isinstance(given, str) else given
             for name in names:
