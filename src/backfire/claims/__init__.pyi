@@ -1,6 +1,8 @@
 from .articles import Article as Article
+from .articles import Topic as Topic
 from .articles import find_claim as find_claim
 from .articles import load_articles as load_articles
+from .articles import topics as topics
 from .evaluation import Finding as Finding
 from .evaluation import Report as Report
 from .evaluation import calibrated_failures as calibrated_failures
@@ -9,8 +11,16 @@ from .evaluation import evaluate_claims as evaluate_claims
 from .filtering import BoxSample as BoxSample
 from .filtering import Robustness as Robustness
 from .filtering import robustness as robustness
+from .language import Claim as Claim
+from .language import OutcomeRef as OutcomeRef
+from .language import parse_claim as parse_claim
+from .measuring import measure as measure
+from .pool import worker_pool as worker_pool
 from .scorecard import margin_text as margin_text
 from .variants import VARIANTS as VARIANTS
 from .variants import Variant as Variant
 from .variants import VariantResult as VariantResult
+from .verdict import SAMPLED as SAMPLED
+from .verdict import Measured as Measured
 from .verdict import Verdict as Verdict
+from .verdict import judge as judge

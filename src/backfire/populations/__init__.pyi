@@ -1,0 +1,9 @@
+from .descent import Effort as Effort
+from .descent import Level as Level
+from .diagnostics import Diagnosis as Diagnosis
+from .diagnostics import diagnose as diagnose
+from .distances import Distance as Distance
+from .distances import Judge as Judge
+from .region import Goal as Goal
+from .region import RegionSample as RegionSample
+from .region import sample_region as sample_region
