@@ -30,7 +30,7 @@ def test_walkers_that_never_move_and_runs_that_disagree_are_seen() -> None:
     stuck = np.repeat(rng.normal(size=(3, 1, 8, 1)), 50, axis=1) + 1e-6 * rng.normal(size=(3, 50, 8, 1))
     assert diagnose(stuck).walkers[0] > 2
     apart = rng.normal(size=(2, 50, 8, 1)) + np.array([0.0, 2.0])[:, None, None, None]
-    assert diagnose(apart).worst_rhat > 1.5
+    assert diagnose(apart).worst_rhat > 1.2
     assert diagnose(apart).apart[0] == pytest.approx(1 / np.sqrt(2), rel=0.1)
     drifting = rng.normal(size=(2, 60, 8, 1)) + np.linspace(0, 3, 60)[None, :, None, None]
     assert diagnose(drifting).drift[0] > 1

@@ -2,6 +2,7 @@ from .claims import article_page as article_page
 from .claims import claims_overview as claims_overview
 from .page import Page as Page
 from .page import png as png
+from .population import population_marginals as population_marginals
 from .scenario import atlas as atlas
 from .scenario import comparison as comparison
 from .style import arm_styles as arm_styles

@@ -24,6 +24,10 @@ KINDS: Final = ("walk", "difference", "redraw")
 WANTED: Final = 0.25
 """Share of differences that shall be accepted."""
 
+PATIENCE: Final = 5
+PROGRESS: Final = 0.03
+"""A run is lost if so many levels bring the violations no nearer to 0 than by this share."""
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -105,6 +109,7 @@ class Run:
     ensemble: Ensemble
     level: float = np.inf
     levels: list[Level] = field(default_factory=list)
+    excesses: list[float] = field(default_factory=list)
     log_share: float = 0.0
     scale: float = 1.0
     network: MarginNetwork | None = None
@@ -141,8 +146,10 @@ class Run:
         """True if the levels no longer come closer: nothing, or next to nothing, satisfies all claims."""
         if self.arrived:
             return False
-        last = [item.distance for item in self.levels[-3:]]
-        return len(self.levels) >= self.effort.most_levels or (len(last) == 3 and last[0] <= last[-1])
+        if len(self.levels) >= self.effort.most_levels:
+            return True
+        last = self.excesses[-PATIENCE - 1 :]
+        return len(last) > PATIENCE and last[-1] > (1 - PROGRESS) * last[0]
 
     def descend(self, judge: Judge) -> Level:
         """Go down one level, and move there."""
@@ -167,6 +174,7 @@ class Run:
                 break
         accepted /= done
         ancestors = len(np.unique(self.ensemble.origins))
+        self.excesses.append(float(self.distance.excess(self.ensemble.violations).mean()))
         self.levels.append(Level(self.level, share, accepted, self.judged - judged, ancestors))
         return self.levels[-1]
 

@@ -14,11 +14,13 @@ TAILS: Final = (0.05, 0.95)
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """For each of k quantities (k,): ``rhat``, the rank-normalised R̂ of the runs and of the halves of their
-    sweeps; ``walkers``, the same where each walker of each run is a chain, which falls to 1 only when every one has seen all
-    of the region; ``bulk`` and ``tail``, the effective sizes of the sample for its middle and for its 5 and 95 % quantiles,
-    from the memory of every walker (Vehtari and others 2021); ``drift``, by how many sd the mean moves from the first to the last third of the sweeps; and ``apart``,
-    by how many sd the mean of a run is off that of all runs, at most.
+    """What is known of each of k quantities (k,).
+
+    ``rhat`` is the rank-normalised R̂ of the runs and of the halves of their sweeps; ``walkers`` the same where each walker
+    of each run is a chain, which falls to 1 only when every one has seen all of the region. ``bulk`` and ``tail`` are the
+    effective sizes of the sample for its middle and for its 5 and 95 % quantiles, from the memory of every walker (Vehtari
+    and others 2021). ``drift`` says by how many sd the mean moves from the first to the last third of the sweeps, and
+    ``apart`` by how many sd the mean of a run is off that of all runs, at most.
     """
 
     rhat: Floats
@@ -49,7 +51,8 @@ def diagnose(traces: Floats) -> Diagnosis:
     still = spread <= 1e-12 * np.maximum(np.abs(means), 1e-300)
     spread = np.where(still, 1.0, spread)
     as_chains = np.moveaxis(traces, 2, 1).reshape(runs * chains, sweeps, count)[:, :, ~still]
-    rhat, walkers, bulk, tail = *np.ones((2, count)), *np.full((2, count), float(runs * sweeps * chains))
+    rhat, walkers = np.ones(count), np.ones(count)
+    bulk, tail = (np.full(count, float(runs * sweeps * chains)) for _ in range(2))
     if not still.all():
         rhat[~still] = stats.rhat(traces.reshape(runs, sweeps * chains, count)[:, :, ~still], chain_axis=0, draw_axis=1)
         walkers[~still] = stats.rhat(as_chains, chain_axis=0, draw_axis=1)

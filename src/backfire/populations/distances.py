@@ -51,6 +51,10 @@ class Distance:
         """The smallest distances (n,) that points can have of which only some violations are known, the others NaN."""
         return self._sum(violations, 0.0)
 
+    def excess(self, violations: Floats) -> Floats:
+        """What of the distances (n,) is left as violations shrink to nothing but remain: goes to 0 near a region that exists."""
+        return np.asarray(self(violations) - STEP * (~(violations <= 0)).sum(axis=1))
+
     def _sum(self, violations: Floats, unknown: float) -> Floats:
         with np.errstate(over="ignore"):
             ratio = np.where(violations > 0, violations, 0.0) / self.scales

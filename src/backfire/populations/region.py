@@ -45,7 +45,9 @@ class RegionSample:
     ``exact`` says that points were simply drawn. ``log_shares`` (runs,) are each run's ln of the share of the cube;
     ``levels`` and ``uses`` (of proposals, at distance 0) are by run, ``traces`` (runs, sweeps, chains, inputs) and
     ``margins`` (runs, sweeps, chains, claims) all that was seen at distance 0, ``judged`` the number of points judged.
-    Where nothing satisfies all claims ``members`` is empty; ``best`` is then the point that comes closest, and
+    A run that did not arrive while others did is left out.
+    Where nothing satisfies all claims ``members`` is empty, ``margins`` (walkers, claims) those of where the runs ended, and
+    ``best`` the point that comes closest, and
     ``best_violations`` (claims,) how far it is off.
     """
 
@@ -116,26 +118,31 @@ def sample_region(
     runs: int = 4,
     spread: Spread = map,
     told: Callable[[Sequence[Run], str], None] | None = None,
+    first: Pilot | None = None,
 ) -> RegionSample:
     """Sample the region of the unit cube of ``inputs`` dimensions where ``judge`` finds no violation.
 
     The same ``seed`` gives the same sample, however ``spread`` distributes the work; the judge must then be one that can
-    be pickled. ``told`` hears after every level. Raises UserError for numbers that make no sample.
+    be pickled. ``told`` hears after every level; ``first`` is the pilot if it has been judged before. Raises UserError for
+    numbers that make no sample.
     """
     if inputs < 1 or members < 1 or runs < 1:
         raise UserError(f"a sample needs inputs, members and runs, got {inputs}, {members} and {runs}")
-    first = pilot(judge, inputs, seed)
+    first = first or pilot(judge, inputs, seed)
     if first.share > REJECTION:
         return _drawn(judge, inputs, members, seed, runs, spread)
     started = [_Task(judge, inputs, first.distance, seed, number, effort or Effort()) for number in range(runs)]
     every: list[Run] = list(spread(_begin, started))
     while going := [run for run in every if not (run.arrived or run.lost)]:
+        if any(run.lost for run in every) and not any(run.arrived for run in every):
+            break
         done = {run.number: run for run in spread(_descend, [(judge, run) for run in going])}
         every = [done.get(run.number, run) for run in every]
         if told is not None:
             told(every, "levels")
-    if any(run.lost for run in every):
+    if not any(run.arrived for run in every):
         return _nothing(every, first)
+    every = [run for run in every if run.arrived]
     every = list(spread(_settle, [(judge, run) for run in every]))
     return _chains(judge, every, members, goal or Goal(), spread, told, PILOT)
 
@@ -216,7 +223,7 @@ def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
     none = np.empty((0, points.shape[1]))
     return RegionSample(
         none, np.empty((0, violations.shape[1])), False, np.empty(0), PILOT + sum(run.judged for run in every),
-        none, none, [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
+        none, violations, [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
     )  # fmt: skip
 
 
