@@ -87,7 +87,8 @@ def _draw(made: Population) -> None:
 
     assert made.folder is not None
     hashes = {made.spec.scenario.name: made.spec.scenario.hash}
-    scales = {name: (item.low, item.high) for name, item in made.spec.space.inputs.items()}
+    inputs = made.spec.scenario.inputs
+    scales = {name: (item.low, item.high, inputs[name].unit) for name, item in made.spec.space.inputs.items()}
     shares = made.sample.members
-    remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box, {len(made.spec.claims)} claims"
+    remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; claims: {', '.join(made.spec.claims)}"
     write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, scales, shares, hashes)))

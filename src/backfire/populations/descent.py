@@ -251,7 +251,8 @@ class Run:
         """Judge what is proposed within the cube, and move there where it lies within the level; how many did."""
         walkers = self.ensemble.points[moving]
         asked = np.all((proposed >= 0) & (proposed <= 1), axis=1)
-        spread = np.maximum(self.ensemble.points.std(axis=0), 1e-300)
+        spread = self.ensemble.points.std(axis=0)
+        spread = np.where(spread > 1e-12, spread, np.inf)  # copies of one point have no spread to measure by
         taken = self._judge(judge, moving, proposed, asked)
         use = self.use[kind]
         use.proposed += len(moving)

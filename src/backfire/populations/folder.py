@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from backfire.model import version
-from backfire.populations.diagnostics import diagnose
+from backfire.populations.diagnostics import Diagnosis, diagnose
 from backfire.populations.distances import Distance
 from backfire.sampling import LogUniform
 from backfire.solvers import Floats
@@ -78,7 +78,7 @@ def _diagnostics(made: Population) -> Iterable[Sequence[object]]:
         row = ("input", name, scale, item.low, item.high, *_quantiles(column), float(1 - spread))
         yield (*row, *_trust(about, place))
     margins = np.clip(-made.sample.margins, 0.0, WIDEST)
-    trusted = diagnose(margins) if margins.shape[1] >= 4 else None
+    trusted = None if about is None else diagnose(margins)
     for place, (name, _, claim) in enumerate(made.judge.comparisons):
         column = np.clip(-made.violations[:, place], 0.0, WIDEST)
         yield ("margin", f"{name}: {claim.comparisons[0]}", "", "", "", *_quantiles(column), "", *_trust(trusted, place))
@@ -88,9 +88,9 @@ def _quantiles(column: Floats) -> list[float]:
     return [float(value) for value in np.quantile(column, [0.05, 0.5, 0.95])]
 
 
-def _trust(about: Any, place: int) -> list[float]:
-    if about is None:
-        return [math.nan] * 6
+def _trust(about: Diagnosis | None, place: int) -> Sequence[object]:
+    if about is None:  # drawn independently
+        return [""] * 6
     return [float(item[place]) for item in (about.rhat, about.walkers, about.bulk, about.tail, about.drift, about.apart)]
 
 
@@ -136,8 +136,8 @@ def manifest_of(made: Population) -> dict[str, Any]:
         "ln_share_by_run": [float(value) for value in sample.log_shares],
         "distinct": len(np.unique(made.members, axis=0)),
         "refused_when_judged_tightly": made.refused,
-        "worst_rhat": about.worst_rhat if about else None,
-        "least_effective_size": about.least_size if about else None,
+        "worst_rhat": about.worst_rhat if about else 1.0,
+        "least_effective_size": about.least_size if about else float(len(made.members)),
         "ancestors": [levels[-1].ancestors for levels in sample.levels],
     }
 

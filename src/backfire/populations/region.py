@@ -42,13 +42,12 @@ class Goal:
 class RegionSample:
     """A sample of a region: ``members`` (n, inputs) with their ``violations`` (n, claims), all at distance 0.
 
-    ``exact`` says that points were simply drawn. ``log_shares`` (runs,) are each run's ln of the share of the cube;
-    ``levels`` and ``uses`` (of proposals, at distance 0) are by run, ``traces`` (runs, sweeps, chains, inputs) and
-    ``margins`` (runs, sweeps, chains, claims) all that was seen at distance 0, ``judged`` the number of points judged.
-    A run that did not arrive while others did is left out.
-    Where nothing satisfies all claims ``members`` is empty, ``margins`` (walkers, claims) those of where the runs ended, and
-    ``best`` the point that comes closest, and
-    ``best_violations`` (claims,) how far it is off.
+    ``exact`` says that points were simply drawn: each is worth itself, and there is no ``diagnosis``. ``log_shares``
+    (runs,) are each run's ln of the share of the cube; ``levels`` and ``uses`` (of proposals, at distance 0) are by run,
+    ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps, chains, claims) all that was seen at distance
+    0, ``judged`` the number of points judged. A run that did not arrive while others did is left out.
+    Where nothing satisfies all claims ``members`` is empty, ``margins`` (walkers, claims) are those of where the runs
+    ended, and ``best`` is the point that comes closest, ``best_violations`` (claims,) how far it is off.
     """
 
     members: Floats
@@ -240,7 +239,6 @@ def _drawn(judge: Judge, inputs: int, members: int, seed: int, runs: int, spread
     return RegionSample(
         points.reshape(-1, inputs)[:members], violations.reshape(-1, violations.shape[-1])[:members], True, np.log(shares),
         PILOT + int(counts.sum()), traces, violations[:, :, None, :],
-        diagnosis=diagnose(traces) if each >= 4 else None,
     )  # fmt: skip
 
 
