@@ -22,7 +22,7 @@ article = "none"
 members = 40
 
 [claims]
-slow = "final_burden(untreated) < 8 * burden_at_start(untreated)"
+slow = "final_burden(untreated) < 40 * nadir(untreated)"
 shrinks = "final_burden(monotherapy) < 0.02 * final_burden(untreated)"
 late = "time_to_progression(monotherapy) > 12"
 """

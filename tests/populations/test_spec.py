@@ -18,7 +18,7 @@ article = "none"
 members = 50
 
 [claims]
-grows = "final_burden(untreated) > 2 * burden_at_start(untreated)"
+grows = "final_burden(untreated) > 2 * nadir(untreated)"
 
 [vary]
 growth_rate = { low = 0.05, high = 0.2, scale = "log" }

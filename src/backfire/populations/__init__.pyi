@@ -4,9 +4,9 @@ from .diagnostics import Diagnosis as Diagnosis
 from .diagnostics import diagnose as diagnose
 from .distances import Distance as Distance
 from .distances import Judge as Judge
+from .folder import Population as Population
 from .folder import closest as closest
 from .folder import fighting as fighting
-from .population import Population as Population
 from .population import population as population
 from .region import Goal as Goal
 from .region import RegionSample as RegionSample

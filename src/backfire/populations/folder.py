@@ -1,4 +1,4 @@
-"""The folder of a population: its members as Parquet, what is known of the sample as CSV, and a manifest that explains both."""
+"""A population and its folder: its members as Parquet, what is known of the sample as CSV, and a manifest that explains both."""
 
 from __future__ import annotations
 
@@ -7,24 +7,53 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from backfire.model import version
 from backfire.populations.diagnostics import Diagnosis, diagnose
 from backfire.populations.distances import Distance
+from backfire.populations.judging import ClaimJudge
+from backfire.populations.region import RegionSample
+from backfire.populations.spec import PopulationSpec
 from backfire.sampling import LogUniform
 from backfire.solvers import Floats
 from backfire.system import to_json, write_whole
 
-if TYPE_CHECKING:
-    from backfire.populations.population import Population
-
 CAUTION: Final = "illustrative, not clinically calibrated"
 WIDEST: Final = 20.0
 """Margins beyond this many e-folds are as good as any: they are cut for their diagnosis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Plausible tumours: ``members`` (n, inputs) as values of ``names``, ``violations`` (n, comparisons) all below 0.
+
+    ``sample`` is what the sampler found, ``refused`` how many of its tumours did not stand the tight judgement. Empty
+    where nothing satisfies every claim.
+    """
+
+    spec: PopulationSpec
+    seed: int
+    members: Floats
+    violations: Floats
+    sample: RegionSample
+    refused: int
+    judge: ClaimJudge
+    folder: Path | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs that vary, in the order of the columns."""
+        return self.spec.space.names
+
+    @property
+    def found(self) -> bool:
+        """True if there are tumours."""
+        return len(self.members) > 0
 
 
 def write_population(made: Population, folder: Path) -> None:

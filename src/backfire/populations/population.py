@@ -7,7 +7,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +16,9 @@ from backfire.claims import worker_pool
 from backfire.errors import BackendLostError, UserError
 from backfire.populations.descent import Effort, Run
 from backfire.populations.distances import Bools
-from backfire.populations.folder import write_population
+from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
-from backfire.populations.region import Goal, RegionSample, Spread, pilot, sample_region
+from backfire.populations.region import Goal, Spread, pilot, sample_region
 from backfire.populations.spec import PopulationSpec, load_population
 from backfire.simulation import prepare_folder
 from backfire.solvers import Floats
@@ -30,34 +29,6 @@ SPARE: Final = 0.1
 PORTION: Final = 128
 """Tumours judged again at a time."""
 Notify = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """Plausible tumours: ``members`` (n, inputs) as values of ``names``, ``violations`` (n, comparisons) all below 0.
-
-    ``sample`` is what the sampler found, ``refused`` how many of its tumours did not stand the tight judgement. Empty
-    where nothing satisfies every claim.
-    """
-
-    spec: PopulationSpec
-    seed: int
-    members: Floats
-    violations: Floats
-    sample: RegionSample
-    refused: int
-    judge: ClaimJudge
-    folder: Path | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The inputs that vary, in the order of the columns."""
-        return self.spec.space.names
-
-    @property
-    def found(self) -> bool:
-        """True if there are tumours."""
-        return len(self.members) > 0
 
 
 def population(
