@@ -14,6 +14,7 @@ from .model import State as State
 from .model import compose as compose
 from .model import option as option
 from .outcomes import Outcome as Outcome
+from .populations import population as population
 from .reports import explain as explain
 from .reports import redraw as redraw
 from .reports import run as run

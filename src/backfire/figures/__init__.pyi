@@ -4,6 +4,7 @@ from .page import IMAGE_FORMATS as IMAGE_FORMATS
 from .page import Page as Page
 from .page import image as image
 from .page import png as png
+from .population import population_marginals as population_marginals
 from .scenario import atlas as atlas
 from .scenario import comparison as comparison
 from .style import arm_styles as arm_styles

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
@@ -84,7 +85,7 @@ class Network:
         parameter vector."""
         return (*self.parameters, *(switch.code for switch in self.switches.values()))
 
-    @property
+    @cached_property
     def observables(self) -> dict[str, str]:
         """Everything a trajectory records besides the states: name → unit.
 
@@ -95,7 +96,7 @@ class Network:
         texts |= {process.name: str(units[process.name]) for process in self.processes}
         return texts | {name: "1" for name, switch in self.switches.items() if switch.targets}
 
-    @property
+    @cached_property
     def units(self) -> dict[str, Unit]:
         """The unit of everything that a formula can read, and of every process."""
         measured: list[Parameter | State | Definition] = [*self.states, *self.definitions, *self.parameters.values()]

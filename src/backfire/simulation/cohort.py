@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -176,12 +177,18 @@ def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = No
     return readable(_features(table, arm, read, np.full((1, read.width(courses.shape[1])), math.nan), courses), wanted)
 
 
+@lru_cache(maxsize=64)
+def _outcome_names(scenario: Scenario, arm: str) -> tuple[str, ...]:
+    """What ``arm_outcomes`` has, kept because small batches of members ask for it again and again."""
+    return tuple(arm_outcomes(scenario, arm))
+
+
 def outcome_names(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None) -> dict[str, list[str]]:
     """Arm → names of the outcomes to read; all that the arm of the unchanged scenario has if ``wanted`` is None.
 
     Raises UserError for an outcome that no arm has, and for a summary of something not recorded.
     """
-    has = {arm: arm_outcomes(scenario, arm) for arm in arms}
+    has = {arm: _outcome_names(scenario, arm) for arm in arms}
     if wanted is None:
         return {arm: [*found] for arm, found in has.items()}
     every = list(dict.fromkeys(name for found in has.values() for name in found))

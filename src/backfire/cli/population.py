@@ -1,0 +1,94 @@
+"""The command ``backfire population``: tumours that satisfy every claim."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backfire.cli.commands import SOME_FAILED, command
+from backfire.cli.terminal import print_table, say, write_line
+
+if TYPE_CHECKING:
+    from backfire.populations import Population
+
+
+@command(place=115)
+def population(
+    source: Annotated[
+        str, typer.Argument(help="population file, or name of a shipped population or scenario", show_default=False)
+    ],
+    members: Annotated[
+        int | None, typer.Option(help="how many tumours; as the file says if left out", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="another number gives another population")] = 0,
+    out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/populations"),
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="worker processes; all cores if left out, 0 for none", show_default=False)
+    ] = None,
+) -> None:
+    """Sample plausible tumours: sets of parameters under which every claim holds."""
+    from backfire import populations
+
+    made = populations.population(source, out, members, seed, workers, notify=say)
+    if not made.found:
+        _report_nothing(made)
+        raise typer.Exit(SOME_FAILED)
+    _report(made)
+    _draw(made)
+    say(f"written: {made.folder}")
+
+
+def _report(made: Population) -> None:
+    sample, about = made.sample, made.sample.diagnosis
+    error = f" × or ÷ {math.exp(sample.log_share_error):.2f}" if math.isfinite(sample.log_share_error) else ""
+    write_line(f"{made.spec.title}\n{len(made.members)} tumours; {sample.share:.2e}{error} of the box; {sample.judged} judged")
+    if sample.exact:
+        write_line("simply drawn until enough satisfied every claim: exact and independent")
+    elif about is not None:
+        write_line(
+            f"R̂ at most {about.worst_rhat:.3f}; at least {about.least_size:.0f} independent tumours' worth for every input"
+        )
+    medians = sample.members.std(axis=0) * math.sqrt(12)
+    order = medians.argsort()[:12]
+    rows = [
+        (
+            made.names[place],
+            f"{item.low:.4g} to {item.high:.4g}",
+            f"{made.members[:, place].min():.4g}",
+            f"{made.members[:, place].max():.4g}",
+        )
+        for place in order
+        for item in [made.spec.space.inputs[made.names[place]]]
+    ]
+    print_table(("narrowed most", "box", "lowest", "highest"), rows)
+
+
+def _report_nothing(made: Population) -> None:
+    from backfire.populations import closest, fighting
+
+    write_line(f"{made.spec.title}\nno tumour found that satisfies every claim; {made.sample.judged} judged")
+    violated = closest(made)["violated"]
+    print_table(("the closest tumour violates", "by a factor of"), [(name, _factor(off)) for name, off in violated.items()])
+    for one, two in fighting(made):
+        write_line(f"never together: {one}  ·  {two}")
+
+
+def _factor(off: float) -> str:
+    return f"{math.exp(min(off, 300)):.3g}" if math.isfinite(off) else "cannot be judged there"
+
+
+def _draw(made: Population) -> None:
+    """Write the figure beside the tables; one that cannot be drawn is a note, the numbers stand."""
+    from backfire.figures import png, population_marginals
+    from backfire.system import write_whole
+
+    assert made.folder is not None
+    hashes = {made.spec.scenario.name: made.spec.scenario.hash}
+    inputs = made.spec.scenario.inputs
+    scales = {name: (item.low, item.high, inputs[name].unit) for name, item in made.spec.space.inputs.items()}
+    shares = made.sample.members
+    remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; claims: {', '.join(made.spec.claims)}"
+    write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, scales, shares, hashes)))

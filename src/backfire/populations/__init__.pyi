@@ -1,0 +1,17 @@
+from .descent import Effort as Effort
+from .descent import Level as Level
+from .diagnostics import Diagnosis as Diagnosis
+from .diagnostics import diagnose as diagnose
+from .distances import Distance as Distance
+from .distances import Judge as Judge
+from .folder import Population as Population
+from .folder import closest as closest
+from .folder import fighting as fighting
+from .population import population as population
+from .region import Goal as Goal
+from .region import RegionSample as RegionSample
+from .region import sample_region as sample_region
+from .spec import PopulationSpec as PopulationSpec
+from .spec import load_population as load_population
+from .spec import parse_population as parse_population
+from .spec import shipped_populations as shipped_populations

@@ -1,0 +1,134 @@
+"""A population from beginning to end: sample, judge again tightly, write a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from backfire.claims import worker_pool
+from backfire.errors import BackendLostError, UserError
+from backfire.populations.descent import Effort, Run
+from backfire.populations.distances import Bools
+from backfire.populations.folder import Population, write_population
+from backfire.populations.judging import ClaimJudge, judge_of
+from backfire.populations.region import Goal, Spread, pilot, sample_region
+from backfire.populations.spec import PopulationSpec, load_population
+from backfire.simulation import prepare_folder
+from backfire.solvers import Floats
+from backfire.system import lock
+
+SPARE: Final = 0.1
+"""Share of tumours sampled beyond those asked for: a few of them fail where they are judged again tightly."""
+PORTION: Final = 128
+"""Tumours judged again at a time."""
+Notify = Callable[[str], None]
+
+
+def population(
+    source: PopulationSpec | str | Path,
+    out: str | Path | None = None,
+    members: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    effort: Effort | None = None,
+    goal: Goal | None = None,
+    notify: Notify | None = None,
+) -> Population:
+    """Plausible tumours of a population file, a shipped population, or a scenario and its article.
+
+    ``members`` replaces the number of the file. ``workers`` processes share the work, all cores if None, none for 0; the
+    numbers depend on ``seed`` alone. With ``out`` a folder of the population's name is written there. ``notify`` hears
+    how far it is. Raises UserError before anything is computed.
+    """
+    spec = source if isinstance(source, PopulationSpec) else load_population(source)
+    wanted = spec.members if members is None else members
+    if wanted < 1 or not 0 <= seed < 2**63:
+        raise UserError(f"--members {wanted} --seed {seed}: give at least one member, and a seed from 0 on")
+    tell = notify or (lambda _: None)
+    with contextlib.ExitStack() as stack:
+        folder = None
+        if out is not None:
+            folder = prepare_folder(Path(out), spec.name)
+            stack.enter_context(lock(folder, "population"))
+        spread = stack.enter_context(_spread(workers))
+        made = _sampled(spec, wanted, seed, spread, effort, goal, tell)
+        if folder is not None:
+            made = dataclasses.replace(made, folder=folder)
+            write_population(made, folder)
+    return made
+
+
+def _sampled(
+    spec: PopulationSpec, wanted: int, seed: int, spread: Spread, effort: Effort | None, goal: Goal | None, tell: Notify
+) -> Population:
+    judge = judge_of(spec.topics, spec.space)
+    count = len(spec.space.names)
+    tell(f"{spec.name}: {len(spec.claims)} claims, {count} inputs vary, {len(judge.stages)} simulations a tumour")
+    first = pilot(judge, count, seed)
+    ordered = judge.ordered(first.violations)
+    more = wanted + max(8, int(SPARE * wanted))
+    sample = sample_region(
+        ordered, count, more, seed, effort, goal, spread=spread, first=first, told=lambda runs, what: tell(_progress(runs, what))
+    )
+    tight = dataclasses.replace(ordered, settings=None)
+    parts = [sample.members[at : at + PORTION] for at in range(0, len(sample.members), PORTION)]
+    again = list(spread(_judged, [(tight, part) for part in parts]))
+    violations = np.vstack(again) if again else sample.violations
+    holds: Bools = np.asarray(np.all(violations <= 0, axis=1))
+    kept = np.flatnonzero(holds)[:wanted]
+    refused = int((~holds).sum())
+    if refused:
+        tell(f"{refused} of {len(holds)} tumours did not stand the tight judgement and were left out")
+    return Population(spec, seed, spec.space.place(sample.members[kept]), violations[kept], sample, refused, ordered)
+
+
+def _judged(given: tuple[ClaimJudge, Floats]) -> Floats:
+    judge, points = given
+    return judge(points)
+
+
+def _progress(runs: Sequence[Run], what: str) -> str:
+    """One line on how far the runs are."""
+    judged = sum(run.judged for run in runs)
+    if what == "levels":
+        distances = ", ".join(f"{run.level:.2f}" for run in runs)
+        share = np.mean([run.log_share for run in runs]) / np.log(10)
+        number = max(len(run.levels) for run in runs)
+        return f"level {number}: distance {distances}; share of the box 10^{share:.1f}; {judged} judged"
+    return f"all claims hold, walking on: {judged} judged"
+
+
+@contextlib.contextmanager
+def _spread(workers: int | None) -> Iterator[Spread]:
+    """How work is distributed. One thread of linear algebra in each process: the last digits must not depend on cores."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        with worker_pool(workers) as pool:
+            yield map if pool is None else _over(pool)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _over(pool: Executor) -> Spread:
+    def spread(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        try:
+            return list(pool.map(function, list(items)))
+        except BrokenExecutor:
+            raise BackendLostError(
+                "a worker process ended abruptly. Was it killed, or out of memory? --workers 0 does without worker processes"
+            ) from None
+
+    return spread

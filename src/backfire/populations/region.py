@@ -1,0 +1,263 @@
+"""Samples of the region of the unit cube in which a judge finds every claim to hold, and the region's volume.
+
+Knows nothing of tumours. Where more than about one point in 200 satisfies all claims, points are drawn until enough do:
+that is exact. Elsewhere several independent runs go down level by level (``descent``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from backfire.errors import UserError
+from backfire.populations.descent import Effort, Level, Run, Use
+from backfire.populations.diagnostics import Diagnosis, diagnose
+from backfire.populations.distances import Distance, Judge
+from backfire.solvers import Floats
+
+REJECTION: Final = 5e-3
+"""Share of the pilot that satisfies all claims from which on points are simply drawn."""
+PILOT: Final = 2048
+"""Sobol points by which distances are normalised and the method is chosen."""
+PORTION: Final = 1024
+"""Points drawn at a time where points are simply drawn."""
+Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
+"""Calls a function with each item, here or elsewhere, and gives the answers in order, as ``map`` does."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When a sample is good enough: R̂ at most ``rhat``, effective sizes at least ``size``, or after ``rounds`` of ``sweeps``."""
+
+    rhat: float = 1.02
+    size: float = 400.0
+    sweeps: int = 60
+    rounds: int = 5
+
+
+@dataclass(frozen=True, eq=False)
+class RegionSample:
+    """A sample of a region: ``members`` (n, inputs) with their ``violations`` (n, claims), all at distance 0.
+
+    ``exact`` says that points were simply drawn: each is worth itself, and there is no ``diagnosis``. ``log_shares``
+    (runs,) are each run's ln of the share of the cube; ``levels`` and ``uses`` (of proposals, at distance 0) are by run,
+    ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps, chains, claims) all that was seen at distance
+    0, ``judged`` the number of points judged. A run that did not arrive while others did is left out.
+    Where nothing satisfies all claims ``members`` is empty, ``margins`` (walkers, claims) are those of where the runs
+    ended, and ``best`` is the point that comes closest, ``best_violations`` (claims,) how far it is off.
+    """
+
+    members: Floats
+    violations: Floats
+    exact: bool
+    log_shares: Floats
+    judged: int
+    traces: Floats
+    margins: Floats
+    levels: Sequence[Sequence[Level]] = ()
+    uses: Sequence[dict[str, Use]] = ()
+    diagnosis: Diagnosis | None = None
+    best: Floats = field(default_factory=lambda: np.empty(0))
+    best_violations: Floats = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def share(self) -> float:
+        """The share of the cube: the mean over runs, each of which is unbiased."""
+        return float(np.exp(self.log_shares).mean()) if len(self.log_shares) else 0.0
+
+    @property
+    def log_share_error(self) -> float:
+        """The standard error of ln(share): of a count where points were drawn, else from the spread of the runs."""
+        if self.exact:
+            return float(np.sqrt((1 - self.share) / max(1, self.traces.shape[0] * self.traces.shape[1])))
+        return float(self.log_shares.std(ddof=1) / np.sqrt(len(self.log_shares))) if len(self.log_shares) > 1 else np.nan
+
+    @property
+    def distinct(self) -> int:
+        """How many of the members differ."""
+        return len(np.unique(self.members, axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Pilot:
+    """Points of the whole cube (n, inputs) with all their violations (n, claims), and the distance they normalise."""
+
+    points: Floats
+    violations: Floats
+    distance: Distance
+
+    @property
+    def share(self) -> float:
+        """The share that satisfies every claim."""
+        return float(np.mean(self.distance(self.violations) <= 0))
+
+
+def pilot(judge: Judge, inputs: int, seed: int) -> Pilot:
+    """Judge ``PILOT`` Sobol points."""
+    from scipy.stats import qmc
+
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    points = qmc.Sobol(inputs, scramble=True, seed=rng).random_base2(PILOT.bit_length() - 1)
+    violations = judge(points, None)
+    if violations.ndim != 2 or len(violations) != len(points) or not violations.shape[1]:
+        raise UserError(f"a judge gave violations of shape {violations.shape} for {len(points)} points; must be (n, claims)")
+    return Pilot(points, violations, Distance.normalised(violations))
+
+
+def sample_region(
+    judge: Judge,
+    inputs: int,
+    members: int = 1000,
+    seed: int = 0,
+    effort: Effort | None = None,
+    goal: Goal | None = None,
+    runs: int = 4,
+    spread: Spread = map,
+    told: Callable[[Sequence[Run], str], None] | None = None,
+    first: Pilot | None = None,
+) -> RegionSample:
+    """Sample the region of the unit cube of ``inputs`` dimensions where ``judge`` finds no violation.
+
+    The same ``seed`` gives the same sample, however ``spread`` distributes the work; the judge must then be one that can
+    be pickled. ``told`` hears after every level; ``first`` is the pilot if it has been judged before. Raises UserError for
+    numbers that make no sample.
+    """
+    if inputs < 1 or members < 1 or runs < 1:
+        raise UserError(f"a sample needs inputs, members and runs, got {inputs}, {members} and {runs}")
+    first = first or pilot(judge, inputs, seed)
+    if first.share > REJECTION:
+        return _drawn(judge, inputs, members, seed, runs, spread)
+    started = [_Task(judge, inputs, first.distance, seed, number, effort or Effort()) for number in range(runs)]
+    every: list[Run] = list(spread(_begin, started))
+    while going := [run for run in every if not (run.arrived or run.lost)]:
+        if any(run.lost for run in every) and not any(run.arrived for run in every):
+            break
+        done = {run.number: run for run in spread(_descend, [(judge, run) for run in going])}
+        every = [done.get(run.number, run) for run in every]
+        if told is not None:
+            told(every, "levels")
+    if not any(run.arrived for run in every):
+        return _nothing(every, first)
+    every = [run for run in every if run.arrived]
+    every = list(spread(_settle, [(judge, run) for run in every]))
+    return _chains(judge, every, members, goal or Goal(), spread, told, PILOT)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What a run begins with."""
+
+    judge: Judge
+    inputs: int
+    distance: Distance
+    seed: int
+    number: int
+    effort: Effort
+
+
+def _begin(task: _Task) -> Run:
+    return Run.begin(task.judge, task.inputs, task.distance, task.seed, task.number, task.effort)
+
+
+def _descend(given: tuple[Judge, Run]) -> Run:
+    judge, run = given
+    run.descend(judge)
+    return run
+
+
+def _settle(given: tuple[Judge, Run]) -> Run:
+    judge, run = given
+    run.settle(judge)
+    return run
+
+
+def _trace(given: tuple[Judge, Run, int]) -> tuple[Run, Floats, Floats]:
+    judge, run, sweeps = given
+    points, violations = run.trace(judge, sweeps)
+    return run, points, violations
+
+
+def _chains(judge: Judge, every: list[Run], members: int, goal: Goal, spread: Spread, told: Any, judged: int) -> RegionSample:
+    """Go on at distance 0 until the chains agree, and take members from them."""
+    traces: list[Floats] = []
+    margins: list[Floats] = []
+    diagnosis = None
+    for _ in range(goal.rounds):
+        found = list(spread(_trace, [(judge, run, goal.sweeps) for run in every]))
+        every = [run for run, _, _ in found]
+        traces.append(np.array([points for _, points, _ in found]))
+        margins.append(np.array([violations for _, _, violations in found]))
+        if told is not None:
+            told(every, "chains")
+        diagnosis = diagnose(np.concatenate(traces, axis=1))
+        if diagnosis.worst_rhat <= goal.rhat and diagnosis.least_size >= goal.size:
+            break
+    trace, margin = np.concatenate(traces, axis=1), np.concatenate(margins, axis=1)
+    kept = _evenly(trace.shape[:3], members)
+    return RegionSample(
+        trace[kept], margin[kept], False, np.array([run.log_share for run in every]),
+        judged + sum(run.judged for run in every), trace, margin,
+        [run.levels for run in every], [run.use for run in every], diagnosis,
+    )  # fmt: skip
+
+
+def _evenly(shape: tuple[int, ...], members: int) -> tuple[Any, ...]:
+    """Places (run, sweep, chain) of members spread evenly over runs and chains and, for each chain, over its sweeps."""
+    runs, sweeps, chains = shape
+    count = min(members, runs * sweeps * chains)
+    number = np.arange(count)
+    run, chain = number % runs, number // runs % chains
+    turn, turns = number // (runs * chains), -(-count // (runs * chains))
+    return run, (2 * turn + 1) * sweeps // (2 * turns), chain
+
+
+def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
+    """What is known where no run, or not every one, found a point that satisfies every claim."""
+    points = np.vstack([run.ensemble.points for run in every])
+    violations = np.vstack([run.ensemble.violations for run in every])
+    closest = int(np.argmin(first.distance(violations)))
+    none = np.empty((0, points.shape[1]))
+    return RegionSample(
+        none, np.empty((0, violations.shape[1])), False, np.empty(0), PILOT + sum(run.judged for run in every),
+        none, violations, [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
+    )  # fmt: skip
+
+
+def _drawn(judge: Judge, inputs: int, members: int, seed: int, runs: int, spread: Spread) -> RegionSample:
+    """Draw points until enough satisfy every claim; each run draws its part."""
+    each = -(-members // runs)
+    parts = list(spread(_draw, [(judge, inputs, each, seed, number) for number in range(runs)]))
+    points = np.array([found for found, _, _ in parts])
+    violations = np.array([found for _, found, _ in parts])
+    counts = np.array([count for _, _, count in parts], dtype=float)
+    # a run stops at its last member, which is therefore no news: the unbiased share leaves it out
+    shares = (each - 1) / (counts - 1) if each > 1 else 1 / counts
+    traces = points[:, :, None, :]
+    return RegionSample(
+        points.reshape(-1, inputs)[:members], violations.reshape(-1, violations.shape[-1])[:members], True, np.log(shares),
+        PILOT + int(counts.sum()), traces, violations[:, :, None, :],
+    )  # fmt: skip
+
+
+def _draw(given: tuple[Judge, int, int, int, int]) -> tuple[Floats, Floats, int]:
+    """(points, violations) of the first so many that satisfy every claim, and how many points that took."""
+    judge, inputs, wanted, seed, number = given
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
+    found: list[tuple[Floats, Floats]] = []
+    have, drawn = 0, 0
+    while True:
+        points = rng.random((PORTION, inputs))
+        violations = judge(points, lambda known: np.asarray(~np.any(known > 0, axis=1)))
+        good = np.flatnonzero((violations <= 0).all(axis=1))
+        if have + len(good) >= wanted:
+            good = good[: wanted - have]
+            drawn += int(good[-1]) + 1
+            found.append((points[good], violations[good]))
+            break
+        drawn += PORTION
+        have += len(good)
+        found.append((points[good], violations[good]))
+    return np.vstack([item for item, _ in found]), np.vstack([item for _, item in found]), drawn

@@ -1,0 +1,81 @@
+"""The command ``population``: a folder of tumours, the same whatever the workers; and the report where there are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from backfire import load, simulate
+from commands import call
+from small import SMALL
+
+FILE = """
+title = "Small tumours that come back"
+scenario = "small.toml"
+article = "none"
+members = 60
+
+[claims]
+grows = "final_burden(untreated) > 2 * nadir(untreated)"
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE, encoding="utf-8")
+    return path
+
+
+def test_a_population_is_a_folder_of_tumours_that_satisfy_the_claims(study: Path, tmp_path: Path) -> None:
+    assert call("population", study, "--seed", "3", "--workers", "0", "--out", tmp_path / "one") == 0
+    folder = tmp_path / "one" / "mine"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["found"]
+    assert 0 < manifest["share_of_box"] <= 1
+    assert (folder / "marginals.png").stat().st_size > 1000
+    members = pd.read_parquet(folder / "members.parquet")
+    assert len(members) == 60
+    scenario = load(study.parent / "small.toml")
+    for row in members[manifest["inputs"]].iloc[:5].to_dict("records"):
+        outcomes = simulate(scenario.changed(row), ["untreated"]).outcomes["untreated"]
+        assert outcomes["final_burden"].value > 2 * outcomes["nadir"].value
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(study: Path, tmp_path: Path) -> None:
+    for workers in ("0", "2"):
+        assert call("population", study, "--members", "30", "--workers", workers, "--out", tmp_path / workers) == 0
+    one, two = (sorted((tmp_path / workers / "mine").iterdir()) for workers in ("0", "2"))
+    assert [path.name for path in one] == [path.name for path in two]
+    for first, second in zip(one, two, strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
+    assert call("population", study, "--members", "30", "--workers", "0", "--seed", "1", "--out", tmp_path / "other") == 0
+    other = pd.read_parquet(tmp_path / "other" / "mine" / "members.parquet")
+    assert not np.array_equal(other, pd.read_parquet(tmp_path / "0" / "mine" / "members.parquet"))
+
+
+@pytest.mark.slow
+def test_claims_that_contradict_each_other_end_in_a_report(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write_text(FILE + 'shrinks = "final_burden(untreated) < 0.5 * nadir(untreated)"\n', encoding="utf-8")
+    assert call("population", study, "--workers", "0", "--out", tmp_path / "none") == 3
+    shown = capsys.readouterr().out
+    assert "no tumour found that satisfies every claim" in shown
+    assert "shrinks" in shown
+    manifest = json.loads((tmp_path / "none" / "mine" / "manifest.json").read_text(encoding="utf-8"))
+    assert not manifest["found"]
+    assert manifest["closest"]["violated"]
+
+
+def test_what_is_wrong_is_said_before_anything_runs(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("population", study, "--members", "0", "--out", tmp_path / "x") == 2
+    assert "at least one member" in capsys.readouterr().err
+    study.write_text(FILE.replace("untreated)", "untreatd)"), encoding="utf-8")
+    assert call("population", study, "--workers", "0", "--out", tmp_path / "x") == 2
+    assert "did you mean `untreated`" in capsys.readouterr().err

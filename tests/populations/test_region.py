@@ -1,0 +1,116 @@
+"""The sampler against regions whose volume and moments are known: in closed form, or by rejection."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from backfire.errors import UserError
+from backfire.populations import Effort, Goal, sample_region
+from known_regions import Floats, Known, ball, box, curved, pieces, simplex, slab
+
+SHORT = Goal(sweeps=60, rounds=1)
+QUICK = dataclasses.replace(Effort(), first=512, walkers=128, most_sweeps=12, chains=64, rounds=2, lessons=150)
+
+
+def check(known: Known, runs: int = 2, effort: Effort = QUICK, goal: Goal = SHORT, shift: float = 0.1) -> None:
+    """Volume within what four runs scatter, moments within the marks."""
+    sample = sample_region(known.judge, known.inputs, 400, seed=3, effort=effort, goal=goal, runs=runs)
+    assert not sample.exact
+    assert (known.judge(sample.members, None) <= 0).all()
+    assert math.log(sample.share) == pytest.approx(known.log_volume, abs=0.6)
+    points = sample.traces.reshape(-1, known.inputs)
+    assert np.abs((points.mean(axis=0) - known.mean) / known.sd).max() < shift
+    assert points.std(axis=0) / known.sd == pytest.approx(np.ones(known.inputs), abs=0.08)
+    assert sample.diagnosis is not None
+    assert sample.diagnosis.least_size > 100
+
+
+def test_volume_and_moments_of_a_ball() -> None:
+    check(ball(4, 0.15))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("known", [box(6, 0.2, 0.4), ball(6, 0.2), simplex(6, 0.5), slab(5, 5e-7)], ids=lambda known: known.name)
+def test_volume_and_moments_are_those_of_the_region(known: Known) -> None:
+    check(known)
+
+
+@pytest.mark.slow
+def test_pieces_keep_their_shares() -> None:
+    known = pieces(4, 0.2, 0.16)
+    assert known.first_piece is not None
+    sample = sample_region(known.judge, 4, 400, seed=3, effort=QUICK, goal=SHORT, runs=2)
+    shares = [known.first_piece(run.reshape(-1, 4)).mean() for run in sample.traces]
+    assert np.mean(shares) == pytest.approx(known.first_share, abs=0.15)
+
+
+@pytest.mark.thorough
+def test_nonlinear_claims_against_rejection() -> None:
+    check(curved(drawn=6_000_000), runs=4, effort=Effort(), goal=Goal(sweeps=100, rounds=2), shift=0.15)
+
+
+def test_a_large_region_is_simply_drawn_and_exact() -> None:
+    known = box(3, 0.1, 0.5)
+    sample = sample_region(known.judge, 3, 2000, seed=1)
+    assert sample.exact
+    assert len(sample.members) == 2000
+    assert sample.distinct == 2000
+    assert sample.share == pytest.approx(0.4**3, rel=5 * sample.log_share_error)
+    for column in sample.members.T:
+        assert stats.kstest(column, stats.uniform(0.1, 0.4).cdf).pvalue > 1e-4
+
+
+def test_what_is_drawn_is_drawn_without_bias() -> None:
+    """A run that stops at its last member must not count that one: over many seeds the mean share is the share."""
+    found = [sample_region(box(2, 0.0, 0.3).judge, 2, 12, seed=seed, runs=4).share for seed in range(150)]
+    assert np.mean(found) == pytest.approx(0.09, abs=5 * np.std(found) / math.sqrt(len(found)))
+
+
+def test_the_same_seed_gives_the_same_sample_wherever_the_runs_are_made() -> None:
+    known = ball(3, 0.1)
+
+    def elsewhere(function: object, items: object) -> list[object]:
+        return [function(pickle.loads(pickle.dumps(item))) for item in reversed(list(items))][::-1]  # type: ignore[operator,call-overload]
+
+    goal = Goal(sweeps=8, rounds=1)
+    one, two = (
+        sample_region(known.judge, 3, 50, seed=9, effort=QUICK, goal=goal, runs=2, spread=how) for how in (map, elsewhere)
+    )
+    other = sample_region(known.judge, 3, 50, seed=10, effort=QUICK, goal=goal, runs=2)
+    assert one.members.tobytes() == two.members.tobytes()
+    assert one.log_shares.tolist() == two.log_shares.tolist()
+    assert one.members.tobytes() != other.members.tobytes()
+
+
+def test_an_empty_region_ends_with_the_closest_point() -> None:
+    def never(points: Floats, _: object = None) -> Floats:
+        """Asks two coordinates to be above 0.8 while their sum is below 1."""
+        return np.column_stack([0.8 - points[:, 0], 0.8 - points[:, 1], points[:, 0] + points[:, 1] - 1.0])
+
+    sample = sample_region(never, 3, 50, seed=1, effort=dataclasses.replace(QUICK, most_levels=12), runs=2)
+    assert len(sample.members) == 0
+    assert sample.share == 0
+    assert sorted(sample.best_violations > 0) == [False, False, True]  # as soon as two hold, the third is what is given up
+
+
+def test_claims_that_cannot_be_judged_do_not_pass() -> None:
+    def half(points: Floats, _: object = None) -> Floats:
+        """Not applicable where the first coordinate is low, and a small box elsewhere."""
+        inside = np.abs(points - 0.6).max(axis=1) - 0.05
+        return np.column_stack([np.where(points[:, 0] < 0.58, np.inf, -1.0), inside])
+
+    sample = sample_region(half, 4, 200, seed=2, effort=QUICK, goal=SHORT, runs=2)
+    assert (sample.members[:, 0] >= 0.58).all()
+    assert math.log(sample.share) == pytest.approx(3 * math.log(0.1) + math.log(0.07), abs=1.2)  # two short runs
+
+
+@pytest.mark.parametrize("numbers", [{"members": 0}, {"runs": 0}])
+def test_numbers_that_make_no_sample_are_refused(numbers: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="needs inputs, members and runs"):
+        sample_region(box(2, 0.1, 0.2).judge, 2, **numbers)

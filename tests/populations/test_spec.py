@@ -1,0 +1,95 @@
+"""Population files: what they make, and that every mistake is named with its line and the nearest name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backfire.errors import DocumentError
+from backfire.populations import load_population, parse_population, shipped_populations
+from backfire.sampling import LogUniform, Uniform
+from small import SMALL
+
+FILE = """
+title = "Small tumours that come back"
+scenario = "small.toml"
+article = "none"
+members = 50
+
+[claims]
+grows = "final_burden(untreated) > 2 * nadir(untreated)"
+
+[vary]
+growth_rate = { low = 0.05, high = 0.2, scale = "log" }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
+    return tmp_path
+
+
+def refused(text: str, folder: Path) -> str:
+    with pytest.raises(DocumentError) as caught:
+        parse_population(text, "mine", folder)
+    return str(caught.value)
+
+
+def test_a_file_says_scenario_claims_and_what_varies(folder: Path) -> None:
+    spec = parse_population(FILE, "mine", folder)
+    assert spec.members == 50
+    assert list(spec.claims) == ["grows"]
+    assert spec.space.inputs["growth_rate"] == LogUniform(0.05, 0.2)
+    still = parse_population(FILE.replace('{ low = 0.05, high = 0.2, scale = "log" }', "false"), "mine", folder)
+    assert "growth_rate" not in still.space.inputs
+    assert set(spec.space.names) == {*still.space.names, "growth_rate"}
+    narrow = parse_population(FILE.replace(', scale = "log"', ""), "mine", folder)
+    assert narrow.space.inputs["growth_rate"] == Uniform(0.05, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("given", "instead", "said"),
+    [
+        ("members = 50", "member = 50", "did you mean `members`"),
+        ("members = 50", "members = 0", "members"),
+        ("growth_rate", "growth_rat", "did you mean `growth_rate`"),
+        ("low = 0.05, high = 0.2", "low = 0.3, high = 0.2", "low must be below high"),
+        ("low = 0.05", "low = 0", "log scale starts above 0"),
+        ("> 2 *", "> > 2 *", "the claim"),
+        ('"none"', '"nobody"', "unknown article"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(folder: Path, given: str, instead: str, said: str) -> None:
+    assert given in FILE
+    words = refused(FILE.replace(given, instead), folder)
+    assert said in words
+    assert "mine:" in words
+
+
+def test_a_population_without_claims_is_refused(folder: Path) -> None:
+    assert "no claim" in refused(FILE[: FILE.index("[claims]")], folder)
+
+
+def test_claims_of_an_article_can_be_left_out() -> None:
+    whole = load_population("wnt16b-stroma")
+    first = next(iter(whole.claims))
+    text = f'title = "All but one"\nscenario = "wnt16b-stroma"\nleave_out = ["{first}"]\n'
+    assert set(parse_population(text).claims) == set(whole.claims) - {first}
+    assert "did you mean" in refused(text.replace(first, first + "x"), Path()) or "unknown claim" in refused(
+        text.replace(first, "Q9"), Path()
+    )
+
+
+@pytest.mark.parametrize("name", shipped_populations())
+def test_shipped_populations_ask_for_every_calibrated_claim(name: str) -> None:
+    spec = load_population(name)
+    assert len(spec.claims) > 5
+    assert len(spec.space.names) > 10
+    assert spec.scenario.name in name
+
+
+def test_an_unknown_population_names_the_nearest() -> None:
+    with pytest.raises(DocumentError, match="did you mean `wnt16b-stroma`"):
+        load_population("wnt16b-stromma")
