@@ -219,10 +219,10 @@ def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
     points = np.vstack([run.ensemble.points for run in every])
     violations = np.vstack([run.ensemble.violations for run in every])
     closest = int(np.argmin(first.distance(violations)))
-    none = np.empty((0, points.shape[1]))
+    none, seen = np.empty((0, points.shape[1])), np.vstack([first.violations, violations])
     return RegionSample(
         none, np.empty((0, violations.shape[1])), False, np.empty(0), PILOT + sum(run.judged for run in every),
-        none, np.vstack([first.violations, violations]), [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
+        none, seen, [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
     )  # fmt: skip
 
 
