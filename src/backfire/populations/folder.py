@@ -15,7 +15,6 @@ import numpy as np
 
 from backfire.model import version
 from backfire.populations.diagnostics import Diagnosis, diagnose
-from backfire.populations.distances import Distance
 from backfire.populations.judging import ClaimJudge
 from backfire.populations.region import RegionSample
 from backfire.populations.spec import PopulationSpec
@@ -24,6 +23,7 @@ from backfire.solvers import Floats
 from backfire.system import to_json, write_whole
 
 CAUTION: Final = "illustrative, not clinically calibrated"
+EXPECTED: Final = 8
 WIDEST: Final = 20.0
 """Margins beyond this many e-folds are as good as any: they are cut for their diagnosis."""
 
@@ -184,16 +184,18 @@ def closest(made: Population) -> dict[str, Any]:
 
 
 def fighting(made: Population) -> list[list[str]]:
-    """Where nothing satisfies every claim: pairs of comparisons that near tumours satisfy each, but none together."""
-    seen = made.sample.margins
-    if not len(seen):
+    """Where nothing satisfies every claim: pairs of comparisons that hold often enough, but in no tumour seen together.
+
+    Often enough: ``EXPECTED`` tumours would satisfy both if they had nothing to do with each other.
+    """
+    holds = (made.sample.margins <= 0).astype(float)
+    if not len(holds):
         return []
-    near = seen[Distance.normalised(seen)(seen) <= np.quantile(Distance.normalised(seen)(seen), 0.5)]
-    holds = near <= 0
+    alone, both = holds.sum(axis=0), holds.T @ holds
     names = [f"{name}: {claim.comparisons[0]}" for name, _, claim in made.judge.comparisons]
     return [
         [names[one], names[two]]
         for one in range(len(names))
         for two in range(one + 1, len(names))
-        if holds[:, one].any() and holds[:, two].any() and not (holds[:, one] & holds[:, two]).any()
+        if both[one, two] == 0 and alone[one] * alone[two] >= EXPECTED * len(holds)
     ]

@@ -46,8 +46,8 @@ class RegionSample:
     (runs,) are each run's ln of the share of the cube; ``levels`` and ``uses`` (of proposals, at distance 0) are by run,
     ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps, chains, claims) all that was seen at distance
     0, ``judged`` the number of points judged. A run that did not arrive while others did is left out.
-    Where nothing satisfies all claims ``members`` is empty, ``margins`` (walkers, claims) are those of where the runs
-    ended, and ``best`` is the point that comes closest, ``best_violations`` (claims,) how far it is off.
+    Where nothing satisfies all claims ``members`` is empty, ``margins`` (points, claims) are those of the pilot and of
+    where the runs ended, and ``best`` is the point that comes closest, ``best_violations`` (claims,) how far it is off.
     """
 
     members: Floats
@@ -219,10 +219,10 @@ def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
     points = np.vstack([run.ensemble.points for run in every])
     violations = np.vstack([run.ensemble.violations for run in every])
     closest = int(np.argmin(first.distance(violations)))
-    none = np.empty((0, points.shape[1]))
+    none, seen = np.empty((0, points.shape[1])), np.vstack([first.violations, violations])
     return RegionSample(
         none, np.empty((0, violations.shape[1])), False, np.empty(0), PILOT + sum(run.judged for run in every),
-        none, violations, [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
+        none, seen, [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
     )  # fmt: skip
 
 
