@@ -63,7 +63,7 @@ def _report(made: Population) -> None:
         for place in order
         for item in [made.spec.space.inputs[made.names[place]]]
     ]
-    print_table(("narrowed most", "box", "lowest", "highest"), rows)
+    print_table([("narrowed most", "box", "lowest", "highest"), *rows])
 
 
 def _report_nothing(made: Population) -> None:
@@ -71,7 +71,7 @@ def _report_nothing(made: Population) -> None:
 
     write_line(f"{made.spec.title}\nno tumour found that satisfies every claim; {made.sample.judged} judged")
     violated = closest(made)["violated"]
-    print_table(("the closest tumour violates", "by a factor of"), [(name, _factor(off)) for name, off in violated.items()])
+    print_table([("the closest tumour violates", "by a factor of"), *((name, _factor(off)) for name, off in violated.items())])
     for one, two in fighting(made):
         write_line(f"never together: {one}  ·  {two}")
 

@@ -21,22 +21,26 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from backfire.claims import Claim, Topic, load_articles, parse_claim, topics
-from backfire.errors import DocumentError, Problem, UserError, echo, unknown
+from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
 from backfire.sampling import Distribution, LogUniform, Space, Uniform
 from backfire.scenario import (
     Document,
+    Library,
     Number,
+    OwnMechanisms,
     Scenario,
     check_folder_name,
+    library_of,
     load,
+    load_named,
     parse_document,
-    problems_of,
     read_document,
+    read_shape,
     shipped_scenarios,
 )
 from backfire.system import shipped_folder
@@ -105,31 +109,35 @@ def shipped_populations() -> dict[str, Path]:
     return {path.stem: path for path in sorted((shipped_folder("configs") / "populations").glob("*.toml"))}
 
 
-def load_population(source: str | Path) -> PopulationSpec:
+def load_population(source: str | Path, mechanisms: OwnMechanisms = ()) -> PopulationSpec:
     """A population by path or shipped name; a scenario stands for all calibrated claims of its article.
+
+    ``mechanisms`` are those of yours that its scenario uses.
 
     Raises DocumentError with every problem of the file.
     """
-    name, known = str(source), shipped_populations()
+    name, known, library = str(source), shipped_populations(), library_of(mechanisms)
     if name in known and not os.path.isfile(source):
-        return _of_file(known[name])
+        return _of_file(known[name], library)
     if os.path.isfile(source):
         document = read_document(source)
-        return _of_file(Path(source)) if "scenario" in document.data else _of_scenario(load(source))
+        return _of_file(Path(source), library) if "scenario" in document.data else _of_scenario(load(source, library))
     if name in shipped_scenarios():
-        return _of_scenario(load(name))
+        return _of_scenario(load(name, library))
     if Path(source).suffix == ".toml" or "/" in name:
         read_document(source)  # says why not
     raise DocumentError([Problem(echo(name), 0, "", unknown("population or scenario", name, [*known, *shipped_scenarios()]))])
 
 
-def parse_population(text: str, name: str = "population", folder: Path | str = ".") -> PopulationSpec:
+def parse_population(
+    text: str, name: str = "population", folder: Path | str = ".", mechanisms: OwnMechanisms = ()
+) -> PopulationSpec:
     """A population from TOML text; a scenario file that it names is looked for in ``folder``."""
-    return _build(parse_document(text, name), name, Path(folder), text)
+    return _build(parse_document(text, name), name, Path(folder), text, library_of(mechanisms))
 
 
-def _of_file(path: Path) -> PopulationSpec:
-    return _build(read_document(path), path.stem, path.parent, path.read_text(encoding="utf-8-sig"))
+def _of_file(path: Path, library: Library) -> PopulationSpec:
+    return _build(read_document(path), path.stem, path.parent, path.read_text(encoding="utf-8-sig"), library)
 
 
 def _of_scenario(scenario: Scenario) -> PopulationSpec:
@@ -153,19 +161,22 @@ def _article_topics(scenario: Scenario, article: str, leave_out: tuple[str, ...]
     return tuple(topics([found], own, {found.file.scenario: scenario}))
 
 
-def _build(document: Document, name: str, folder: Path, text: str) -> PopulationSpec:
+_INSTEAD: Final = {"title": "untitled", "scenario": ""}
+"""What to go on with where the file does not say it."""
+
+
+def _build(document: Document, name: str, folder: Path, text: str, library: Library) -> PopulationSpec:
+    problems = Problems()
+    shape = read_shape(document, PopulationFile, instead=_INSTEAD)
+    problems += shape.problems
+    file, document = shape.file, shape.document
+    if file is None or shape.has_lost("scenario"):
+        problems.stop()
+    assert file is not None
     try:
-        file = PopulationFile.model_validate(document.data)
-    except ValidationError as error:
-        raise DocumentError(problems_of(error, document, PopulationFile)) from None
-    problems: list[Problem] = []
-    beside = folder / file.scenario
-    try:
-        scenario = load(beside if beside.is_file() and file.scenario not in shipped_scenarios() else file.scenario)
+        scenario = load_named(document, file.scenario, folder, library)
     except DocumentError as error:
-        if error.problems and all(problem.key or problem.line for problem in error.problems):
-            raise
-        raise DocumentError([document.problem(("scenario",), "; ".join(item.message for item in error.problems))]) from None
+        raise DocumentError([*problems, *error.problems]) from None
     article = scenario.article if file.article is None else file.article
     made: tuple[Topic, ...] = ()
     if article != NO_ARTICLE and not (file.article is None and article not in _known_articles()):
@@ -186,8 +197,8 @@ def _build(document: Document, name: str, folder: Path, text: str) -> Population
         if key in own
     ]
     space, wrong = _space(document, scenario, file.vary)
-    if problems := [*problems, *wrong]:
-        raise DocumentError(problems)
+    problems += wrong
+    problems.stop()
     every = (*made, Topic(scenario, own, scenario.hash)) if own else made
     try:
         return PopulationSpec(name, file.title, scenario, every, space, file.members, file.note, text)
