@@ -1,3 +1,7 @@
+from .division import added as added
+from .division import apportioned as apportioned
+from .division import divided as divided
+from .division import never_negative as never_negative
 from .expression import SCALAR_FUNCTIONS as SCALAR_FUNCTIONS
 from .expression import UNIT_CONSTANTS as UNIT_CONSTANTS
 from .expression import Expression as Expression

@@ -1,3 +1,7 @@
+from .branching import TUMOUR as TUMOUR
+from .branching import Branching as Branching
+from .branching import CellRate as CellRate
+from .branching import branching as branching
 from .components import LONGEST_NAME as LONGEST_NAME
 from .components import Definition as Definition
 from .components import Influence as Influence

@@ -16,10 +16,12 @@ from .reading import FOUND as FOUND
 from .reading import CompiledFeatures as CompiledFeatures
 from .reading import ReadPlan as ReadPlan
 from .reading import fill as fill
+from .reading import fill_cells as fill_cells
 from .reading import read_plan as read_plan
 from .rules import HOST_LOAD as HOST_LOAD
 from .rules import ONE_CELL as ONE_CELL
 from .rules import ROUNDED as ROUNDED
+from .rules import Lineages as Lineages
 from .rules import Rules as Rules
 from .rules import Watch as Watch
 from .rules import course_starts as course_starts

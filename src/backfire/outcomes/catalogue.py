@@ -23,8 +23,9 @@ from backfire.outcomes.rules import HOST_LOAD, ONE_CELL
 from backfire.outcomes.summaries import Summary, parse_summary
 from backfire.solvers import Floats
 
-Kind = Literal["amount", "time", "decades", "exact", "yes"]
-"""What is compared how: amounts by their ratio, times and decades by their difference; exact ones and yes or no as they are."""
+Kind = Literal["amount", "time", "decades", "chance", "exact", "yes"]
+"""What is compared how: amounts by their ratio, times, decades and chances by their difference; exact ones and yes or no as
+they are."""
 RESTING: Final = 1e-6
 """A burden that falls by less than this share of itself does not fall: solvers resolve no more."""
 Better = Literal["low", "high", ""]
@@ -65,6 +66,7 @@ class Declaration:
     outcome, ``flow`` the kind of process that must be there. ``rules`` are the thresholds that it reads. ``own_clock`` ones
     are measured against the arm's own burden from its first intervention on, whose day may differ between arms. ``ranks``
     say where it is shown, and how early: ``bars`` of the figure of a scenario, ``figures`` of sweeps, ``page`` of the model.
+    What is ``costly`` is read of many members only where it is asked for by name.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Declaration:
     own_clock: bool = False
     to_end: bool = False
     in_table: bool = True
+    costly: bool = False
     ranks: Mapping[str, int] = field(default_factory=dict)
 
     def label(self, name: str, unit: str) -> str:
@@ -210,6 +213,11 @@ CATALOGUE: Final = (
     Declaration(
         "eradicated", "1", "1 (yes) if not one tumour cell is left anywhere on the last day", _eradicated, ("burden",),
         to_end=True, kind="yes", better="high", ranks={"page": 9},
+    ),
+    Declaration(
+        "cure_probability", "1", "chance that no tumour cell is left anywhere on the last day, each dividing and dying by "
+        "chance; 0 where the host dies{refused}", lambda f: f.cure, ("burden",), kind="chance", better="high",
+        title="chance of cure", costly=True, ranks={"page": 10, "bars": 0, "figures": 0},
     ),
     Declaration("courses", "1", "courses given", lambda f: f.courses.astype(float), ("burden",), kind="exact", in_table=False),
     Declaration(
@@ -389,4 +397,5 @@ def _unit(item: Declaration, found: Features) -> str:
 def _named(item: Declaration, key: str, found: Features) -> tuple[str, Readable]:
     unit = found.agents[key] if item.unit == "agent" else _unit(item, found)
     rules = {word: getattr(found.rules, word) for word in item.rules}
+    rules["refused"] = f"; not defined here, as {found.refused}" if found.refused else ""
     return item.name.format(key), Readable(item, key, unit, item.meaning.format(key, **rules))

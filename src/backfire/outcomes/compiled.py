@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from backfire.outcomes import reading as at
+from backfire.outcomes.backward import chance
 from backfire.outcomes.rules import FLAT, NEARLY, ONE_CELL
 from backfire.solvers.batch import READER, compiled, peek
 
@@ -348,7 +349,7 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
     if watch[at.BURDEN] >= 0.0:
         _burden(last, int(watch[at.BURDEN]), rows, room, days, values, slopes, watch, result)
     _singles(last, rows, room, days, values, slopes, watch, result)
-    listed, place = at.HEAD + int(watch[at.GROWTHS] + watch[at.KILLS] + watch[at.SEEDINGS]), 13
+    listed, place = at.HEAD + int(watch[at.GROWTHS] + watch[at.KILLS] + watch[at.SEEDINGS]), 14
     for factor in range(int(watch[at.FACTORS])):
         column = int(watch[listed + factor])
         day, high = _least(-1.0, column, rows, room, days, values, slopes, start, last, _ANYTHING, _PLAIN)
@@ -368,6 +369,11 @@ def _read(rows, room, days, values, slopes, watch, result):  # type: ignore[no-u
         result[place] = _summary(kind, column, level, last, rows, room, days, values, slopes, start)
         listed, place = listed + 3, place + 1
     courses = int(watch[at.COURSES])
+    if watch[at.CELLS] >= 0.0:
+        listed = int(watch[at.CELLS])
+        if math.isnan(result[12]):  # who dies is not cured
+            result[13] = chance(listed, rows, room, days, values, slopes, watch)
+    listed = len(watch) - courses
     final = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
     for course in range(courses):
         first = watch[listed + course]

@@ -107,6 +107,14 @@ class Features(Protocol):
         """The day on which the host load reaches 1."""
 
     @property
+    def cure(self) -> Floats:
+        """The chance that no tumour cell is left on the last day; 0 where the host dies before."""
+
+    @property
+    def refused(self) -> str:
+        """Why there is no such chance; "" where there is."""
+
+    @property
     def courses(self) -> NDArray[np.int64]:
         """How many courses are given."""
 

@@ -18,6 +18,7 @@ import scipy
 from numpy.typing import NDArray
 
 from backfire.outcomes.catalogue import Outcome, readable
+from backfire.outcomes.cure import chance_of_cure
 from backfire.outcomes.features import Bools
 from backfire.outcomes.rules import FLAT, HOST_LOAD, NEARLY, ONE_CELL, ROUNDED, Rules, Watch, course_starts, least_counted
 from backfire.outcomes.summaries import Summary
@@ -373,6 +374,18 @@ class RecordedFeatures:
 
     def given(self, agent: str) -> Floats:
         return _one(math.fsum(dose.given_by(float(self.last[0])) for dose in self.watch.doses if dose.agent == agent))
+
+    @property
+    def refused(self) -> str:
+        return self.watch.cells.process.refused if self.watch.cells else ""
+
+    @property
+    def cure(self) -> Floats:
+        cells = self.watch.cells
+        if cells is None or cells.process.refused:
+            return _one(math.nan)
+        recorded = {name: self._steps.values[..., column] for name, column in self._column.items()}
+        return _one(0.0 if self._died else chance_of_cure(self._steps, recorded, cells))
 
     def summary(self, asked: Summary) -> Floats:
         start, end, values = self.watch.start, float(self.last[0]), self._nodes(asked.of)

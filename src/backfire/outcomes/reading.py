@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +11,20 @@ from typing import Final
 
 import numpy as np
 
+from backfire.model import Branching
+from backfire.outcomes.backward import SIZES, section_size
 from backfire.outcomes.rules import ROUNDED, Rules, least_counted
 from backfire.outcomes.summaries import SUMMARIES, Summary
 from backfire.solvers import Floats
 
 # the head of a watch row
 START, OWN, SURGERY, PROGRESSION, REGROWTH, BURDEN, ACTIVE, METASTASES, HOST, FLOOR, BASELINE = range(11)
-GROWTHS, KILLS, SEEDINGS, FACTORS, EXCESSES, ASKED, COURSES, HEAD = range(11, 19)
+GROWTHS, KILLS, SEEDINGS, FACTORS, EXCESSES, ASKED, COURSES, CELLS, HEAD = range(11, 20)
 NADIR, FIRST, LEVEL = range(3)
 """What progression is measured against: the nadir, the burden at the arm's first intervention, or a level of its own."""
 FOUND: Final = (
     "nadir", "nadir_at", "before", "progression_at", "regrown_at", "final_burden", "burden_area", "final_metastases",
-    "active_area", "growth_area", "kill_area", "seeding_area", "survival_at",
+    "active_area", "growth_area", "kill_area", "seeding_area", "survival_at", "cure",
 )  # fmt: skip
 """The first numbers of a result row; those of factors, summaries and courses follow."""
 _SINGLE: Final = {"burden": BURDEN, "active": ACTIVE, "metastatic_burden": METASTASES, "host_load": HOST}
@@ -33,7 +36,8 @@ _FLOWS: Final = ("growth", "kill", "seeding")
 class ReadPlan:
     """What is read of the members of a network: ``watched`` are the columns, ``recorded`` the units of everything recorded.
 
-    ``flows`` are the recorded processes by kind; ``factors`` and ``excesses`` names of columns.
+    ``flows`` are the recorded processes by kind; ``factors`` and ``excesses`` names of columns. ``cells`` are the tumour cells
+    one by one, None where nothing is asked of them; their rates are watched as formulas.
     """
 
     recorded: Mapping[str, str]
@@ -42,6 +46,7 @@ class ReadPlan:
     factors: tuple[str, ...]
     excesses: tuple[str, ...]
     summaries: tuple[Summary, ...]
+    cells: Branching | None = None
 
     def width(self, courses: int) -> int:
         """How many numbers a result row has."""
@@ -53,8 +58,9 @@ class ReadPlan:
         yield from (("peak", name) for name in self.excesses)
         yield from self.summaries
 
-    def watch(self, count: int, courses: int) -> Floats:
-        """Watch rows (count, …) with everything that all members share; ``fill`` adds the rest."""
+    def watch(self, count: int, courses: int, events: int = 0) -> Floats:
+        """Watch rows (count, …) with everything that all members share, and room for courses and for ``events`` of tumour cells;
+        ``fill`` and ``fill_cells`` add the rest."""
         at = {name: column for column, name in enumerate(self.watched)}
         head = np.full(HEAD, -1.0)
         for name, place in _SINGLE.items():
@@ -62,29 +68,61 @@ class ReadPlan:
         head[FLOOR] = least_counted(self.recorded.get("burden", ""))
         flows = [self.flows.get(kind, ()) for kind in _FLOWS]
         groups = [*flows, self.factors, self.excesses, self.summaries, range(courses)]
-        head[GROWTHS:HEAD] = [len(group) for group in groups]
+        head[GROWTHS:CELLS] = [len(group) for group in groups]
         named = [at[name] for group in (*flows, self.factors, self.excesses) for name in group]
         kinds = [
             number
             for asked in self.summaries
             for number in (SUMMARIES.index(asked.kind), at[asked.of], math.nan if asked.level is None else asked.level)
         ]
-        row = np.array([*head, *named, *kinds, *([math.nan] * courses)])
+        section = self._section(at, events)
+        head[CELLS] = HEAD + len(named) + len(kinds) if section else -1
+        row = np.array([*head, *named, *kinds, *section, *([math.nan] * courses)])
         return np.tile(row, (count, 1))
+
+    def _section(self, at: Mapping[str, int], events: int) -> list[float]:
+        """The part on tumour cells, as ``backward`` reads it; empty where nothing is asked of them, or they are refused."""
+        if self.cells is None or self.cells.refused:
+            return []
+        types = len(self.cells.types)
+        groups = _terms(self.cells)
+        terms = [(i, j, at[formula]) for group in groups for i, j, formula in group]
+        sizes = [types, *(len(group) for group in groups[1:]), events]
+        given = [*sizes, *([math.nan] * types), *itertools.chain(*terms), *([math.nan] * 4 * events)]
+        return given + [0.0] * (section_size(types, len(terms), events) - len(given))
+
+
+def _terms(cells: Branching) -> list[list[tuple[int, int, str]]]:
+    """The terms (i, j, formula) of the backward equations: net rates, gains, what is made, what arrives; but for net rates
+    without those that are 0."""
+    types = [*enumerate(cells.types)]
+    pairs = [(one, other) for one in types for other in types]
+    groups = [
+        [(i, i, cells.net(of).text) for i, of in types],
+        [(i, j, cells.gained(of, into).text) for (i, of), (j, into) in pairs if i != j],
+        [(i, j, cells.made(of, into).text) for (i, of), (j, into) in pairs],
+        [(i, i, cells.arriving(of).text) for i, of in types],
+    ]
+    return [groups[0], *([term for term in group if term[2] != "0"] for group in groups[1:])]
 
 
 def read_plan(
-    units: Mapping[str, str], summaries: Iterable[Summary] = (), flows: Mapping[str, Sequence[str]] = MappingProxyType({})
+    units: Mapping[str, str],
+    summaries: Iterable[Summary] = (),
+    flows: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    cells: Branching | None = None,
 ) -> ReadPlan:
-    """The plan for a network that records ``units`` (name → unit) and has ``flows``, with ``summaries`` on top."""
+    """The plan for a network that records ``units`` (name → unit) and has ``flows``, with ``summaries`` on top, and with what its
+    tumour ``cells`` come to one by one."""
     asked = tuple(dict.fromkeys(summaries))
     folds = [name for name, unit in units.items() if unit == "fold"]
     factors = tuple(name for name in folds if not name.startswith("excess_"))
     excesses = tuple(name for name in folds if name.startswith("excess_"))
     single = [name for name in _SINGLE if name in units]
     rates = [name for kind in _FLOWS for name in flows.get(kind, ())]
+    rates += [formula for group in _terms(cells) for *_, formula in group] if cells and not cells.refused else []
     watched = tuple(dict.fromkeys([*single, *rates, *factors, *excesses, *(item.of for item in asked)]))
-    return ReadPlan(units, watched, flows, factors, excesses, asked)
+    return ReadPlan(units, watched, flows, factors, excesses, asked, cells)
 
 
 def fill(watch: Floats, start: Floats, own: Floats, surgery: Floats, rules: Rules, courses: Floats) -> None:
@@ -96,6 +134,16 @@ def fill(watch: Floats, start: Floats, own: Floats, surgery: Floats, rules: Rule
         watch[:, BASELINE], watch[:, PROGRESSION] = LEVEL, rules.progression_level
     if courses.shape[1]:
         watch[:, -courses.shape[1] :] = courses
+
+
+def fill_cells(watch: Floats, start: Floats, events: Floats) -> None:
+    """Put the cells of every type on the first day (m, t) and their events (m, e, 4: day, type, multiply, add; NaN where a member
+    has fewer) into watch rows that ask for tumour cells."""
+    place = int(watch[0, CELLS]) + SIZES
+    terms = int(watch[0, place - SIZES : place - 1].sum())
+    watch[:, place : place + start.shape[1]] = start
+    place += start.shape[1] + 3 * terms
+    watch[:, place : place + events.shape[1] * 4] = events.reshape(len(events), -1)
 
 
 class CompiledFeatures:
@@ -120,6 +168,8 @@ class CompiledFeatures:
         self.active_area, self.growth_area = found["active_area"], found["growth_area"]
         self.kill_area, self.seeding_area, self.survival_at = found["kill_area"], found["seeding_area"], found["survival_at"]
         self.seeding_area = np.where(self._looked, self.seeding_area, math.nan)
+        self.refused = plan.cells.refused if plan.cells else ""
+        self.cure = np.where(np.isfinite(self.survival_at), 0.0, found["cure"])
         self.courses = (~np.isnan(courses)).sum(axis=1)
         first = rows.shape[1] - 2 * courses.shape[1]
         self.before_course, self.low_in_course = rows[:, first::2], rows[:, first + 1 :: 2]

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from backfire.errors import UserError, unknown
-from backfire.model import Dose
+from backfire.model import Branching, Dose, Event
 
 ONE_CELL: Final = 1.0
 ROUNDED: Final = 1e-9
 """What lies less than this below zero is zero and the rounding of a solver."""
+NEGATIVE_RATE: Final = -1e-9
+"""Rates per cell and day below this are negative, and no rounding."""
+LEAST_CHANCE: Final = 1e-12
+"""A chance below this is none: no reader resolves it."""
 HOST_LOAD: Final = "host_load"
 """The definition by which a mechanism says what the host bears, as a share of what it can; at 1 the host dies."""
 COUNTED: Final = ONE_CELL * (1 - 1e-9)
@@ -85,13 +89,24 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Lineages:
+    """The tumour cells of an arm: their branching process, the cells of each state on the first day, the events of the arm, and
+    the constants of the network by the names that code has."""
+
+    process: Branching
+    start: Mapping[str, float]
+    events: Sequence[Event]
+    constants: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Watch:
     """What an arm was given and how it is judged.
 
     ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` is the day from which
     times count, the same in all arms, so that they compare; ``own`` that from which the arm's own response counts, its
     first intervention; ``surgery`` the day the primary is removed, if it is; ``units`` the unit of the amounts of each agent;
-    ``flows`` the recorded processes by kind, as ``Network.flows``.
+    ``flows`` the recorded processes by kind, as ``Network.flows``; ``cells`` are the tumour cells one by one, if it has any.
     """
 
     doses: Sequence[Dose]
@@ -102,6 +117,7 @@ class Watch:
     units: Mapping[str, str] = field(default_factory=dict)
     flows: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rules: Rules = Rules()
+    cells: Lineages | None = None
 
 
 def course_starts(watch: Watch) -> list[float]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from backfire.errors import UserError, unknown
 from backfire.formulas import parse
-from backfire.model import Event, Network, multiples
-from backfire.outcomes import HOST_LOAD, ROUNDED, Outcome, Watch, declared, outcomes
+from backfire.model import Event, Network, branching, multiples
+from backfire.outcomes import HOST_LOAD, ROUNDED, Lineages, Outcome, Watch, declared, outcomes
 from backfire.scenario import Scenario
 from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Status, Steps, Trajectory, generate, solve
 
@@ -289,4 +289,10 @@ def watch(scenario: Scenario, arm: str) -> Watch:
         units={name: item.amount_unit for name, item in network.interventions.items()},
         flows=network.flows,
         rules=scenario.rules,
+        cells=Lineages(
+            branching(network),
+            dict(zip(network.state_names, scenario.start_state(), strict=True)),
+            scenario.events(arm),
+            dict(zip(network.constant_names, scenario.constants(), strict=True)),
+        ),
     )

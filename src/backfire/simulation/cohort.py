@@ -19,7 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import DocumentError, UserError, unknown
-from backfire.outcomes import FOUND, HOST_LOAD, CompiledFeatures, Readable, ReadPlan, parse_summary, read_plan, readable, reader
+from backfire.model import branching
+from backfire.outcomes import (
+    CATALOGUE,
+    FOUND,
+    HOST_LOAD,
+    CompiledFeatures,
+    Readable,
+    ReadPlan,
+    declared,
+    parse_summary,
+    read_plan,
+    readable,
+    reader,
+)
 from backfire.scenario import Scenario, find_inputs, whole_numbers
 from backfire.simulation.arms import simulate
 from backfire.simulation.members import MemberTable
@@ -101,7 +114,9 @@ def _chosen(
 def _plan(scenario: Scenario, outcomes: Sequence[str] | None) -> ReadPlan:
     """What the kernel of a scenario must look at for these outcomes."""
     network, units = scenario.network, _recorded(scenario)
-    return read_plan(units, [asked for name in outcomes or () if (asked := parse_summary(name))], network.flows)
+    summaries = [asked for name in outcomes or () if (asked := parse_summary(name))]
+    one_by_one = any(declared(name).costly for name in outcomes or ())
+    return read_plan(units, summaries, network.flows, branching(network) if one_by_one else None)
 
 
 def _recorded(scenario: Scenario) -> dict[str, str]:
@@ -172,7 +187,9 @@ def _features(table: MemberTable, arm: str, read: ReadPlan, result: Floats, cour
 
 def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = None) -> dict[str, Readable]:
     """The outcomes that an arm of the unchanged scenario has, by name, or those ``wanted`` that it has."""
-    table, read = MemberTable(scenario, (), np.zeros((1, 0))), _plan(scenario, None)
+    costly = [item.name for item in CATALOGUE if item.costly]
+    table, read = MemberTable(scenario, (), np.zeros((1, 0))), _plan(scenario, costly)
+    table.check_events([arm])
     _, courses = table.watch(arm, np.array([0]), read)
     return readable(_features(table, arm, read, np.full((1, read.width(courses.shape[1])), math.nan), courses), wanted)
 
@@ -184,13 +201,14 @@ def _outcome_names(scenario: Scenario, arm: str) -> tuple[str, ...]:
 
 
 def outcome_names(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None) -> dict[str, list[str]]:
-    """Arm → names of the outcomes to read; all that the arm of the unchanged scenario has if ``wanted`` is None.
+    """Arm → names of the outcomes to read; all that the arm of the unchanged scenario has if ``wanted`` is None, but for costly
+    ones, which are read where they are asked for.
 
     Raises UserError for an outcome that no arm has, and for a summary of something not recorded.
     """
     has = {arm: _outcome_names(scenario, arm) for arm in arms}
     if wanted is None:
-        return {arm: [*found] for arm, found in has.items()}
+        return {arm: [name for name in found if not declared(name).costly] for arm, found in has.items()}
     every = list(dict.fromkeys(name for found in has.values() for name in found))
     for name in wanted:
         asked = parse_summary(name)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from backfire.errors import UserError
 from backfire.model import LARGEST_AMOUNT, Dose, EventPlan, Regimen
-from backfire.outcomes import ReadPlan, Watch, course_starts, fill
+from backfire.outcomes import ReadPlan, Watch, course_starts, fill, fill_cells
 from backfire.scenario import Scenario, find_inputs
 from backfire.simulation.arms import course_agents, feeds
 from backfire.solvers import Floats
@@ -239,22 +239,12 @@ class MemberTable:
     def numbers(self, arm: str, wanted: NDArray[np.int64]) -> Members:
         """The chosen members in one arm, as the batch solver takes them; call ``check_events`` first."""
         index = {name: place for place, name in enumerate(self.network.state_names)}
-        constants = self.constants[wanted]
-        names = list(self.scenario.values)
-        starts = np.column_stack(
-            [
-                constants[:, names.index(state.initial)]
-                if isinstance(state.initial, str)
-                else np.full(len(wanted), state.initial)
-                for state in self.network.states
-            ]
-        )
         kinship = np.zeros((len(index), len(index)), dtype=bool)
         for owner, fed in feeds(self.network).items():
             kinship[owner, list(fed)] = True
         return Members(
-            starts=np.ascontiguousarray(starts, dtype=float),
-            constants=constants,
+            starts=np.ascontiguousarray(self._starts(wanted), dtype=float),
+            constants=self.constants[wanted],
             days=np.tile([0.0, float(self.scenario.days)], (len(wanted), 1)),
             events=self._events[arm].rows,
             event_rows=self._events[arm].spans[wanted],
@@ -262,6 +252,15 @@ class MemberTable:
             amounts=np.array([state.unit != "1" for state in self.network.states]),
             feeds=kinship,
         )
+
+    def _starts(self, wanted: NDArray[np.int64]) -> Floats:
+        """The states on the first day of the chosen members (m, n)."""
+        constants, names = self.constants[wanted], list(self.scenario.values)
+        columns = (
+            constants[:, names.index(state.initial)] if isinstance(state.initial, str) else np.full(len(wanted), state.initial)
+            for state in self.network.states
+        )
+        return np.column_stack([*columns])
 
     def watch(self, arm: str, wanted: NDArray[np.int64], plan: ReadPlan) -> tuple[Floats, Floats]:
         """(watch rows, first days of the courses (m, c), NaN where a member has fewer) of the chosen members."""
@@ -275,9 +274,28 @@ class MemberTable:
         used = self.schedule_of[wanted]
         most = max((len(every[schedule]) for schedule in np.unique(used)), default=0)
         padded = np.array([[*starts[:most], *[math.nan] * (most - len(starts))] for starts in every]).reshape(len(every), most)
-        courses, rows = padded[used], plan.watch(len(wanted), most)
+        cells = self._cells(arm, wanted, plan)
+        courses, rows = padded[used], plan.watch(len(wanted), most, cells[1].shape[1] if cells else 0)
         start = np.full(len(wanted), self.scenario.time_zero)
         own = self.per_schedule(lambda schedule: schedule.own(self.scenario, arm))[wanted]
         surgery = self.per_schedule(lambda schedule: schedule.surgery(self.scenario, arm))[wanted]
         fill(rows, start, own, surgery, self.scenario.rules, courses)
+        if cells:
+            fill_cells(rows, *cells)
         return rows, courses
+
+    def _cells(self, arm: str, wanted: NDArray[np.int64], plan: ReadPlan) -> tuple[Floats, Floats] | None:
+        """(cells of each type on the first day (m, t), events of tumour cells (m, e, 4) as ``fill_cells`` wants them) of members;
+        None where the plan asks nothing of single cells."""
+        if plan.cells is None or plan.cells.refused:
+            return None
+        places = [self.network.state_names.index(name) for name in plan.cells.types]
+        given = self._events[arm]
+        of_cells = np.flatnonzero(np.isin(given.rows[1], places))
+        spans = np.searchsorted(of_cells, given.spans[wanted])
+        most = int(np.diff(spans, axis=1).max(initial=0))
+        table = np.full((len(of_cells) + 1, 4), math.nan)  # the last row is that of no event
+        table[:-1] = np.column_stack([column[of_cells] for column in given.rows])
+        table[:-1, 1] = [places.index(int(state)) for state in given.rows[1][of_cells]]
+        rows = spans[:, :1] + np.arange(most)
+        return self._starts(wanted)[:, places], table[np.where(rows < spans[:, 1:], rows, len(of_cells))]

@@ -1,4 +1,5 @@
 from .pycode import Code as Code
+from .pycode import evaluate as evaluate
 from .pycode import generate as generate
 from .pycode import write_source as write_source
 from .reference import InitialValueProblem as InitialValueProblem

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from backfire.formulas import SCALAR_FUNCTIONS, as_sympy, scalar_code
+from backfire.formulas import SCALAR_FUNCTIONS, Expression, as_sympy, scalar_code
 from backfire.model import Network, balance, differentiate, reached
 from backfire.solvers.cache import GENERATORS, cached
 from backfire.solvers.trajectory import Floats
@@ -59,6 +59,13 @@ def _execute(source: str, functions: Mapping[str, Any]) -> dict[str, Any]:
     namespace = dict(functions)
     exec(compile(source, "<backfire model>", "exec"), namespace)
     return namespace
+
+
+def evaluate(expression: Expression, values: Mapping[str, Floats | float]) -> Floats:
+    """A formula over arrays (or numbers) of all its names, elementwise."""
+    with np.errstate(all="ignore"):
+        found = eval(compile(expression.code, "<backfire formula>", "eval"), {**_ARRAY, **values})
+    return np.asarray(found, dtype=float)
 
 
 def write_source(network: Network) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from backfire.formulas import as_sympy, in_series, names_in, symbol, vector_code
+from backfire.formulas import as_sympy, derivative, in_series, names_in, parse, symbol, vector_code
 from backfire.model import Network, differentiate, reached
 from backfire.solvers.batch.jit import LANES, compile_loops, machine_folder, unkept
 from backfire.solvers.batch.tableau import GAMMA, STAGES
@@ -54,8 +54,8 @@ class Kernel:
 
 
 def kernel_of(network: Network, watched: Sequence[str] = ()) -> Kernel:
-    """The kernel of a network that can look at the states and observables ``watched``, or ratios ``a / b`` of them;
-    compiled once per machine."""
+    """The kernel of a network that can look at the states and observables ``watched``, ratios ``a / b`` of them, or formulas
+    over states, lines and constants; compiled once per machine."""
     source, sizes = _source(network, tuple(watched))
     return Kernel(source, _load(source), len(network.states), len(network.constant_names), *sizes, tuple(watched))
 
@@ -242,20 +242,28 @@ class _Writer:
                 *(partial * tangents[other] for other, partial in partials.items() if other in tangents)
             )
             tangents[name] = symbol(f"rate__{name}")
-        effects = {name: switch.effect for name, switch in self.network.switches.items()}
         outputs = {}
         for place, name in enumerate(self.watched):
-            sources = [effects.get(part, part) for part in name.split(" / ")]
-            value, *below = (self._named(source) for source in sources)
-            slope, *steepness = (tangents.get(source, sympy.Integer(0)) for source in sources)
-            if below:  # a ratio
-                value, slope = value / below[0], (slope - value / below[0] * steepness[0]) / below[0]
+            value = self._watched(name)
+            moving = sorted(names_in(value) & tangents.keys())
+            slope = sympy.Add(*(derivative(value, other) * tangents[other] for other in moving))
             outputs[f"values[{place} * LANES + lane]"] = value
             outputs[f"slopes[{place} * LANES + lane]"] = slope
         if not outputs:
             return _LOOK + "    return"
         body = self._body(lines, outputs, "rows")
         return _LOOK + "\n".join(["    wide()", _OVER_LANES, *(f"        {line}" for line in body)])
+
+    def _watched(self, name: str) -> sympy.Expr:
+        """What a watched column is: something recorded, a ratio, or a formula over the names of the code."""
+        recorded = {*self.order, *self.network.observables}
+        effects = {name: switch.effect for name, switch in self.network.switches.items()}
+        above, *below = name.split(" / ")
+        if recorded.issuperset([above, *below]):
+            parts = [self._named(effects.get(part, part)) for part in (above, *below)]
+            return parts[0] / parts[1] if below else parts[0]
+        formula = as_sympy(parse(name, limited=False), whole=True)
+        return formula.subs({symbol(line): value for line, value in self.constant.items()})
 
     def _body(
         self, lines: Mapping[str, sympy.Expr], outputs: Mapping[str, sympy.Expr], over: str, keep_names: Sequence[str] = ()
