@@ -1,6 +1,6 @@
 """The program ``backfire``, and ``python -m backfire``: hears signals first, then imports the command line."""
 
-from backfire.cli.interruption import listen
+from backfire.cli import listen
 
 
 def main() -> int:

@@ -60,14 +60,17 @@ def shipped_names(*folders: str) -> list[str]:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse a file or folder that cannot be written, before anything is computed; makes and leaves nothing.
+    """Refuse a file that cannot be written, before anything is computed; makes and leaves nothing.
 
-    Raises RefusedError where a folder is needed and a file stands, StorageError for a place that takes no files.
+    Raises RefusedError where a folder is needed and a file stands, or the other way round, StorageError for a place that
+    takes no files.
     """
-    place = path
+    if path.is_dir():
+        raise RefusedError(f"{path} is a folder; give a file")
+    place = path.parent
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
-    if place != path and not place.is_dir():
+    if not place.is_dir():
         raise RefusedError(f"{path}: cannot be written, for {place} is a file")
     if not os.access(place, os.W_OK):
         raise StorageError(f"{path}: cannot be written ({place} is read-only)")

@@ -1,1 +1,2 @@
 from .app import main as main
+from .interruption import listen as listen

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from backfire.cli.commands import all_commands
-from backfire.cli.interruption import SIGNALS, Interrupted, listen, sentence
+from backfire.cli.interruption import SIGNALS, Interrupted, end, listen, sentence, unwind
 from backfire.cli.terminal import forget, patient_streams, say, write_line
 from backfire.errors import BackfireError, echo
 from backfire.system import WRITTEN
@@ -45,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user's screen
     WRITTEN.clear()
-    with contextlib.suppress(ValueError):  # not the main thread
-        listen(SIGNALS if arguments is None else SIGNALS[1:])
-    with patient_streams():
+    with patient_streams(), _unwinding(program=arguments is None):
         try:
             code = _call(arguments)
             sys.stdout.flush()
@@ -63,6 +62,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"backfire: cannot write{place}: {error.strerror or error}")
             forget(sys.stdout)
             return 5
+
+
+@contextlib.contextmanager
+def _unwinding(program: bool) -> Iterator[None]:
+    """Signals end the command in order; afterwards they end the ``program``, or are again what a caller in Python made them."""
+    numbers = SIGNALS if program else SIGNALS[1:]
+    before = [signal.getsignal(number) for number in numbers]
+    with contextlib.suppress(ValueError):  # not the main thread
+        listen(numbers, unwind)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            for number, answer in zip(numbers, before, strict=True):
+                signal.signal(number, end if program and answer is not signal.SIG_IGN else answer)
 
 
 def _program() -> typer.Typer:

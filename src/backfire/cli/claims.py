@@ -14,7 +14,7 @@ from backfire.errors import UserError
 from backfire.system import require_writable
 
 if TYPE_CHECKING:
-    from backfire.claims import Report
+    from backfire.claims import BoxSample, Report
 
 EXPLAINED = 512
 """Samples behind ``--explain`` if no number is given."""
@@ -61,13 +61,9 @@ def claims(
     own: MechanismFiles = None,
 ) -> None:
     """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
-    from backfire.claims import BoxSample, calibrated_failures, evaluate_claims, scorecard
+    from backfire.claims import calibrated_failures, evaluate_claims, scorecard
 
-    sample = None if samples is None else BoxSample(samples, seed, box)
-    if sample is None and (box is not None or seed != 0) and explain_id is None:
-        raise UserError("--box and --seed belong to --robustness N, for example --robustness 1024 --box 2")
-    if explain_id is not None and sample is None:
-        sample = BoxSample(EXPLAINED, seed, box)
+    sample = _sample(samples, seed, box, explained=explain_id is not None)
     tried = (sample is not None) if forms is None else forms
     only = None if explain_id is None else [explain_id]
     workers = capped(workers)
@@ -91,6 +87,16 @@ def claims(
         say(f"written: {path}")
     if calibrated_failures(known.findings):
         raise typer.Exit(1)
+
+
+def _sample(samples: int | None, seed: int, box: float | None, explained: bool) -> BoxSample | None:
+    from backfire.claims import BoxSample
+
+    if samples is None and not explained:
+        if box is not None or seed != 0:
+            raise UserError("--box and --seed belong to --robustness N, for example --robustness 1024 --box 2")
+        return None
+    return BoxSample(EXPLAINED if samples is None else samples, seed, box)
 
 
 def _print(known: Report, form: ClaimsFormat) -> None:

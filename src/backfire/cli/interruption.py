@@ -12,47 +12,46 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Final
 
-SIGNALS: Final = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class Interrupted(SystemExit):
     """A signal asked this process to end; the code is 128 and its number: 130 after Ctrl-C."""
 
 
-def listen(numbers: tuple[int, ...] = SIGNALS) -> None:
+def end(number: int, _: FrameType | None) -> None:
+    """End this process here and now, its terminal in order."""
+    shown = "\x1b[?25h\r\x1b[K" if os.isatty(2) else ""  # the cursor, which progress bars hide, and their line
+    with contextlib.suppress(OSError):
+        os.write(2, f"{shown}{sentence()}\n".encode())
+    os._exit(128 + number)
+
+
+def unwind(number: int, frame: FrameType | None) -> None:
+    """End the command in order, where that can be done; whoever asks a second time does not want to wait."""
+    listen(tuple(other for other in SIGNALS if signal.getsignal(other) is unwind))
+    if _importing(frame):
+        end(number, frame)
+    raise Interrupted(128 + number)
+
+
+def listen(numbers: Iterable[int] = SIGNALS, answer: Callable[[int, FrameType | None], None] = end) -> None:
     """Let signals end this process in one line; those that it was told to ignore, as under nohup, stay ignored.
 
     Raises ValueError outside the main thread, where signals are the business of whoever began it.
     """
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _arrived)
+            signal.signal(number, answer)
 
 
 def sentence() -> str:
     """What is said when a signal ended a command."""
     system = sys.modules.get("backfire.system")
     return "interrupted; what is written is whole, run the command again" if system and system.WRITTEN else "interrupted"
-
-
-def _arrived(number: int, frame: FrameType | None) -> None:
-    for other in SIGNALS:
-        if signal.getsignal(other) is _arrived:
-            signal.signal(other, _end)  # who asks a second time does not want to wait
-    if _importing(frame):
-        _end(number, frame)
-    raise Interrupted(128 + number)
-
-
-def _end(number: int, _: FrameType | None) -> None:
-    """End this process here and now, its terminal in order."""
-    shown = "\x1b[?25h\r\x1b[K" if os.isatty(2) else ""  # the cursor, which progress bars hide, and their line
-    with contextlib.suppress(OSError):
-        os.write(2, f"{shown}{sentence()}\n".encode())
-    os._exit(128 + number)
 
 
 def _importing(frame: FrameType | None) -> bool:

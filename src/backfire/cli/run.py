@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,8 +51,7 @@ def run(
     from backfire import reports
 
     loaded = reports.load_all(scenarios, changes_of(change or []), days, own or (), show or ())
-    for scenario in loaded:
-        _warn(scenario)
+    _say_once([note for scenario in loaded for note in _notes(scenario)])
     with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
         results = reports.run(loaded, out, arm, progress=advance, form=figures)
     print_results(results, form)
@@ -101,26 +100,30 @@ def check(
         if form is DataFormat.JSON:
             print_json({"checked": [], "problems": [dataclasses.asdict(problem) for problem in error.problems]})
         raise
-    found = []
-    for item in checked:
-        notes = [note for scenario in item.scenarios for note in _warn(scenario, tried=True)]
-        found.append({"name": item.name, "kind": item.kind, "content": item.content, "notes": notes})
-        if form is DataFormat.TABLE:
-            write_line(f"ok: {item.name} ({item.content})")
+    notes = [[note for scenario in item.scenarios for note in _notes(scenario, tried=True)] for item in checked]
     if form is DataFormat.JSON:
-        print_json({"checked": found, "problems": []})
+        found = [{"name": item.name, "kind": item.kind, "content": item.content} for item in checked]
+        print_json({"checked": [one | {"notes": told} for one, told in zip(found, notes, strict=True)], "problems": []})
+    else:
+        for item in checked:
+            write_line(f"ok: {item.name} ({item.content})")
+    _say_once([note for told in notes for note in told])
 
 
-def _warn(scenario: Scenario, tried: bool = False) -> list[dict[str, str]]:
-    """Say what is implausible, and what changes nothing; whoever has it ``tried`` by simulation hears notes on it too."""
+def _notes(scenario: Scenario, tried: bool = False) -> list[dict[str, str]]:
+    """What is implausible, and what changes nothing; whoever has it ``tried`` by simulation gets notes on it, too."""
     from backfire.simulation import find_idle
 
-    found = [item for item in find_idle(scenario, simulated=tried) if tried or item.level == "warning"]
-    said = [{"level": "warning", "message": warning} for warning in scenario.warnings]
-    said += [{"level": item.level, "message": f"{scenario.name}: {item}"} for item in found]
-    for one in said:
-        say(f"{one['level']}: {one['message']}")
-    return said
+    idle = [item for item in find_idle(scenario, simulated=tried) if tried or item.level == "warning"]
+    found = [("warning", warning) for warning in scenario.warnings]
+    found += [(item.level, f"{scenario.name}: {item}") for item in idle]
+    return [{"level": level, "message": message} for level, message in found]
+
+
+def _say_once(notes: Sequence[Mapping[str, str]]) -> None:
+    """Say what there is to note, that of a scenario which several files speak of only once."""
+    for line in dict.fromkeys(f"{note['level']}: {note['message']}" for note in notes):
+        say(line)
 
 
 def _end_if_arms_failed(results: Sequence[Result]) -> None:

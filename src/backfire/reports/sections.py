@@ -107,8 +107,8 @@ def side_by_side(rows: Sequence[Sequence[str]], width: int | None, gap: int, rig
     for block in blocks:
         if not fits(block) and not rigid:
             block.update({index: words[index] for index in block})
-        while narrowed := [(size, index) for index, size in block.items() if size < natural[index]]:
-            index = min(narrowed)[1]
+        while narrowed := [(size, -index) for index, size in block.items() if size < natural[index]]:
+            index = -min(narrowed)[1]
             if not fits({**block, index: block[index] + 1}):
                 break
             block[index] += 1
