@@ -62,8 +62,9 @@ def composition(axes: Axes, result: Result, total: str, last: bool) -> None:
     _name(axes, result, arms, roomy)
     axes.set_ylim(-0.5, len(arms) - 0.5)
     axes.spines["left"].set_visible(False)
-    axes.set_ylabel("share", labelpad=23)
-    axes.set_title("Composition" if total == "burden" else f"Composition, {declared(total).titled(total)}")
+    of = "" if total == "burden" else f" of\n{declared(total).titled(total)}"
+    axes.set_ylabel(f"share{of}", labelpad=23)
+    axes.set_title("Composition")
     fills = [FILLS[index % len(FILLS)] for index in range(len(states))]
     handles = [Patch(facecolor=colour, hatch=hatch, edgecolor=FAINT, linewidth=0.6) for colour, hatch in fills]
     columns = len(states) if len(states) < 4 else -(-len(states) // 2)

@@ -71,8 +71,12 @@ def dosing(axes: Axes, result: Result, rows: list[Given]) -> None:
                 axes.barh(level, last - first, left=first, height=0.5, color=FAINT, edgecolor=INK, linewidth=0.8)
         if 0 < row.regimen.every * points < CROWDED:
             often = "daily" if row.regimen.every == 1 else f"every {row.regimen.every:g} days"
-            place = {"xytext": (-4, 0), "textcoords": "offset points", "ha": "right", "va": "center", "fontsize": 7.5}
-            axes.annotate(often, (row.days[0], level), color=SOFT, **place)  # type: ignore[arg-type]
+            needs, first, last = 4.2 * len(often) + 6, row.days[0], row.days[-1]
+            inside = (last - first) * points >= needs
+            beside = (last, 4, "left") if (result.scenario.days - last) * points >= needs else (first, -4, "right")
+            day, aside, side = ((first + last) / 2, 0, "center") if inside else beside
+            place = {"xytext": (aside, 0), "textcoords": "offset points", "ha": side, "va": "center", "fontsize": 7.5}
+            axes.annotate(often, (day, level), color=INK if inside else SOFT, **place)  # type: ignore[arg-type]
     axes.set_ylim(-0.6, max(len(rows), 1) - 0.4)
     names = [textwrap.shorten(row.label, 26, placeholder=" …") for row in reversed(rows)]
     axes.set_yticks(range(len(rows)), names, fontsize=8.5 if max(map(len, names), default=0) < 19 else 7)
@@ -186,7 +190,8 @@ def total(axes: Axes, result: Result, name: str, last: bool) -> None:
     for arm, line in lines.items():
         axes.plot(result.trajectories[arm].times, line, **arm_styles(result.scenario.arms)[arm].line())
         mark_death(axes, result, arm, line)
-    axes.set_title(headline(declared(name).titled(name)))
+    several = sum(name in state.totals for state in result.scenario.network.states) > 1
+    axes.set_title(headline(f"{'all ' if several else ''}{declared(name).titled(name)}"))
     axes.set_ylabel("× untreated" if other is not None else unit_in_words(unit))
     days_axis(axes, result, last)
 
