@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backfire.errors import DocumentError, MechanismError, Problem, Problems, echo, unknown
+from backfire.errors import DocumentError, MechanismError, Problem, Problems, unknown
 from backfire.model import Dose, Event, Mechanism, Network, Parameter, Regimen, event_table
 from backfire.outcomes import Rules
 from backfire.scenario.composing import UNKNOWN
