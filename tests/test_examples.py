@@ -1,4 +1,7 @@
-"""Every example runs alone, says something, and leaves its figure."""
+"""Every example runs alone, says something, and leaves its figure.
+
+``python tests/test_examples.py`` writes the real outputs, and the figure, into the study of one's own.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import backfire
+from backfire.figures.answers import answers
 from commands import called
+from console import blocks_in, followed, rewrite, same
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -89,7 +95,45 @@ def test_an_own_mechanism_runs_in_libroadrunner(tmp_path: Path) -> None:
         )
 
 
+STUDY = ROOT / "examples" / "09_own_study"
+
+
+@pytest.mark.slow  # compiles, samples a box of parameters, and computes a sweep
+def test_a_study_of_ones_own_is_told_step_by_step(tmp_path: Path) -> None:
+    """In an empty folder, as a new user would: what its README shows is what every command prints."""
+    for command, shown, printed in followed(STUDY / "README.md", tmp_path):
+        assert same(shown, printed) or shown == printed, command
+    run = backfire.read_run(tmp_path / "results" / "my-study")
+    assert {item.name for item in answers(run)} == {"exhausted_t_cells", "t_cells", "pd_l1"}
+    assert [*run.trajectories] == ["untreated", "docetaxel_alone", "early", "delayed"]
+    assert run.scenario.reference == "docetaxel_alone"
+    figures = ("results/my-study/comparison.png", "board/claims.png", "results/sweeps/my-sweep/figures/surface.png")
+    for written in (*figures, "my-study.md", "early.xml"):
+        assert (tmp_path / written).stat().st_size > 1000
+
+
+def test_the_study_of_ones_own_shows_its_figure_and_all_its_files() -> None:
+    text, made = (STUDY / "README.md").read_text(encoding="utf-8"), backfire.load(STUDY / "my-study.toml")
+    assert f"my-study {made.hash}".encode() in (STUDY / "my-study.png").read_bytes()
+    assert {path.name for path in STUDY.iterdir() if path.is_file()} == {"README.md", *re.findall(r"\]\(([\w.-]+)\)", text)}
+    commands = [command.split()[1] for command, _ in blocks_in(text)]
+    assert commands[0] == "new"
+    assert {"check", "run", "claims", "sweep", "rerun", "explain", "export"} <= {*commands}
+
+
 def test_a_mechanism_of_ones_own_takes_under_thirty_lines() -> None:
     text = (ROOT / "examples" / "02_your_own_mechanism.py").read_text(encoding="utf-8")
     mechanism = text[text.index("@dataclass") : text.index("SCENARIO")]
     assert len([line for line in mechanism.splitlines() if line.strip()]) < 30
+
+
+def update() -> None:
+    """Write what the commands of the study of one's own really print, and its figure, into its folder."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rewrite(STUDY / "README.md", {command: printed for command, _, printed in followed(STUDY / "README.md", folder)})
+        shutil.copy(folder / "results" / "my-study" / "comparison.png", STUDY / "my-study.png")
+
+
+if __name__ == "__main__":
+    update()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,41 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from console import blocks_in, output_of, rewrite, same
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-BLOCK = re.compile(r"```console\n\$ (.+)\n((?:.*\n)*?)```")
 FIGURE = ROOT / "examples" / "wnt16b-stroma.png"
 
 
 def blocks() -> list[tuple[str, str]]:
-    return [(match.group(1), match.group(2)) for match in BLOCK.finditer(README.read_text(encoding="utf-8"))]
-
-
-def output_of(command: str, folder: Path) -> str:
-    """stdout, then stderr of a README command, without trailing blanks."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    # stderr is appended, not mixed in: the order in which two streams reach a pipe is nobody's promise
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
-    )
-    return "\n".join(line.rstrip() for line in (done.stdout + done.stderr).strip("\n").splitlines()) + "\n"
-
-
-DECIMAL = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e-?\d+)?(?![\w.])")
-
-
-def same(shown: str, printed: str) -> bool:
-    """The same words, and decimals that agree to one in their last digit, of long ones to five digits: what lies beyond
-    belongs to the machine, not to the reader."""
-
-    def near(one: str, other: str) -> bool:
-        size = max(abs(float(one)), abs(float(other)))
-        mantissa, _, power = one.partition("e")
-        last = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
-        return abs(float(one) - float(other)) <= max(1.01 * last, 1e-5 * size)
-
-    pairs = zip(DECIMAL.findall(shown), DECIMAL.findall(printed), strict=False)
-    return DECIMAL.sub("#", shown) == DECIMAL.sub("#", printed) and all(near(*pair) for pair in pairs)
+    return blocks_in(README.read_text(encoding="utf-8"))
 
 
 def prepare(folder: Path) -> None:
@@ -118,11 +91,7 @@ def update() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        written = BLOCK.sub(
-            lambda match: f"```console\n$ {match.group(1)}\n{output_of(match.group(1), folder)}```",
-            README.read_text(encoding="utf-8"),
-        )
-        README.write_text(written, encoding="utf-8")
+        rewrite(README, {command: output_of(command, folder) for command, _ in blocks()})
         shutil.copy(folder / "results" / "wnt16b-stroma" / "comparison.png", FIGURE)
 
 

@@ -41,7 +41,7 @@ def test_the_language_reads(text: str, wanted: list[OutcomeRef]) -> None:
         ("nadir(a) < 5 nadir(b)", "`and`"),
         ("nadir a < 5", "`\\("),
         ("nadir(a < 5", "`\\)`"),
-        ("nadir(a) = 5", "within"),
+        ("nadir(a) = 5", "`within 5 %`"),
         ("nadir(a) = 5 within 5", "%"),
         ("nadir(a with s.p) > 5", "off"),
         ("peak(a) > 5", "`,`"),

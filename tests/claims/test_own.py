@@ -77,6 +77,33 @@ def test_a_claim_comes_to_what_the_outcomes_of_a_run_say(own: Path) -> None:
     assert [row["scenario"] for row in scorecard.rows(report)] == ["small"] * 3 + ["wnt16b-stroma"]
 
 
+def test_a_claim_may_change_doses_and_speaks_in_the_units_of_the_file(own: Path) -> None:
+    """Growth in 1/hour is the same growth, and so is every claim on it, under every form of the equations."""
+    text = CLAIMS.partition("[[claims]]")[0]
+    for number, change in enumerate(
+        ("drug.amount * 2", "growth_rate * 2", "drug_kill_rate = {rate}", "drug.amount off"), start=1
+    ):
+        check = f"nadir(monotherapy with {change}) < 0.9 * nadir(monotherapy)"
+        text += f'[[claims]]\nid = "C{number}"\nstatement = "A claim with a change."\ncheck = "{check}"\n'
+    hourly = "[parameters]\n" + "".join(
+        f'{name} = {{ value = {value / 24!r}, unit = "1/hour", range = [{low / 24!r}, {high / 24!r}] }}\n'
+        for name, value, low, high in (("growth_rate", 0.115, 0.02, 0.4), ("drug_kill_rate", 0.8, 0.05, 3.0))
+    )
+    told = []
+    for parameters, rate in (("", 1.2), (hourly, 1.2 / 24)):
+        own.with_name("small.toml").write_text(SMALL_FOR_RUNS + parameters, encoding="utf-8")
+        own.write_text(text.replace("{rate}", repr(rate)), encoding="utf-8")
+        report = backfire.evaluate_claims(own, variants=True, workers=0)
+        told.append([item.margin for item in report.findings])
+        told[-1] += [result.margin for results in report.variants.values() for result in results if result.verdict is not None]
+    assert len(told[0]) > 12
+    assert told[1] == pytest.approx(told[0], rel=1e-4)
+    scenario = backfire.load(own.with_name("small.toml"))
+    changed = [scenario, *(scenario.changed(item) for item in ({"drug.amount": 8.0}, {"growth_rate": 0.23 / 24}))]
+    usual, *lows = [backfire.simulate(item, ["monotherapy"]).outcomes["monotherapy"]["nadir"].value for item in changed]
+    assert told[1][:2] == pytest.approx([math.log(0.9 * usual / low) for low in lows], rel=1e-6)
+
+
 def test_own_claims_are_explained_and_written_out_as_those_of_articles_are(own: Path) -> None:
     report = backfire.evaluate_claims([own, "wnt16b-stroma"], only=["C2", "C4", "M4.4"])
     told = scorecard.explain_claim(report, "C2")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import own_cells
 from commands import call, clean
 
 SCENARIO = """\
@@ -229,6 +230,48 @@ def test_a_file_of_the_wrong_kind_is_told_apart(
     for part in words:
         assert part in shown.err
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*FILES, "notes.toml"])
+
+
+@pytest.mark.usefixtures("_here")
+def test_mechanisms_of_ones_own_and_what_does_not_hang_on_them_are_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_cells.write(
+        tmp_path,
+        own_cells.CELLS.replace("Core(Mechanism)", "Core"),
+        own_cells.WITH_CORE.replace('["drug"]\n', '["durg"]\n').replace("days =", "dyas ="),
+    )
+    before = sorted(tmp_path.iterdir())
+    for command in ("check", "run"):
+        assert call(command, "own.toml") == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        told = shown.err.splitlines()
+        assert [line.split(":")[0] for line in told] == ["my_cells.py", "own.toml", "own.toml"]
+        for words, line in zip(("derives from nothing", "did you mean `days`", "did you mean `drug`"), told, strict=True):
+            assert words in line
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "study"], "did you mean the file `study.toml`?"),
+        (["check", "claims"], "did you mean the file `claims.toml`?"),
+        (["claims", "claims"], "did you mean the file `claims.toml`?"),
+        (["sweep", "sweep", "--workers", "0"], "did you mean the file `sweep.toml`?"),
+        (["sweep", "lost.toml", "--workers", "0"], "lost.toml:3: scenario: unknown file `losd.toml`; did you mean `lost-study.toml`?"),
+    ],
+)  # fmt: skip
+def test_the_file_that_was_meant_is_named(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path, "study.toml", [])
+    (tmp_path / "study.toml").rename(tmp_path / "study.toml" if "lost.toml" not in arguments else tmp_path / "lost-study.toml")
+    (tmp_path / "lost.toml").write_text(f"\n{SWEEP.replace('study.toml', 'losd.toml')}", encoding="utf-8")
+    assert call(*arguments) == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_here")

@@ -89,3 +89,7 @@ def test_parts_declare_everything(part: Any, word: str) -> None:
     with pytest.raises(UserError, match=word):
         parts: Iterator[Part] = iter([part()])
         built(*parts)
+
+
+def test_whole_numbers_are_the_numbers_that_a_stored_run_gives_back() -> None:
+    assert repr(declare(value=1, range=(0, 2), maximum=3)) == repr(declare(value=1.0, range=(0.0, 2.0), maximum=3.0))

@@ -285,6 +285,7 @@ def lesson(*pieces: Part) -> str:
         ((RATE, X, RATE), ("`rate` is already owned by mechanism `built`", "one name has one owner")),
         ((RATE, X, Process("loss", "loss", "rate", "m", leaves="x"), Influence("a", "los", "1", "m")), ("built: influence `a`", "did you mean `loss`")),
         ((RATE, X, Definition("d", "x", "1", "m"), Influence("a", "d", "1", "m")), ("acts on `d`", "nothing here provides")),
+        ((State("pd_l1", "fold", "m", 1.0), Influence("a", "excess_pd_l1", "1", "m")), ('yield backfire.model.excess("pd_l1")',)),
         ((RATE, X, Definition("d", "rate", "1", "m")), ("definition `d`", "has unit 1/day, must be 1")),
         ((RATE, X, Definition("d", "rate + x", "1", "m")), ("`rate` has unit 1/day", "`x` has unit 1")),
         ((RATE, X, Process("loss", "loss", "x", "m", leaves="x")), ("process `loss`", "must be 1/day")),

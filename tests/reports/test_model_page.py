@@ -134,6 +134,16 @@ def test_a_page_of_a_scenario_of_ones_own_links_nothing_and_shows_text_as_it_is(
     assert cli.main(["explain", str(tmp_path / "mine.toml"), "--markdown", "--code"]) == 2
 
 
+@pytest.mark.parametrize("name", ["mine", "my-study"])
+def test_a_page_tells_how_to_go_on_and_never_over_its_own_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.toml").write_text(OWN, encoding="utf-8")
+    shown = page(backfire.load(tmp_path / f"{name}.toml"))
+    written = re.findall(r"backfire new \S+ > (\S+\.toml)", shown)
+    assert written
+    assert f"{name}.toml" not in written
+    assert f"`backfire new {name}.toml --claims`" in shown
+
+
 def test_numbers_keep_six_digits() -> None:
     assert [exact(value) for value in (0, 1, 0.115, 1e7, 2.5e-4, 123456, 100000, 0.3)] == [
         "0", "1", "0.115", "1e7", "2.5e-4", "1.23456e5", "1e5", "0.3",

@@ -61,3 +61,14 @@ def test_a_name_of_ones_own_gives_a_file_about_the_example_and_a_misspelt_one_no
             new("none.toml")
     assert call("new", "wnt16b-stroma", "--sweep", "--claims") == 2
     assert "not both" in capsys.readouterr().err
+
+
+def test_claims_begin_with_every_arm_that_adds_to_the_reference_and_with_names_of_the_scenario(tmp_path: Path) -> None:
+    more = 'late = { agent = \'drug\', amount = 1.0, start = 25 }\n\n[arms]\nlate = ["drug", "late"]\nlater = ["late", "drug"]\n'
+    (tmp_path / "mine.toml").write_text(SMALL.replace("[arms]\n", more), encoding="utf-8")
+    text = new_claims(tmp_path / "mine.toml")
+    known = parse_claims(text, folder=tmp_path)
+    arms = [[ref.arm for ref in claim.refs()] for _, claim in known.claims.values()]
+    assert arms == [["monotherapy", "untreated"], ["late", "monotherapy"], ["later", "monotherapy"]]
+    assert "`monotherapy with growth_rate * 2`" in text
+    assert "stroma" not in text

@@ -74,6 +74,14 @@ def test_results_are_read_back_without_the_file(copy: Path, capsys: pytest.Captu
     assert call("sweep", "--show", copy / "sweeps" / "resting") == 0
 
 
+def test_results_of_whole_numbers_are_read_back(tmp_path: Path) -> None:
+    """A range (0, 1) in Python is no other range than (0.0, 1.0) in what is stored."""
+    scenario = write(tmp_path, CELLS.replace("(0.001, 0.1)", "(0, 1)").replace('"wake_rate", 0.05', '"wake_rate", 0'))
+    assert call("run", scenario, "--out", tmp_path / "results") == 0
+    assert call("redraw", tmp_path / "results" / "own") == 0
+    assert backfire.read_run(tmp_path / "results" / "own").scenario.hash == backfire.load(scenario).hash
+
+
 def test_a_sweep_goes_on_from_the_stored_copy(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     swept = copy / "sweeps" / "resting"
     before = store.table_hash(swept)

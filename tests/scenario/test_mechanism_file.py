@@ -120,6 +120,15 @@ def test_what_is_no_file_of_mechanisms(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "results").exists()
 
 
+def test_a_file_stands_alone_and_says_so_rather_than_guess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = write(tmp_path, CELLS.replace("from dataclasses", "from constants import HALF\nfrom dataclasses"))
+    assert call("check", scenario) == 2
+    assert "did you mean" in capsys.readouterr().err
+    (tmp_path / "constants.py").write_text("HALF = 0.5\n", encoding="utf-8")
+    assert call("check", scenario) == 2
+    assert "stands alone" in capsys.readouterr().err
+
+
 def test_one_name_in_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scenario = write(tmp_path)
     (tmp_path / "more.py").write_text(CELLS.replace("resting", "sleeping"), encoding="utf-8")

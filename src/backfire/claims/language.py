@@ -13,7 +13,8 @@
 A claim is one or more comparisons joined by ``and``; a comparison may be a chain. Sides are sums and products of
 numbers, of outcomes of arms, and of ``peak``, ``lowest``, ``final``, ``mean`` and ``area`` of anything recorded or of a
 ratio (from the start of treatment on), and of the first ``day_above`` or ``day_below`` a level of it. An arm may carry
-changes: an influence ``off``, a value ``name = number``, or a factor ``name * number``. Names are checked against a
+changes: an influence ``off``, a value ``name = number``, or a factor ``name * number``, of a parameter or of a number of a
+regimen (``mitoxantrone.amount``), in the unit that the scenario file gives it. Names are checked against a
 scenario when the claim is evaluated, not here.
 """
 
@@ -199,7 +200,8 @@ class _Parser:
             right = self.sum()
             tolerance = 0.0
             if order == "=":
-                self.must("within")
+                if self.take("within") is None:
+                    raise self.fail("`within` and a share, such as `within 5 %`,")
                 tolerance = self.number() / 100
                 self.must("%")
             yield Comparison(left, order, right, tolerance)

@@ -105,13 +105,14 @@ def refusals(scenario: Scenario, refs: Iterable[OutcomeRef]) -> dict[OutcomeRef,
     wanted = list(dict.fromkeys(refs))
     named = outcome_names(scenario, [*scenario.arms], None)
     recorded = [*scenario.network.state_names, *scenario.network.observables]
+    allowed = [name for name, item in scenario.inputs.items() if item.unit]
 
     def problems(ref: OutcomeRef) -> Iterator[str]:
         if ref.arm not in scenario.arms:
             yield unknown("arm", ref.arm, scenario.arms)
         for change in ref.changes:
-            if change.name not in scenario.values and (change.how == "*" or change.name not in scenario.switches):
-                yield unknown("parameter or influence", change.name, [*scenario.values, *scenario.switches])
+            if change.name not in allowed or (change.how == "*" and change.name in scenario.switches):
+                yield unknown("parameter, influence or number of a regimen", change.name, allowed)
         there = named[ref.arm] if ref.arm in named else [name for names in named.values() for name in names]
         if asked := parse_summary(ref.column):
             yield from (unknown("recorded value", name, recorded) for name in asked.names if name not in recorded)
@@ -182,7 +183,7 @@ def _measure_arm(
     sets = list(dict.fromkeys(ref.changes for ref in refs))
     changed = {change.name for changes in sets for change in changes}
     columns = [*fields, *sorted(changed - set(fields))]
-    usual = [scenario.values.get(name, scenario.switches.get(name, math.nan)) for name in columns[len(fields) :]]
+    usual = [scenario.inputs[name].value for name in columns[len(fields) :]]
     start = np.hstack([samples, np.tile(usual, (count, 1))])
     stacked = np.vstack([_with(start, columns, changes) for changes in sets])
     mortal = HOST_LOAD in scenario.network.observables

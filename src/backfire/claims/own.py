@@ -18,7 +18,7 @@ from pathlib import Path
 from backfire.claims.articles import ClaimEntry, ClaimSet, ClaimsFile, ClaimsReader, load_articles, shipped_articles, watched
 from backfire.claims.language import Claim
 from backfire.claims.measuring import refusals
-from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
+from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
 from backfire.scenario import (
     Document,
     OwnMechanisms,
@@ -28,6 +28,7 @@ from backfire.scenario import (
     load_named,
     parse_document,
     read_document,
+    unknown_source,
 )
 
 Source = str | Path | ClaimSet
@@ -59,7 +60,7 @@ def load_sets(sources: Source | Iterable[Source], mechanisms: OwnMechanisms = ()
             elif str(source) in known and not os.path.isfile(source):
                 found += load_articles([str(source)])
             elif not os.path.exists(source) and Path(source).suffix != ".toml" and "/" not in str(source):
-                problems.append(Problem(echo(source), 0, "", unknown("article", str(source), known)))
+                problems.append(unknown_source("article", source, known))
             else:
                 found.append(load_claims(source, library))
     homes: dict[str, str] = {}

@@ -170,7 +170,11 @@ def _edited(
     for name in gone:
         parameters.pop(name, None)
     for name, value in values.items():
-        parameters[name] = float(value)
+        item = scenario.inputs.get(name)
+        if item is None or item.per_unit == 1.0:
+            parameters[name] = float(value)
+        else:  # claims speak of it in the unit of the file
+            parameters[name] = {"value": float(value) / item.per_unit, "unit": item.unit}
     return _rebuilt(scenario, data)
 
 
@@ -265,8 +269,9 @@ def _kill(scenario: Scenario, law: str) -> tuple[Scenario, tuple[Renamed, ...]]:
     if law == "log-kill":
         old, new, factor = new, old, speed
     agents = sorted({agent for item in found.values() for agent in vars(item)["by"]})
-    names = tuple(Renamed(f"{agent}_{old}", f"{agent}_{new}", factor) for agent in agents)
-    values = {item.new: scenario.values[item.old] * factor for item in names if item.old in scenario.values}
+    inputs = {agent: scenario.inputs[f"{agent}_{old}"] for agent in agents if f"{agent}_{old}" in scenario.inputs}
+    names = tuple(Renamed(item.name, f"{agent}_{new}", factor * item.per_unit) for agent, item in inputs.items())
+    values = {item.new: scenario.inputs[item.old].value * item.factor for item in names}
     return _edited(scenario, found, "law", law, values, [item.old for item in names]), names
 
 

@@ -51,6 +51,13 @@ def _check(part: Part, *required: str) -> None:
         raise DeclarationError(f"{kind} `{part.name}`: declare it in cells and days, not in {part.unit}")
 
 
+def _as_read_back(given: Any) -> Any:
+    """Numbers as a stored run gives them back: a whole number in Python, 1, is 1.0 there, and makes the same hash."""
+    if isinstance(given, tuple | list):
+        return tuple(_as_read_back(item) for item in given)
+    return float(given) if isinstance(given, int) else given
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A number with everything a reader needs to judge it.
@@ -71,6 +78,8 @@ class Parameter:
 
     def __post_init__(self) -> None:
         _check(self, "unit", "meaning", "source", "grade")
+        for name, given in (("value", self.value), ("maximum", self.maximum), ("range", self.range)):
+            object.__setattr__(self, name, _as_read_back(given))
         if self.grade not in GRADES:
             raise DeclarationError(f"parameter `{self.name}`: {unknown('grade', self.grade, GRADES)}")
         low, high = self.range

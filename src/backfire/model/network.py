@@ -291,9 +291,12 @@ class _Composer:
             if name in switches:
                 self.problems.append(f"{label}: influence `{part.name}` is declared twice")
             if not targets and not part.optional:
+                factor = part.on.removeprefix("excess_")
+                opened = f'; whoever brings `{factor}` opens it to influences: yield backfire.model.excess("{factor}")'
                 self.problems.append(
                     f"{label}: influence `{part.name}` acts on `{part.on}`, which nothing here provides: "
                     + unknown("process kind or open definition", part.on, kinds)
+                    + (opened if factor != part.on and factor in {state.name for state in self.states} else "")
                 )
             switches[name] = Switch(name, f"switch__{label}__{part.name}", part, f"effect__{label}__{part.name}", targets)
         return switches

@@ -174,7 +174,10 @@ def _claims(matter: _Matter) -> Iterator[str]:
     findings = matter.findings
     yield "### What the article states, and whether the model holds it"
     if not findings:
-        yield "No claim speaks of this scenario. `backfire claims` shows those of the five articles."
+        yield (
+            "No claim speaks of this scenario among those of the five articles, which `backfire claims` shows. "
+            f"`backfire new {matter.source} --claims` begins a file of claims of your own."
+        )
         return
     yield (
         f"Each statement is a claim, checked at the values of this scenario: {_holding(findings)}. *Structural* claims hold for "
@@ -274,8 +277,9 @@ def _extensible(matter: _Matter) -> Iterator[str]:
     ways = [f"**Another value**: `backfire run {source} --set {next(iter(changed))}=…`, or in the file, with source and grade."]
     ways += [f"**A link less**: `backfire run {source} --set {name}=0`, so with every influence above." for name in linked[:1]]
     ways += [f"**Many values**: `backfire sweep {name}`; a sweep is a short file, too." for name in sweeps]
+    other = "another-study" if scenario.name == "my-study" else "my-study"  # not over the file that this page is about
     ways.append(
-        f"**Another scenario**: `backfire new {scenario.name if matter.shipped else 'my-study'} > my-study.toml` gives a file to "
+        f"**Another scenario**: `backfire new {scenario.name if matter.shipped else other} > {other}.toml` gives a file to "
         "change. Any mechanisms compose; what does not fit is refused with its line. `all-together` composes all five answers."
     )
     ways.append(

@@ -62,7 +62,9 @@ def new_sweep(scenario: str | Path) -> str:
 def new_claims(scenario: str | Path) -> str:
     """A commented claims file on a scenario, by file or shipped name, to be kept beside it; raises DocumentError."""
     loaded, written = _loaded(scenario)
-    recorded = loaded.network.states[-1].name
+    recorded, arm = loaded.network.states[-1].name, [*loaded.arms][-1]
+    switched = [f"`with {name} off`" for name in list(loaded.network.switches)[:1]]
+    changes = ", ".join([f"`{arm} with growth_rate * 2`", *switched, "`with capacity = 1e9`"])
     head = [
         f"# Claims about {written} to change. Check them with `backfire check`, evaluate them with `backfire claims`.",
         'title    = "One sentence that says what is claimed, and of what"',
@@ -70,8 +72,8 @@ def new_claims(scenario: str | Path) -> str:
         "",
         "# A check compares outcomes of arms: < <= > >=, = … within 5 %, chains, + - * /, `and`.",
         f"# Outcomes: {', '.join(_outcomes(loaded, [*loaded.arms], most=6))} and all others that a run prints;",
-        f"# peak, lowest, final, mean and area of anything recorded, such as peak({recorded}, {[*loaded.arms][-1]}).",
-        "# An arm may be changed: `monotherapy with growth_rate * 2`, `with stroma.protects_kill off`, `with capacity = 1e9`.",
+        f"# peak, lowest, final, mean and area of anything recorded, such as peak({recorded}, {arm}).",
+        f"# An arm may be changed: {changes}.",
         "# role: predicted (as here, if left out), or calibrated if you chose values so that it holds.",
         "# until: days after the start of treatment on which it looks, if not the last day.",
         "",
@@ -129,10 +131,11 @@ def _varied(scenario: Scenario) -> Iterator[str]:
 
 
 def _claimed(scenario: Scenario) -> Iterator[tuple[str, ...]]:
-    """What a treatment is hoped to do: the reference arm against untreated, the last arm against the reference."""
+    """What a treatment is hoped to do: the reference arm against untreated, every arm that adds to it against it."""
     arms = [*scenario.arms]
     middle = scenario.reference or arms[min(1, len(arms) - 1)]
-    compared = [(middle, scenario.untreated or arms[0]), (arms[-1], middle)]
+    adding = [arm for arm in arms if {*scenario.arms[arm]} > {*scenario.arms[middle]}]
+    compared = [(middle, scenario.untreated or arms[0]), *((arm, middle) for arm in adding or arms[-1:])]
     for number, (less, more) in enumerate([pair for pair in compared if len(set(pair)) > 1], start=1):
         yield (
             "[[claims]]",

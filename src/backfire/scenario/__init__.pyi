@@ -36,3 +36,4 @@ from .toml import Document as Document
 from .toml import check_folder_name as check_folder_name
 from .toml import parse_document as parse_document
 from .toml import read_document as read_document
+from .toml import unknown_source as unknown_source

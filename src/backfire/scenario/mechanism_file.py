@@ -203,7 +203,9 @@ def _hint(error: BaseException, module: ModuleType | None) -> str:
     public = getattr(sys.modules.get("backfire"), "__all__", [])
     if isinstance(error, ModuleNotFoundError) and error.name:
         close = nearest(error.name, ["backfire", *sys.stdlib_module_names])
-        meant = f"did you mean `{close}`?" if close else "a file with mechanisms stands alone, beside what is installed"
+        neighbour = module is not None and Path(str(module.__file__)).with_name(f"{error.name}{SUFFIX}").exists()
+        alone = "a file with mechanisms stands alone, beside what is installed"
+        meant = f"did you mean `{close}`?" if close and not neighbour else alone
         return f"; {meant}"
     if isinstance(error, ImportError):
         told = _FROM.match(str(error))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from backfire.errors import DeclarationError, Problems, UserError, unknown
+from backfire.errors import DeclarationError, Problem, Problems, UserError, unknown
 from backfire.formulas import parse_unit
 from backfire.model import ARTICLES, Network, Parameter, Regimen, State, check_name, event_table
 from backfire.outcomes import Rules
@@ -27,11 +27,15 @@ _INSTEAD: Final = {"title": "untitled", "days": 36500.0, "mechanisms": {"growth"
 
 
 class Reader:
-    """Checks a document against the mechanisms of a library; ``read`` gives the fields of a scenario."""
+    """Checks a document against the mechanisms of a library; ``read`` gives the fields of a scenario.
 
-    def __init__(self, document: Document, library: Library) -> None:
+    ``problems`` are those known already. Without a library its mechanisms cannot be had for them, and what hangs on these
+    is left unchecked.
+    """
+
+    def __init__(self, document: Document, library: Library | None, problems: Iterable[Problem] = ()) -> None:
         self.document, self.library = document, library
-        self.problems = Problems()
+        self.problems = Problems(problems)
         self.warnings: list[str] = []
         self.shape = read_shape(document, ScenarioFile, instead=_INSTEAD)
 
@@ -86,7 +90,7 @@ class Reader:
                 )
 
     def _unused(self, file: ScenarioFile, network: Network) -> None:
-        used = self.library.identity(network.mechanisms.values())
+        used = {} if self.library is None else self.library.identity(network.mechanisms.values())
         for name in file.mechanisms_from:
             if Path(name).name not in used:
                 self.warnings.append(str(self.document.problem(("mechanisms_from",), f"no mechanism of {name} is used")))
@@ -101,6 +105,8 @@ class Reader:
             self.add(("record_every",), f"{file.days / file.record_every:.3g} recorded values are more than 100000")
 
     def _network(self, file: ScenarioFile, infused: frozenset[str]) -> Network | None:
+        if self.library is None:
+            return None
         chooser = Chooser(self.document, self.library)
         mechanisms = chooser.mechanisms(file.mechanisms, infused)
         network = None if self.shape.has_lost("mechanisms") else chooser.network(mechanisms)

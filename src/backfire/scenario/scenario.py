@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backfire.errors import DocumentError, MechanismError, Problem, Problems, echo, unknown
+from backfire.errors import DocumentError, MechanismError, Problem, Problems, unknown
 from backfire.model import Dose, Event, Mechanism, Network, Parameter, Regimen, event_table
 from backfire.outcomes import Rules
 from backfire.scenario.composing import UNKNOWN
@@ -21,7 +21,7 @@ from backfire.scenario.inputs import DAYS, Input, named_inputs
 from backfire.scenario.library import Library, OwnMechanisms, library_for, library_of, see_same, stored_library
 from backfire.scenario.reading import Reader
 from backfire.scenario.shape import SCENARIO, expect_kind
-from backfire.scenario.toml import Document, check_folder_name, parse_document, read_document
+from backfire.scenario.toml import Document, check_folder_name, parse_document, read_document, unknown_source
 from backfire.system import shipped_folder
 
 Value = float | int | str
@@ -249,9 +249,8 @@ def load(source: str | Path, mechanisms: OwnMechanisms = ()) -> Scenario:
         return build(read_document(known[str(source)]), str(source), mechanisms)
     path = Path(source)
     if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
-        raise DocumentError([Problem(echo(source), 0, "", unknown("scenario", str(source), known), "unknown")])
-    document = read_document(path)
-    return build(document, path.stem, library_for(document, path.parent, mechanisms))
+        raise DocumentError([unknown_source("scenario", source, known)])
+    return _with_own(read_document(path), path.stem, path.parent, mechanisms)
 
 
 def load_named(
@@ -274,15 +273,15 @@ def load_named(
             raise DocumentError([document.problem(at, error.problems[0].message)]) from None
     path = Path(folder) / name
     if not path.is_file():
-        beside = [str(found.relative_to(folder)) for found in sorted(path.parent.glob("*.toml"))]
+        others = [found for found in sorted(path.parent.glob("*.toml")) if found.name != Path(document.name).name]
+        beside = [str(found.relative_to(folder)) for found in others]
         raise DocumentError([document.problem(at, unknown("file", name, beside))])
     return load(path, mechanisms)
 
 
 def parse(text: str, name: str = "scenario", mechanisms: OwnMechanisms = (), folder: Path | str = ".") -> Scenario:
     """A scenario from TOML text; files it names are looked for in ``folder``. Otherwise like ``load``."""
-    document = parse_document(text, name)
-    return build(document, name, library_for(document, Path(folder), mechanisms))
+    return _with_own(parse_document(text, name), name, Path(folder), mechanisms)
 
 
 def parse_data(data: dict[str, Any], name: str, mechanisms: OwnMechanisms = ()) -> Scenario:
@@ -304,6 +303,23 @@ def stored_scenario(folder: Path, data: dict[str, Any], name: str, own: Any, mec
         raise (MechanismError(missing) if missing else error) from None
     see_same(folder, own, scenario.own_mechanisms)
     return scenario
+
+
+def _with_own(document: Document, name: str, folder: Path, given: OwnMechanisms) -> Scenario:
+    """The scenario of a document whose ``mechanisms_from`` are in ``folder``.
+
+    If those cannot be had, the problems are theirs and what else is wrong with the document, as far as it does not hang on them.
+    """
+    expect_kind(document, SCENARIO)
+    try:
+        library = library_for(document, folder, given)
+    except MechanismError as error:
+        try:
+            Reader(document, None, error.problems).read()
+        except DocumentError as all_of_them:
+            raise MechanismError(all_of_them.problems) from None
+        raise
+    return build(document, name, library)
 
 
 def build(document: Document, name: str, mechanisms: OwnMechanisms = ()) -> Scenario:

@@ -11,12 +11,12 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backfire.errors import DocumentError, Problem, echo, nearest
+from backfire.errors import DocumentError, Problem, echo, nearest, unknown
 
 LARGEST_FILE = 1 << 20
 DEEPEST = 20
@@ -38,6 +38,15 @@ def check_folder_name(name: str) -> str:
         message = "a scenario is named by letters, digits, `-`, `_` and `.`, at most 64, and not by a device of Windows"
         raise DocumentError([Problem(echo(name), 0, "", message)])
     return name
+
+
+def unknown_source(what: str, given: str | Path, known: Iterable[str]) -> Problem:
+    """The problem that nothing shipped has this name; a file that has it, but for the suffix, is what was meant."""
+    file = f"{given}.toml"
+    message = unknown(what, str(given), known)
+    if os.path.isfile(file):
+        message = f"unknown {what} `{echo(given)}`; did you mean the file `{echo(file)}`?"
+    return Problem(echo(given), 0, "", message, "unknown")
 
 
 @dataclass(frozen=True)

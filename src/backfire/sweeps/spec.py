@@ -49,6 +49,7 @@ from backfire.scenario import (
     read_document,
     read_shape,
     unknown_key,
+    unknown_source,
 )
 from backfire.simulation import outcome_names
 from backfire.sweeps.store import Recording
@@ -167,7 +168,7 @@ def load_sweep(source: str | Path, mechanisms: OwnMechanisms = ()) -> SweepSpec:
     known = shipped_sweeps()
     path = known[str(source)] if str(source) in known and not os.path.isfile(source) else Path(source)
     if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
-        raise DocumentError([Problem(echo(source), 0, "", unknown("sweep study", str(source), known))])
+        raise DocumentError([unknown_source("sweep study", source, known)])
     document = read_document(path)
     return _Reader(document, path.stem, path.parent, library_of(mechanisms)).study(path.read_text(encoding="utf-8-sig"))
 
