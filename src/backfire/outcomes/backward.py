@@ -22,14 +22,13 @@ COUPLED, MAKING, ARRIVING, GIVEN, SIZES = range(1, 6)
 """The first numbers of the section: types, terms of each kind (after one net rate of each type), events; then come the cells of
 each type, (i, j, column) of every term, (day, type, multiply, add) of every event, and room to work in."""
 _NEGATIVE, _LEAST, _ONE_CELL = NEGATIVE_RATE, LEAST_CHANCE, ONE_CELL
-_MUCH = 0.5
-"""So much of any rate in one step, and it is cut."""
 _MOST_CUTS = 1000.0
+"""Pieces of one step at most."""
 
 
 def section_size(types: int, terms: int, events: int) -> int:
     """How many numbers the section of a watch row has."""
-    return SIZES + types + 3 * terms + 4 * events + 3 * terms + 8 * types
+    return SIZES + types + 3 * terms + 4 * events + 3 * terms + 9 * types
 
 
 @compiled(inline="code")
@@ -41,13 +40,13 @@ def _none_of(count, p):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _flow(node, p, out, first, watch):  # type: ignore[no-untyped-def]
-    """Everything but the net rates at a node: into ``out`` for each type; what arrives and survives, per day."""
+def _flow(node, p, still, out, first, watch):  # type: ignore[no-untyped-def]
+    """Everything but what is integrated exactly, at a node: into ``out`` for each type; what arrives and survives, per day."""
     types, coupled = int(peek(watch, first)), int(peek(watch, first + COUPLED))
     making, arriving = int(peek(watch, first + MAKING)), int(peek(watch, first + ARRIVING))
     spot, term = first + SIZES + 4 * types, node + types
     for i in range(types):
-        watch[out + i] = 0.0
+        watch[out + i] = peek(watch, still + i) * peek(watch, p + i)
     for _ in range(coupled):
         i, j = int(peek(watch, spot)), int(peek(watch, spot + 1))
         watch[out + i] += peek(watch, term) * peek(watch, p + j)
@@ -64,25 +63,57 @@ def _flow(node, p, out, first, watch):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def _pieces(h, node, work, first, watch):  # type: ignore[no-untyped-def]
+    """Into how many pieces a step of length ``h`` back from ``node`` should be cut; leaves there the rate at which p limits itself.
+
+    What is integrated exactly, z, may be large, the less the more the type gains of others or limits itself: the error
+    of that is of order z⁴/2880. The integral of each net rate is where ``_step`` reads it.
+    """
+    types, coupled = int(watch[first]), int(watch[first + COUPLED])
+    one, whole, still = work + types, work + 7 * types, work + 8 * types
+    spot, term = first + SIZES + 4 * types, node + types
+    for i in range(types):
+        watch[one + i] = watch[still + i] = 0.0
+    for _ in range(coupled):
+        watch[one + int(peek(watch, spot))] += peek(watch, term) * peek(watch, work + int(peek(watch, spot + 1)))
+        spot, term = spot + 3, term + 1
+    for _ in range(int(watch[first + MAKING])):
+        watch[still + int(peek(watch, spot))] += peek(watch, term) * peek(watch, work + int(peek(watch, spot + 1)))
+        spot, term = spot + 3, term + 1
+    most = 0.0
+    for i in range(types):
+        limits, p = h * watch[still + i], watch[work + i]
+        z = abs(watch[whole + i] - limits)
+        gains = h * watch[one + i] * (1.0 + z) * (1.0 + z)
+        share = 1.0 if gains >= p else gains / p
+        most = max(most, z * math.sqrt(math.sqrt(25.0 * max(share, 20.0 * limits))), z / 1.5, limits / 0.3)
+    return most
+
+
+@compiled()
 def _step(h, low, middle, high, work, first, watch):  # type: ignore[no-untyped-def]
     """One step of length ``h`` from node ``high`` back to ``low``; what arrived and survives in it.
 
-    At ``work`` stand p, four slopes, a state between, and the growth of each type over half and over all of the step.
+    At ``work`` stand p, four slopes, a state between, and the integral of each net rate over the later half and over all of the
+    step, from which the rate at which p limits itself where the step begins (``_pieces``) is taken: both are integrated exactly.
     """
     types = int(watch[first])
     one, two, three, four, state = work + types, work + 2 * types, work + 3 * types, work + 4 * types, work + 5 * types
-    half, whole = work + 6 * types, work + 7 * types
-    arrived = _flow(high, work, one, first, watch)
+    half, whole, still = work + 6 * types, work + 7 * types, work + 8 * types
+    for i in range(types):
+        watch[half + i] = math.exp(watch[half + i] - 0.5 * h * watch[still + i])
+        watch[whole + i] = math.exp(watch[whole + i] - h * watch[still + i])
+    arrived = _flow(high, work, still, one, first, watch)
     for i in range(types):
         watch[state + i] = watch[half + i] * (watch[work + i] + 0.5 * h * watch[one + i])
-    arrived += 2.0 * _flow(middle, state, two, first, watch)
+    arrived += 2.0 * _flow(middle, state, still, two, first, watch)
     for i in range(types):
         watch[state + i] = watch[half + i] * watch[work + i] + 0.5 * h * watch[two + i]
-    arrived += 2.0 * _flow(middle, state, three, first, watch)
+    arrived += 2.0 * _flow(middle, state, still, three, first, watch)
     for i in range(types):
         rest = watch[whole + i] / watch[half + i]
         watch[state + i] = watch[whole + i] * watch[work + i] + h * rest * watch[three + i]
-    arrived += _flow(low, state, four, first, watch)
+    arrived += _flow(low, state, still, four, first, watch)
     for i in range(types):
         rest = watch[whole + i] / watch[half + i]
         p = watch[whole + i] * (watch[work + i] + h / 6.0 * watch[one + i])
@@ -95,11 +126,14 @@ def _step(h, low, middle, high, work, first, watch):  # type: ignore[no-untyped-
 def _cut(row, nodes, terms, work, first, room, days, values, slopes, watch):  # type: ignore[no-untyped-def]
     """From a row back to the one before it, in steps in which little happens."""
     types, columns = int(watch[first]), first + SIZES + 2 + int(watch[first])
-    span, most = days[row] - days[row - 1], 0.0
-    for term in range(terms - int(watch[first + ARRIVING])):
+    span = days[row] - days[row - 1]
+    for term in range(terms):
         at = int(watch[columns + 3 * term]) * room + row
-        most = max(most, abs(values[at]), abs(values[at - 1]))
-    cuts = min(max(math.ceil(most * span / _MUCH), 1.0), _MOST_CUTS) if most < math.inf else 1.0
+        watch[nodes + 2 * terms + term] = values[at]
+        if term < types:
+            watch[work + 7 * types + term] = 0.5 * span * (values[at - 1] + values[at])
+    pieces = _pieces(span, nodes + 2 * terms, work, first, watch)
+    cuts = min(max(math.ceil(pieces), 1.0), _MOST_CUTS) if pieces < math.inf else 1.0
     h, arrived = span / cuts, 0.0
     for cut in range(int(cuts)):
         for term in range(terms):
@@ -112,8 +146,9 @@ def _cut(row, nodes, terms, work, first, room, days, values, slopes, watch):  # 
                 watch[nodes + node * terms + term] = rest * low + share * high + share * rest * bow
         for i in range(types):
             low, middle, high = watch[nodes + i], watch[nodes + terms + i], watch[nodes + 2 * terms + i]
-            watch[work + 6 * types + i] = math.exp(h / 24.0 * (5.0 * high + 8.0 * middle - low))
-            watch[work + 7 * types + i] = math.exp(h / 6.0 * (high + 4.0 * middle + low))
+            watch[work + 6 * types + i] = h / 24.0 * (5.0 * high + 8.0 * middle - low)
+            watch[work + 7 * types + i] = h / 6.0 * (high + 4.0 * middle + low)
+        _pieces(h, nodes + 2 * terms, work, first, watch)
         arrived += _step(h, nodes, nodes + terms, nodes + 2 * terms, work, first, watch)
     return arrived
 
@@ -122,27 +157,25 @@ def _cut(row, nodes, terms, work, first, room, days, values, slopes, watch):  # 
 def _whole(row, nodes, terms, work, first, room, days, values, slopes, watch):  # type: ignore[no-untyped-def]
     """From the end of a step of the solver back to its beginning, two rows before; what arrived, or -1 if it must be cut."""
     types, columns = int(watch[first]), first + SIZES + 2 + int(watch[first])
-    h, most, inner = days[row] - days[row - 2], 0.0, terms - int(watch[first + ARRIVING])
+    h = days[row] - days[row - 2]
     for term in range(terms):
         at = int(watch[columns + 3 * term]) * room + row
         low, middle, high = peek(values, at - 2), peek(values, at - 1), peek(values, at)
         watch[nodes + term], watch[nodes + terms + term], watch[nodes + 2 * terms + term] = low, middle, high
-        if term < inner:
-            most = max(most, abs(low), abs(middle), abs(high))
-    if not most * h <= _MUCH:
-        return -1.0
     for i in range(types):
         at = int(watch[columns + 3 * i]) * room + row
         low, middle, high = watch[nodes + i], watch[nodes + terms + i], watch[nodes + 2 * terms + i]
         # integrals of the cubic between two rows, and of the quintic between three
         later = 0.25 * h * (middle + high) + h * h / 48.0 * (slopes[at - 1] - slopes[at])
         every = h / 30.0 * (7.0 * low + 16.0 * middle + 7.0 * high) + h * h / 60.0 * (slopes[at - 2] - slopes[at])
-        watch[work + 6 * types + i], watch[work + 7 * types + i] = math.exp(later), math.exp(every)
+        watch[work + 6 * types + i], watch[work + 7 * types + i] = later, every
+    if not _pieces(h, nodes + 2 * terms, work, first, watch) <= 1.0:
+        return -1.0
     return _step(h, nodes, nodes + terms, nodes + 2 * terms, work, first, watch)
 
 
 @compiled()
-def _given(day, event, events, work, first, watch):  # type: ignore[no-untyped-def]
+def _given(day, event, events, work, watch):  # type: ignore[no-untyped-def]
     """(events before, logarithm of the chance that what is added leaves none) for all events of ``day`` and later; NaN if an
     event is none for single cells."""
     log = 0.0
@@ -186,7 +219,7 @@ def chance(first, rows, room, days, values, slopes, watch):  # type: ignore[no-u
     for i in range(types):
         watch[work + i] = 1.0
     row = rows - 1
-    event, more = _given(days[row], event, events, work, first, watch)
+    event, more = _given(days[row], event, events, work, watch)
     log += more
     while row > 0:
         before, span = row - 1, days[row] - days[row - 1]
@@ -199,7 +232,7 @@ def chance(first, rows, room, days, values, slopes, watch):  # type: ignore[no-u
                 arrived = _cut(row, nodes, terms, work, first, room, days, values, slopes, watch)
             log -= arrived
         row = before
-        event, more = _given(days[row], event, events, work, first, watch)
+        event, more = _given(days[row], event, events, work, watch)
         log += more
     for i in range(types):
         count = watch[first + SIZES + i]
