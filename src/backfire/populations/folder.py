@@ -124,10 +124,10 @@ def _trust(about: Diagnosis | None, place: int) -> Sequence[object]:
 
 
 def _levels(made: Population) -> Iterable[Sequence[object]]:
-    yield ("run", "level", "distance", "share", "accepted", "judged", "ancestors")
+    yield ("run", "level", "distance", "share", "walkers", "sweeps", "accepted", "judged", "ancestors")
     for run, levels in enumerate(made.sample.levels):
         for number, item in enumerate(levels):
-            yield (run, number, item.distance, item.share, item.accepted, item.judged, item.ancestors)
+            yield (run, number, item.distance, item.share, item.walkers, item.sweeps, item.accepted, item.judged, item.ancestors)
 
 
 def _proposals(made: Population) -> Iterable[Sequence[object]]:

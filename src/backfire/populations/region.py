@@ -6,6 +6,7 @@ that is exact. Elsewhere several independent runs go down level by level (``desc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -65,15 +66,37 @@ class RegionSample:
 
     @property
     def share(self) -> float:
-        """The share of the cube: the mean over runs, each of which is unbiased."""
-        return float(np.exp(self.log_shares).mean()) if len(self.log_shares) else 0.0
+        """The share of the cube: the mean over runs, each of which is unbiased; NaN if no run could measure it."""
+        found = float(np.exp(self.log_shares).mean()) if len(self.log_shares) else 0.0
+        return found if found > 0 or not len(self.members) else np.nan
 
     @property
     def log_share_error(self) -> float:
-        """The standard error of ln(share): of a count where points were drawn, else from the spread of the runs."""
+        """The standard error of ln(share): of a count where points were drawn, else from the spread of the runs.
+
+        A few runs can lie together by chance: a run is not taken to be surer than independent walkers would make it, by
+        the sum over its levels of (1 - share) / (share · walkers) as variance (Au and Beck 2001).
+        """
         if self.exact:
             return float(np.sqrt((1 - self.share) / max(1, self.traces.shape[0] * self.traces.shape[1])))
-        return float(self.log_shares.std(ddof=1) / np.sqrt(len(self.log_shares))) if len(self.log_shares) > 1 else np.nan
+        runs = len(self.log_shares)
+        if runs < 2 or not np.isfinite(self.share):
+            return np.nan
+        shares = np.exp(self.log_shares - self.log_shares.max())
+        found = float(shares.std(ddof=1) / shares.mean())
+        if np.isfinite(self.log_shares).all():
+            found = max(found, float(self.log_shares.std(ddof=1)))
+        least = np.mean([sum((1 - item.share) / (item.share * item.walkers) for item in levels) for levels in self.levels])
+        return max(found, math.sqrt(least)) / math.sqrt(runs)
+
+    @property
+    def share_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share of the cube, as wide as so few runs leave it (Student's t of ln)."""
+        from scipy import stats
+
+        reach = stats.norm.ppf(0.975) if self.exact else stats.t.ppf(0.975, max(1, len(self.log_shares) - 1))
+        factor = math.exp(reach * self.log_share_error)
+        return self.share / factor, min(1.0, self.share * factor)
 
     @property
     def distinct(self) -> int:
@@ -170,6 +193,7 @@ def _descend(given: tuple[Judge, Run]) -> Run:
 
 def _settle(given: tuple[Judge, Run]) -> Run:
     judge, run = given
+    run.measure(judge)
     run.settle(judge)
     return run
 
