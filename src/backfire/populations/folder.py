@@ -160,6 +160,7 @@ def manifest_of(made: Population) -> dict[str, Any]:
         "found": True,
         "method": "rejection: exact" if sample.exact else "levels, then walkers at distance 0",
         "share_of_box": sample.share,
+        "share_of_box_interval_95": list(sample.share_interval),
         "ln_share": math.log(sample.share),
         "ln_share_error": sample.log_share_error,
         "ln_share_by_run": [float(value) for value in sample.log_shares],

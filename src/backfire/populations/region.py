@@ -96,7 +96,7 @@ class RegionSample:
 
         reach = stats.norm.ppf(0.975) if self.exact else stats.t.ppf(0.975, max(1, len(self.log_shares) - 1))
         factor = math.exp(reach * self.log_share_error)
-        return self.share / factor, min(1.0, self.share * factor)
+        return self.share / factor, float(np.minimum(1.0, self.share * factor))
 
     @property
     def distinct(self) -> int:
