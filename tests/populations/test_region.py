@@ -74,13 +74,17 @@ def test_what_is_drawn_is_drawn_without_bias() -> None:
     assert np.mean(found) == pytest.approx(0.09, abs=5 * np.std(found) / math.sqrt(len(found)))
 
 
-def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_little() -> None:
+@pytest.mark.parametrize(
+    ("walks", "runs"), [(0.0, 80), pytest.param(0.75, 60, marks=pytest.mark.slow)], ids=["differences", "walks"]
+)
+def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_little(walks: float, runs: int) -> None:
     """Over many runs whose walkers are too few and move too little, the mean share is the share."""
     known = box(3, 0.1, 0.2)
-    effort = dataclasses.replace(QUICK, first=128, walkers=48, sweeps=2, most_sweeps=2, lessons=20)
+    mixture = (walks, 0.8 * (1 - walks), 0.2 * (1 - walks))
+    effort = dataclasses.replace(QUICK, first=128, walkers=48, sweeps=2, most_sweeps=2, lessons=20, mixture=mixture)
     distance = pilot(known.judge, 3, 0).distance
     found = []
-    for number in range(100):
+    for number in range(runs):
         run = Run.begin(known.judge, 3, distance, 11, number, effort)
         while not (run.arrived or run.lost):
             run.descend(known.judge)

@@ -46,8 +46,8 @@ class Effort:
     first: int = 1024
     walkers: int = 256
     sweeps: int = 6
-    most_sweeps: int = 36
-    forgotten: float = 0.1
+    most_sweeps: int = 24
+    forgotten: float = 0.2
     chains: int = 128
     rounds: int = 4
     settling: int = 4
