@@ -112,7 +112,7 @@ def _spread(workers: int | None) -> Iterator[Spread]:
     """How work is distributed. One thread of linear algebra in each process: the last digits must not depend on cores."""
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    os.environ.update(dict.fromkeys(names, "1"))  # for processes that start now
     try:
         with worker_pool(workers) as pool:
             yield map if pool is None else _over(pool)

@@ -150,6 +150,25 @@ def sample_region(
     """
     if inputs < 1 or members < 1 or runs < 1:
         raise UserError(f"a sample needs inputs, members and runs, got {inputs}, {members} and {runs}")
+    from threadpoolctl import threadpool_limits
+
+    # products of small matrices: more threads only wait for each other, ten times as long, and change the last digits
+    with threadpool_limits(1, "blas"):
+        return _sampled(judge, inputs, members, seed, effort, goal, runs, spread, told, first)
+
+
+def _sampled(
+    judge: Judge,
+    inputs: int,
+    members: int,
+    seed: int,
+    effort: Effort | None,
+    goal: Goal | None,
+    runs: int,
+    spread: Spread,
+    told: Callable[[Sequence[Run], str], None] | None,
+    first: Pilot | None,
+) -> RegionSample:
     first = first or pilot(judge, inputs, seed)
     if first.share > REJECTION:
         return _drawn(judge, inputs, members, seed, runs, spread)
