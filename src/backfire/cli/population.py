@@ -46,6 +46,8 @@ def population(
 
 
 def _report(made: Population) -> None:
+    from backfire.populations import Goal
+
     sample, about = made.sample, made.sample.diagnosis
     low, high = sample.share_interval
     between = f" (95 % interval {low:.1e} to {high:.1e})" if math.isfinite(low) else ""
@@ -57,8 +59,12 @@ def _report(made: Population) -> None:
         write_line(
             f"R̂ at most {about.worst_rhat:.3f}; at least {about.least_size:.0f} independent tumours' worth for every input"
         )
-    medians = sample.members.std(axis=0) * math.sqrt(12)
-    order = medians.argsort()[:12]
+        if not Goal().met_by(about):
+            write_line(
+                f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; take shares with care"
+            )
+    spreads = sample.members.std(axis=0) * math.sqrt(12)
+    order = spreads.argsort()[:12]
     rows = [
         (
             made.names[place],

@@ -38,6 +38,10 @@ class Goal:
     sweeps: int = 60
     rounds: int = 5
 
+    def met_by(self, found: Diagnosis) -> bool:
+        """True if a sample is good enough."""
+        return found.worst_rhat <= self.rhat and found.least_size >= self.size
+
 
 @dataclass(frozen=True, eq=False)
 class RegionSample:
@@ -236,7 +240,7 @@ def _chains(judge: Judge, every: list[Run], members: int, goal: Goal, spread: Sp
         if told is not None:
             told(every, "chains")
         diagnosis = diagnose(np.concatenate(traces, axis=1))
-        if diagnosis.worst_rhat <= goal.rhat and diagnosis.least_size >= goal.size:
+        if goal.met_by(diagnosis):
             break
     trace, margin = np.concatenate(traces, axis=1), np.concatenate(margins, axis=1)
     kept = _evenly(trace.shape[:3], members)
