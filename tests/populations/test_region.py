@@ -11,7 +11,9 @@ import pytest
 from scipy import stats
 
 from backfire.errors import UserError
-from backfire.populations import Effort, Goal, sample_region
+from backfire.populations import Effort, Goal, RegionSample, sample_region
+from backfire.populations.descent import Level, Run
+from backfire.populations.region import pilot
 from known_regions import Floats, Known, ball, box, curved, pieces, simplex, slab
 
 SHORT = Goal(sweeps=60, rounds=1)
@@ -19,11 +21,11 @@ QUICK = dataclasses.replace(Effort(), first=512, walkers=128, most_sweeps=12, ch
 
 
 def check(known: Known, runs: int = 2, effort: Effort = QUICK, goal: Goal = SHORT, shift: float = 0.1) -> None:
-    """Volume within what four runs scatter, moments within the marks."""
+    """Volume within its stated error, moments within the marks."""
     sample = sample_region(known.judge, known.inputs, 400, seed=3, effort=effort, goal=goal, runs=runs)
     assert not sample.exact
     assert (known.judge(sample.members, None) <= 0).all()
-    assert math.log(sample.share) == pytest.approx(known.log_volume, abs=0.6)
+    assert math.log(sample.share) == pytest.approx(known.log_volume, abs=5 * sample.log_share_error)
     points = sample.traces.reshape(-1, known.inputs)
     assert np.abs((points.mean(axis=0) - known.mean) / known.sd).max() < shift
     assert points.std(axis=0) / known.sd == pytest.approx(np.ones(known.inputs), abs=0.08)
@@ -72,6 +74,54 @@ def test_what_is_drawn_is_drawn_without_bias() -> None:
     assert np.mean(found) == pytest.approx(0.09, abs=5 * np.std(found) / math.sqrt(len(found)))
 
 
+@pytest.mark.parametrize(
+    ("walks", "runs"), [(0.0, 80), pytest.param(0.75, 60, marks=pytest.mark.slow)], ids=["differences", "walks"]
+)
+def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_little(walks: float, runs: int) -> None:
+    """Over many runs whose walkers are too few and move too little, the mean share is the share."""
+    known = box(3, 0.1, 0.2)
+    mixture = (walks, 0.8 * (1 - walks), 0.2 * (1 - walks))
+    effort = dataclasses.replace(QUICK, first=128, walkers=48, sweeps=2, most_sweeps=2, lessons=20, mixture=mixture)
+    distance = pilot(known.judge, 3, 0).distance
+    found = []
+    for number in range(runs):
+        run = Run.begin(known.judge, 3, distance, 11, number, effort)
+        while not (run.arrived or run.lost):
+            run.descend(known.judge)
+        assert run.arrived
+        run.measure(known.judge)
+        found.append(math.exp(run.log_share - known.log_volume))
+        assert (run.ensemble.distances <= 0).all()
+    assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
+
+
+def made_up(log_shares: list[float], walkers: int = 100) -> RegionSample:
+    """A sample of four runs over two levels that kept a quarter each."""
+    levels = [Level(0.0, 0.25, walkers, 6, 0.3, 600, 20)] * 2
+    points = np.full((1, 1), 0.5)
+    return RegionSample(points, -points, False, np.array(log_shares), 1, points, points, [levels] * len(log_shares))
+
+
+def test_the_stated_error_is_that_of_the_runs_and_no_smaller_than_independent_walkers_allow() -> None:
+    least = math.sqrt(2 * 0.75 / 0.25 / 100 / 4)  # a variance of (1 - p)/(p n) for each of two levels, and four runs
+    assert made_up([-9.0, -9.0, -9.0, -9.0]).log_share_error == pytest.approx(least)
+    assert made_up([-9.0, -9.0, -9.0, -9.0], 1000).log_share_error == pytest.approx(least / math.sqrt(10))
+    apart = made_up([-8.0, -9.0, -9.5, -10.0])
+    assert apart.log_share_error >= np.std([-8.0, -9.0, -9.5, -10.0], ddof=1) / 2
+    low, high = apart.share_interval
+    assert math.log(high / low) == pytest.approx(2 * stats.t(3).ppf(0.975) * apart.log_share_error)
+    assert low < apart.share < high
+
+
+def test_runs_that_did_not_come_down_again_count_as_nothing() -> None:
+    some = made_up([-9.0, -9.0, -9.0, -math.inf])
+    assert some.share == pytest.approx(0.75 * math.exp(-9))
+    assert some.log_share_error == pytest.approx(1 / 3)  # shares 1, 1, 1 and 0: sd 1/2, mean 3/4, four runs
+    assert math.isnan(made_up([-math.inf] * 4).share)
+    assert math.isnan(made_up([-9.0]).log_share_error)
+    assert all(map(math.isnan, made_up([-9.0]).share_interval))
+
+
 def test_the_same_seed_gives_the_same_sample_wherever_the_runs_are_made() -> None:
     known = ball(3, 0.1)
 
@@ -107,7 +157,7 @@ def test_claims_that_cannot_be_judged_do_not_pass() -> None:
 
     sample = sample_region(half, 4, 200, seed=2, effort=QUICK, goal=SHORT, runs=2)
     assert (sample.members[:, 0] >= 0.58).all()
-    assert math.log(sample.share) == pytest.approx(3 * math.log(0.1) + math.log(0.07), abs=1.2)  # two short runs
+    assert math.log(sample.share) == pytest.approx(3 * math.log(0.1) + math.log(0.07), abs=5 * sample.log_share_error)
 
 
 @pytest.mark.parametrize("numbers", [{"members": 0}, {"runs": 0}])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import SOME_FAILED, command
-from backfire.cli.terminal import print_table, say, write_line
+from backfire.cli.commands import SOME_FAILED, FormOfData, MechanismFiles, Workers, capped, command
+from backfire.cli.terminal import DataFormat, print_json, print_table, say, write_line
 
 if TYPE_CHECKING:
     from backfire.populations import Population
@@ -25,34 +25,46 @@ def population(
     ] = None,
     seed: Annotated[int, typer.Option(help="another number gives another population")] = 0,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/populations"),
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="worker processes; all cores if left out, 0 for none", show_default=False)
-    ] = None,
+    workers: Workers = None,
+    form: FormOfData = DataFormat.TABLE,
+    own: MechanismFiles = None,
 ) -> None:
     """Sample plausible tumours: sets of parameters under which every claim holds."""
     from backfire import populations
 
-    made = populations.population(source, out, members, seed, workers, notify=say)
-    if not made.found:
+    made = populations.population(source, out, members, seed, capped(workers), notify=say, mechanisms=own or ())
+    if form is DataFormat.JSON:
+        print_json(populations.manifest_of(made))
+    elif made.found:
+        _report(made)
+    else:
         _report_nothing(made)
+    if not made.found:
         raise typer.Exit(SOME_FAILED)
-    _report(made)
     _draw(made)
     say(f"written: {made.folder}")
 
 
 def _report(made: Population) -> None:
+    from backfire.populations import Goal
+
     sample, about = made.sample, made.sample.diagnosis
-    error = f" × or ÷ {math.exp(sample.log_share_error):.2f}" if math.isfinite(sample.log_share_error) else ""
-    write_line(f"{made.spec.title}\n{len(made.members)} tumours; {sample.share:.2e}{error} of the box; {sample.judged} judged")
+    low, high = sample.share_interval
+    between = f" (95 % interval {low:.1e} to {high:.1e})" if math.isfinite(low) else ""
+    share = f"{sample.share:.1e}{between}" if math.isfinite(sample.share) else "an unknown share"
+    write_line(f"{made.spec.title}\n{len(made.members)} tumours; {share} of the box; {sample.judged} judged")
     if sample.exact:
         write_line("simply drawn until enough satisfied every claim: exact and independent")
     elif about is not None:
         write_line(
             f"R̂ at most {about.worst_rhat:.3f}; at least {about.least_size:.0f} independent tumours' worth for every input"
         )
-    medians = sample.members.std(axis=0) * math.sqrt(12)
-    order = medians.argsort()[:12]
+        if not Goal().met_by(about):
+            write_line(
+                f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; take shares with care"
+            )
+    spreads = sample.members.std(axis=0) * math.sqrt(12)
+    order = spreads.argsort()[:12]
     rows = [
         (
             made.names[place],

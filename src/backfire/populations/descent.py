@@ -1,13 +1,16 @@
 """One run of the sampler: from points of the whole cube through ever smaller levels into the region where all claims hold.
 
-A level is the set of points within some distance. Each next one holds about a quarter of the walkers; those are copied,
-moved until they forget where they came from, and the share kept is a factor of the region's volume (subset simulation, Au
-and Beck 2001; Cérou and others 2012). At distance 0 the walkers go on, as a plain ensemble whose proposals no longer change.
+A level is the set of points within some distance. Each next one holds about a quarter of the walkers; those are copied and
+moved until they forget where they came from (subset simulation, Au and Beck 2001). The levels and the proposals of this
+descent follow its own walkers, so the shares that it keeps are biased. New walkers therefore go down the same levels with
+the same proposals, none of which looks at them: the product of the shares that *they* keep has the region's volume as its
+expectation, however few they are and however little they forget (Cérou and others 2012). At distance 0 they go on, as a
+plain ensemble whose proposals no longer change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,8 +46,8 @@ class Effort:
     first: int = 1024
     walkers: int = 256
     sweeps: int = 6
-    most_sweeps: int = 36
-    forgotten: float = 0.1
+    most_sweeps: int = 24
+    forgotten: float = 0.2
     chains: int = 128
     rounds: int = 4
     settling: int = 4
@@ -58,17 +61,33 @@ class Effort:
 
 @dataclass(frozen=True)
 class Level:
-    """What came of one level: its ``distance``, the ``share`` of walkers within it, and its moves.
+    """What came of one level: its ``distance``, the ``share`` of so many ``walkers`` found within it, and its moves.
 
-    ``accepted`` is the share of proposals accepted, ``judged`` how many points were, ``ancestors`` how many of the first
-    points have descendants among the walkers.
+    ``sweeps`` moves of every walker, of which the share ``accepted`` was taken; ``judged`` points were, and ``ancestors``
+    of the first points have descendants among the walkers.
     """
 
     distance: float
     share: float
+    walkers: int
+    sweeps: int
     accepted: float
     judged: int
     ancestors: int
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """How a level was passed, for those who come after: moves that look at none of them.
+
+    Differences have size ``scale`` and are those of ``others`` (n, inputs), the first walkers.
+    """
+
+    level: float
+    sweeps: int
+    scale: float
+    guide: Guide | None
+    others: Floats
 
 
 @dataclass(eq=False)
@@ -100,7 +119,10 @@ class Ensemble:
 
 @dataclass(eq=False)
 class Run:
-    """One run, from its own random numbers; between calls it can be pickled and goes on as if nothing had been."""
+    """One run, from its own random numbers; between calls it can be pickled and goes on as if nothing had been.
+
+    ``levels`` are those of the first walkers until new ones have come down (``measured``), and then those of the new ones.
+    """
 
     number: int
     distance: Distance
@@ -110,7 +132,9 @@ class Run:
     level: float = np.inf
     levels: list[Level] = field(default_factory=list)
     excesses: list[float] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
     log_share: float = 0.0
+    measured: bool = False
     scale: float = 1.0
     network: MarginNetwork | None = None
     guide: Guide | None = None
@@ -123,17 +147,12 @@ class Run:
     @classmethod
     def begin(cls, judge: Judge, inputs: int, distance: Distance, seed: int, number: int, effort: Effort) -> Run:
         """A run whose walkers are Sobol points of the whole cube."""
-        from scipy.stats import qmc
-
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-        engine = qmc.Sobol(inputs, scramble=True, seed=rng)
-        points = engine.random_base2(int(effort.first).bit_length() - 1)
-        violations = judge(points, None)
-        ensemble = Ensemble(points, violations, distance(violations), np.arange(len(points)))
+        ensemble = _evenly_spread(judge, inputs, distance, effort, rng)
         run = cls(number, distance, effort, rng, ensemble)
-        run.network = MarginNetwork(inputs, violations.shape[1], rng)
-        run._remember(points, violations)
-        run.judged = len(points)
+        run.network = MarginNetwork(inputs, ensemble.violations.shape[1], rng)
+        run._remember(ensemble.points, ensemble.violations)
+        run.judged = len(ensemble)
         return run
 
     @property
@@ -153,14 +172,11 @@ class Run:
 
     def descend(self, judge: Judge) -> Level:
         """Go down one level, and move there."""
-        self.level, share = self._next_level()
-        self.log_share += float(np.log(share))
+        self.level = self._next_level()
         kept = np.flatnonzero(self.ensemble.distances <= self.level)
-        count = self.effort.walkers
-        copies = (
-            np.resize(self.rng.permutation(kept), count) if len(kept) < count else self.rng.choice(kept, count, replace=False)
-        )
-        self.ensemble = self.ensemble.chosen(copies)
+        found, of = len(kept), len(self.ensemble)
+        self.log_share += float(np.log(found / of))
+        self._keep(kept)
         judged, accepted = self.judged, 0.0
         self._learn(self.effort.lessons)
         start = np.column_stack([self.ensemble.points, self.ensemble.distances])
@@ -172,20 +188,57 @@ class Run:
             done += 1
             if done >= self.effort.sweeps and self._memory(start) < self.effort.forgotten:
                 break
-        accepted /= done
-        ancestors = len(np.unique(self.ensemble.origins))
         self.excesses.append(float(self.distance.excess(self.ensemble.violations).mean()))
-        self.levels.append(Level(self.level, share, accepted, self.judged - judged, ancestors))
+        # the network goes on learning: what it knew here is set aside
+        guide = copy.deepcopy(self.guide)
+        self.passed.append(Passed(self.level, done, self.scale, guide, self.ensemble.points.copy()))
+        return self._left(found, of, done, accepted, judged)
+
+    def measure(self, judge: Judge) -> None:
+        """Once arrived: new walkers go down the same levels, and the share of the cube is theirs.
+
+        If none of them comes down it is 0, which counts as any other in the mean over runs; the first walkers go on then.
+        """
+        first, guide, scale = self.ensemble, self.guide, self.scale
+        self.ensemble = _evenly_spread(judge, first.points.shape[1], self.distance, self.effort, self.rng)
+        self.judged += len(self.ensemble)
+        self.levels, self.log_share, self.measured = [], 0.0, True
+        for passed in self.passed:
+            self.level, self.guide, self.scale = passed.level, passed.guide, passed.scale
+            kept = np.flatnonzero(self.ensemble.distances <= self.level)
+            if not len(kept):
+                self.log_share, self.ensemble, self.level = -np.inf, first, self.passed[-1].level
+                break
+            found, of, judged, accepted = len(kept), len(self.ensemble), self.judged, 0.0
+            self.log_share += float(np.log(found / of))
+            self._keep(kept)
+            for _ in range(passed.sweeps):
+                accepted += self.sweep(judge, others=passed.others)
+            self._left(found, of, passed.sweeps, accepted, judged)
+        self.guide, self.scale = guide, scale
+
+    def _keep(self, kept: NDArray[np.int64]) -> None:
+        """As many walkers as wanted from those kept, each as often as any other to within one."""
+        count = self.effort.walkers
+        copies = (
+            np.resize(self.rng.permutation(kept), count) if len(kept) < count else self.rng.choice(kept, count, replace=False)
+        )
+        self.ensemble = self.ensemble.chosen(copies)
+
+    def _left(self, found: int, of: int, sweeps: int, accepted: float, judged: int) -> Level:
+        """Note what came of a level, of whose walkers so many were found within it."""
+        ancestors = len(np.unique(self.ensemble.origins))
+        self.levels.append(Level(self.level, found / of, of, sweeps, accepted / sweeps, self.judged - judged, ancestors))
         return self.levels[-1]
 
-    def _next_level(self) -> tuple[float, float]:
-        """The next level and the share of the walkers within it."""
+    def _next_level(self) -> float:
+        """The next level."""
         distances = self.ensemble.distances
         level = float(np.quantile(distances, self.effort.kept, method="inverted_cdf"))
         if level >= self.level:  # many at one distance: step below them, if anybody is there
             below = distances[distances < self.level]
             level = float(below.max()) if len(below) else self.level
-        return level, float(np.mean(distances <= level))
+        return level
 
     def _memory(self, start: Floats) -> float:
         """How far walkers still go together with where they were: the mean correlation of their coordinates, or that of
@@ -219,8 +272,11 @@ class Run:
         self.points, self.violations = [], []
         return np.array(points), np.array(violations)
 
-    def sweep(self, judge: Judge, adapt: bool = False) -> float:
-        """One move of every walker; the share of proposals accepted. ``adapt`` the size of differences."""
+    def sweep(self, judge: Judge, adapt: bool = False, others: Floats | None = None) -> float:
+        """One move of every walker; the share of proposals accepted.
+
+        ``adapt`` the size of differences; these are of ``others`` (n, inputs), or of the half that does not move.
+        """
         kind = str(self.rng.choice(KINDS, p=self.effort.mixture))
         if kind == "walk" and self.guide is not None:
             return self._walk(judge, self.guide)
@@ -228,9 +284,10 @@ class Run:
         halves = np.array_split(order, 2)
         accepted = 0
         for moving, standing in (halves, halves[::-1]):
-            walkers, others = self.ensemble.points[moving], self.ensemble.points[standing]
+            walkers = self.ensemble.points[moving]
+            standers = self.ensemble.points[standing] if others is None else others
             redrawn = kind == "redraw"
-            proposed = redraws(walkers, self.rng) if redrawn else differences(walkers, others, self.scale, self.rng)
+            proposed = redraws(walkers, self.rng) if redrawn else differences(walkers, standers, self.scale, self.rng)
             taken = self._take(judge, kind, moving, proposed)
             accepted += taken
             if adapt and not redrawn:
@@ -297,9 +354,10 @@ class Run:
         self.guide = Guide.through(self.network, self.distance, self.level, self.ensemble.points, met, steps)
 
 
-def going_down(run: Run, judge: Judge) -> Iterator[Level]:
-    """Every level of a run until it has arrived and settled, or is lost."""
-    while not (run.arrived or run.lost):
-        yield run.descend(judge)
-    if run.arrived:
-        run.settle(judge)
+def _evenly_spread(judge: Judge, inputs: int, distance: Distance, effort: Effort, rng: Generator) -> Ensemble:
+    """Sobol points of the whole cube, judged."""
+    from scipy.stats import qmc
+
+    points = qmc.Sobol(inputs, scramble=True, seed=rng).random_base2(int(effort.first).bit_length() - 1)
+    violations = judge(points, None)
+    return Ensemble(points, violations, distance(violations), np.arange(len(points)))

@@ -124,10 +124,10 @@ def _trust(about: Diagnosis | None, place: int) -> Sequence[object]:
 
 
 def _levels(made: Population) -> Iterable[Sequence[object]]:
-    yield ("run", "level", "distance", "share", "accepted", "judged", "ancestors")
+    yield ("run", "level", "distance", "share", "walkers", "sweeps", "accepted", "judged", "ancestors")
     for run, levels in enumerate(made.sample.levels):
         for number, item in enumerate(levels):
-            yield (run, number, item.distance, item.share, item.accepted, item.judged, item.ancestors)
+            yield (run, number, item.distance, item.share, item.walkers, item.sweeps, item.accepted, item.judged, item.ancestors)
 
 
 def _proposals(made: Population) -> Iterable[Sequence[object]]:
@@ -160,6 +160,7 @@ def manifest_of(made: Population) -> dict[str, Any]:
         "found": True,
         "method": "rejection: exact" if sample.exact else "levels, then walkers at distance 0",
         "share_of_box": sample.share,
+        "share_of_box_interval_95": list(sample.share_interval),
         "ln_share": math.log(sample.share),
         "ln_share_error": sample.log_share_error,
         "ln_share_by_run": [float(value) for value in sample.log_shares],

@@ -86,8 +86,12 @@ class MarginNetwork:
 
     def _parts(self, flat: Singles) -> list[Singles]:
         """Views of the weights and offsets in a row of all parameters."""
-        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
-        return [part.reshape(shape) for part, shape in zip(np.split(flat, ends), self.shapes, strict=True)]
+        parts, start = [], 0
+        for shape in self.shapes:
+            end = start + math.prod(shape)
+            parts.append(flat[start:end].reshape(shape))
+            start = end
+        return parts
 
     def _slopes(self, seen: Singles, targets: Singles, known: Singles, into: Singles) -> None:
         """The derivatives of the loss by all parameters."""

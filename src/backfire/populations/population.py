@@ -20,6 +20,7 @@ from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
 from backfire.populations.region import Goal, Spread, pilot, sample_region
 from backfire.populations.spec import PopulationSpec, load_population
+from backfire.scenario import OwnMechanisms
 from backfire.simulation import prepare_folder
 from backfire.solvers import Floats
 from backfire.system import lock
@@ -40,14 +41,15 @@ def population(
     effort: Effort | None = None,
     goal: Goal | None = None,
     notify: Notify | None = None,
+    mechanisms: OwnMechanisms = (),
 ) -> Population:
     """Plausible tumours of a population file, a shipped population, or a scenario and its article.
 
     ``members`` replaces the number of the file. ``workers`` processes share the work, all cores if None, none for 0; the
     numbers depend on ``seed`` alone. With ``out`` a folder of the population's name is written there. ``notify`` hears
-    how far it is. Raises UserError before anything is computed.
+    how far it is; ``mechanisms`` are those of yours that the scenario uses. Raises UserError before anything is computed.
     """
-    spec = source if isinstance(source, PopulationSpec) else load_population(source)
+    spec = source if isinstance(source, PopulationSpec) else load_population(source, mechanisms)
     wanted = spec.members if members is None else members
     if wanted < 1 or not 0 <= seed < 2**63:
         raise UserError(f"--members {wanted} --seed {seed}: give at least one member, and a seed from 0 on")
@@ -101,7 +103,7 @@ def _progress(runs: Sequence[Run], what: str) -> str:
         distances = ", ".join(f"{run.level:.2f}" for run in runs)
         share = np.mean([run.log_share for run in runs]) / np.log(10)
         number = max(len(run.levels) for run in runs)
-        return f"level {number}: distance {distances}; share of the box 10^{share:.1f}; {judged} judged"
+        return f"level {number}: distance {distances}; share of the box about 10^{share:.1f}; {judged} judged"
     return f"all claims hold, walking on: {judged} judged"
 
 
@@ -110,7 +112,7 @@ def _spread(workers: int | None) -> Iterator[Spread]:
     """How work is distributed. One thread of linear algebra in each process: the last digits must not depend on cores."""
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    os.environ.update(dict.fromkeys(names, "1"))  # for processes that start now
     try:
         with worker_pool(workers) as pool:
             yield map if pool is None else _over(pool)

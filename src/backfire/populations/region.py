@@ -6,6 +6,7 @@ that is exact. Elsewhere several independent runs go down level by level (``desc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -37,6 +38,10 @@ class Goal:
     sweeps: int = 60
     rounds: int = 5
 
+    def met_by(self, found: Diagnosis) -> bool:
+        """True if a sample is good enough."""
+        return found.worst_rhat <= self.rhat and found.least_size >= self.size
+
 
 @dataclass(frozen=True, eq=False)
 class RegionSample:
@@ -65,15 +70,37 @@ class RegionSample:
 
     @property
     def share(self) -> float:
-        """The share of the cube: the mean over runs, each of which is unbiased."""
-        return float(np.exp(self.log_shares).mean()) if len(self.log_shares) else 0.0
+        """The share of the cube: the mean over runs, each of which is unbiased; NaN if no run could measure it."""
+        found = float(np.exp(self.log_shares).mean()) if len(self.log_shares) else 0.0
+        return found if found > 0 or not len(self.members) else np.nan
 
     @property
     def log_share_error(self) -> float:
-        """The standard error of ln(share): of a count where points were drawn, else from the spread of the runs."""
+        """The standard error of ln(share): of a count where points were drawn, else from the spread of the runs.
+
+        A few runs can lie together by chance: a run is not taken to be surer than independent walkers would make it, by
+        the sum over its levels of (1 - share) / (share · walkers) as variance (Au and Beck 2001).
+        """
         if self.exact:
             return float(np.sqrt((1 - self.share) / max(1, self.traces.shape[0] * self.traces.shape[1])))
-        return float(self.log_shares.std(ddof=1) / np.sqrt(len(self.log_shares))) if len(self.log_shares) > 1 else np.nan
+        runs = len(self.log_shares)
+        if runs < 2 or not np.isfinite(self.share):
+            return np.nan
+        shares = np.exp(self.log_shares - self.log_shares.max())
+        found = float(shares.std(ddof=1) / shares.mean())
+        if np.isfinite(self.log_shares).all():
+            found = max(found, float(self.log_shares.std(ddof=1)))
+        least = np.mean([sum((1 - item.share) / (item.share * item.walkers) for item in levels) for levels in self.levels])
+        return max(found, math.sqrt(least)) / math.sqrt(runs)
+
+    @property
+    def share_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share of the cube, as wide as so few runs leave it (Student's t of ln)."""
+        from scipy import stats
+
+        reach = stats.norm.ppf(0.975) if self.exact else stats.t.ppf(0.975, max(1, len(self.log_shares) - 1))
+        factor = math.exp(reach * self.log_share_error)
+        return self.share / factor, float(np.minimum(1.0, self.share * factor))
 
     @property
     def distinct(self) -> int:
@@ -127,6 +154,25 @@ def sample_region(
     """
     if inputs < 1 or members < 1 or runs < 1:
         raise UserError(f"a sample needs inputs, members and runs, got {inputs}, {members} and {runs}")
+    from threadpoolctl import threadpool_limits
+
+    # products of small matrices: more threads only wait for each other, ten times as long, and change the last digits
+    with threadpool_limits(1, "blas"):
+        return _sampled(judge, inputs, members, seed, effort, goal, runs, spread, told, first)
+
+
+def _sampled(
+    judge: Judge,
+    inputs: int,
+    members: int,
+    seed: int,
+    effort: Effort | None,
+    goal: Goal | None,
+    runs: int,
+    spread: Spread,
+    told: Callable[[Sequence[Run], str], None] | None,
+    first: Pilot | None,
+) -> RegionSample:
     first = first or pilot(judge, inputs, seed)
     if first.share > REJECTION:
         return _drawn(judge, inputs, members, seed, runs, spread)
@@ -170,6 +216,7 @@ def _descend(given: tuple[Judge, Run]) -> Run:
 
 def _settle(given: tuple[Judge, Run]) -> Run:
     judge, run = given
+    run.measure(judge)
     run.settle(judge)
     return run
 
@@ -193,7 +240,7 @@ def _chains(judge: Judge, every: list[Run], members: int, goal: Goal, spread: Sp
         if told is not None:
             told(every, "chains")
         diagnosis = diagnose(np.concatenate(traces, axis=1))
-        if diagnosis.worst_rhat <= goal.rhat and diagnosis.least_size >= goal.size:
+        if goal.met_by(diagnosis):
             break
     trace, margin = np.concatenate(traces, axis=1), np.concatenate(margins, axis=1)
     kept = _evenly(trace.shape[:3], members)
