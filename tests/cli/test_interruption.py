@@ -90,6 +90,32 @@ sys.exit(main())
 """A run that is interrupted before anything is written, or when its numbers are and its figure is not."""
 
 
+SWALLOWED = """
+import os, signal, sys, time
+from backfire.__main__ import main
+from backfire.cli import interruption
+from backfire.reports import runs
+
+interruption.PATIENCE = 0.5
+
+def deaf(*given, **named):
+    while True:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        except:
+            time.sleep(60)
+
+runs.simulate = deaf
+sys.exit(main())
+"""
+"""A library that takes every exception for one of its own."""
+
+
+def test_ctrl_c_is_heard_even_where_a_library_swallows_it(small: Path, tmp_path: Path) -> None:
+    assert is_one_line(python("-c", SWALLOWED, "run", small, "--out", tmp_path / "out", timeout=50))
+
+
 def test_only_what_is_written_is_called_whole(small: Path, tmp_path: Path) -> None:
     done = python("-c", AT_WORK, "simulate", "run", small, "--out", tmp_path / "out")
     assert is_one_line(done)

@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from backfire.cli.commands import all_commands
-from backfire.cli.interruption import SIGNALS, Interrupted, end, listen, sentence, unwind
+from backfire.cli.interruption import SIGNALS, Interrupted, end, listen, sentence, settle, unwind
 from backfire.cli.terminal import forget, patient_streams, say, write_line
 from backfire.errors import BackfireError, echo
 from backfire.system import WRITTEN
@@ -74,6 +74,7 @@ def _unwinding(program: bool) -> Iterator[None]:
     try:
         yield
     finally:
+        settle()
         with contextlib.suppress(ValueError):
             for number, answer in zip(numbers, before, strict=True):
                 signal.signal(number, end if program and answer is not signal.SIG_IGN else answer)

@@ -15,7 +15,15 @@ import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
 
+TYPE_CHECKING = False  # as in typing, which takes too long to import
+if TYPE_CHECKING:
+    import threading
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
+PATIENCE = 5.0
+"""Seconds for ending in order. A bare ``except:`` of a library may swallow the exception, and then nothing would end."""
+_IMPATIENT: list[threading.Timer] = []
 
 
 class Interrupted(SystemExit):
@@ -35,7 +43,19 @@ def unwind(number: int, frame: FrameType | None) -> None:
     listen(tuple(other for other in SIGNALS if signal.getsignal(other) is unwind))
     if _importing(frame):
         end(number, frame)
+    import threading
+
+    impatience = threading.Timer(PATIENCE, end, (number, None))
+    impatience.daemon = True
+    impatience.start()
+    _IMPATIENT.append(impatience)
     raise Interrupted(128 + number)
+
+
+def settle() -> None:
+    """The command is over: nobody is impatient any more."""
+    while _IMPATIENT:
+        _IMPATIENT.pop().cancel()
 
 
 def listen(numbers: Iterable[int] = SIGNALS, answer: Callable[[int, FrameType | None], None] = end) -> None:

@@ -150,15 +150,15 @@ def rerun(
     for line in sweeps.code_differs(manifest):
         say(f"warning: changed since the sweep: {line}")
     heads = ("column", "stored", "computed again", "same")
-    tables = {
-        row: [(name, row.stored[name], row.computed[name], name not in row.different) for name in row.stored] for row in rows
-    }
+    tables = [
+        (row, [(name, row.stored[name], row.computed[name], name not in row.different) for name in row.stored]) for row in rows
+    ]
     if form is OutputFormat.TABLE:
-        for row, cells in tables.items():
+        for row, cells in tables:
             write_line(f"member {row.member}, {row.arm}: {'different' if row.different else 'bit-identical'}")
             print_table([heads, *((name, _shown(old), _shown(new), "yes" if same else "no") for name, old, new, same in cells)])
     else:
-        listed = [(row.member, row.arm, *cell) for row, cells in tables.items() for cell in cells]
+        listed = [(row.member, row.arm, *cell) for row, cells in tables for cell in cells]
         print_listing([("member", "arm", *heads), *listed], form)
     different = sum(bool(row.different) for row in rows)
     if different:

@@ -63,7 +63,7 @@ def as_text(sections: Iterable[Section], width: int | None = None) -> str:
             rows = [[cell_text(cell) for cell in row] for row in section.rows]
             for number, columns in enumerate(side_by_side(rows, width and width - 2, gap=2)):
                 body += [""] if number else []
-                body += [line for row in rows for line in _row_lines(row, columns)]
+                body += [line for row in rows for line in _row_lines(row, columns, width and width - 2)]
         if body:
             blocks.append("\n".join([section.title.upper(), *(f"  {line}".rstrip() for line in body)]))
     return "\n\n".join(blocks)
@@ -98,12 +98,14 @@ def side_by_side(rows: Sequence[Sequence[str]], width: int | None, gap: int, rig
     if fits(least):
         blocks = [least]
     else:
-        keys = {index: least[index] for index in range(_telling_apart(rows))}
-        blocks = [dict(keys)]
-        for index in range(len(keys), len(columns)):
-            if len(blocks[-1]) > len(keys) and not fits({**blocks[-1], index: least[index]}):
-                blocks.append(dict(keys))
-            blocks[-1][index] = least[index]
+        keys = _telling_apart(rows)
+        blocks = [{index: least[index] for index in keys}]
+        for group in _groups(rows[0], keys):
+            wider = {**blocks[-1], **{index: least[index] for index in group}}
+            if len(blocks[-1]) > len(keys) and not fits(wider):
+                wider = {index: least[index] for index in (*keys, *group)}
+                blocks.append(wider)
+            blocks[-1] = dict(sorted(wider.items()))
     for block in blocks:
         if not fits(block) and not rigid:
             block.update({index: words[index] for index in block})
@@ -115,18 +117,37 @@ def side_by_side(rows: Sequence[Sequence[str]], width: int | None, gap: int, rig
     return blocks
 
 
-def _telling_apart(rows: Sequence[Sequence[str]]) -> int:
-    """How many columns from the left it takes that no two rows are alike; 1 if all of them do not."""
-    body = [tuple(row) for row in rows[1:]]
-    for count in range(1, len(rows[0])):
-        if len({row[:count] for row in body}) == len(body):
-            return count
-    return 1
+def _telling_apart(rows: Sequence[Sequence[str]]) -> list[int]:
+    """As few of the first columns as it takes that no two rows are alike; the first if all of them do not."""
+
+    def different(columns: Sequence[int]) -> bool:
+        return len({tuple(row[index] for index in columns) for row in rows[1:]}) == len(rows) - 1
+
+    chosen = next((list(range(count)) for count in range(1, len(rows[0])) if different(range(count))), [0])
+    for index in chosen[:0:-1]:
+        fewer = [other for other in chosen if other != index]
+        chosen = fewer if different(fewer) else chosen
+    return chosen
 
 
-def _row_lines(row: Sequence[str], columns: Mapping[int, int]) -> list[str]:
-    cells = [wrapped(row[index], width) for index, width in columns.items()]
+def _groups(heads: Sequence[str], keys: Sequence[int]) -> list[list[int]]:
+    """The other columns; what is called like another column speaks of the one to its left, and stays with it."""
+    groups: list[list[int]] = []
+    for index in (index for index in range(len(heads)) if index not in keys):
+        if groups and heads[index] and heads.count(heads[index]) > 1:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _row_lines(row: Sequence[str], columns: Mapping[int, int], width: int | None) -> list[str]:
+    """A row side by side, or, if even that is too wide, its cells one below the other."""
+    if width is not None and sum(columns.values()) + 2 * (len(columns) - 1) > width:
+        first, *others = (row[index] for index in columns)
+        return [*wrapped(first, width), *(f"    {part}" for cell in others for part in wrapped(cell, width - 4))]
+    cells = [wrapped(row[index], size) for index, size in columns.items()]
     return [
-        "  ".join(part.ljust(width) for part, width in zip(parts, columns.values(), strict=True)).rstrip()
+        "  ".join(part.ljust(size) for part, size in zip(parts, columns.values(), strict=True)).rstrip()
         for parts in zip_longest(*cells, fillvalue="")
     ]

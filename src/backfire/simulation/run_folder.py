@@ -32,7 +32,7 @@ from backfire.model import CAUTION
 from backfire.scenario import OwnMechanisms, Scenario, stored_copies, stored_scenario
 from backfire.simulation.arms import Result, observed_steps
 from backfire.solvers import NODES, Settings, Status, Steps, Trajectory, generate
-from backfire.system import to_json, write_whole
+from backfire.system import require_writable, to_json, write_whole
 
 FORMAT: Final = 2
 """Of the folder: 1 had no steps."""
@@ -52,6 +52,7 @@ def prepare_folder(out: Path, scenario: str) -> Path:
             raise RefusedError(f"{part} is a symbolic link; give a real folder with --out")
         if part.exists() and not part.is_dir():
             raise RefusedError(f"{part} is a file; give a folder with --out")
+    require_writable(folder / "probe")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, probe = tempfile.mkstemp(dir=folder, prefix=".probe.")
