@@ -20,7 +20,7 @@ from backfire.claims.verdict import SAMPLED, VERDICTS, Judged, Measured, Verdict
 from backfire.errors import UserError, unknown
 from backfire.outcomes import HOST_LOAD, SUMMARIES, parse_summary
 from backfire.scenario import Scenario
-from backfire.simulation import Cohort, needs_compiling, outcome_names, run_members
+from backfire.simulation import Cohort, arm_outcomes, needs_compiling, run_members
 from backfire.solvers import Floats, Settings, Status
 from backfire.system import usable_cores
 
@@ -103,7 +103,7 @@ def evaluate_members(
 def refusals(scenario: Scenario, refs: Iterable[OutcomeRef]) -> dict[OutcomeRef, str]:
     """The outcomes that a scenario does not have, and why, naming the nearest name."""
     wanted = list(dict.fromkeys(refs))
-    named = outcome_names(scenario, [ref.arm for ref in wanted if ref.arm in scenario.arms], None)
+    named = {arm: [*arm_outcomes(scenario, arm)] for arm in dict.fromkeys(ref.arm for ref in wanted) if arm in scenario.arms}
     recorded = [*scenario.network.state_names, *scenario.network.observables]
 
     def problem(ref: OutcomeRef) -> str:

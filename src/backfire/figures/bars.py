@@ -13,12 +13,15 @@ from matplotlib.gridspec import SubplotSpec
 from backfire.figures.page import set_ticks
 from backfire.figures.style import arm_styles
 from backfire.formatting import display_name
-from backfire.outcomes import ranked
+from backfire.outcomes import declared, ranked
 from backfire.simulation import Result
 from backfire.solvers import Floats
 
 WORTHWHILE: Final = 0.1
 """Outcomes that the combination changes by less than this (|ln ratio|) give way to others."""
+
+CERTAIN: Final = 1e-3
+"""Chances so close to 0 or 1 are drawn as no chance."""
 
 
 def bars(figure: Figure, place: SubplotSpec, result: Result, most: int) -> None:
@@ -76,7 +79,9 @@ def _gain(result: Result, name: str) -> float:
 
 
 def _tells(result: Result, name: str) -> bool:
-    """True if an outcome exists and differs between arms."""
+    """True if an outcome exists and differs between arms; a chance too, if it is one and no certainty in some arm."""
     values = [found[name].value for found in result.outcomes.values() if name in found]
     finite = [value for value in values if math.isfinite(value)]
+    if declared(name).kind == "chance" and not any(CERTAIN < value < 1 - CERTAIN for value in finite):
+        return False
     return len(finite) > 1 and max(finite) > min(finite) * 1.02
