@@ -103,7 +103,7 @@ def evaluate_members(
 def refusals(scenario: Scenario, refs: Iterable[OutcomeRef]) -> dict[OutcomeRef, str]:
     """The outcomes that a scenario does not have, and why, naming the nearest name."""
     wanted = list(dict.fromkeys(refs))
-    named = outcome_names(scenario, [*scenario.arms], None)
+    named = outcome_names(scenario, [*scenario.arms], None, costly=True)
     recorded = [*scenario.network.state_names, *scenario.network.observables]
     allowed = [name for name, item in scenario.inputs.items() if item.unit]
 

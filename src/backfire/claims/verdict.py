@@ -220,13 +220,16 @@ def _product(left: Known, low: Floats, high: Floats) -> tuple[Floats, Floats]:
 
 
 def resolution(outcome: str, value: Floats, resolved: float) -> Floats:
-    """How far a reading may be off: a share of it, in decades for kills, in days for times; counts are exact."""
+    """How far a reading may be off: a share of it, in decades for kills, in days for times, of chances a share of 1; counts are
+    exact."""
     blur = resolved * np.abs(value)
     match declared(outcome).kind:
         case "exact" | "yes":
             return np.zeros_like(value)
         case "decades":
             return blur + resolved
+        case "chance":
+            return np.full_like(value, resolved)
         case "time":
             return blur + resolved / SLOWEST
     return blur

@@ -14,7 +14,7 @@ from matplotlib.gridspec import SubplotSpec
 from backfire.figures.page import DOTS_PER_INCH, set_ticks
 from backfire.figures.style import SOFT, arm_styles
 from backfire.formatting import display_name
-from backfire.outcomes import Declaration, ranked
+from backfire.outcomes import Declaration, declared, ranked
 from backfire.simulation import Result
 from backfire.solvers import Floats
 
@@ -22,6 +22,9 @@ WORTHWHILE: Final = 0.1
 """Outcomes in which no treated arm differs from the reference by more than this (|ln ratio|) give way to others."""
 OWN: Final = "°"
 """Marks outcomes that are measured against each arm's own burden from its first treatment on."""
+
+CERTAIN: Final = 1e-3
+"""Chances so close to 0 or 1 are drawn as no chance."""
 
 
 def telling(result: Result, most: int) -> list[Declaration]:
@@ -118,7 +121,9 @@ def _gain(result: Result, name: str) -> float:
 
 
 def _tells(result: Result, name: str) -> bool:
-    """True if an outcome exists and differs between arms."""
+    """True if an outcome exists and differs between arms; a chance too, if it is one and no certainty in some arm."""
     values = [found[name].value for found in result.outcomes.values() if name in found]
     finite = [value for value in values if math.isfinite(value)]
+    if declared(name).kind == "chance" and not any(CERTAIN < value < 1 - CERTAIN for value in finite):
+        return False
     return len(finite) > 1 and max(finite) > min(finite) * 1.02

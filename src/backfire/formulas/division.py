@@ -54,21 +54,17 @@ def _times(left: ast.expr, sign: ast.operator, right: ast.expr) -> ast.expr:
 def _divide(node: ast.expr, name: str, lines: Lines) -> ast.expr | None:
     """The tree of node / name; None unless the name cancels."""
     match node:
-        case ast.Name(found) if found == name:
-            return ast.Constant(1)
-        case ast.Name(found) if found in lines:
-            return _divide(lines[found].tree, name, lines)
-        case ast.Constant(0):
-            return node
+        case ast.Name(found):
+            return ast.Constant(1) if found == name else _divide(lines[found].tree, name, lines) if found in lines else None
+        case ast.Constant(number):
+            return None if number else node
         case ast.UnaryOp(sign, operand):
             quotient = _divide(operand, name, lines)
             return None if quotient is None else ast.UnaryOp(sign, quotient)
         case ast.BinOp(left, ast.Mult() as sign, right):
-            quotient = _divide(left, name, lines)
-            if quotient is not None:
-                return _times(quotient, sign, right)
-            quotient = _divide(right, name, lines)
-            return None if quotient is None else _times(left, sign, quotient)
+            first = _divide(left, name, lines)
+            other = _divide(right, name, lines) if first is None else None
+            return _times(first, sign, right) if first else _times(left, sign, other) if other else None
         case ast.BinOp(left, ast.Div() as sign, right):
             quotient = _divide(left, name, lines)
             return None if quotient is None else _times(quotient, sign, right)

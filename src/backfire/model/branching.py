@@ -62,10 +62,9 @@ class Branching:
 
     def made(self, cells: str, into: str) -> Expression:
         """How often a cell makes one more, of its own or another type, and stays what it is, per cell and day."""
-        parts = [
-            ("+", item) for item in self.rates if item.kind in ("birth", "seeding") and (item.of, item.into) == (cells, into)
-        ]
-        parts += [("-", item) for item in self.rates if item.kind == "death" and item.signed and item.of == cells == into]
+        own = [item for item in self.rates if item.of == cells]
+        parts = [("+", item) for item in own if item.kind in ("birth", "seeding") and item.into == into]
+        parts += [("-", item) for item in own if item.kind == "death" and item.signed and cells == into]
         return added([("+", _positive(added([(sign, item.rate)])) if item.signed else item.rate) for sign, item in parts])
 
     def arriving(self, cells: str) -> Expression:

@@ -79,7 +79,7 @@ class _Rates:
     def __init__(self, steps: Steps, recorded: Mapping[str, Floats], cells: Lineages) -> None:
         process = cells.process
         names = {code: recorded[name] for code, name in process.shown.items() if name in recorded}
-        values = {**recorded, **names, **cells.constants}
+        values: dict[str, Floats | float] = {**recorded, **names, **cells.constants}
         place = {name: number for number, name in enumerate(process.types)}
         count, shape = len(process.types), steps.times.shape
         self.count, self.sound = count, True

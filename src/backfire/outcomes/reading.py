@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from backfire.model import Branching
-from backfire.outcomes.backward import SIZES, section_size
+from backfire.outcomes.backward import SIZES, TERMS, section_size
 from backfire.outcomes.rules import ROUNDED, Rules, least_counted
 from backfire.outcomes.summaries import SUMMARIES, Summary
 from backfire.solvers import Floats
@@ -84,26 +84,23 @@ class ReadPlan:
         """The part on tumour cells, as ``backward`` reads it; empty where nothing is asked of them, or they are refused."""
         if self.cells is None or self.cells.refused:
             return []
-        types = len(self.cells.types)
-        groups = _terms(self.cells)
-        terms = [(i, j, at[formula]) for group in groups for i, j, formula in group]
-        sizes = [types, *(len(group) for group in groups[1:]), events]
-        given = [*sizes, *([math.nan] * types), *itertools.chain(*terms), *([math.nan] * 4 * events)]
+        types, terms = len(self.cells.types), _terms(self.cells)
+        sizes = [types, len(terms), float(any(kind == "arriving" for kind, *_ in terms)), events]
+        begins = {"net": 0, "gained": types, "made": types + types * types, "arriving": types + 2 * types * types}
+        places = [(begins[kind] + place, at[formula]) for kind, place, formula in terms]
+        given = [*sizes, *([math.nan] * types), *itertools.chain(*places), *([math.nan] * 4 * events)]
         return given + [0.0] * (section_size(types, len(terms), events) - len(given))
 
 
-def _terms(cells: Branching) -> list[list[tuple[int, int, str]]]:
-    """The terms (i, j, formula) of the backward equations: net rates, gains, what is made, what arrives; but for net rates
-    without those that are 0."""
+def _terms(cells: Branching) -> list[tuple[str, int, str]]:
+    """The terms of the backward equations (kind, place among its kind, formula): the net rate of every type, then what of gains,
+    makings and arrivals is not 0."""
     types = [*enumerate(cells.types)]
-    pairs = [(one, other) for one in types for other in types]
-    groups = [
-        [(i, i, cells.net(of).text) for i, of in types],
-        [(i, j, cells.gained(of, into).text) for (i, of), (j, into) in pairs if i != j],
-        [(i, j, cells.made(of, into).text) for (i, of), (j, into) in pairs],
-        [(i, i, cells.arriving(of).text) for i, of in types],
-    ]
-    return [groups[0], *([term for term in group if term[2] != "0"] for group in groups[1:])]
+    pairs = [(place, of, into) for place, (of, into) in enumerate(itertools.product(cells.types, repeat=2))]
+    terms = [("gained", place, cells.gained(of, into).text) for place, of, into in pairs if of != into]
+    terms += [("made", place, cells.made(of, into).text) for place, of, into in pairs]
+    terms += [("arriving", place, cells.arriving(of).text) for place, of in types]
+    return [*(("net", place, cells.net(of).text) for place, of in types), *(term for term in terms if term[2] != "0")]
 
 
 def read_plan(
@@ -120,7 +117,7 @@ def read_plan(
     excesses = tuple(name for name in folds if name.startswith("excess_"))
     single = [name for name in _SINGLE if name in units]
     rates = [name for kind in _FLOWS for name in flows.get(kind, ())]
-    rates += [formula for group in _terms(cells) for *_, formula in group] if cells and not cells.refused else []
+    rates += [formula for *_, formula in _terms(cells)] if cells and not cells.refused else []
     watched = tuple(dict.fromkeys([*single, *rates, *factors, *excesses, *(item.of for item in asked)]))
     return ReadPlan(units, watched, flows, factors, excesses, asked, cells)
 
@@ -140,9 +137,9 @@ def fill_cells(watch: Floats, start: Floats, events: Floats) -> None:
     """Put the cells of every type on the first day (m, t) and their events (m, e, 4: day, type, multiply, add; NaN where a member
     has fewer) into watch rows that ask for tumour cells."""
     place = int(watch[0, CELLS]) + SIZES
-    terms = int(watch[0, place - SIZES : place - 1].sum())
+    terms = int(watch[0, place - SIZES + TERMS])
     watch[:, place : place + start.shape[1]] = start
-    place += start.shape[1] + 3 * terms
+    place += start.shape[1] + 2 * terms
     watch[:, place : place + events.shape[1] * 4] = events.reshape(len(events), -1)
 
 

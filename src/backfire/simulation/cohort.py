@@ -200,15 +200,17 @@ def _outcome_names(scenario: Scenario, arm: str) -> tuple[str, ...]:
     return tuple(arm_outcomes(scenario, arm))
 
 
-def outcome_names(scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None) -> dict[str, list[str]]:
-    """Arm → names of the outcomes to read; all that the arm of the unchanged scenario has if ``wanted`` is None, but for costly
-    ones, which are read where they are asked for.
+def outcome_names(
+    scenario: Scenario, arms: Sequence[str], wanted: Sequence[str] | None, costly: bool = False
+) -> dict[str, list[str]]:
+    """Arm → names of the outcomes to read; all that the arm of the unchanged scenario has if ``wanted`` is None, ``costly``
+    ones, which are read where they are asked for, only if told so.
 
     Raises UserError for an outcome that no arm has, and for a summary of something not recorded.
     """
     has = {arm: _outcome_names(scenario, arm) for arm in arms}
     if wanted is None:
-        return {arm: [name for name in found if not declared(name).costly] for arm, found in has.items()}
+        return {arm: [name for name in found if costly or not declared(name).costly] for arm, found in has.items()}
     every = list(dict.fromkeys(name for found in has.values() for name in found))
     for name in wanted:
         asked = parse_summary(name)

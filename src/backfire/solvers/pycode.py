@@ -63,9 +63,10 @@ def _execute(source: str, functions: Mapping[str, Any]) -> dict[str, Any]:
 
 def evaluate(expression: Expression, values: Mapping[str, Floats | float]) -> Floats:
     """A formula over arrays (or numbers) of all its names, elementwise."""
+    read = {name: values[name] for name in sorted(expression.names)}
+    value = _execute(f"def value({', '.join(read)}):\n    return {expression.code}\n", _ARRAY)["value"]
     with np.errstate(all="ignore"):
-        found = eval(compile(expression.code, "<backfire formula>", "eval"), {**_ARRAY, **values})
-    return np.asarray(found, dtype=float)
+        return np.asarray(value(**read), dtype=float)
 
 
 def write_source(network: Network) -> str:

@@ -2,6 +2,7 @@ from .arrays import READER as READER
 from .jit import aside as aside
 from .jit import compiled as compiled
 from .jit import peek as peek
+from .jit import poke as poke
 from .kernel import Kernel as Kernel
 from .kernel import is_compiled as is_compiled
 from .kernel import kernel_of as kernel_of
@@ -10,3 +11,4 @@ from .solve import Ends as Ends
 from .solve import Members as Members
 from .solve import read as read
 from .solve import record as record
+from .vectormath import exponential as exponential

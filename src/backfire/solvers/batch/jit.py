@@ -156,3 +156,16 @@ def _peek(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
 
 peek: Any = intrinsic(_peek)
 """``peek(array, index)``: ``array[index]`` of a row, for an index that is never negative: no question is asked of it."""
+
+
+def _poke(context: Any, array: Any, index: Any, value: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        row: Any = arrayobj
+        place = row.make_array(signature.args[0])(context, builder, given[0])
+        builder.store(given[2], builder.gep(place.data, [given[1]]))
+
+    return types.void(array, types.int64, array.dtype), generate
+
+
+poke: Any = intrinsic(_poke)
+"""``poke(array, index, value)``: ``array[index] = value``, likewise."""
