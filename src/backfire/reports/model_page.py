@@ -139,7 +139,8 @@ def _credible(matter: _Matter) -> Iterator[str]:
                 "One tumour in one host: no space, no differences between patients, chance only in the chance of cure. "
                 "Cells are a continuous number. A compartment that falls from one cell or more to below one is gone at that "
                 "moment, with all fragments of less than a cell that it fed. One that others feed passes through fractions of "
-                "a cell on its way to the first: they are computed, as an expectation, and counted as none in every burden that an outcome reads."
+                "a cell on its way to the first: they are computed, as an expectation, and counted as none in every burden "
+                "that an outcome reads."
             ),
             (
                 "`eradicated` says whether that number falls below one cell everywhere; `cure_probability` is the chance that "
