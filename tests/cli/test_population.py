@@ -11,6 +11,7 @@ import pytest
 
 from backfire import load, simulate
 from commands import call
+from own_cells import CELLS, WITH_CORE
 from small import SMALL
 
 FILE = """
@@ -57,6 +58,21 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(study: Path, tm
     assert call("population", study, "--members", "30", "--workers", "0", "--seed", "1", "--out", tmp_path / "other") == 0
     other = pd.read_parquet(tmp_path / "other" / "mine" / "members.parquet")
     assert not np.array_equal(other, pd.read_parquet(tmp_path / "0" / "mine" / "members.parquet"))
+
+
+def test_mechanisms_of_ones_own_and_json(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = tmp_path / "cells.py"
+    cells.write_text(CELLS, encoding="utf-8")
+    (tmp_path / "small.toml").write_text(WITH_CORE.replace('mechanisms_from = ["my_cells.py"]', ""), encoding="utf-8")
+    words = ("population", study, "--members", "20", "--workers", "0", "--format", "json", "--out", tmp_path / "own")
+    assert call(*words) == 2
+    assert "core" in capsys.readouterr().err
+    assert call(*words, "--mechanisms", cells) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert "rest_rate" in shown["inputs"]
+    low, high = shown["share_of_box_interval_95"]
+    assert low < shown["share_of_box"] < high
+    assert shown == json.loads((tmp_path / "own" / "mine" / "manifest.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
