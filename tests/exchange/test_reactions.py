@@ -484,7 +484,7 @@ def test_a_composition_of_ours_cites_every_paper_it_draws_on() -> None:
 
 def test_without_an_arm_the_reference_arm_is_exported() -> None:
     assert backfire.export(loaded("wnt16b-stroma")) == written("wnt16b-stroma", "monotherapy")
-    assert default_arm(small()) == "untreated"
+    assert default_arm(small()) == small().reference == "treated"
 
 
 # -- refusals and the command line ------------------------------------------------------------------------------------
