@@ -14,7 +14,7 @@ import numpy as np
 from backfire.populations import Goal, sample_region
 from known_regions import Known, ball, box, curved, pieces, simplex, slab
 
-HEAD = "region | inputs | ln P true | ln P | error | judged | R̂ | ESS | shift | sd ratio | piece true | pieces by run | seconds"
+HEAD = "region | inputs | ln P true | ln P | error | 95 % | judged | R̂ | ESS | shift | sd ratio | piece true | pieces by run | seconds"
 
 
 def row(known: Known) -> str:
@@ -29,9 +29,11 @@ def row(known: Known) -> str:
         shares = [known.first_piece(run.reshape(-1, known.inputs)).mean() for run in sample.traces]
         pieces = " ".join(f"{share:.2f}" for share in shares)
     about = sample.diagnosis
+    low, high = sample.share_interval
     return " | ".join(
         (
             known.name, f"{known.inputs}", f"{known.log_volume:.2f}", f"{math.log(sample.share):.2f}", f"{sample.log_share_error:.2f}",
+            f"{math.log(low):.2f} to {math.log(high):.2f}",
             f"{sample.judged}", f"{about.worst_rhat:.3f}" if about else "–", f"{about.least_size:.0f}" if about else "–",
             f"{shift:.2f}", f"{ratios.min():.2f}–{ratios.max():.2f}", f"{known.first_share:.2f}", pieces, f"{took:.0f}",
         )
