@@ -43,7 +43,9 @@ def test_a_rate_per_cell_is_the_quotient_and_has_a_value_without_cells(formula: 
     assert quotient.value(numbers(0.0)) == pytest.approx(at_none, abs=1e-15)
 
 
-@pytest.mark.parametrize("formula", ["k", "k + x", "x ** 0.5", "hill(x, k, 1)", "exp(x) - 1", "y / x", "min(x, k)", "x ** k", "rest"])
+@pytest.mark.parametrize(
+    "formula", ["k", "k + x", "x ** 0.5", "hill(x, k, 1)", "exp(x) - 1", "y / x", "min(x, k)", "x ** k", "rest"]
+)
 def test_what_does_not_vanish_with_the_cells_is_not_divided(formula: str) -> None:
     assert divided(parse(formula), "x", LINES) is None
 
@@ -59,7 +61,9 @@ def test_terms_add_up_to_the_whole(x: float, y: float) -> None:
 
 
 def test_never_negative_is_a_proof() -> None:
-    assert all(never_negative(parse(text), LINES) for text in ("k * x / room", "hill(x, k, 2) + exp(-x)", "total ** 2", "max(0, k - x)"))
+    assert all(
+        never_negative(parse(text), LINES) for text in ("k * x / room", "hill(x, k, 2) + exp(-x)", "total ** 2", "max(0, k - x)")
+    )
     assert not any(never_negative(parse(text), LINES) for text in ("k - x", "rest", "-x", "log(x)", "min(x, k - x)", "x * rest"))
 
 
