@@ -24,7 +24,7 @@ TERMS, ARRIVING, GIVEN, SIZES = range(1, 5)
 come the cells of each type, (place in a node, column) of every term, (day, type, multiply, add) of every event, three nodes,
 and room to work in. A node holds n (t), g (t, t), q (t, t) and arrivals (t) of t types at one moment."""
 _NEGATIVE, _LEAST, _ONE_CELL = NEGATIVE_RATE, LEAST_CHANCE, ONE_CELL
-_CALM = 0.447
+_CALM = 0.36
 """Below this the exactly integrated part is small enough for any step."""
 _MOST_CUTS = 1000.0
 """Pieces of one step at most."""
@@ -70,11 +70,11 @@ def _arrived(types, node, p, w):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _pieces(types, h, node, work, w):  # type: ignore[no-untyped-def]
+def _pieces(types, arriving, h, node, work, w):  # type: ignore[no-untyped-def]
     """Into how many pieces a step of length ``h`` back from ``node`` should be cut; leaves the rates at which p limits itself there.
 
-    What is integrated exactly, z, may be large, the less the more the type gains of others or limits itself: the error of
-    that is of order z⁴/2880. The integral of each net rate is where ``_step`` reads it.
+    What is integrated exactly, z, may be large, the less the more the type gains of others or limits itself, or cells arrive:
+    the error of that is of order z⁴/2880. The integral of each net rate is where ``_step`` reads it.
     """
     whole, still, gains, makes, most = work + 7 * types, work + 8 * types, node + types, node + types + types * types, 0.0
     for i in range(types):
@@ -85,10 +85,10 @@ def _pieces(types, h, node, work, w):  # type: ignore[no-untyped-def]
         poke(w, still + i, limits)
         gain, limits = h * gain, h * limits
         z = abs(peek(w, whole + i) - limits)
-        if z > _CALM or limits > 0.05:
+        if z > _CALM or limits > 0.02:
             gain *= (1.0 + z) * (1.0 + z)
-            share = 1.0 if gain >= p else gain / p
-            most = max(most, z / _CALM * math.sqrt(math.sqrt(max(share, 20.0 * limits))), z / 1.5, limits / 0.3)
+            share = 1.0 if arriving or gain >= p else gain / p
+            most = max(most, z / _CALM * math.sqrt(math.sqrt(max(share, 20.0 * limits))), z / 1.5, limits / 0.2)
     return most
 
 
@@ -138,7 +138,7 @@ def _cut(row, types, terms, arriving, table, nodes, work, room, days, values, sl
         w[nodes + 2 * size + place] = values[at]
         if term < types:  # the net rates stand first
             w[work + 7 * types + term] = 0.5 * span * (values[at - 1] + values[at])
-    pieces = _pieces(types, span, nodes + 2 * size, work, w)
+    pieces = _pieces(types, arriving, span, nodes + 2 * size, work, w)
     cuts = min(max(math.ceil(pieces), 1.0), _MOST_CUTS) if pieces < math.inf else 1.0
     h, arrived = span / cuts, 0.0
     for cut in range(int(cuts)):
@@ -154,7 +154,7 @@ def _cut(row, types, terms, arriving, table, nodes, work, room, days, values, sl
             low, middle, high = w[nodes + i], w[nodes + size + i], w[nodes + 2 * size + i]
             w[work + 6 * types + i] = h / 24.0 * (5.0 * high + 8.0 * middle - low)
             w[work + 7 * types + i] = h / 6.0 * (high + 4.0 * middle + low)
-        _pieces(types, h, nodes + 2 * size, work, w)
+        _pieces(types, arriving, h, nodes + 2 * size, work, w)
         arrived += _step(types, arriving, h, nodes, work, w)
     return arrived
 
@@ -176,7 +176,7 @@ def _whole(row, types, terms, arriving, table, nodes, work, room, days, values, 
             every = h / 30.0 * (7.0 * low + 16.0 * middle + 7.0 * high) + h * h / 60.0 * (peek(slopes, at - 2) - end)
             poke(w, work + 6 * types + term, later)
             poke(w, work + 7 * types + term, every)
-    if not _pieces(types, h, nodes + 2 * size, work, w) <= 1.0:
+    if not _pieces(types, arriving, h, nodes + 2 * size, work, w) <= 1.0:
         return -1.0
     return _step(types, arriving, h, nodes, work, w)
 
