@@ -84,9 +84,12 @@ def check(
     """Check files of any kind: every problem with file, line and key, and what changes nothing in the arms that have it."""
     from backfire import reports
 
+    told = set[tuple[str, str]]()  # several files may speak of one scenario
     for checked in reports.check(files, own or ()):
         for scenario in checked.scenarios:
-            _warn(scenario, tried=True)
+            if (scenario.name, scenario.hash) not in told:
+                _warn(scenario, tried=True)
+            told.add((scenario.name, scenario.hash))
         write_line(f"ok: {checked.name} ({checked.content})")
 
 
