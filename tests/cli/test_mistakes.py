@@ -204,6 +204,18 @@ def test_the_files_are_right_as_they_stand(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("_here")
+def test_what_is_noted_of_a_scenario_is_noted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path, "study.toml", [('combination = ["drug", "blocker"]', "")])
+    for name in ("sweep.toml", "claims.toml"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("combination", "monotherapy"), encoding="utf-8")
+    assert call("check", *FILES) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("ok: ") == 3
+    assert shown.err.count("blocker is a regimen that no arm has") == 1
+
+
+@pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -100,7 +100,9 @@ def check(
         if form is DataFormat.JSON:
             print_json({"checked": [], "problems": [dataclasses.asdict(problem) for problem in error.problems]})
         raise
-    notes = [[note for scenario in item.scenarios for note in _notes(scenario, tried=True)] for item in checked]
+    every = {(scenario.name, scenario.hash): scenario for item in checked for scenario in item.scenarios}
+    tried = {key: _notes(scenario, tried=True) for key, scenario in every.items()}  # several files may speak of one scenario
+    notes = [[note for scenario in item.scenarios for note in tried[scenario.name, scenario.hash]] for item in checked]
     if form is DataFormat.JSON:
         found = [{"name": item.name, "kind": item.kind, "content": item.content} for item in checked]
         print_json({"checked": [one | {"notes": told} for one, told in zip(found, notes, strict=True)], "problems": []})
