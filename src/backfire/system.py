@@ -59,26 +59,26 @@ def shipped_names(*folders: str) -> list[str]:
     return sorted(path.stem for path in place.glob("*.toml"))
 
 
-def require_writable(path: Path) -> None:
-    """Refuse a file that cannot be written, before anything is computed; makes and leaves nothing.
+def require_writable(path: Path, folder: bool = False) -> None:
+    """Refuse a file, or a ``folder`` for files, that cannot be written, before anything is computed; makes nothing.
 
     Raises RefusedError where a folder is needed and a file stands, or the other way round, StorageError for a place that
     takes no files.
     """
-    if path.is_dir():
+    if path.is_dir() and not folder:
         raise RefusedError(f"{path} is a folder; give a file")
-    place = path.parent
+    place = path if folder else path.parent
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     if not place.is_dir():
         raise RefusedError(f"{path}: cannot be written, for {place} is a file")
     if not os.access(place, os.W_OK):
-        raise StorageError(f"{path}: cannot be written ({place} is read-only)")
+        raise StorageError(f"{path}: cannot be written ({'it' if place == path else place} is read-only)")
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder, unless it is there; raises RefusedError and StorageError as ``require_writable``."""
-    require_writable(folder / "file")
+    require_writable(folder, folder=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -171,8 +171,8 @@ def test_a_closed_pipe_is_no_error(command: list[str]) -> None:
 
 
 def test_behind_a_closed_pipe_everything_is_written(place: Path) -> None:
-    code, said = unread("run", "small.toml", "small.toml".replace("small", "./small"), "--out", "out")
-    assert code == 2, said  # given twice: wrong input stays wrong
+    code, said = unread("run", "small.toml", "./small.toml", "--out", "out")
+    assert (code, said.count("\n")) == (2, 1), "given twice: what is wrong stays wrong"
     code, said = unread("run", "small.toml", "--out", "out")
     assert code == 0, said
     assert clean(said)
@@ -248,7 +248,7 @@ def test_narrow_terminals_show_every_word_and_number_whole(what: str, place: Pat
     for width in (60, 80):
         narrow = on_terminal(width, *command)
         bare = re.sub(r"\x1b\[[0-9;]*m", "", narrow)
-        assert max(map(len, bare.splitlines())) <= width or what == "claims"
+        assert max(len(line) for line in bare.splitlines() if len(line.split()) > 1) <= width, "only one word may be longer"
         assert what == "help" or Counter(words(narrow)) >= Counter(words(wide))
         assert what == "help" or {*words(narrow)} == {*words(wide)}
     assert not re.search(r"\x1b\[(3|4|9)[0-9]", on_terminal(60, *command, NO_COLOR="1")), "a colour"

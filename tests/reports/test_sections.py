@@ -63,14 +63,8 @@ def test_blocks_begin_with_what_tells_their_rows_apart() -> None:
 
 def test_what_is_too_wide_for_two_columns_stands_below() -> None:
     rows = (("name", "meaning"), ("a" * 20, "b" * 20 + " and more"))
-    assert as_text([Section("T", rows)], 30).splitlines() == [
-        "T",
-        "  name",
-        "      meaning",
-        "  " + "a" * 20,
-        "      " + "b" * 20,
-        "      and more",
-    ]
+    below = ["T", "  name", "      meaning", "  " + "a" * 20, "      " + "b" * 20 + " and", "      more"]
+    assert as_text([Section("T", rows)], 30).splitlines() == below
 
 
 def test_cells_are_numbers_in_data_and_words_in_text() -> None:

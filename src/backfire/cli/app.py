@@ -22,7 +22,6 @@ from backfire.cli.commands import all_commands
 from backfire.cli.interruption import SIGNALS, Interrupted, end, listen, sentence, settle, unwind
 from backfire.cli.terminal import forget, patient_streams, say, write_line
 from backfire.errors import BackfireError, echo
-from backfire.system import WRITTEN
 
 
 def _show_version(wanted: bool) -> None:
@@ -45,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     With ``arguments``, of a caller in Python, Ctrl-C stays the caller's business.
     """
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user's screen
-    WRITTEN.clear()
     with patient_streams(), _unwinding(program=arguments is None):
         try:
             code = _call(arguments)
@@ -58,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(sentence())
             return 130
         except OSError as error:
-            place = f" {echo(error.filename)}" if error.filename else ""
-            say(f"backfire: cannot write{place}: {error.strerror or error}")
+            what = echo(error.filename) if error.filename else "cannot write"
+            say(f"backfire: {what}: {error.strerror or error}")
             forget(sys.stdout)
             return 5
 

@@ -11,7 +11,6 @@ import typer
 from backfire.cli.commands import FigureFormat, FigureFormats, MechanismFiles, Workers, capped, command, complete_claims
 from backfire.cli.terminal import print_json, print_table, progress, say, write_line, write_prose
 from backfire.errors import UserError
-from backfire.system import require_writable
 
 if TYPE_CHECKING:
     from backfire.claims import BoxSample, Report
@@ -62,13 +61,14 @@ def claims(
 ) -> None:
     """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
     from backfire.claims import calibrated_failures, evaluate_claims, scorecard
+    from backfire.system import require_writable
 
     sample = _sample(samples, seed, box, explained=explain_id is not None)
     tried = (sample is not None) if forms is None else forms
     only = None if explain_id is None else [explain_id]
     workers = capped(workers)
     if out is not None:
-        require_writable(out / "claims.csv")
+        require_writable(out, folder=True)
     with progress(None) as advance:
         known = evaluate_claims(claims or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or ())
     if explain_id is not None:

@@ -15,7 +15,6 @@ import typer
 from backfire import cli
 from backfire.cli.terminal import DataFormat, OutputFormat, say
 from backfire.errors import UserError, echo
-from backfire.system import shipped_names, usable_cores
 
 SOME_FAILED = 3
 """The exit code of what finished although some arms or members failed."""
@@ -34,6 +33,8 @@ def _shipped(*folders: Sequence[str]) -> Callable[[str], list[str]]:
     """What the shell offers: names of shipped files, found without reading any; the shell itself offers files."""
 
     def complete(incomplete: str) -> list[str]:
+        from backfire.system import shipped_names
+
         return [name for folder in folders for name in shipped_names(*folder) if name.startswith(incomplete)]
 
     return complete
@@ -87,6 +88,8 @@ def all_commands() -> list[Callable[..., None]]:
 
 def capped(workers: int | None) -> int | None:
     """No more worker processes than cores that this process may use, and a word about it: more would only wait for each other."""
+    from backfire.system import usable_cores
+
     cores = usable_cores()
     if workers is None or workers <= cores:
         return workers

@@ -53,9 +53,11 @@ def unwind(number: int, frame: FrameType | None) -> None:
 
 
 def settle() -> None:
-    """The command is over: nobody is impatient any more."""
+    """The command is over: nobody is impatient any more, and what it has written is the next one's no more."""
     while _IMPATIENT:
         _IMPATIENT.pop().cancel()
+    if system := sys.modules.get("backfire.system"):
+        system.WRITTEN.clear()
 
 
 def listen(numbers: Iterable[int] = SIGNALS, answer: Callable[[int, FrameType | None], None] = end) -> None:

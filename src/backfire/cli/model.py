@@ -13,7 +13,6 @@ from backfire.cli.commands import Form, FormOfData, MechanismFiles, OneScenario,
 from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_listing, say, terminal_width, write_line
 from backfire.errors import UserError
 from backfire.exchange import format_names
-from backfire.system import require_writable, to_json, write_whole
 
 if TYPE_CHECKING:
     from backfire.scenario import Scenario
@@ -111,6 +110,7 @@ def explain(
 ) -> None:
     """Show a scenario's network: equations, parameters with unit, range, source and grade, regimens."""
     from backfire.scenario import load
+    from backfire.system import require_writable, write_whole
 
     if latex + code + markdown + (form is DataFormat.JSON) > 1:
         raise UserError("give --latex, --code, --markdown or --format json, not both")
@@ -140,6 +140,8 @@ def _explained(scenario: Scenario, latex: bool, code: bool, markdown: bool, form
         return reports.latex(scenario)
     sections = reports.explain(scenario)
     if form is DataFormat.JSON:
+        from backfire.system import to_json
+
         return to_json(reports.as_data(sections))
     return reports.as_text(sections, None if wide else terminal_width())
 
@@ -159,6 +161,7 @@ def export(
     """Write a model that other tools run: SBML or Antimony of one arm, or an OMEX archive of the study."""
     from backfire import exchange
     from backfire.scenario import load
+    from backfire.system import require_writable, write_whole
 
     if out is not None:
         require_writable(out)

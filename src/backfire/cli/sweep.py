@@ -101,12 +101,12 @@ def show_sweeps(folders: Sequence[Path], figures: str = "png", form: DataFormat 
     from backfire.reports import sweep_data
     from backfire.sweeps import store
 
-    summaries = {folder: store.summarise(folder) for folder in folders}
+    summaries = [(folder, store.summarise(folder)) for folder in folders]
     if form is DataFormat.JSON:
-        print_json([sweep_data(folder, summary) for folder, summary in summaries.items()])
-    for folder, summary in summaries.items():
+        print_json([sweep_data(folder, summary) for folder, summary in summaries])
+    for folder, summary in summaries:
         _show(folder, summary, figures, form)
-    return any(summary["failed_rows"] for summary in summaries.values())
+    return any(summary["failed_rows"] for _, summary in summaries)
 
 
 def _show(folder: Path, summary: Mapping[str, Any], figures: str, form: DataFormat) -> None:

@@ -6,8 +6,6 @@ Rich is imported by the functions that draw with it, so that ``--help`` is fast.
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import os
 import shutil
 import sys
@@ -110,6 +108,9 @@ def print_section(section: Section) -> None:
 
 def print_listing(rows: Sequence[Sequence[Any]], form: OutputFormat | DataFormat) -> None:
     """A table, first the names of its columns, in the form asked for; in JSON and CSV names of two words get an underscore."""
+    import csv
+    import io
+
     from backfire.reports import as_records
 
     if form == OutputFormat.JSON:

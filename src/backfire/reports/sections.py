@@ -88,7 +88,8 @@ def side_by_side(rows: Sequence[Sequence[str]], width: int | None, gap: int, rig
     natural = [max(len(line) for cell in column for line in cell.split("\n")) for column in columns]
     if width is None:
         return [dict(enumerate(natural))]
-    words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    longest = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    words = [max(word, min(whole, NARROWEST)) for word, whole in zip(longest, natural, strict=True)]
     comfortable = [max(least, min(whole, COMFORTABLE)) for least, whole in zip(words, natural, strict=True)]
     least = dict(enumerate(natural if rigid else comfortable))
 

@@ -52,7 +52,7 @@ def prepare_folder(out: Path, scenario: str) -> Path:
             raise RefusedError(f"{part} is a symbolic link; give a real folder with --out")
         if part.exists() and not part.is_dir():
             raise RefusedError(f"{part} is a file; give a folder with --out")
-    require_writable(folder / "probe")
+    require_writable(folder, folder=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, probe = tempfile.mkstemp(dir=folder, prefix=".probe.")
