@@ -130,15 +130,15 @@ def _credible(matter: _Matter) -> Iterator[str]:
     yield bullets(
         [
             (
-                "One tumour in one host: no space, no differences between patients, chance only in the chance of cure. Cells are a continuous number. "
-                "A compartment that falls from one cell or more to below one is gone at that moment, with all fragments of less "
-                "than a cell that it fed. One that others feed passes through fractions of a cell on its way to the first: they "
-                "are computed, as an expectation, and counted as none in every burden that an outcome reads."
+                "One tumour in one host: no space, no differences between patients, chance only in the chance of cure. Cells are "
+                "a continuous number. A compartment that falls from one cell or more to below one is gone at that moment, with "
+                "all fragments of less than a cell that it fed. One that others feed passes through fractions of a cell on its "
+                "way to the first: they are computed, as an expectation, and counted as none in every burden that an outcome reads."
             ),
             (
-                "`eradicated` says whether that number falls below one cell everywhere; `cure_probability` is the chance that no cell "
-                "is left if each divides, dies and changes by itself, at the rates that the course of the numbers sets: what dips to "
-                "a few cells need not come back, and what falls below one may."
+                "`eradicated` says whether that number falls below one cell everywhere; `cure_probability` is the chance that no "
+                "cell is left if each divides, dies and changes by itself, at the rates that the course of the numbers sets: "
+                "what dips to a few cells need not come back, and what falls below one may."
             ),
             "No mutation and no resistant clone: what fails here fails because of the answer to the drug.",
             "Drugs have no side effects other than the answers that the model names, so that nothing limits a dose.",

@@ -63,9 +63,10 @@ def _execute(source: str, functions: Mapping[str, Any]) -> dict[str, Any]:
 
 def evaluate(expression: Expression, values: Mapping[str, Floats | float]) -> Floats:
     """A formula over arrays (or numbers) of all its names, elementwise."""
+    namespace: dict[str, Any] = {**_ARRAY, **values}
     with np.errstate(all="ignore"):
-        found = eval(compile(expression.code, "<backfire formula>", "eval"), {**_ARRAY, **values})
-    return np.asarray(found, dtype=float)
+        exec(compile(f"_found = {expression.code}", "<backfire formula>", "exec"), namespace)
+    return np.asarray(namespace["_found"], dtype=float)
 
 
 def write_source(network: Network) -> str:
