@@ -64,7 +64,7 @@ class Macrophages(Mechanism):
         yield State("turned_macrophages", "1", "share of the macrophages that has turned into helpers of the tumour")
         yield Process(
             "turning", kind="turning", enters="turned_macrophages",
-            rate="macrophage_turning_rate * excess_macrophage_answer / (macrophage_turning_half + excess_macrophage_answer)"
+            rate="macrophage_turning_rate * hill(excess_macrophage_answer, macrophage_turning_half, 1)"
             " * (1 - turned_macrophages)",
             meaning="macrophages that answer the drug turn into helpers",
         )  # fmt: skip
