@@ -59,9 +59,13 @@ def test_help_has_a_short_name(command: list[str], capsys: pytest.CaptureFixture
     assert "-h, --help" in long
 
 
+IN_BASH = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+"""The shell is named, not looked for among the ancestors of the tests, which need not have one."""
+
+
 def completed(*words: str) -> list[str]:
     """What bash would offer for the last of some words, by the script that backfire gives it."""
-    script = process("--show-completion", "bash").stdout
+    script = process("--show-completion", "bash", env=IN_BASH).stdout
     assert "_backfire_completion" in script
     ours = f'backfire() {{ "{sys.executable}" -m backfire "$@"; }}; export -f backfire; {script}\n'
     ours += 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _backfire_completion /tmp/none; printf "%s\\n" "${COMPREPLY[@]}"'
@@ -81,7 +85,7 @@ def test_the_shell_completes_commands_options_values_and_shipped_names() -> None
 
 
 def test_completion_is_installed_in_the_home_folder(tmp_path: Path) -> None:
-    done = process("--install-completion", "bash", env={**os.environ, "HOME": str(tmp_path)})
+    done = process("--install-completion", "bash", env=IN_BASH | {"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert any("_backfire_completion" in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
 
