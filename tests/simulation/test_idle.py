@@ -135,7 +135,7 @@ def test_an_agent_that_reaches_no_process() -> None:
 
 
 def test_a_blocker_of_what_acts_only_on_what_is_not_there() -> None:
-    found = warned(edited(LUNG, ("dissemination   = {}\n", "")))
+    found = warned(edited(LUNG, ('dissemination   = { killed_by = ["paclitaxel", "doxorubicin"] }\n', "")))
     assert found.keys() == {"monocyte_blocker"}
     assert "excess_monocytes, which acts on outgrowth, seeding only, which no mechanism here brings" in str(
         found["monocyte_blocker"]
@@ -143,7 +143,7 @@ def test_a_blocker_of_what_acts_only_on_what_is_not_there() -> None:
 
 
 def test_a_switch_that_meets_nothing() -> None:
-    alone = ('dissemination = { killed_by = ["bortezomib"] }\n', ""), ("bortezomib_metastasis_kill_rate", "# ")
+    alone = ('dissemination = { killed_by = ["bortezomib"] }\n', ""), ("bortezomib_metastasis_kill_share", "# ")
     of = edited(
         MARROW,
         *alone,
