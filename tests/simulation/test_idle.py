@@ -137,7 +137,7 @@ def test_an_agent_that_reaches_no_process() -> None:
 def test_a_blocker_of_what_acts_only_on_what_is_not_there() -> None:
     found = warned(edited(LUNG, ('dissemination   = { killed_by = ["paclitaxel", "doxorubicin"] }\n', "")))
     assert found.keys() == {"monocyte_blocker"}
-    assert "excess_monocytes, which acts on outgrowth, seeding only, which no mechanism here brings" in str(
+    assert "excess_monocytes, which acts on metastasis_kill, outgrowth, seeding only, which no mechanism here brings" in str(
         found["monocyte_blocker"]
     )
 
