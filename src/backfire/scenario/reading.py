@@ -200,12 +200,12 @@ class Reader:
         written = file.outcomes.model_fields_set  # type: ignore[attr-defined]
         given = {word: getattr(file.outcomes, word) for word in written}
         known = len(self.problems)
-        for word, value in given.items():
+        rules = Rules()
+        for together in (*({word: value} for word, value in given.items()), given):
             try:
-                Rules(**{word: value})
+                rules = Rules(**together) if len(self.problems) == known or together is not given else Rules()
             except UserError as error:
                 self.add(("outcomes", error.key), error)
-        rules = Rules(**given) if len(self.problems) == known else Rules()
         if rules.since is not None and rules.since > file.days:
             self.add(("outcomes", "from"), f"day {rules.since:g} is after the last day, {file.days:g}")
         return rules
