@@ -122,9 +122,13 @@ class _Rates:
         self.first, self.last = int(inside[0]), int(inside[-1])
         longest = max(_LONGEST, 1e-3 * float(self.end[-1] - self.begin[0]))
         for method in ("LSODA", "Radau"):
-            found = scipy.integrate.solve_ivp(
-                self.slopes, (high, low), state, method=method, rtol=RELATIVE, atol=SMALLEST, max_step=longest
-            )
+            try:
+                with np.errstate(all="ignore"):
+                    found = scipy.integrate.solve_ivp(
+                        self.slopes, (high, low), state, method=method, rtol=RELATIVE, atol=SMALLEST, max_step=longest
+                    )
+            except ValueError:  # rates near the largest doubles: Radau refuses a matrix that is not finite
+                continue
             if found.success and np.isfinite(found.y[:, -1]).all():
                 p: Floats = found.y[:, -1]
                 return np.append(np.clip(p[:-1], 0.0, 1.0), p[-1])
