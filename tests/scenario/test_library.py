@@ -288,13 +288,12 @@ def test_exports_in_all_formats_and_roadrunner_agrees(ran: Path) -> None:
         np.testing.assert_allclose(theirs[:, column], values, rtol=1e-5)
 
 
-def test_a_command_of_its_own_process_says_how_to_go_on(tmp_path: Path) -> None:
-    """A sweep that a changed scenario ends: the command to go on with names the file."""
+def test_where_nothing_could_be_stored_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
     write(tmp_path, scenario=WITH_CORE.replace('mechanisms_from = ["my_cells.py"]\n', ""))
     done = process("sweep", "resting.toml", "--workers", "0", "--mechanisms", "my_cells.py", "--out", "/proc/none", cwd=tmp_path)
     assert done.returncode == 5
     assert clean(done.stderr)
-    assert "--mechanisms my_cells.py" in done.stderr
+    assert "--resume" not in done.stderr
 
 
 # -- classes given in Python -------------------------------------------------------------------------------------------
