@@ -113,7 +113,7 @@ def test_a_drug_that_is_on_or_off_says_from_when_until_when() -> None:
     for wrong, words in (
         ("start = 2, until = 2", "`until` is day 2, and `start` is day 2"),
         ("start = 2", "is on or off; say how long"),
-        ("start = 2, until = 9, duration = 7", "in place of `duration`"),
+        ("start = 2, until = 9, duration = 7", "`until` stands in place of"),
         ("start = 2, until = 121", "after the end of the simulation"),
     ):
         text = INDUCED.SCENARIO.replace("start = 2.39789527, until = 110", wrong)
