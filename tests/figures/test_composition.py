@@ -12,7 +12,12 @@ from backfire.figures import comparison, png
 from backfire.figures.composition import STRIP, composed
 from backfire.scenario.scenario import load, parse
 from backfire.simulation.arms import Result, simulate
-from test_numbers_mean_what_they_say import INDUCED, MORTAL, SHARES, Host, Induced, Shared
+from test_numbers_mean_what_they_say import MORTAL, Host
+from test_published_models import COMPETITION
+from test_published_models import INDUCED as PUBLISHED
+
+SHARES, Shared = COMPETITION.SCENARIO, COMPETITION.Competition
+INDUCED, Induced = PUBLISHED.SCENARIO, PUBLISHED.Induced
 
 TWO = INDUCED.replace("[arms]", 'late = { agent = "drug", amount = 1.5, start = 30, until = 110 }\n[arms]\nlate_start = ["late"]')
 
