@@ -172,6 +172,29 @@ def test_kill_on_and_off() -> None:
     assert last(network, solution)["pressure"] == 0
 
 
+@pytest.mark.parametrize("method", ["LSODA", "Radau", "DOP853"])
+def test_a_state_that_leaves_zero_more_steeply_than_the_clock_resolves(method: str) -> None:
+    """1e15 cells begin to hide on day 14: a first step that is right for one cell would be 1e-21 of a day.
+
+    BDF, whose own test asks for less than the clock resolves, ends with a status."""
+    hiding = Built(
+        (
+            State("visible", "cell", "for a test", initial=1e15),
+            State("hidden", "cell", "for a test"),
+            State("pressure", "EC50/day", "for a test"),
+            State("given", "EC50", "for a test"),
+            Process("giving", "giving", "pressure", "for a test", enters="given"),
+            Process("hiding", "switching", "pressure / EC50 * visible", "for a test", leaves="visible", enters="hidden"),
+            Intervention("press", "for a test", amount_unit="EC50", adds={"given": "amount"}, infuses="pressure"),
+        )
+    )
+    network = compose([hiding])
+    events = given(network, [Regimen("on", "press", start=14, amount=0.6, duration=6)], {}, 20)
+    found = last(network, run(network, [20], {}, events, settings=Settings(method=method, relative=1e-9)))
+    assert found["hidden"] == pytest.approx(1e15 * (1 - math.exp(-0.1 * 6)), rel=1e-6)
+    assert found["visible"] == pytest.approx(1e15 * math.exp(-0.1 * 6), rel=1e-6)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_predator_and_prey(method: str) -> None:
     """Lotka-Volterra 1.5, 1, 3, 1 from (1, 1). BDF gets two digits less: it is of low order and its errors add up."""

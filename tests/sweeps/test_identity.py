@@ -107,9 +107,10 @@ CHANGES: dict[str, Any] = {
     "regimens": {"other": {"agent": "drug", "amount": 1.0, "start": 1}},
     "arms": {"other": ["antibody"]},
     "outcomes": {"progression": 1.3},
+    "counted": {"active": False},
 }
 """What is laid over each table of a scenario file."""
-WORDS = {"title": "Other words", "article": "ours", "note": "A remark"}
+WORDS = {"title": "Other words", "article": "ours", "note": "A remark", "expected_idle": ["antibody"], "show": ["active"]}
 """What a scenario file says without changing a number."""
 
 

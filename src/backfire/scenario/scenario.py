@@ -154,7 +154,7 @@ class Scenario:
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with everything that can change a number or its source."""
         own = {"own_mechanisms": self.own_mechanisms} if self.own_mechanisms else {}
-        told = {key: value for key, value in self.resolved().items() if key != "show"}
+        told = {key: value for key, value in self.resolved().items() if key not in ("show", "expected_idle")}
         text = json.dumps(told | own, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

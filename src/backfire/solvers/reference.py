@@ -25,6 +25,8 @@ from backfire.solvers.trajectory import NODES, Floats, Status, Steps
 METHODS: Final = ("LSODA", "Radau", "BDF", "DOP853")
 ONE_CELL: Final = 1.0
 """A compartment of cells that falls below this is gone."""
+SHORTEST_START: Final = 1e-11
+"""No first step is shorter than this share of the day it is on, or of one day."""
 MOST_UNDEFINED: Final = 200
 """So many evaluations without a finite value end a run."""
 
@@ -226,8 +228,15 @@ class _Run:
         options: dict[str, Any] = {"rtol": self.settings.relative, "atol": self.tolerance}
         if name != "DOP853":
             options["jac"] = self._jacobian
-        if not np.isfinite(self._rates(start, self.state)).all():
+        rates = self._rates(start, self.state)
+        if not np.isfinite(rates).all():
             raise _Stop(Status.NONFINITE, f"the rates are not finite on day {start:g}")
+        # where a state leaves 0 steeply, as hibernating cells of a huge tumour do, a method's own guess is below the clock's
+        # resolution; any step that is too long it shortens itself
+        fastest = np.max(np.abs(rates) / (self.tolerance + self.settings.relative * np.abs(self.state)))
+        shortest = SHORTEST_START * max(1.0, abs(end))
+        if fastest * shortest > 1.0:
+            options["first_step"] = shortest
         return getattr(scipy.integrate, name)(self._rates, start, self.state, end, **options)
 
     def _advance(self, start: float, end: float, record: Floats) -> None:

@@ -31,11 +31,10 @@ def run_hash(identity: Mapping[str, Any]) -> str:
 
 
 def scenario_identity(scenario: Scenario) -> dict[str, Any]:
-    """A resolved scenario without its words: titles, sources and plausible ranges change no number."""
+    """A resolved scenario without its words: titles, sources, plausible ranges and what is drawn change no number."""
     data = scenario.resolved()
-    for word in ("title", "article", "note"):
-        del data[word]
-    data.pop("mechanisms_from", None)
+    for word in ("title", "article", "note", "expected_idle", "show", "mechanisms_from"):
+        data.pop(word, None)
     data |= {"own_mechanisms": scenario.own_mechanisms} if scenario.own_mechanisms else {}
     data["parameters"] = {name: {"value": item["value"], "unit": item["unit"]} for name, item in data["parameters"].items()}
     return data
