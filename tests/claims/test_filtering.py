@@ -122,7 +122,7 @@ def test_no_parameter_is_named_for_another_that_the_sample_pairs_it_with() -> No
 )
 def test_wilson_has_the_published_digits(holding: int, samples: int, low: float, high: float) -> None:
     """Newcombe 1998, Stat Med 17:857, table I, method 3."""
-    assert wilson(holding, samples) == pytest.approx((low, high), abs=5.1e-5)
+    assert wilson(holding / samples, samples) == pytest.approx((low, high), abs=5.1e-5)
 
 
 def test_holm_steps_down() -> None:

@@ -39,7 +39,7 @@ def test_structural_and_calibrated_claims_hold_predicted_ones_have_a_verdict_and
 def test_numbers_are_shown_as_far_as_they_can_be_told_apart() -> None:
     assert [scorecard.margin_text(value) for value in (0.69314, -0.00049, math.nan)] == ["+0.693", "-0.000", ""]
     half = {verdict: 32 if verdict in (Verdict.HOLDS, Verdict.FAILS) else 0 for verdict in VERDICTS}
-    assert scorecard.share_text(Robustness(64, half, *wilson(32, 64))) == "0.50 [0.38–0.62]"
+    assert scorecard.share_text(Robustness(64, half, *wilson(0.5, 64))) == "0.50 [0.38–0.62]"
 
 
 def test_a_skipped_variant_is_explained_only_where_a_reader_has_to_know() -> None:

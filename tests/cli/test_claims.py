@@ -72,7 +72,7 @@ def test_the_command_writes_shares_forms_and_figures(
     assert cli.main([*arguments, "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["share"] for row in rows} == {"0.5000"}
-    assert {row["share_low"] for row in rows} == {f"{wilson(32, 64)[0]:.4f}"}
+    assert {row["share_low"] for row in rows} == {f"{wilson(0.5, 64)[0]:.4f}"}
     assert {row["flips"] for row in rows if row["verdict"] == "holds"} == {"gompertz growth: fails -0.500"}
     about = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))["about"]
     assert (about["design"]["samples"], about["design"]["seed"]) == (64, 7)
@@ -93,7 +93,7 @@ def _invented_shares(topics: Iterable[Topic], sample: BoxSample, progress: objec
     """Half of the samples hold, without a run."""
     count = sample.samples
     half = {verdict: count // 2 if verdict in (Verdict.HOLDS, Verdict.FAILS) else 0 for verdict in VERDICTS}
-    firm = Robustness(count, half, *wilson(count // 2, count), (DecidingParameter("growth_rate", 0.5, 0.001, higher=True),))
+    firm = Robustness(count, half, *wilson(0.5, count), (DecidingParameter("growth_rate", 0.5, 0.001, higher=True),))
     return {name: firm for topic in topics for name in topic.claims}
 
 

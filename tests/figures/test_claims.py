@@ -35,7 +35,7 @@ def report(firm: bool) -> Report:
         return Report(ARTICLES, findings)
     names = [item.claim.id for item in findings]
     counts = {verdict: 64 if verdict in (Verdict.HOLDS, Verdict.FAILS) else 0 for verdict in VERDICTS}
-    shares = dict.fromkeys(names, Robustness(128, counts, *wilson(64, 128), (LONGEST,) * 3))
+    shares = dict.fromkeys(names, Robustness(128, counts, *wilson(0.5, 128), (LONGEST,) * 3))
     forms = {name: [VariantResult(variant, VERDICTS[number % 2]) for number, variant in enumerate(VARIANTS)] for name in names}
     return Report(ARTICLES, findings, BoxSample(128), shares, forms, {article.name: "0" * 12 for article in ARTICLES})
 

@@ -22,6 +22,9 @@ from .measuring import measure as measure
 from .own import load_claims as load_claims
 from .own import load_sets as load_sets
 from .own import parse_claims as parse_claims
+from .plausible import NEARLY_ALL as NEARLY_ALL
+from .plausible import PlausibleShare as PlausibleShare
+from .plausible import over_population as over_population
 from .pool import worker_pool as worker_pool
 from .scorecard import margin_text as margin_text
 from .variants import VARIANTS as VARIANTS

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from scipy.stats import binomtest, ks_2samp
+from scipy.stats import ks_2samp, norm
 
 from backfire.claims.articles import Topic
 from backfire.claims.language import Claim
@@ -30,7 +30,8 @@ from backfire.scenario import Scenario
 from backfire.simulation import run_members
 from backfire.solvers import Floats
 
-CONFIDENCE: Final = 0.95
+QUANTILE: Final = float(norm.ppf(0.975))
+"""Of the normal distribution, for intervals of 95 %."""
 MOST_DECIDING: Final = 3
 SIGNIFICANT: Final = 0.05
 """Parameters are named if their difference would be rarer than this by chance, after Holm's correction."""
@@ -167,7 +168,7 @@ def _summarised(
     sampled = Judged(item.codes[:count], item.margins[:count], item.tightest[:count])
     broken = Counter(sampled.tightest[sampled.having(Verdict.FAILS)].tolist())
     counts = {verdict: int(sampled.having(verdict).sum()) for verdict in VERDICTS}
-    low, high = wilson(counts[Verdict.HOLDS], count)
+    low, high = wilson(counts[Verdict.HOLDS] / count, count)
     at_ends = [(*move, item.verdict(count + index)) for index, move in enumerate(moved)]
     seen = sampled.margins[np.isfinite(sampled.margins)]
     solved = ~sampled.having(Verdict.ERROR)
@@ -195,10 +196,14 @@ def _reaching(measured: Iterable[Measured], samples: int, width: int) -> Bools:
     return np.asarray(reached.reshape(width, 2).any(axis=1))
 
 
-def wilson(holding: int, samples: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    interval = binomtest(holding, samples).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+def wilson(share: float, samples: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share seen in so many independent samples, or samples that are worth so many."""
+    half = QUANTILE / samples
+    middle, spread = share + half * QUANTILE / 2, math.sqrt(share * (1 - share) / samples + (half / 2) ** 2)
+    whole = 1 + half * QUANTILE
+    # share 0 and 1 have ends of exactly 0 and 1
+    low, high = (middle - QUANTILE * spread) / whole, (middle + QUANTILE * spread) / whole
+    return (0.0 if share <= 0 else max(low, 0.0)), (1.0 if share >= 1 else min(high, 1.0))
 
 
 def monte_carlo_filtering(points: Floats, names: Sequence[str], holds: Bools) -> tuple[DecidingParameter, ...]:

@@ -6,13 +6,14 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Any
 
 from backfire.claims.articles import ROLES, Article, find_claim
 from backfire.claims.evaluation import Finding, Report
 from backfire.claims.filtering import SCREENED, BoxSample, Robustness
+from backfire.claims.plausible import NEARLY_ALL, PlausibleShare
 from backfire.claims.verdict import VERDICTS, Verdict
 from backfire.errors import UserError
 from backfire.model import ARTICLES, CAUTION, version
@@ -41,6 +42,8 @@ def rows(known: Report) -> list[dict[str, Any]]:
         }
         if known.sample is not None:
             row |= _robustness_cells(known.robustness.get(item.claim.id))
+        if known.population is not None:
+            row |= _plausible_cells(known.plausible.get(item.claim.id))
         if known.variants:
             row |= _variant_cells(known, item)
         row |= {
@@ -62,6 +65,16 @@ def _robustness_cells(item: Robustness | None) -> dict[str, Any]:
     numbers = [item.share, item.low, item.high, item.samples, *(item.counts[verdict] for verdict in VERDICTS)]
     turned = [f"{name} = {value:.4g}: {verdict.value}" for name, value, verdict in item.turned_by]
     return dict(zip(words, [*numbers, item.median_margin, [str(part) for part in item.deciding], turned], strict=True))
+
+
+def _plausible_cells(item: PlausibleShare | None) -> dict[str, Any]:
+    words = ("plausible_share", "plausible_low", "plausible_high", "plausible_tumours_worth", "plausible_median_margin")
+    if item is None:
+        return {**dict.fromkeys(words, math.nan), "plausible": ""}
+    return {
+        **dict(zip(words, (item.share, item.low, item.high, item.effective, item.median_margin), strict=True)),
+        "plausible": item.word,
+    }
 
 
 def _variant_cells(known: Report, item: Finding) -> dict[str, Any]:
@@ -97,6 +110,10 @@ def as_data(known: Report) -> dict[str, Any]:
     if sample is not None:
         about["design"] = {"samples": sample.samples, "seed": sample.seed, "box": sample.box, "box_factor": sample.factor}
         about["share"] = "holding samples over all samples; interval: Wilson 95 %, nominal for Sobol samples"
+    if known.population is not None:
+        tumours = known.population
+        about["population"] = {"folder": str(tumours.folder), "tumours": len(tumours), "worth": tumours.effective}
+        about["plausible_share"] = "tumours in which it holds over all tumours, by weight; interval: Wilson 95 % of those worth"
     if known.variants:
         about["forms"] = [item.variant.label for item in next(iter(known.variants.values()))]
     return {"about": about, "claims": rows(known)}
@@ -105,28 +122,35 @@ def as_data(known: Report) -> dict[str, Any]:
 def table(known: Report, article: str | None = None) -> tuple[tuple[str, ...], list[list[str]]]:
     """Heads and rows of the scorecard as a terminal shows it: of one article, or of all."""
     chosen = [item for item in known.findings if article in (None, item.article)]
-    if known.sample is None and not known.variants:
+    columns = _columns(known)
+    if not columns:
         shown = ("id", "article", "role", "verdict", "margin", "statement")
         return shown, [[_cell(head, row[head]) for head in shown] for row in rows(known) if article in (None, row["article"])]
-    heads = ("id", "role", "verdict", "margin", "share of the box", "decided by", "flips under")
-    body = []
-    for item in chosen:
-        robust = known.robustness.get(item.claim.id)
-        body.append(
-            [
-                item.claim.id,
-                item.claim.role,
-                item.verdict.value,
-                margin_text(item.margin),
-                share_text(robust) if robust else "–",
-                ", ".join(part.direction for part in robust.deciding) if robust else "–",
-                ", ".join(flip.variant.label for flip in known.flips(item)),
-            ]
+    body = [
+        [item.claim.id, item.claim.role, item.verdict.value, margin_text(item.margin), *(cell(item) for cell in columns.values())]
+        for item in chosen
+    ]
+    return ("id", "role", "verdict", "margin", *columns), body
+
+
+def _columns(known: Report) -> dict[str, Callable[[Finding], str]]:
+    """What stands beside verdict and margin, by its head: as much as was asked for."""
+    columns: dict[str, Callable[[Finding], str]] = {}
+    if known.population is not None:
+        shares = known.plausible
+        columns["plausible tumours"] = lambda item: share_text(shares[item.claim.id]) if item.claim.id in shares else "–"
+        columns["so it"] = lambda item: shares[item.claim.id].word if item.claim.id in shares else ""
+    if known.sample is not None or known.variants:
+        robust = known.robustness
+        columns["share of the box"] = lambda item: share_text(robust[item.claim.id]) if item.claim.id in robust else "–"
+        columns["decided by"] = lambda item: (
+            ", ".join(part.direction for part in robust[item.claim.id].deciding) if item.claim.id in robust else "–"
         )
-    return heads, body
+        columns["flips under"] = lambda item: ", ".join(flip.variant.label for flip in known.flips(item))
+    return columns
 
 
-def share_text(item: Robustness) -> str:
+def share_text(item: Robustness | PlausibleShare) -> str:
     """A share with its interval, to two decimals: 0.44 [0.41–0.47]."""
     return f"{item.share:.2f} [{item.low:.2f}–{item.high:.2f}]"
 
@@ -142,6 +166,13 @@ def summary_line(known: Report) -> str:
             f"\nShare: samples in which the claim holds, of {known.sample}. In brackets Wilson's 95 % interval, nominal for"
             " Sobol samples.\nDecided by: largest Kolmogorov-Smirnov distances between holding and other samples, p < 0.05"
             " after Holm: a screening. ↑ holds rather at higher values, ↓ at lower."
+        )
+    if known.population is not None:
+        tumours = known.population
+        line += (
+            f"\nPlausible tumours: share of the {len(tumours)} tumours of {tumours.folder}, worth {tumours.effective:.0f}"
+            f" independent ones, in which the claim holds, with Wilson's 95 % interval. It follows where the interval lies"
+            f" above {NEARLY_ALL}, is excluded where it lies below {1 - NEARLY_ALL:.2g}, and is open otherwise."
         )
     if known.variants:
         turned = sum(bool(known.flips(item)) for item in findings)
@@ -218,6 +249,11 @@ def explain_claim(known: Report, identifier: str) -> str:
     ]
     lines += [_line("reason", item.reason)] if item.reason else []
     lines += [_line("about", ", ".join(item.claim.names))] if item.claim.names else []
+    if identifier in known.plausible:
+        found = known.plausible[identifier]
+        lines += [
+            _line("plausible", f"{found.word}: holds in {share_text(found)} of plausible tumours, worth {found.effective:.0f}")
+        ]
     if identifier in known.robustness:
         lines += _robustness_lines(known.robustness[identifier], known.sample or BoxSample())
     if identifier in known.variants:

@@ -22,8 +22,8 @@ from backfire.cli.commands import (
     command,
     complete_any,
 )
-from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_results, progress, say, write_line
-from backfire.errors import DocumentError
+from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_results, print_section, progress, say, write_line
+from backfire.errors import DocumentError, UserError
 
 if TYPE_CHECKING:
     from backfire.scenario import Scenario
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @command(place=10)
 def run(
-    scenarios: Scenarios,
+    scenarios: Scenarios | None = None,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results"),
     change: Annotated[
         list[str] | None,
@@ -41,15 +41,26 @@ def run(
         ),
     ] = None,
     days: Annotated[float | None, typer.Option(help="length of the simulation")] = None,
+    population: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="every tumour that `backfire population` wrote to this folder, in place of a scenario"),
+    ] = None,
     arm: Annotated[list[str] | None, typer.Option(help="only these arms", metavar="NAME")] = None,
     own: MechanismFiles = None,
     form: Form = OutputFormat.TABLE,
     show: Shown = None,
     figures: FigureFormats = FigureFormat.PNG,
 ) -> None:
-    """Simulate scenarios, print their outcomes, write figures and tables."""
+    """Simulate scenarios, or the tumours of populations, print their outcomes, write figures and tables."""
     from backfire import reports
 
+    if population:
+        if scenarios:
+            raise UserError("give scenarios or --population DIR, not both: a population has its own scenario")
+        _over(population, out, change, days, arm, own, form, show, figures)
+        return
+    if not scenarios:
+        raise UserError("give a scenario file, a name that `backfire scenarios` lists, or --population DIR")
     loaded = reports.load_all(scenarios, changes_of(change or []), days, own or (), show or ())
     _say_once([note for scenario in loaded for note in _notes(scenario)])
     with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
@@ -60,6 +71,32 @@ def run(
     if len(results) > 1:
         say(f"written: {out / f'atlas.{figures}'}")
     _end_if_arms_failed(results)
+
+
+def _over(
+    folders: Sequence[Path], out: Path, change: list[str] | None, days: float | None, arms: list[str] | None,
+    own: list[Path] | None, form: OutputFormat, show: list[str] | None, figures: FigureFormat,
+) -> None:  # fmt: skip
+    """The same for every tumour of populations."""
+    from backfire import reports
+
+    changes = changes_of(change or [])
+    runs = [
+        reports.run_population(folder, out, arms, show or (), figures, own or (), changes, days, notify=say) for folder in folders
+    ]
+    if form is OutputFormat.JSON:
+        print_json(reports.population_data(runs))
+    elif form is OutputFormat.CSV:
+        write_line(reports.population_csv(runs).rstrip("\n"))
+    else:
+        for made in runs:
+            print_section(reports.population_section(made))
+    for made in runs:
+        say(f"written: {out / made.scenario.name}")
+        if made.failed:
+            say(f"failed: {made.scenario.name}: {made.failed} of {len(made.tumours)} tumours in some arm")
+    if any(made.failed for made in runs):
+        raise typer.Exit(SOME_FAILED)
 
 
 @command(place=20)

@@ -1,3 +1,6 @@
+from .bands import BAND_LEVELS as BAND_LEVELS
+from .bands import population_courses as population_courses
+from .bands import shown_answer as shown_answer
 from .claims import article_page as article_page
 from .claims import claims_overview as claims_overview
 from .page import IMAGE_FORMATS as IMAGE_FORMATS

@@ -8,6 +8,7 @@ from .folder import Population as Population
 from .folder import closest as closest
 from .folder import fighting as fighting
 from .folder import manifest_of as manifest_of
+from .folder import read_population as read_population
 from .population import population as population
 from .region import Goal as Goal
 from .region import RegionSample as RegionSample

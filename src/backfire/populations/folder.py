@@ -1,10 +1,14 @@
-"""A population and its folder: its members as Parquet, what is known of the sample as CSV, and a manifest that explains both."""
+"""A population and its folder: its members as Parquet, what is known of the sample as CSV, and a manifest that explains both.
+
+``resolved.json`` has the scenario whole, so that a population speaks of it wherever the folder is.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,16 +17,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from backfire.model import version
+from backfire.errors import MechanismError, StorageError, UserError, echo
+from backfire.model import CAUTION, version
 from backfire.populations.diagnostics import Diagnosis, diagnose
 from backfire.populations.judging import ClaimJudge
 from backfire.populations.region import RegionSample
 from backfire.populations.spec import PopulationSpec
-from backfire.sampling import LogUniform
+from backfire.sampling import MANIFEST, MEMBERS, LogUniform, Tumours, read_tumours
+from backfire.scenario import OwnMechanisms, Scenario, stored_scenario
+from backfire.simulation import keep_mechanisms
 from backfire.solvers import Floats
 from backfire.system import to_json, write_whole
 
-CAUTION: Final = "illustrative, not clinically calibrated"
+RESOLVED: Final = "resolved.json"
 EXPECTED: Final = 8
 WIDEST: Final = 20.0
 """Margins beyond this many e-folds are as good as any: they are cut for their diagnosis."""
@@ -58,11 +65,15 @@ class Population:
 
 def write_population(made: Population, folder: Path) -> None:
     """Write all files; the old manifest goes first and the new one comes last, so that it never speaks for other rows."""
-    manifest = folder / "manifest.json"
+    manifest = folder / MANIFEST
     with contextlib.suppress(FileNotFoundError):
         manifest.unlink()
+    scenario = made.spec.scenario
     write_whole(folder / "population.toml", made.spec.text)
-    write_whole(folder / "members.parquet", _members(made))
+    keep_mechanisms(scenario, folder)
+    whole = {"name": scenario.name, "own_mechanisms": scenario.own_mechanisms, "scenario": scenario.resolved()}
+    write_whole(folder / RESOLVED, to_json(whole))
+    write_whole(folder / MEMBERS, _members(made))
     write_whole(folder / "diagnostics.csv", _csv(_diagnostics(made)))
     write_whole(folder / "levels.csv", _csv(_levels(made)))
     write_whole(folder / "proposals.csv", _csv(_proposals(made)))
@@ -150,6 +161,10 @@ def manifest_of(made: Population) -> dict[str, Any]:
         "scenario": {"name": spec.scenario.name, "hash": spec.scenario.hash},
         "claims": {name: claim.text for name, claim in spec.claims.items()},
         "inputs": list(made.names),
+        "box": {
+            name: {"scale": "log" if isinstance(item, LogUniform) else "linear", "low": item.low, "high": item.high}
+            for name, item in spec.space.inputs.items()
+        },
         "seed": made.seed,
         "members": len(made.members),
         "judged": sample.judged,
@@ -170,6 +185,26 @@ def manifest_of(made: Population) -> dict[str, Any]:
         "least_effective_size": about.least_size if about else float(len(made.members)),
         "ancestors": [levels[-1].ancestors for levels in sample.levels],
     }
+
+
+def read_population(folder: Path | str, mechanisms: OwnMechanisms = ()) -> tuple[Tumours, Scenario]:
+    """The tumours of a folder and the scenario they are of; ``mechanisms`` are classes of yours that this uses.
+
+    Raises StorageError for what is no sound population, MechanismError if a mechanism is missing or another.
+    """
+    tumours, place = read_tumours(folder), Path(folder)
+    try:
+        whole = json.loads((place / RESOLVED).read_text(encoding="utf-8"))
+        scenario = stored_scenario(place, whole["scenario"], whole["name"], whole["own_mechanisms"], mechanisms)
+        if scenario.hash != tumours.manifest["scenario"]["hash"]:
+            raise ValueError("its scenario is not that of its manifest")
+    except MechanismError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{place}: is no whole population ({error.strerror or error}: {RESOLVED})") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, UserError) as error:
+        raise StorageError(f"{place / RESOLVED}: is damaged ({echo(error)}); sample the population again") from None
+    return tumours, scenario
 
 
 def closest(made: Population) -> dict[str, Any]:

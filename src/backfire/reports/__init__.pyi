@@ -9,6 +9,11 @@ from .model_page import page as page
 from .outcome_table import outcome_section as outcome_section
 from .outcome_table import results_csv as results_csv
 from .outcome_table import results_data as results_data
+from .population_run import PopulationRun as PopulationRun
+from .population_run import population_csv as population_csv
+from .population_run import population_data as population_data
+from .population_run import population_section as population_section
+from .population_run import run_population as run_population
 from .runs import CheckedFile as CheckedFile
 from .runs import check as check
 from .runs import load_all as load_all

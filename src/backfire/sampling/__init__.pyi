@@ -5,6 +5,11 @@ from .designs import design_kinds as design_kinds
 from .designs import size_problem as size_problem
 from .grid import Grid as Grid
 from .permutation import permuted as permuted
+from .plausible import MANIFEST as MANIFEST
+from .plausible import MEMBERS as MEMBERS
+from .plausible import Plausible as Plausible
+from .plausible import Tumours as Tumours
+from .plausible import read_tumours as read_tumours
 from .qmc import LatinHypercube as LatinHypercube
 from .qmc import Sobol as Sobol
 from .screening import Morris as Morris

@@ -18,15 +18,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from backfire.errors import UserError
+from backfire.errors import UserError, echo
 from backfire.sampling.axis import Axis
 from backfire.solvers import Floats
 
 MOST_MEMBERS: Final = 1_000_000_000
+LARGEST: Final = 1 << 27
+"""Bytes of the largest file that a study may name."""
 RUNS_PER_SECOND: Final = 4000
 """What one core simulates, roughly; only for projections."""
 
@@ -72,6 +75,15 @@ class Design(ABC):
     @abstractmethod
     def count(cls, points: Sequence[int], given: Mapping[str, Any], /) -> int:
         """How many members there would be, before anything is made: by the ``points`` of every axis and the settings."""
+
+    @classmethod
+    def content(cls, path: Path) -> str:
+        """The text of what a study names beside itself, as it is kept with a sweep."""
+        if not path.is_file():
+            raise UserError(f"there is no file {echo(path)}")
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path} is larger than {LARGEST >> 20} MiB")
+        return path.read_text(encoding="utf-8-sig")
 
     @classmethod
     def made(cls, axes: tuple[Axis, ...], given: Mapping[str, Any], _read: Read, /) -> Self:

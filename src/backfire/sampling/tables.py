@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -18,14 +18,11 @@ from backfire.solvers import Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Table(Design):
-    """Members listed one by one: ``rows`` (members, fields), the columns in the order of ``axes``."""
+class Listed(Design):
+    """Members listed one by one, whatever lists them: ``rows`` (members, fields), the columns in the order of ``axes``."""
 
-    kind: ClassVar[str] = "table"
-    title: ClassVar[str] = "a table"
     listed: ClassVar[bool] = True
     rows: Floats = field(default_factory=lambda: np.empty((0, 0)))
-    file: str = setting("a CSV file with a column for every field, beside the study file", "", needed=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,10 +30,37 @@ class Table(Design):
             raise UserError(f"a table needs finite numbers of shape (members, {len(self.axes)}), got shape {self.rows.shape}")
 
     @classmethod
+    def count(cls, _points: Sequence[int], _given: Mapping[str, Any], /) -> int:
+        """Not known before what lists them is read, which is no longer than can be read."""
+        return 1
+
+    @property
+    def members(self) -> int:
+        """The rows of the table."""
+        return len(self.rows)
+
+    def _samples(self, first: int, last: int) -> Floats:
+        return self.rows[first:last].copy()
+
+    def describe(self) -> dict[str, Any]:
+        """The design as plain data: its fields and a hash of its values."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.rows, dtype="<f8").tobytes()).hexdigest()
+        return {"kind": self.kind, "vary": list(self.fields), "members": self.members, "values_sha256": digest}
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Listed):
+    """Members that a CSV file or the caller lists."""
+
+    kind: ClassVar[str] = "table"
+    title: ClassVar[str] = "a table"
+    file: str = setting("a CSV file with a column for every field, beside the study file", "", needed=True)
+
+    @classmethod
     def of(cls, columns: Mapping[str, Sequence[float]], file: str = "") -> Table:
         """A design from columns of numbers, one per field: ``Table.of({"growth_rate": [0.1, 0.2]})``."""
         rows = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns.values()])
-        return cls(tuple(_axis(name, column) for name, column in zip(columns, rows.T, strict=True)), rows, file)
+        return cls(axes_of(columns, rows), rows, file)
 
     @classmethod
     def made(cls, _axes: tuple[Axis, ...], given: Mapping[str, Any], read: Read, /) -> Table:
@@ -63,25 +87,12 @@ class Table(Design):
             raise refuse(0, "has no members, only a first line")
         return cls.of({head: [row[column] for row in values] for column, head in enumerate(heads)}, given["file"])
 
-    @classmethod
-    def count(cls, _points: Sequence[int], _given: Mapping[str, Any], /) -> int:
-        """Not known before the file is read, which is no longer than can be read."""
-        return 1
 
-    @property
-    def members(self) -> int:
-        """The rows of the table."""
-        return len(self.rows)
+def axes_of(names: Iterable[str], rows: Floats) -> tuple[Axis, ...]:
+    """The axes of listed ``rows`` (members, fields)."""
 
-    def _samples(self, first: int, last: int) -> Floats:
-        return self.rows[first:last].copy()
+    def axis(name: str, column: Floats) -> Axis:
+        low, high = float(column.min(initial=0.0)), float(column.max(initial=0.0))
+        return Axis(name, low, high) if low < high else Axis(name, values=(low,))
 
-    def describe(self) -> dict[str, Any]:
-        """The design as plain data: its fields and a hash of its values."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.rows, dtype="<f8").tobytes()).hexdigest()
-        return {"kind": self.kind, "vary": list(self.fields), "members": self.members, "values_sha256": digest}
-
-
-def _axis(name: str, column: Floats) -> Axis:
-    low, high = float(column.min(initial=0.0)), float(column.max(initial=0.0))
-    return Axis(name, low, high) if low < high else Axis(name, values=(low,))
+    return tuple(axis(name, column) for name, column in zip(names, rows.T, strict=True))

@@ -3,6 +3,7 @@ from .arms import Result as Result
 from .arms import simulate as simulate
 from .arms import watch as watch
 from .cohort import arm_outcomes as arm_outcomes
+from .cohort import courses as courses
 from .cohort import needs_compiling as needs_compiling
 from .cohort import outcome_names as outcome_names
 from .cohort import run_members as run_members
@@ -10,6 +11,7 @@ from .cohort import trajectories as trajectories
 from .idle import Idle as Idle
 from .idle import find_idle as find_idle
 from .rows import Cohort as Cohort
+from .run_folder import keep_mechanisms as keep_mechanisms
 from .run_folder import outcomes_csv as outcomes_csv
 from .run_folder import prepare_folder as prepare_folder
 from .run_folder import read_run as read_run

@@ -37,7 +37,7 @@ from backfire.scenario import Scenario, find_inputs, whole_numbers
 from backfire.simulation.arms import simulate
 from backfire.simulation.members import MemberTable
 from backfire.simulation.rows import Cohort
-from backfire.solvers import Floats, Settings, Status, Trajectory, batch
+from backfire.solvers import Floats, Settings, Status, Trajectory, batch, generate
 from backfire.solvers.batch import BatchSettings, Kernel, aside, is_compiled, kernel_of
 
 PORTION: Final = 512
@@ -245,6 +245,27 @@ def trajectories(
         died[sound] = found[:, FOUND.index("survival_at")]
         out[np.asarray(days) > died[:, None]] = math.nan
     return out, status
+
+
+def courses(
+    scenario: Scenario, fields: Sequence[str], samples: Floats, arm: str, days: Floats, names: Sequence[str]
+) -> dict[str, Floats]:
+    """Recorded values by name, each (members, days), of the batch solver; NaN after a failure and after the death of the host.
+
+    Raises UserError for a name that is not recorded.
+    """
+    network = scenario.network
+    for name in names:
+        if name not in _recorded(scenario):
+            raise UserError(unknown("recorded value", name, _recorded(scenario)))
+    states, _ = trajectories(scenario, fields, samples, arm, days)
+    constants = MemberTable(scenario, fields, np.asarray(samples, dtype=float)).constants
+    of_states = [*np.moveaxis(states, 2, 0)]
+    with np.errstate(all="ignore"):
+        observed = generate(network).observe(of_states, [column[:, None] for column in constants.T])
+    found = dict(zip(network.observables, observed, strict=True)) | dict(zip(network.state_names, of_states, strict=True))
+    nothing = np.isnan(states[..., 0])
+    return {name: np.where(nothing, math.nan, np.broadcast_to(found[name], nothing.shape)) for name in names}
 
 
 def _by_reference(

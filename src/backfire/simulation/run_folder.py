@@ -76,12 +76,12 @@ def save(result: Result, folder: Path) -> None:
     write_whole(folder / "trajectories.csv", trajectories)
     write_whole(folder / "steps.npz", steps)
     write_whole(folder / "outcomes.csv", outcomes_csv(result))
-    _keep_mechanisms(result.scenario, folder)
+    keep_mechanisms(result.scenario, folder)
     write_whole(folder / "manifest.json", to_json(manifest(result) | sums))
 
 
-def _keep_mechanisms(scenario: Scenario, folder: Path) -> None:
-    """The files of mechanisms of one's own, so that the run can be read back wherever it is."""
+def keep_mechanisms(scenario: Scenario, folder: Path) -> None:
+    """Write the files of mechanisms of one's own to a folder, so that what is in it can be read back wherever it is."""
     for name, content in stored_copies(scenario.library.files, scenario.own_mechanisms).items():
         path = folder / name
         if path.parent.is_symlink():

@@ -29,7 +29,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
+from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
 from backfire.outcomes import parse_summary
 from backfire.sampling import Axis, Design, design_kinds, size_problem
 from backfire.scenario import (
@@ -55,7 +55,6 @@ from backfire.simulation import outcome_names
 from backfire.sweeps.store import Recording
 from backfire.system import shipped_folder
 
-LARGEST_TABLE = 1 << 27
 ARMS_BY_DEFAULT = 4
 """How many arms a projection assumes before the scenario has been read."""
 
@@ -292,11 +291,9 @@ class _Reader:
         def read(key: str) -> tuple[str, str]:
             path, self.listed = self.folder / given[key], ("design", key)
             try:
-                if not path.is_file():
-                    raise self.document_error(self.listed, f"there is no file {echo(path)}")
-                if path.stat().st_size > LARGEST_TABLE:
-                    raise DocumentError([Problem(str(path), 0, "", f"is larger than {LARGEST_TABLE >> 20} MiB")])
-                self.table = path.read_text(encoding="utf-8-sig")
+                self.table = kind.content(path)
+            except UserError as error:
+                raise self.document_error(self.listed, str(error)) from None
             except (OSError, ValueError) as error:
                 raise DocumentError([Problem(str(path), 0, "", f"cannot be read as UTF-8 text ({error})")]) from None
             return str(path), self.table

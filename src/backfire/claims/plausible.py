@@ -1,0 +1,85 @@
+"""Claims over a population of plausible tumours: the share of them in which each claim holds, and how sure that is.
+
+A share at one point says something about the point, one over a box something about the box; one over all tumours that
+satisfy an article's calibrated claims says what the article implies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from backfire.claims.articles import Topic
+from backfire.claims.filtering import wilson
+from backfire.claims.measuring import Progress, evaluate_members
+from backfire.claims.verdict import VERDICTS, Judged, Verdict
+from backfire.errors import UserError
+from backfire.sampling import Tumours
+
+NEARLY_ALL: Final = 0.95
+"""A prediction that holds in so many plausible tumours, or fails in so many, follows from the article; others are open."""
+
+
+@dataclass(frozen=True)
+class PlausibleShare:
+    """One claim over a population: ``share`` of the tumours in which it holds, by weight, with Wilson's 95 % interval.
+
+    The interval is that of ``effective`` independent tumours. ``counts`` are tumours by verdict, whatever their weight:
+    one in which a claim fails, is inconclusive, does not apply or could not be solved does not count as holding.
+    """
+
+    share: float
+    low: float
+    high: float
+    effective: float
+    counts: Mapping[Verdict, int]
+    median_margin: float = math.nan
+
+    @property
+    def word(self) -> str:
+        """What the population says: *follows*, *excluded*, or *open*, decided on the interval."""
+        if self.low >= NEARLY_ALL:
+            return "follows"
+        return "excluded" if self.high <= 1 - NEARLY_ALL else "open"
+
+
+def over_population(topics: Iterable[Topic], tumours: Tumours, progress: Progress | None = None) -> dict[str, PlausibleShare]:
+    """Every claim that speaks of the population's scenario, over its tumours, by id; claims on other scenarios are left out.
+
+    Raises UserError where the scenario has changed since the population was sampled, or no claim speaks of it.
+    """
+    about, found, asked = tumours.manifest["scenario"], dict[str, PlausibleShare](), 0
+    for topic in topics:
+        if topic.scenario.name != about["name"]:
+            continue
+        asked += 1
+        if topic.hash != about["hash"]:
+            raise UserError(
+                f"{tumours.folder}: was sampled of `{about['name']}` {about['hash']}, which is now {topic.hash}; "
+                f"sample it again with `backfire population`"
+            )
+        for name, item in evaluate_members(
+            topic.scenario, topic.claims, tumours.names, tumours.values, progress=progress
+        ).items():
+            if not item.refused:
+                found[name] = share_of(item.judged, tumours)
+    if not asked:
+        raise UserError(f"{tumours.folder}: is a population of `{about['name']}`, of which none of these claims speaks")
+    return found
+
+
+def share_of(judged: Judged, tumours: Tumours) -> PlausibleShare:
+    """The share of the tumours in which a claim holds that was judged in each of them."""
+    share = float(tumours.weights[judged.having(Verdict.HOLDS)].sum())
+    seen = np.isfinite(judged.margins)
+    return PlausibleShare(
+        share,
+        *wilson(share, tumours.effective),
+        tumours.effective,
+        {verdict: int(judged.having(verdict).sum()) for verdict in VERDICTS},
+        float(np.median(judged.margins[seen])) if seen.any() else math.nan,
+    )

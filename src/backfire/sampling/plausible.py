@@ -1,0 +1,129 @@
+"""Plausible tumours as a population's folder keeps them: members of sweeps, and what everything over a population is asked of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from backfire.errors import StorageError, UserError, echo
+from backfire.sampling.axis import Axis
+from backfire.sampling.designs import Read, setting
+from backfire.sampling.tables import Listed, Table, axes_of
+from backfire.solvers import Floats
+
+MANIFEST: Final = "manifest.json"
+MEMBERS: Final = "members.parquet"
+BESIDES: Final = ("member", "weight", "smallest_margin")
+"""The columns of the table of members that are no inputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tumours:
+    """A stored population: ``values`` (n, inputs) of ``names``, ``weights`` (n,) that add up to 1.
+
+    ``mixed`` says how many independent tumours they are worth before weights, as the sampler found; ``manifest`` is the
+    rest that the folder knows: title, scenario with its hash, share of the box, claims.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    values: Floats
+    weights: Floats
+    mixed: float
+    manifest: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def effective(self) -> float:
+        """How many independent tumours of equal weight they are worth: those of the sampler, times 1/(n·Σ weight²)."""
+        return float(min(self.mixed, len(self)) / (len(self) * np.sum(self.weights**2)))
+
+    def quantiles(self, values: Floats, levels: Sequence[float]) -> Floats:
+        """Quantiles (levels, …) of values (n, …) over the tumours, by weight; infinite values count, NaN ones do not.
+
+        The lowest value at or below which the weight of those that have one reaches the level.
+        """
+        order = np.argsort(values, axis=0, kind="stable")  # NaN last
+        ranked = np.take_along_axis(values, order, axis=0)
+        weights = np.where(np.isnan(ranked), 0.0, self.weights[order])
+        reached = np.cumsum(weights, axis=0)
+        total = reached[-1]
+        found = np.full((len(levels), *values.shape[1:]), math.nan)
+        for row, level in enumerate(levels):
+            place = np.argmax(reached >= level * total * (1 - 1e-12), axis=0)
+            found[row] = np.where(total > 0, np.take_along_axis(ranked, place[None], axis=0)[0], math.nan)
+        return found
+
+
+def read_tumours(folder: Path | str) -> Tumours:
+    """The tumours that ``backfire population`` wrote to a folder. Raises StorageError for what is no population."""
+    import pyarrow
+    import pyarrow.parquet
+
+    place = Path(folder)
+    try:
+        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        names = tuple(str(name) for name in manifest["inputs"])
+        if not manifest["found"]:
+            raise StorageError(f"{place}: is a population without tumours: nothing that was seen satisfies every claim")
+        table = pyarrow.parquet.read_table(place / MEMBERS)
+        columns = {name: np.asarray(table[name].to_numpy(), dtype=float) for name in (*names, "weight")}
+        mixed = float(manifest["least_effective_size"])
+        if len(table) != manifest["members"] or not len(table) or not np.isfinite([*columns.values()]).all():
+            raise ValueError("its table and its manifest do not fit each other")
+        if not columns["weight"].min() >= 0 or not columns["weight"].sum() > 0:
+            raise ValueError("its weights are no weights")
+    except OSError as error:
+        raise StorageError(f"{place}: is no population ({error.strerror or error}); `backfire population` makes one") from None
+    except (KeyError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+        raise StorageError(f"{place}: is no sound population ({echo(error)})") from None
+    weights = columns.pop("weight")
+    return Tumours(place, names, np.column_stack([*columns.values()]), weights / weights.sum(), mixed, manifest)
+
+
+@dataclass(frozen=True, eq=False)
+class Plausible(Listed):
+    """The tumours of a population, one by one, each as often as any other.
+
+    Raises UserError where their weights are not equal: rows of a sweep have none.
+    """
+
+    kind: ClassVar[str] = "population"
+    title: ClassVar[str] = "plausible tumours"
+    folder: str = setting("a folder that `backfire population` wrote", "", needed=True)
+
+    @classmethod
+    def of(cls, tumours: Tumours) -> Plausible:
+        """The design that has every tumour once."""
+        if np.ptp(tumours.weights) > 1e-9 * tumours.weights.max():
+            raise UserError(f"{tumours.folder}: its tumours have weights; a sweep takes those of a population without [facts]")
+        return cls(axes_of(tumours.names, tumours.values), tumours.values, str(tumours.folder))
+
+    @classmethod
+    def content(cls, path: Path) -> str:
+        """The tumours as CSV that gives back the same numbers."""
+        try:
+            design = cls.of(read_tumours(path))
+        except StorageError as error:
+            raise UserError(str(error)) from None
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            [design.fields, *([repr(cell) for cell in row] for row in design.rows.tolist())]
+        )
+        return text.getvalue()
+
+    @classmethod
+    def made(cls, axes: tuple[Axis, ...], given: Mapping[str, Any], read: Read, /) -> Plausible:
+        """The population that a study names."""
+        listed = Table.made(axes, {"file": given["folder"]}, lambda _: read("folder"))
+        return cls(listed.axes, listed.rows, given["folder"])
