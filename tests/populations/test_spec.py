@@ -8,7 +8,7 @@ import pytest
 
 from backfire.errors import DocumentError
 from backfire.populations import load_population, parse_population, shipped_populations
-from backfire.sampling import LogUniform, Uniform
+from backfire.sampling import Beta, Classes, LogNormal, LogUniform, Uniform
 from small import SMALL
 
 FILE = """
@@ -45,6 +45,17 @@ def test_a_file_says_scenario_claims_and_what_varies(folder: Path) -> None:
     still = parse_population(FILE.replace('{ low = 0.05, high = 0.2, scale = "log" }', "false"), "mine", folder)
     assert "growth_rate" not in still.space.inputs
     assert set(spec.space.names) == {*still.space.names, "growth_rate"}
+    words = 'growth_rate = { low = 0.05, high = 0.2, scale = "log" }'
+    for written, made in (
+        ("{ median = 0.1, spread = 1.5, low = 0.05, high = 0.3 }", LogNormal(0.05, 0.3, 0.1, 1.5)),
+        ("{ alpha = 2, beta = 5, low = 0.05, high = 0.3 }", Beta(0.05, 0.3, 2.0, 5.0)),
+        ("{ values = [0.1, 0.2], shares = [0.25, 0.75] }", Classes(values=(0.1, 0.2), shares=(0.25, 0.75))),
+    ):
+        text = FILE.replace(words, f"growth_rate = {written}")
+        text += '[[correlated]]\ninputs = ["growth_rate", "capacity"]\nrank = 0.4\n'
+        spec = parse_population(text, "mine", folder)
+        assert spec.space.inputs["growth_rate"] == made
+        assert spec.space.correlations == {("growth_rate", "capacity"): 0.4}
     narrow = parse_population(FILE.replace(', scale = "log"', ""), "mine", folder)
     assert narrow.space.inputs["growth_rate"] == Uniform(0.05, 0.2)
 
@@ -59,6 +70,10 @@ def test_a_file_says_scenario_claims_and_what_varies(folder: Path) -> None:
         ("low = 0.05", "low = 0", "log scale starts above 0"),
         ("> 2 *", "> > 2 *", "the claim"),
         ('"none"', '"nobody"', "unknown article"),
+        ('low = 0.05, high = 0.2, scale = "log"', "median = 0.1", "needs spread too"),
+        ('low = 0.05, high = 0.2, scale = "log"', "median = 0.1, spread = 2, alpha = 1", "do not go together"),
+        ('low = 0.05, high = 0.2, scale = "log"', "values = [0.1, 0.2], shares = [0.5, 0.6]", "add up to 1"),
+        ("[vary]", '[[correlated]]\ninputs = ["growth_rate", "capacitie"]\nrank = 0.5\n[vary]', "did you mean `capacity`"),
     ],
 )
 def test_mistakes_are_named_with_their_line(folder: Path, given: str, instead: str, said: str) -> None:

@@ -13,7 +13,8 @@ from scipy.stats import qmc
 
 from backfire.errors import UserError
 from backfire.model.components import Parameter
-from backfire.sampling.space import WIDE, Distribution, LogUniform, Space, Uniform
+from backfire.sampling import Beta, Classes, Distribution, LogNormal, LogUniform, Space, Uniform
+from backfire.sampling.space import WIDE
 from backfire.scenario import Input, Scenario, load
 from invented import small as small_tumour
 
@@ -145,3 +146,76 @@ def test_limits_points_and_factors_that_make_no_space_are_refused() -> None:
         SPACE.sobol(12)
     with pytest.raises(UserError, match=r"must be \(n, 3\)"):
         SPACE.place(np.zeros((4, 2)))
+
+
+ratios = some.floats(1.05, 20.0)
+
+
+@given(limits, ratios, some.floats(0.05, 0.95), shares)
+def test_a_log_normal_is_that_of_scipy_between_its_ends(
+    ends: tuple[float, float], spread: float, at: float, given_shares: np.ndarray
+) -> None:
+    low, high = ends
+    median = low * (high / low) ** at
+    made = LogNormal(low, high, median, spread)
+    whole = stats.lognorm(s=math.log(spread), scale=median)
+    inside = whole.cdf(low) + given_shares * (whole.cdf(high) - whole.cdf(low))
+    # where a tail holds all that is left, scipy's own subtraction of nearly equal numbers is the worse of the two
+    if whole.cdf(high) - whole.cdf(low) > 1e-3:
+        assert made.at(given_shares) == pytest.approx(np.clip(whole.ppf(inside), low, high), rel=1e-6)
+    assert made.below(made.at(given_shares)) == pytest.approx(given_shares, abs=1e-6)
+
+
+@given(limits, some.floats(0.3, 8), some.floats(0.3, 8), shares)
+def test_a_beta_is_that_of_scipy(ends: tuple[float, float], alpha: float, beta: float, given_shares: np.ndarray) -> None:
+    low, high = ends
+    made = Beta(low, high, alpha, beta)
+    assert made.at(given_shares) == pytest.approx(stats.beta(alpha, beta, low, high - low).ppf(given_shares), rel=1e-6)
+    inner = given_shares[(given_shares > 1e-6) & (given_shares < 1 - 1e-6)]
+    assert made.below(made.at(inner)) == pytest.approx(inner, abs=1e-5)
+
+
+@given(limits, shares, some.sampled_from([Uniform, LogUniform]))
+def test_a_share_is_found_again(ends: tuple[float, float], given_shares: np.ndarray, kind: type[Uniform | LogUniform]) -> None:
+    made = kind(*ends)
+    assert made.below(made.at(given_shares)) == pytest.approx(given_shares, abs=1e-6)
+
+
+def test_classes_have_their_shares() -> None:
+    made = Space({"kind": Classes(values=(0.0, 0.5, 2.0), shares=(0.7, 0.1, 0.2))})
+    values, counts = np.unique(made.sobol(4096), return_counts=True)
+    assert values.tolist() == [0.0, 0.5, 2.0]
+    assert counts / 4096 == pytest.approx([0.7, 0.1, 0.2], abs=2 / 4096)
+    assert made.shares(np.array([[0.0], [0.5], [2.0]])).ravel() == pytest.approx([0.35, 0.75, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Classes(values=(1.0, 0.0), shares=(0.5, 0.5)), "rising order"),
+        (lambda: Classes(values=(0.0, 1.0), shares=(0.5, 0.6)), "add up to 1"),
+        (lambda: LogNormal(1.0, 10.0, 20.0, 2.0), "median must lie between"),
+        (lambda: LogNormal(1.0, 10.0, 2.0, 0.5), "a factor, above 1"),
+        (lambda: Beta(0.0, 1.0, 0.0, 1.0), "above 0"),
+        (lambda: Space(SPACE.inputs, {("a", "b"): 1.0}), "between -1 and 1"),
+        (lambda: Space(SPACE.inputs, {("a", "x"): 0.5}), "unknown input"),
+        (lambda: Space(SPACE.inputs, {("a", "b"): 0.9, ("b", "c"): 0.9, ("a", "c"): -0.9}), "contradict each other"),
+    ],
+)
+def test_what_is_no_distribution_says_why(make: object, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("rank", [-0.8, 0.3, 0.95])
+def test_inputs_go_together_as_told_and_each_stays_as_it_is(rank: float) -> None:
+    alone, together = SPACE, Space(SPACE.inputs, {("a", "c"): rank})
+    one, two = alone.sobol(4096), together.sobol(4096)
+    ranks = stats.spearmanr(two).statistic
+    assert ranks[0, 2] == pytest.approx(rank, abs=0.01)
+    assert abs(ranks[0, 1]) < 0.02
+    for column in range(3):
+        assert np.sort(two[:, column]) == pytest.approx(np.sort(one[:, column]), rel=0.05)
+    assert (two[:, 1] == one[:, 1]).all()
+    unit = np.random.default_rng(0).random((50, 3))
+    assert (together.place(unit)[7:9] == together.place(unit[7:9])).all()

@@ -288,6 +288,8 @@ def test_the_words_of_a_design_in_a_module_of_its_own_are_checked_as_those_of_ot
 
 
 def test_a_design_that_no_module_has_is_unknown() -> None:
-    assert [*design_kinds()] == ["grid", "sobol", "latin-hypercube", "morris", "table"]
-    with pytest.raises(DocumentError, match="must be `grid`, `sobol`, `latin-hypercube`, `morris` or `table`, got `diagonal`"):
+    assert [*design_kinds()] == ["grid", "population", "sobol", "latin-hypercube", "morris", "table"]
+    with pytest.raises(
+        DocumentError, match="must be `grid`, `population`, `sobol`, `latin-hypercube`, `morris` or `table`, got `diagonal`"
+    ):
         parse_sweep(STUDY.replace('"grid"', '"diagonal"'))

@@ -18,7 +18,9 @@ from .filtering import robustness as robustness
 from .language import Claim as Claim
 from .language import OutcomeRef as OutcomeRef
 from .language import parse_claim as parse_claim
+from .language import refs_of as refs_of
 from .measuring import measure as measure
+from .measuring import refusals as refusals
 from .own import load_claims as load_claims
 from .own import load_sets as load_sets
 from .own import parse_claims as parse_claims
@@ -34,3 +36,4 @@ from .verdict import SAMPLED as SAMPLED
 from .verdict import Measured as Measured
 from .verdict import Verdict as Verdict
 from .verdict import judge as judge
+from .verdict import known as known

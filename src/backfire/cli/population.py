@@ -43,6 +43,8 @@ def population(
         raise typer.Exit(SOME_FAILED)
     _draw(made)
     say(f"written: {made.folder}")
+    if made.weighted is not None and made.weighted.refused:
+        raise typer.Exit(SOME_FAILED)
 
 
 def _report(made: Population) -> None:
@@ -63,7 +65,14 @@ def _report(made: Population) -> None:
             write_line(
                 f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; take shares with care"
             )
-    spreads = sample.members.std(axis=0) * math.sqrt(12)
+    for row in made.met:
+        write_line(
+            f"{row['fact']}: {row['below']:.3f} of the tumours lie at or below {row['value']:.4g}, wanted {row['wanted_below']:.3g}"
+        )
+    if made.weighted is not None:
+        left = 1 / (len(made.members) * (made.weights**2).sum())
+        write_line(f"weights that meet the facts leave {left:.0%} of the independent tumours")
+    spreads = made.spec.space.shares(made.members).std(axis=0) * math.sqrt(12)
     order = spreads.argsort()[:12]
     rows = [
         (
@@ -76,6 +85,20 @@ def _report(made: Population) -> None:
         for item in [made.spec.space.inputs[made.names[place]]]
     ]
     print_table([("narrowed most", "box", "lowest", "highest"), *rows])
+
+
+def _report_facts(made: Population) -> None:
+    """How well measured facts are met, and what that costs."""
+    if made.weighted is None:
+        return
+    for row in made.met:
+        write_line(
+            f"{row['fact']}: {row['below']:.3f} of the tumours at or below {row['value']:.4g}, wanted {row['wanted_below']:.3g}"
+        )
+    left = 1 / (len(made.members) * (made.weights**2).sum())
+    write_line(
+        "not met: the weights are equal" if made.weighted.refused else f"by weights, which leave {left:.0%} of the tumours' worth"
+    )
 
 
 def _report_nothing(made: Population) -> None:
@@ -101,6 +124,6 @@ def _draw(made: Population) -> None:
     hashes = {made.spec.scenario.name: made.spec.scenario.hash}
     inputs = made.spec.scenario.inputs
     scales = {name: (item.low, item.high, inputs[name].unit) for name, item in made.spec.space.inputs.items()}
-    shares = made.sample.members
+    shares = made.spec.space.shares(made.members)
     remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; claims: {', '.join(made.spec.claims)}"
     write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, scales, shares, hashes)))

@@ -4,6 +4,9 @@ from .diagnostics import Diagnosis as Diagnosis
 from .diagnostics import diagnose as diagnose
 from .distances import Distance as Distance
 from .distances import Judge as Judge
+from .facts import Fact as Fact
+from .facts import Weighted as Weighted
+from .facts import weigh as weigh
 from .folder import Population as Population
 from .folder import closest as closest
 from .folder import fighting as fighting

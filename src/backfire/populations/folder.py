@@ -20,10 +20,11 @@ import numpy as np
 from backfire.errors import MechanismError, StorageError, UserError, echo
 from backfire.model import CAUTION, version
 from backfire.populations.diagnostics import Diagnosis, diagnose
+from backfire.populations.facts import Weighted
 from backfire.populations.judging import ClaimJudge
 from backfire.populations.region import RegionSample
 from backfire.populations.spec import PopulationSpec
-from backfire.sampling import MANIFEST, MEMBERS, LogUniform, Tumours, read_tumours
+from backfire.sampling import MANIFEST, MEMBERS, Tumours, read_tumours
 from backfire.scenario import OwnMechanisms, Scenario, stored_scenario
 from backfire.simulation import keep_mechanisms
 from backfire.solvers import Floats
@@ -40,7 +41,8 @@ class Population:
     """Plausible tumours: ``members`` (n, inputs) as values of ``names``, ``violations`` (n, comparisons) all below 0.
 
     ``sample`` is what the sampler found, ``refused`` how many of its tumours did not stand the tight judgement. Empty
-    where nothing satisfies every claim.
+    where nothing satisfies every claim. ``weighted`` are weights by which the tumours meet the facts of the file, if it
+    has any, and ``met`` says how well they do.
     """
 
     spec: PopulationSpec
@@ -51,11 +53,18 @@ class Population:
     refused: int
     judge: ClaimJudge
     folder: Path | None = None
+    weighted: Weighted | None = None
+    met: tuple[dict[str, Any], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The inputs that vary, in the order of the columns."""
         return self.spec.space.names
+
+    @property
+    def weights(self) -> Floats:
+        """The weight of every tumour (n,); they add up to 1."""
+        return np.full(len(self.members), 1 / max(1, len(self.members))) if self.weighted is None else self.weighted.weights
 
     @property
     def found(self) -> bool:
@@ -86,7 +95,7 @@ def _members(made: Population) -> bytes:
     import pyarrow.parquet
 
     count = len(made.members)
-    columns: dict[str, Any] = {"member": np.arange(count), "weight": np.ones(count)}
+    columns: dict[str, Any] = {"member": np.arange(count), "weight": made.weights * count}
     columns |= {name: made.members[:, place] for place, name in enumerate(made.names)}
     columns["smallest_margin"] = -made.violations.max(axis=1, initial=-math.inf) if count else np.empty(0)
     sink = pyarrow.BufferOutputStream()
@@ -110,12 +119,11 @@ def _diagnostics(made: Population) -> Iterable[Sequence[object]]:
     )  # fmt: skip
     if not made.found:
         return
-    about = made.sample.diagnosis
+    about, shares = made.sample.diagnosis, made.spec.space.shares(made.members)
     for place, (name, item) in enumerate(made.spec.space.inputs.items()):
         column = made.members[:, place]
-        scale = "log" if isinstance(item, LogUniform) else "linear"
-        spread = made.sample.members[:, place].std() * math.sqrt(12)
-        row = ("input", name, scale, item.low, item.high, *_quantiles(column), float(1 - spread))
+        spread = shares[:, place].std() * math.sqrt(12)
+        row = ("input", name, item.scale, item.low, item.high, *_quantiles(column), float(1 - spread))
         yield (*row, *_trust(about, place))
     margins = np.clip(-made.sample.margins, 0.0, WIDEST)
     trusted = None if about is None else diagnose(margins)
@@ -161,30 +169,33 @@ def manifest_of(made: Population) -> dict[str, Any]:
         "scenario": {"name": spec.scenario.name, "hash": spec.scenario.hash},
         "claims": {name: claim.text for name, claim in spec.claims.items()},
         "inputs": list(made.names),
-        "box": {
-            name: {"scale": "log" if isinstance(item, LogUniform) else "linear", "low": item.low, "high": item.high}
-            for name, item in spec.space.inputs.items()
-        },
+        "box": {name: item.describe() for name, item in spec.space.inputs.items()},
         "seed": made.seed,
         "members": len(made.members),
         "judged": sample.judged,
     }
     if not made.found:
         return found | {"found": False, "closest": closest(made), "fighting": fighting(made)}
-    return found | {
-        "found": True,
-        "method": "rejection: exact" if sample.exact else "levels, then walkers at distance 0",
-        "share_of_box": sample.share,
-        "share_of_box_interval_95": list(sample.share_interval),
-        "ln_share": math.log(sample.share),
-        "ln_share_error": sample.log_share_error,
-        "ln_share_by_run": [float(value) for value in sample.log_shares],
-        "distinct": len(np.unique(made.members, axis=0)),
-        "refused_when_judged_tightly": made.refused,
-        "worst_rhat": about.worst_rhat if about else 1.0,
-        "least_effective_size": about.least_size if about else float(len(made.members)),
-        "ancestors": [levels[-1].ancestors for levels in sample.levels],
-    }
+    facts = {} if made.weighted is None else {"facts": list(made.met), "facts_refused": list(made.weighted.refused)}
+    return (
+        found
+        | facts
+        | {
+            "found": True,
+            "method": "rejection: exact" if sample.exact else "levels, then walkers at distance 0",
+            "share_of_box": sample.share,
+            "share_of_box_interval_95": list(sample.share_interval),
+            "ln_share": math.log(sample.share),
+            "ln_share_error": sample.log_share_error,
+            "ln_share_by_run": [float(value) for value in sample.log_shares],
+            "distinct": len(np.unique(made.members, axis=0)),
+            "refused_when_judged_tightly": made.refused,
+            "worst_rhat": about.worst_rhat if about else 1.0,
+            "weights_leave": float(1 / (len(made.members) * np.sum(made.weights**2))),
+            "least_effective_size": about.least_size if about else float(len(made.members)),
+            "ancestors": [levels[-1].ancestors for levels in sample.levels],
+        }
+    )
 
 
 def read_population(folder: Path | str, mechanisms: OwnMechanisms = ()) -> tuple[Tumours, Scenario]:

@@ -16,6 +16,7 @@ from backfire.claims import worker_pool
 from backfire.errors import BackendLostError, UserError
 from backfire.populations.descent import Effort, Run
 from backfire.populations.distances import Bools
+from backfire.populations.facts import told, weigh
 from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
 from backfire.populations.region import Goal, Spread, pilot, sample_region
@@ -88,7 +89,19 @@ def _sampled(
     refused = int((~holds).sum())
     if refused:
         tell(f"{refused} of {len(holds)} tumours did not stand the tight judgement and were left out")
-    return Population(spec, seed, spec.space.place(sample.members[kept]), violations[kept], sample, refused, ordered)
+    members = spec.space.place(sample.members[kept])
+    made = Population(spec, seed, members, violations[kept], sample, refused, ordered)
+    return _weighed(made, tell) if spec.facts and made.found else made
+
+
+def _weighed(made: Population, tell: Notify) -> Population:
+    """The population with weights under which it meets the facts of its file."""
+    spec = made.spec
+    values = np.column_stack([fact.measured(spec.scenario, made.names, made.members) for fact in spec.facts])
+    found = weigh(spec.facts, values)
+    for words in found.refused:
+        tell(f"a fact cannot be met: {words}")
+    return dataclasses.replace(made, weighted=found, met=tuple(told(spec.facts, values, found.weights)))
 
 
 def _judged(given: tuple[ClaimJudge, Floats]) -> Floats:

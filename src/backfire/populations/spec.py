@@ -10,7 +10,21 @@
 
     [vary]                            # everything else varies in its plausible range
     growth_rate = { low = 0.05, high = 0.2, scale = "log" }
+    drug_ec50   = { median = 1, spread = 1.5 }          # log-normal: one sd is a factor of 1.5
+    sensitive   = { alpha = 2, beta = 5 }               # a beta distribution over the range
+    carriers    = { values = [0, 1], shares = [0.7, 0.3] }
     capacity    = false               # stays at its value
+
+    [[facts]]                         # measured numbers: the tumours get weights under which they meet them
+    of = "peak(wnt16b, monotherapy)"
+    low = 8                           # nine in ten tumours lie between low and high,
+    median = 30                       # half of them below the median
+    high = 64
+    source = "the article, figure 1"
+
+    [[correlated]]
+    inputs = ["growth_rate", "drug_ec50"]
+    rank = 0.5                        # Spearman's, before any claim
 
 All problems of a file are raised together, each with line, key and the nearest right name.
 """
@@ -18,18 +32,19 @@ All problems of a file are raised together, each with line, key and the nearest 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backfire.claims import Claim, Topic, load_articles, parse_claim, topics
+from backfire.claims import Claim, Topic, load_articles, parse_claim, refusals, topics
 from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
-from backfire.sampling import Distribution, LogUniform, Space, Uniform
+from backfire.populations.facts import Fact
+from backfire.sampling import WIDE, Beta, Classes, Distribution, LogNormal, LogUniform, Space, Uniform
 from backfire.scenario import (
     Document,
+    Input,
     Library,
     Number,
     OwnMechanisms,
@@ -55,11 +70,35 @@ class _Strict(BaseModel):
 
 
 class RangeEntry(_Strict):
-    """How one input varies: evenly between `low` and `high`, or evenly in the logarithm."""
+    """How one input varies: evenly between `low` and `high`, evenly in the logarithm, or as the further words say."""
 
     low: Number | None = Field(None, description="lowest value; that of the plausible range if left out")
     high: Number | None = Field(None, description="highest value; that of the plausible range if left out")
     scale: Literal["linear", "log"] | None = Field(None, description="the logarithm beyond a factor of ten if left out")
+    median: Number | None = Field(None, description="of a log-normal distribution, cut off at low and high")
+    spread: Number | None = Field(None, description="the factor that is one standard deviation of a log-normal distribution")
+    alpha: Number | None = Field(None, description="first exponent of a beta distribution from low to high")
+    beta: Number | None = Field(None, description="second exponent of a beta distribution from low to high")
+    values: list[Number] | None = Field(None, description="the values of classes, rising")
+    shares: list[Number] | None = Field(None, description="the share of each class; together 1")
+
+
+class CorrelationEntry(_Strict):
+    """Two inputs that go together, before any claim is asked."""
+
+    inputs: list[str] = Field(min_length=2, max_length=2, description="two inputs that vary")
+    rank: Number = Field(description="Spearman's rank correlation between them")
+
+
+class FactEntry(_Strict):
+    """A measured number that the tumours together must meet."""
+
+    of: str = Field(min_length=3, description="one side of a claim, such as peak(wnt16b, monotherapy)")
+    low: Number | None = Field(None, description="below it lies half of what is not within")
+    median: Number | None = Field(None, description="half of the tumours lie below it")
+    high: Number | None = Field(None, description="above it lies half of what is not within")
+    within: Number = Field(0.9, description="the share of the tumours between low and high")
+    source: str = Field("", description="where it was measured")
 
 
 class PopulationFile(_Strict):
@@ -73,13 +112,16 @@ class PopulationFile(_Strict):
     leave_out: list[str] = Field([], description="calibrated claims of the article that need not hold, by id")
     claims: dict[str, str] = Field({}, description="own claims: a name, and the claim in the language of claims")
     vary: dict[str, RangeEntry | Literal[False]] = Field({}, description="inputs that vary otherwise, or `false`: not at all")
+    facts: list[FactEntry] = Field([], description="measured numbers that the tumours together must meet, by weights")
+    correlated: list[CorrelationEntry] = Field([], description="pairs of inputs that go together")
 
 
 @dataclass(frozen=True, eq=False)
 class PopulationSpec:
     """What a population is to be: made by ``load_population``, or built in Python.
 
-    ``topics`` are the claims that must hold, with the scenario watched as long as they say; ``text`` the file.
+    ``topics`` are the claims that must hold, with the scenario watched as long as they say; ``facts`` what the tumours must
+    meet together; ``text`` the file.
     """
 
     name: str
@@ -90,6 +132,7 @@ class PopulationSpec:
     members: int = MEMBERS
     note: str = ""
     text: str = ""
+    facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
         check_folder_name(self.name)
@@ -188,6 +231,8 @@ def _build(document: Document, name: str, folder: Path, text: str, library: Libr
     for key, check in file.claims.items():
         try:
             own[key] = parse_claim(check)
+            if unread := refusals(scenario, own[key].refs()):
+                raise UserError("; ".join(unread.values()))
         except UserError as error:
             problems.append(document.problem(("claims", key), str(error)))
     problems += [
@@ -196,28 +241,42 @@ def _build(document: Document, name: str, folder: Path, text: str, library: Libr
         for key in topic.claims
         if key in own
     ]
-    space, wrong = _space(document, scenario, file.vary)
-    problems += wrong
+    space, wrong = _space(document, scenario, file)
+    facts, mistaken = _facts(document, scenario, file)
+    problems += [*wrong, *mistaken]
     problems.stop()
     every = (*made, Topic(scenario, own, scenario.hash)) if own else made
     try:
-        return PopulationSpec(name, file.title, scenario, every, space, file.members, file.note, text)
+        return PopulationSpec(name, file.title, scenario, every, space, file.members, file.note, text, tuple(facts))
     except UserError as error:
         raise DocumentError([document.problem(("claims",), str(error))]) from None
+
+
+def _facts(document: Document, scenario: Scenario, file: PopulationFile) -> tuple[list[Fact], list[Problem]]:
+    """The facts of a file, each with names that the scenario has."""
+    facts, problems = list[Fact](), list[Problem]()
+    for number, entry in enumerate(file.facts):
+        given = {word: float(value) for word in ("low", "median", "high") if (value := getattr(entry, word)) is not None}
+        try:
+            fact = Fact(entry.of, **given, within=float(entry.within), source=entry.source)
+            if wrong := refusals(scenario, fact.refs):
+                raise UserError("; ".join(wrong.values()))
+            facts.append(fact)
+        except UserError as error:
+            problems.append(document.problem(("facts", number, "of"), str(error)))
+    return facts, problems
 
 
 def _known_articles() -> list[str]:
     return [article.name for article in load_articles()]
 
 
-def _space(
-    document: Document, scenario: Scenario, vary: Mapping[str, RangeEntry | Literal[False]]
-) -> tuple[Space, list[Problem]]:
+def _space(document: Document, scenario: Scenario, file: PopulationFile) -> tuple[Space, list[Problem]]:
     """The plausible ranges, changed as the file says."""
     inputs: dict[str, Distribution] = dict(Space.plausible(scenario.inputs.values()).inputs)
     allowed = {name: item for name, item in scenario.inputs.items() if item.kind != "regimen"}
     problems = []
-    for name, entry in vary.items():
+    for name, entry in file.vary.items():
         place = ("vary", name)
         if name not in allowed:
             problems.append(document.problem(place, unknown("parameter or influence", name, allowed)))
@@ -225,16 +284,44 @@ def _space(
         if entry is False:
             inputs.pop(name, None)
             continue
-        item = allowed[name]
-        low, high = (given if given is not None else usual for given, usual in ((entry.low, item.low), (entry.high, item.high)))
-        scale = entry.scale or ("log" if low > 0 and high / low > 10 else "linear")
         try:
-            for value in (low, high):
-                if said := item.problem_with(value):
-                    raise UserError(said)
-            if not low < high:
-                raise UserError(f"goes from low = {low:g} to high = {high:g}; low must be below high")
-            inputs[name] = (LogUniform if scale == "log" else Uniform)(low, high)
+            inputs[name] = _distribution(allowed[name], entry)
         except UserError as error:
             problems.append(document.problem(place, str(error)))
-    return Space(inputs), problems
+    try:
+        return Space(inputs, {(one, two): entry.rank for entry in file.correlated for one, two in [entry.inputs]}), problems
+    except UserError as error:
+        return Space(inputs), [*problems, document.problem(("correlated",), str(error))]
+
+
+_WORDS: Final = {
+    "uniform": {"low", "high", "scale"},
+    "lognormal": {"low", "high", "median", "spread"},
+    "beta": {"low", "high", "alpha", "beta"},
+    "classes": {"values", "shares"},
+}
+"""Which words of an entry go together."""
+
+
+def _distribution(item: Input, entry: RangeEntry) -> Distribution:
+    """How an input varies, as an entry says; raises UserError."""
+    given = entry.model_fields_set
+    kind = next((kind for kind, words in _WORDS.items() if kind != "uniform" and given & (words - {"low", "high"})), "uniform")
+    if strange := given - _WORDS[kind]:
+        raise UserError(f"has {', '.join(sorted(strange))} beside {', '.join(sorted(given - strange))}, which do not go together")
+    if missing := (_WORDS[kind] - {"low", "high", "scale"}) - given:
+        raise UserError(f"needs {', '.join(sorted(missing))} too")
+    low, high = (own if own is not None else usual for own, usual in ((entry.low, item.low), (entry.high, item.high)))
+    for value in entry.values or (low, high):
+        if said := item.problem_with(value):
+            raise UserError(said)
+    if kind == "classes":
+        return Classes(values=tuple(map(float, entry.values or ())), shares=tuple(map(float, entry.shares or ())))
+    if not low < high:
+        raise UserError(f"goes from low = {low:g} to high = {high:g}; low must be below high")
+    if kind == "lognormal":
+        return LogNormal(low, high, float(entry.median or 0), float(entry.spread or 0))
+    if kind == "beta":
+        return Beta(low, high, float(entry.alpha or 0), float(entry.beta or 0))
+    scale = entry.scale or ("log" if low > 0 and high / low > WIDE else "linear")
+    return (LogUniform if scale == "log" else Uniform)(low, high)

@@ -3,6 +3,12 @@ from .designs import MOST_MEMBERS as MOST_MEMBERS
 from .designs import Design as Design
 from .designs import design_kinds as design_kinds
 from .designs import size_problem as size_problem
+from .distributions import Beta as Beta
+from .distributions import Classes as Classes
+from .distributions import Distribution as Distribution
+from .distributions import LogNormal as LogNormal
+from .distributions import LogUniform as LogUniform
+from .distributions import Uniform as Uniform
 from .grid import Grid as Grid
 from .permutation import permuted as permuted
 from .plausible import MANIFEST as MANIFEST
@@ -13,8 +19,6 @@ from .plausible import read_tumours as read_tumours
 from .qmc import LatinHypercube as LatinHypercube
 from .qmc import Sobol as Sobol
 from .screening import Morris as Morris
-from .space import Distribution as Distribution
-from .space import LogUniform as LogUniform
+from .space import WIDE as WIDE
 from .space import Space as Space
-from .space import Uniform as Uniform
 from .tables import Table as Table

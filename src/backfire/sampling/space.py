@@ -6,15 +6,15 @@ into a value. What a space is filled with and what it means are thus two things,
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 
-from backfire.errors import UserError
+from backfire.errors import UserError, unknown
+from backfire.sampling.distributions import Distribution, LogUniform, Uniform
 from backfire.scenario import Input
 from backfire.solvers import Floats
 
@@ -22,54 +22,25 @@ WIDE: Final = 10.0
 """Plausible ranges wider than this factor are even in the logarithm."""
 
 
-@dataclass(frozen=True)
-class Distribution(ABC):
-    """How likely the values of one input are, from ``low`` to ``high``, the ends to which it goes where it goes alone.
-
-    Raises UserError for ends that are not finite or the wrong way round.
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
-            raise UserError(f"goes from low = {self.low:g} to high = {self.high:g}; low must not be above high")
-
-    def at(self, shares: Floats) -> Floats:
-        """The quantile function: the values (n,) below which ``shares`` (n,) in [0, 1] of all values lie, ends exact."""
-        return np.asarray(np.where(shares >= 1, self.high, np.clip(self._at(shares), self.low, self.high)))
-
-    @abstractmethod
-    def _at(self, shares: Floats) -> Floats: ...
-
-
-@dataclass(frozen=True)
-class Uniform(Distribution):
-    """Every value as likely as any other: ``low`` + share·(``high`` - ``low``)."""
-
-    def _at(self, shares: Floats) -> Floats:
-        return self.low + (self.high - self.low) * shares
-
-
-@dataclass(frozen=True)
-class LogUniform(Distribution):
-    """Every ratio as likely as any other: ``low``·(``high``/``low``)^share, for ends above 0."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.low <= 0:
-            raise UserError(f"a log scale starts above 0, got low = {self.low:g}")
-
-    def _at(self, shares: Floats) -> Floats:
-        return np.asarray(self.low * (self.high / self.low) ** shares)
-
-
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Named inputs with their distributions, in the order of the columns of points."""
+    """Named inputs with their distributions, in the order of the columns of points.
+
+    ``correlations`` maps pairs of inputs to Spearman's rank correlation between them (a Gaussian copula: every marginal stays
+    as it is). Raises UserError for correlations that contradict each other.
+    """
 
     inputs: Mapping[str, Distribution]
+    correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for pair, rank in self.correlations.items():
+            for name in pair:
+                if name not in self.inputs:
+                    raise UserError(unknown("input that varies", name, self.inputs))
+            if not -1 < rank < 1 or pair[0] == pair[1]:
+                raise UserError(f"{' and '.join(pair)}: a rank correlation of {rank:g}; give one between -1 and 1, of two inputs")
+        _ = self._mixing
 
     @classmethod
     def plausible(cls, inputs: Iterable[Input]) -> Space:
@@ -105,8 +76,47 @@ class Space:
         """Points of the unit cube (n, inputs) as values (n, inputs). Raises UserError for another number of columns."""
         if unit.ndim != 2 or unit.shape[1] != len(self.names):
             raise UserError(f"points have shape {unit.shape}, must be (n, {len(self.names)})")
+        unit = self._correlated(unit)
         columns = [item.at(column) for item, column in zip(self.inputs.values(), unit.T, strict=True)]
         return np.column_stack(columns) if columns else np.empty((len(unit), 0))
+
+    def shares(self, values: Floats) -> Floats:
+        """How far up in its own distribution every value (n, inputs) lies, from 0 to 1; correlations stay in them."""
+        columns = [item.below(column) for item, column in zip(self.inputs.values(), values.T, strict=True)]
+        return np.column_stack(columns) if columns else np.empty((len(values), 0))
+
+    @cached_property
+    def _mixing(self) -> tuple[list[int], Floats]:
+        """The columns that are correlated, and the root of the correlation matrix of their normal scores.
+
+        A rank correlation r is a correlation of 2·sin(πr/6) between normal scores (Pearson 1907).
+        """
+        names = [name for name in self.names if any(name in pair for pair in self.correlations)]
+        matrix = np.eye(len(names))
+        for (one, two), rank in self.correlations.items():
+            first, second = names.index(one), names.index(two)
+            matrix[first, second] = matrix[second, first] = 2 * np.sin(np.pi * rank / 6)
+        try:
+            return [self.names.index(name) for name in names], np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            raise UserError("the rank correlations contradict each other: no inputs can have all of them") from None
+
+    def _correlated(self, unit: Floats) -> Floats:
+        """Points of the cube whose marginals are even as before, and whose ranks go together as they should."""
+        columns, root = self._mixing
+        if not columns:
+            return unit
+        from scipy.special import ndtr, ndtri
+
+        made = unit.copy()
+        scores = ndtri(np.clip(unit[:, columns], 1e-16, 1 - 1e-16))
+        # column by column: a point must not depend on how many stand beside it
+        for place, column in enumerate(columns):
+            mixed = np.zeros(len(unit))
+            for other in range(place + 1):
+                mixed = mixed + root[place, other] * scores[:, other]
+            made[:, column] = ndtr(mixed) if np.count_nonzero(root[place]) > 1 else unit[:, column]
+        return made
 
     def sobol(self, count: int, seed: int = 0) -> Floats:
         """``count`` points (count, inputs) of a scrambled Sobol sequence, which fill the space evenly.

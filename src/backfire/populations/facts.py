@@ -1,0 +1,149 @@
+"""Measured facts as targets: weights of plausible tumours under which their distribution meets what was measured.
+
+Of all weights that do, those are taken that say least else: they are as even as the facts allow (largest entropy). The facts
+give the mass of intervals, so these weights are found by raking: interval by interval, fact by fact, until all are met
+(Deming and Stephan 1940; Csiszár 1975).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.claims import Claim, OutcomeRef, known, measure, parse_claim, refs_of
+from backfire.errors import UserError
+from backfire.scenario import Scenario
+from backfire.solvers import Floats
+
+ROUNDS: Final = 2000
+CLOSE: Final = 1e-9
+"""How far a mass may be off."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A measured number: the share ``within`` of all tumours has ``of`` between ``low`` and ``high``, half of it below ``median``.
+
+    ``of`` is a side of a claim, such as ``peak_wnt16b(monotherapy)``. Any of the three numbers may be missing (NaN), not all.
+    Raises UserError for what cannot be read or contradicts itself.
+    """
+
+    of: str
+    low: float = math.nan
+    median: float = math.nan
+    high: float = math.nan
+    within: float = 0.9
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        given = [value for value in (self.low, self.median, self.high) if not math.isnan(value)]
+        if not given or given != sorted(set(given)) or not all(map(math.isfinite, given)):
+            raise UserError("needs low, median or high, each above the one before")
+        if not 0 < self.within < 1:
+            raise UserError(f"has within = {self.within:g}; give the share of tumours between low and high, such as 0.9")
+        if not [*refs_of(self.claim.comparisons[0].left)] or len(self.claim.comparisons) > 1:
+            raise UserError(f"`of` must be one side of a claim, such as nadir(monotherapy), got `{self.of}`")
+
+    @property
+    def claim(self) -> Claim:
+        """A claim whose left side is what was measured."""
+        return parse_claim(f"{self.of} > 0")
+
+    @property
+    def refs(self) -> list[OutcomeRef]:
+        """The outcomes that it reads."""
+        return [*refs_of(self.claim.comparisons[0].left)]
+
+    @property
+    def marks(self) -> list[tuple[float, float]]:
+        """(share of the tumours, value at or below which it lies), rising."""
+        tail = (1 - self.within) / 2
+        every = ((tail, self.low), (0.5, self.median), (1 - tail, self.high))
+        return [(share, value) for share, value in every if not math.isnan(value)]
+
+    def measured(self, scenario: Scenario, fields: Sequence[str], samples: Floats) -> Floats:
+        """The value of every tumour (n,); NaN where it has none. Raises UserError for names that do not exist."""
+        found = measure(scenario, self.refs, fields, samples)
+        value = known(self.claim.comparisons[0].left, found).value
+        there = np.ones(len(samples), dtype=bool)
+        for item in found.values():
+            there &= item.observed & item.solved
+        return np.where(there & np.isfinite(value), value, math.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """``weights`` (n,) of tumours, which add up to 1, and by how much each fact's masses are ``off`` at most (facts,).
+
+    Where facts cannot be met ``refused`` says which and what could be, and the weights are equal.
+    """
+
+    weights: Floats
+    off: Floats
+    refused: tuple[str, ...] = ()
+
+
+def weigh(facts: Sequence[Fact], values: Floats) -> Weighted:
+    """Weights under which tumours with ``values`` (n, facts) meet the facts; one without a value gets none."""
+    count = len(values)
+    even = np.full(count, 1 / max(count, 1))
+    refused = tuple(words for fact, column in zip(facts, values.T, strict=True) if (words := _impossible(fact, column)))
+    if refused:
+        return Weighted(even, np.full(len(facts), math.nan), refused)
+    weights = np.where(np.isfinite(values).all(axis=1), 1.0, 0.0)
+    cells = [_cells(fact, column) for fact, column in zip(facts, values.T, strict=True)]
+    off = np.full(len(facts), np.inf)
+    for _ in range(ROUNDS):
+        weights = weights / weights.sum()
+        for number, (which, masses) in enumerate(cells):
+            found = np.bincount(which, weights, minlength=len(masses))
+            off[number] = np.abs(found - masses).max()
+            weights = weights * np.where(found > 0, masses / np.where(found > 0, found, 1.0), 0.0)[which]
+        if off.max() < CLOSE:
+            return Weighted(weights / weights.sum(), off)
+    words = ", ".join(
+        f"{fact.of} (a mass of {miss:.2g} is missing)" for fact, miss in zip(facts, off, strict=True) if miss > CLOSE
+    )
+    return Weighted(even, off, (f"no weights meet all facts at once: {words}",))
+
+
+def _cells(fact: Fact, values: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """The interval between marks of each tumour (n,), and the mass of every interval."""
+    shares, edges = (np.array(column) for column in zip(*fact.marks, strict=True))
+    return np.searchsorted(edges, np.nan_to_num(values), side="left"), np.diff(np.concatenate([[0.0], shares, [1.0]]))
+
+
+def _impossible(fact: Fact, values: Floats) -> str:
+    """Why no weights can meet a fact, with the nearest that some can; empty if they can."""
+    seen = np.sort(values[np.isfinite(values)])
+    if len(seen) <= len(fact.marks):
+        return f"{fact.of}: only {len(seen)} of the tumours have a value"
+    which, masses = _cells(fact, seen)
+    if np.bincount(which, minlength=len(masses)).all():
+        return ""
+    edges = [value for _, value in fact.marks]
+    # at least one tumour on either side of every mark
+    near = [float(seen[int(np.clip(np.searchsorted(seen, edge, side="right") - 1, 0, len(seen) - 2))]) for edge in edges]
+    words = [name for name in ("low", "median", "high") if not math.isnan(getattr(fact, name))]
+    wanted, possible = (
+        ", ".join(f"{word} = {value:.4g}" for word, value in zip(words, row, strict=True)) for row in (edges, near)
+    )
+    return (
+        f"{fact.of}: cannot have {wanted}, as the plausible tumours have values from {seen[0]:.4g} to {seen[-1]:.4g} and leave a part "
+        f"of that empty; the nearest they can meet is {possible}"
+    )
+
+
+def told(facts: Sequence[Fact], values: Floats, weights: Floats) -> list[dict[str, Any]]:
+    """For each fact what was measured, and where the weighted tumours have these shares: one row for every mark."""
+    rows = []
+    for fact, column in zip(facts, values.T, strict=True):
+        for share, value in fact.marks:
+            below = float(weights[np.nan_to_num(column, nan=math.inf) <= value].sum())
+            rows.append({"fact": fact.of, "value": value, "wanted_below": share, "below": below, "source": fact.source})
+    return rows

@@ -1,0 +1,83 @@
+"""Stored tumours: quantiles by weight, the worth of weighted tumours, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from backfire.errors import StorageError, UserError
+from backfire.sampling import Plausible, Tumours, read_tumours
+
+
+def tumours(weights: np.ndarray, mixed: float = 1e9) -> Tumours:
+    return Tumours(Path("somewhere"), ("a",), np.zeros((len(weights), 1)), weights / weights.sum(), mixed, {})
+
+
+@given(some.lists(some.tuples(some.floats(-1e6, 1e6), some.integers(1, 5)), min_size=1, max_size=30))
+def test_a_weight_counts_as_so_many_tumours(given_values: list[tuple[float, int]]) -> None:
+    values, counts = (np.array(column) for column in zip(*given_values, strict=True))
+    levels = (0.05, 0.25, 0.5, 0.95, 1.0)
+    repeated = np.repeat(values, counts)
+    wanted = np.quantile(repeated, levels, method="inverted_cdf")
+    assert tumours(counts.astype(float)).quantiles(values, levels) == pytest.approx(wanted)
+
+
+def test_what_never_comes_is_later_than_anything_and_what_is_not_there_does_not_count() -> None:
+    found = tumours(np.ones(4)).quantiles(
+        np.array([[1.0, np.nan], [np.inf, np.nan], [3.0, np.nan], [np.nan, np.nan]]), (0.5, 0.9)
+    )
+    assert found[:, 0].tolist() == [3.0, np.inf]
+    assert np.isnan(found[:, 1]).all()
+
+
+def test_the_worth_of_weighted_tumours() -> None:
+    assert tumours(np.ones(50), 400).effective == pytest.approx(50)
+    assert tumours(np.ones(500), 400).effective == pytest.approx(400)
+    half = np.concatenate([np.ones(250), np.zeros(250)])
+    assert tumours(half, 400).effective == pytest.approx(200)
+
+
+def stored(folder: Path, weights: list[float], **more: object) -> Path:
+    about = {"inputs": ["a"], "found": True, "members": len(weights), "least_effective_size": 3.0, **more}
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    table = pyarrow.table({"a": np.arange(len(weights), dtype=float), "weight": weights})
+    pyarrow.parquet.write_table(table, folder / "members.parquet")
+    return folder
+
+
+def test_members_of_a_sweep_are_the_tumours(tmp_path: Path) -> None:
+    design = Plausible.of(read_tumours(stored(tmp_path / "made", [1.0, 1.0, 1.0])))
+    assert design.members == 3
+    assert design.samples(1, 3).ravel().tolist() == [1.0, 2.0]
+    assert Plausible.content(tmp_path / "made").splitlines() == ["a", "0.0", "1.0", "2.0"]
+    with pytest.raises(UserError, match="have weights"):
+        Plausible.of(read_tumours(stored(tmp_path / "made", [1.0, 2.0, 1.0])))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "is no population"),
+        (lambda folder: (folder / "members.parquet").unlink(), "is no population"),
+        (lambda folder: (folder / "members.parquet").write_bytes(b"PAR1nothing"), "is no sound population"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "is no sound population"),
+        (lambda folder: stored(folder, [1.0], members=2), "do not fit each other"),
+        (lambda folder: stored(folder, [1.0], inputs=["b"]), "is no sound population"),
+        (lambda folder: stored(folder, [float("nan")]), "do not fit each other"),
+        (lambda folder: stored(folder, [-1.0, 2.0]), "no weights"),
+        (lambda folder: stored(folder, [1.0], found=False), "without tumours"),
+    ],
+)
+def test_what_is_no_population_says_so(tmp_path: Path, spoil: object, said: str) -> None:
+    folder = stored(tmp_path / "made", [1.0, 1.0])
+    spoil(folder)  # type: ignore[operator]
+    with pytest.raises(StorageError, match=said):
+        read_tumours(folder)
