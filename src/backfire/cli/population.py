@@ -65,13 +65,7 @@ def _report(made: Population) -> None:
             write_line(
                 f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; take shares with care"
             )
-    for row in made.met:
-        write_line(
-            f"{row['fact']}: {row['below']:.3f} of the tumours lie at or below {row['value']:.4g}, wanted {row['wanted_below']:.3g}"
-        )
-    if made.weighted is not None:
-        left = 1 / (len(made.members) * (made.weights**2).sum())
-        write_line(f"weights that meet the facts leave {left:.0%} of the independent tumours")
+    _report_facts(made)
     spreads = made.spec.space.shares(made.members).std(axis=0) * math.sqrt(12)
     order = spreads.argsort()[:12]
     rows = [
@@ -96,9 +90,8 @@ def _report_facts(made: Population) -> None:
             f"{row['fact']}: {row['below']:.3f} of the tumours at or below {row['value']:.4g}, wanted {row['wanted_below']:.3g}"
         )
     left = 1 / (len(made.members) * (made.weights**2).sum())
-    write_line(
-        "not met: the weights are equal" if made.weighted.refused else f"by weights, which leave {left:.0%} of the tumours' worth"
-    )
+    met = f"by weights, which leave {left:.0%} of the tumours' worth"
+    write_line("not met: the weights are equal" if made.weighted.refused else met)
 
 
 def _report_nothing(made: Population) -> None:

@@ -27,7 +27,7 @@ CLOSE: Final = 1e-9
 
 @dataclass(frozen=True)
 class Fact:
-    """A measured number: the share ``within`` of all tumours has ``of`` between ``low`` and ``high``, half of it below ``median``.
+    """A measured number: the share ``within`` of all tumours has ``of`` from ``low`` to ``high``, half of it below ``median``.
 
     ``of`` is a side of a claim, such as ``peak_wnt16b(monotherapy)``. Any of the three numbers may be missing (NaN), not all.
     Raises UserError for what cannot be read or contradicts itself.
@@ -130,12 +130,13 @@ def _impossible(fact: Fact, values: Floats) -> str:
     # at least one tumour on either side of every mark
     near = [float(seen[int(np.clip(np.searchsorted(seen, edge, side="right") - 1, 0, len(seen) - 2))]) for edge in edges]
     words = [name for name in ("low", "median", "high") if not math.isnan(getattr(fact, name))]
-    wanted, possible = (
-        ", ".join(f"{word} = {value:.4g}" for word, value in zip(words, row, strict=True)) for row in (edges, near)
-    )
+
+    def listed(row: Sequence[float]) -> str:
+        return ", ".join(f"{word} = {value:.4g}" for word, value in zip(words, row, strict=True))
+
     return (
-        f"{fact.of}: cannot have {wanted}, as the plausible tumours have values from {seen[0]:.4g} to {seen[-1]:.4g} and leave a part "
-        f"of that empty; the nearest they can meet is {possible}"
+        f"{fact.of}: cannot have {listed(edges)}, as the plausible tumours have values from {seen[0]:.4g} to {seen[-1]:.4g} "
+        f"and leave a part of that empty; the nearest they can meet is {listed(near)}"
     )
 
 

@@ -2,7 +2,7 @@
 
 Claims are judged comparison by comparison: all of a claim's hold exactly where the claim holds. Every arm under every set
 of changes that a claim asks for is a *stage*, simulated once for each tumour; the stages that rule out most tumours per
-simulation come first, and a tumour that is ruled out goes no further.
+step of the solver come first, and a tumour that is ruled out goes no further.
 """
 
 from __future__ import annotations
@@ -109,7 +109,17 @@ class ClaimJudge:
                     known = [{ref: _some(item, still) for ref, item in found.items()} for found in known]
         return violations
 
-    def _measured(self, stage: Stage, samples: Floats) -> dict[OutcomeRef, Measured]:
+    def costs(self, points: Floats) -> list[float]:
+        """Steps of the solver that every stage takes for a tumour, the mean over points (n, inputs)."""
+        samples, found = self.space.place(points), []
+        for stage in self.stages:
+            steps: list[float] = []
+            self._measured(stage, samples, steps)
+            found.append(sum(steps) / len(samples) + 1.0)
+        return found
+
+    def _measured(self, stage: Stage, samples: Floats, steps: list[float] | None = None) -> dict[OutcomeRef, Measured]:
+        """What is read from a stage; appends the steps that it took."""
         summaries = self._summaries[stage.topic]
 
         def run(
@@ -121,12 +131,18 @@ class ClaimJudge:
             *_: Any,
             **__: Any,
         ) -> Cohort:
-            return run_members(scenario, fields, values, arms, list(dict.fromkeys([*names, *summaries])), self.settings)
+            cohort = run_members(scenario, fields, values, arms, list(dict.fromkeys([*names, *summaries])), self.settings)
+            if steps is not None:
+                steps.append(float(cohort.steps.sum()))
+            return cohort
 
         return measure(self.topics[stage.topic].scenario, stage.refs, self.space.names, samples, run=run)
 
-    def ordered(self, violations: Floats) -> ClaimJudge:
-        """The same judge with the stages first that rule out most of the tumours (n, comparisons) per simulation."""
+    def ordered(self, violations: Floats, costs: Sequence[float]) -> ClaimJudge:
+        """The same judge with the stages first that rule out most of the tumours (n, comparisons) for their ``costs``.
+
+        Both are those of a judge whose stages are in their own order.
+        """
         distances = Distance.normalised(violations)(violations)
         near = violations[distances <= np.quantile(distances, NEAREST)]
         failing = ~(near <= 0)
@@ -137,7 +153,8 @@ class ClaimJudge:
         alive = np.ones(len(near), dtype=bool)
         while open_ := [number for number, need in enumerate(needs) if need - set(order)]:
             gains = [
-                (failing[alive, number].sum() + 1e-3 * failing[:, number].sum()) / len(needs[number] - set(order))
+                (failing[alive, number].sum() + 1e-3 * failing[:, number].sum() + 1e-6)
+                / sum(costs[stage] for stage in needs[number] - set(order))
                 for number in open_
             ]
             chosen = open_[int(np.argmax(gains))]

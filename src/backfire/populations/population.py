@@ -28,6 +28,8 @@ from backfire.system import lock
 
 SPARE: Final = 0.1
 """Share of tumours sampled beyond those asked for: a few of them fail where they are judged again tightly."""
+COSTED: Final = 64
+"""Points of the pilot on which the cost of every simulation is measured."""
 PORTION: Final = 128
 """Tumours judged again at a time."""
 Notify = Callable[[str], None]
@@ -75,7 +77,7 @@ def _sampled(
     count = len(spec.space.names)
     tell(f"{spec.name}: {len(spec.claims)} claims, {count} inputs vary, {len(judge.stages)} simulations a tumour")
     first = pilot(judge, count, seed)
-    ordered = judge.ordered(first.violations)
+    ordered = judge.ordered(first.violations, judge.costs(first.points[:COSTED]))
     more = wanted + max(8, int(SPARE * wanted))
     sample = sample_region(
         ordered, count, more, seed, effort, goal, spread=spread, first=first, told=lambda runs, what: tell(_progress(runs, what))
