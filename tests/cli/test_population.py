@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +98,62 @@ def test_what_is_wrong_is_said_before_anything_runs(study: Path, tmp_path: Path,
     study.write_text(FILE.replace("untreated)", "untreatd)"), encoding="utf-8")
     assert call("population", study, "--workers", "0", "--out", tmp_path / "x") == 2
     assert "did you mean `untreated`" in capsys.readouterr().err
+
+
+HARD = """
+title = "Small tumours of a rare kind"
+scenario = "small.toml"
+article = "none"
+members = 60
+
+[claims]
+slow = "final_burden(untreated) < 8 * nadir(untreated)"
+shrinks = "final_burden(monotherapy) < 0.05 * final_burden(untreated)"
+large = "final_burden(untreated) > 1e9"
+back = "final_burden(monotherapy) > 5 * nadir(monotherapy)"
+"""
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_to_the_same_bytes(study: Path, tmp_path: Path) -> None:
+    study.write_text(HARD, encoding="utf-8")
+    words = ["population", str(study), "--workers", "0", "--rounds", "2"]
+    command = [sys.executable, "-m", "backfire", *words]
+    assert subprocess.run([*command, "--out", str(tmp_path / "plain")], check=False).returncode == 0
+    killed = 0
+    for _ in range(60):
+        with subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.PIPE, text=True) as running:
+            assert running.stderr is not None
+            for line in running.stderr:
+                if line.startswith(("level 2", "level 4", "all claims hold")) and killed < 3:
+                    running.kill()
+                    killed += 1
+                    break
+            running.stderr.read()
+        if running.returncode == 0:
+            break
+    assert killed == 3
+    plain, found = files_of(tmp_path / "plain" / "mine"), files_of(tmp_path / "killed" / "mine")
+    assert not json.loads(plain["manifest.json"])["method"].startswith("rejection")
+    assert found == plain
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_dask_gives_the_same_bytes(study: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    study.write_text(HARD, encoding="utf-8")
+    words = ("population", study, "--rounds", "1")
+    assert call(*words, "--workers", "2", "--out", tmp_path / "workers") == 0
+    for path in (Path(os.environ["BACKFIRE_CACHE"]) / "unfinished").glob("mine-*"):
+        path.unlink()
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+    ):
+        assert call(*words, "--dask", cluster.scheduler_address, "--out", tmp_path / "dask") == 0
+    assert files_of(tmp_path / "dask" / "mine") == files_of(tmp_path / "workers" / "mine")
+    assert call(*words, "--dask", "tcp://127.0.0.1:1", "--out", tmp_path / "nobody") == 6

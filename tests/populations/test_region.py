@@ -13,7 +13,7 @@ from scipy import stats
 from backfire.errors import UserError
 from backfire.populations import Effort, Goal, RegionSample, sample_region
 from backfire.populations.descent import Level, Run
-from backfire.populations.region import pilot
+from backfire.populations.region import Halfway, pilot
 from known_regions import Floats, Known, ball, box, curved, pieces, simplex, slab
 
 SHORT = Goal(sweeps=60, rounds=1)
@@ -164,3 +164,49 @@ def test_claims_that_cannot_be_judged_do_not_pass() -> None:
 def test_numbers_that_make_no_sample_are_refused(numbers: dict[str, int]) -> None:
     with pytest.raises(UserError, match="needs inputs, members and runs"):
         sample_region(box(2, 0.1, 0.2).judge, 2, **numbers)
+
+
+class Memory:
+    """Keeps what is halfway done as a file would: pickled."""
+
+    def __init__(self) -> None:
+        self.kept: bytes | None = None
+
+    def load(self) -> Halfway | None:
+        return None if self.kept is None else pickle.loads(self.kept)
+
+    def save(self, state: Halfway) -> None:
+        self.kept = pickle.dumps(state)
+
+
+def test_a_sample_that_is_cut_off_anywhere_goes_on_to_the_same_end() -> None:
+    known, short = ball(3, 0.05), dataclasses.replace(QUICK, first=256, walkers=32, sweeps=2, most_sweeps=2, chains=16, rounds=1)
+    goal = Goal(sweeps=6, rounds=2)
+    plain = sample_region(known.judge, 3, 50, seed=1, effort=short, goal=goal, runs=2)
+    assert not plain.exact
+    memory, calls = Memory(), 0
+
+    class CutOff(Exception):
+        pass
+
+    def cut(function, items):  # type: ignore[no-untyped-def]
+        nonlocal calls
+        calls += 1
+        if calls % 2 == 0:
+            raise CutOff
+        return map(function, items)
+
+    for _ in range(100):
+        try:
+            again = sample_region(known.judge, 3, 50, seed=1, effort=short, goal=goal, runs=2, spread=cut, keeper=memory)
+            break
+        except CutOff:
+            continue
+    assert calls > 6
+    assert again.members.tobytes() == plain.members.tobytes()
+    assert again.log_shares.tolist() == plain.log_shares.tolist()
+    assert again.judged == plain.judged
+    # more rounds go on where fewer ended, and are those that would have come
+    more = sample_region(known.judge, 3, 50, seed=1, effort=short, goal=Goal(sweeps=6, rounds=3), runs=2, keeper=memory)
+    whole = sample_region(known.judge, 3, 50, seed=1, effort=short, goal=Goal(sweeps=6, rounds=3), runs=2)
+    assert more.traces.tobytes() == whole.traces.tobytes()

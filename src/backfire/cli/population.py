@@ -10,6 +10,7 @@ import typer
 
 from backfire.cli.commands import SOME_FAILED, FormOfData, MechanismFiles, Workers, capped, command
 from backfire.cli.terminal import DataFormat, print_json, print_table, say, write_line
+from backfire.errors import UserError
 
 if TYPE_CHECKING:
     from backfire.populations import Population
@@ -25,14 +26,22 @@ def population(
     ] = None,
     seed: Annotated[int, typer.Option(help="another number gives another population")] = 0,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/populations"),
+    rounds: Annotated[int, typer.Option(min=1, help="how often chains go on, at most; more goes on where fewer ended")] = 5,
     workers: Workers = None,
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")] = None,
     form: FormOfData = DataFormat.TABLE,
     own: MechanismFiles = None,
 ) -> None:
     """Sample plausible tumours: sets of parameters under which every claim holds."""
     from backfire import populations
+    from backfire.sweeps import dask_client
 
-    made = populations.population(source, out, members, seed, capped(workers), notify=say, mechanisms=own or ())
+    if dask and workers is not None:
+        raise UserError("give --workers or --dask, not both: Dask has workers of its own")
+    client, goal = dask_client(dask) if dask else None, populations.Goal(rounds=rounds)
+    made = populations.population(
+        source, out, members, seed, capped(workers), goal=goal, notify=say, mechanisms=own or (), client=client
+    )
     if form is DataFormat.JSON:
         print_json(populations.manifest_of(made))
     elif made.found:
@@ -63,7 +72,8 @@ def _report(made: Population) -> None:
         )
         if not Goal().met_by(about):
             write_line(
-                f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; take shares with care"
+                f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; the same command with "
+                f"a larger --rounds goes on from here"
             )
     _report_facts(made)
     spreads = made.spec.space.shares(made.members).std(axis=0) * math.sqrt(12)

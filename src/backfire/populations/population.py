@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from backfire.claims import worker_pool
-from backfire.errors import BackendLostError, UserError
+from backfire.errors import BackendLostError, BackfireError, RefusedError, UserError, echo
+from backfire.populations.checkpoint import Checkpoint
 from backfire.populations.descent import Effort, Run
 from backfire.populations.distances import Bools
 from backfire.populations.facts import told, weigh
@@ -24,6 +25,7 @@ from backfire.populations.spec import PopulationSpec, load_population
 from backfire.scenario import OwnMechanisms
 from backfire.simulation import prepare_folder
 from backfire.solvers import Floats
+from backfire.sweeps import code_identity
 from backfire.system import lock
 
 SPARE: Final = 0.1
@@ -45,12 +47,15 @@ def population(
     goal: Goal | None = None,
     notify: Notify | None = None,
     mechanisms: OwnMechanisms = (),
+    client: Any = None,
 ) -> Population:
     """Plausible tumours of a population file, a shipped population, or a scenario and its article.
 
     ``members`` replaces the number of the file. ``workers`` processes share the work, all cores if None, none for 0; the
     numbers depend on ``seed`` alone. With ``out`` a folder of the population's name is written there. ``notify`` hears
-    how far it is; ``mechanisms`` are those of yours that the scenario uses. Raises UserError before anything is computed.
+    how far it is; ``mechanisms`` are those of yours that the scenario uses; ``client`` is that of a Dask scheduler, whose
+    workers then share the work. What is cut off goes on where it was when it is asked for again; so does a sample that did not
+    reach its ``goal`` and is given more rounds. Raises UserError before anything is computed.
     """
     spec = source if isinstance(source, PopulationSpec) else load_population(source, mechanisms)
     wanted = spec.members if members is None else members
@@ -62,7 +67,7 @@ def population(
         if out is not None:
             folder = prepare_folder(Path(out), spec.name)
             stack.enter_context(lock(folder, "population"))
-        spread = stack.enter_context(_spread(workers))
+        spread = stack.enter_context(_spread(workers)) if client is None else _over_dask(client)
         made = _sampled(spec, wanted, seed, spread, effort, goal, tell)
         if folder is not None:
             made = dataclasses.replace(made, folder=folder)
@@ -79,20 +84,25 @@ def _sampled(
     first = pilot(judge, count, seed)
     ordered = judge.ordered(first.violations, judge.costs(first.points[:COSTED]))
     more = wanted + max(8, int(SPARE * wanted))
-    sample = sample_region(
-        ordered, count, more, seed, effort, goal, spread=spread, first=first, told=lambda runs, what: tell(_progress(runs, what))
-    )
+    kept = Checkpoint(spec, seed, effort or Effort(), tell)
+
+    def told(runs: Sequence[Run], what: str) -> None:
+        tell(_progress(runs, what))
+
+    sample = sample_region(ordered, count, more, seed, effort, goal, spread=spread, first=first, told=told, keeper=kept)
     tight = dataclasses.replace(ordered, settings=None)
     parts = [sample.members[at : at + PORTION] for at in range(0, len(sample.members), PORTION)]
     again = list(spread(_judged, [(tight, part) for part in parts]))
     violations = np.vstack(again) if again else sample.violations
     holds: Bools = np.asarray(np.all(violations <= 0, axis=1))
-    kept = np.flatnonzero(holds)[:wanted]
+    whole = np.flatnonzero(holds)[:wanted]
     refused = int((~holds).sum())
     if refused:
         tell(f"{refused} of {len(holds)} tumours did not stand the tight judgement and were left out")
-    members = spec.space.place(sample.members[kept])
-    made = Population(spec, seed, members, violations[kept], sample, refused, ordered)
+    members = spec.space.place(sample.members[whole])
+    made = Population(spec, seed, members, violations[whole], sample, refused, ordered)
+    if sample.exact or sample.diagnosis is None or (goal or Goal()).met_by(sample.diagnosis):
+        kept.forget()  # one that is not settled may be given more rounds
     return _weighed(made, tell) if spec.facts and made.found else made
 
 
@@ -137,6 +147,38 @@ def _spread(workers: int | None) -> Iterator[Spread]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _over_dask(client: Any) -> Spread:
+    """Calls on the workers of a Dask scheduler, whose code must be that of this process."""
+    here = code_identity()
+    try:
+        others = client.run(code_identity)
+    except Exception as error:  # a client without scheduler fails in many ways, none of them documented
+        raise BackendLostError(f"the Dask scheduler does not answer: {echo(error)}") from None
+    if not others:
+        raise BackendLostError("the Dask scheduler has no workers")
+    if strange := [address for address, found in others.items() if found != here]:
+        raise RefusedError(f"the code of the Dask workers at {', '.join(strange)} is not that of this process")
+
+    def spread(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        given = list(items)
+        try:
+            return list(client.gather(client.map(_alone, [function] * len(given), given, pure=False)))
+        except BackfireError:
+            raise
+        except Exception as error:
+            raise BackendLostError(f"Dask lost a part of the work: {type(error).__name__}: {echo(error)}") from None
+
+    return spread
+
+
+def _alone(function: Callable[[Any], Any], item: Any) -> Any:
+    """A call in which linear algebra has one thread: the last digits must not depend on cores."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        return function(item)
 
 
 def _over(pool: Executor) -> Spread:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -41,6 +41,26 @@ class Goal:
     def met_by(self, found: Diagnosis) -> bool:
         """True if a sample is good enough."""
         return found.worst_rhat <= self.rhat and found.least_size >= self.size
+
+
+@dataclass(eq=False)
+class Halfway:
+    """How far a sample is: its runs, whether they have ``settled`` at distance 0, and what was seen there, round by round."""
+
+    every: list[Run]
+    settled: bool = False
+    traces: list[Floats] = field(default_factory=list)
+    margins: list[Floats] = field(default_factory=list)
+
+
+class Keeper(Protocol):
+    """Keeps what is halfway done, so that another process goes on there."""
+
+    def load(self) -> Halfway | None:
+        """What was kept, or None."""
+
+    def save(self, state: Halfway) -> None:
+        """Keep this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,12 +165,13 @@ def sample_region(
     spread: Spread = map,
     told: Callable[[Sequence[Run], str], None] | None = None,
     first: Pilot | None = None,
+    keeper: Keeper | None = None,
 ) -> RegionSample:
     """Sample the region of the unit cube of ``inputs`` dimensions where ``judge`` finds no violation.
 
     The same ``seed`` gives the same sample, however ``spread`` distributes the work; the judge must then be one that can
-    be pickled. ``told`` hears after every level; ``first`` is the pilot if it has been judged before. Raises UserError for
-    numbers that make no sample.
+    be pickled. ``told`` hears after every level; ``first`` is the pilot if it has been judged before; ``keeper`` keeps what is
+    done, and what it has is gone on with. Raises UserError for numbers that make no sample.
     """
     if inputs < 1 or members < 1 or runs < 1:
         raise UserError(f"a sample needs inputs, members and runs, got {inputs}, {members} and {runs}")
@@ -158,7 +179,7 @@ def sample_region(
 
     # products of small matrices: more threads only wait for each other, ten times as long, and change the last digits
     with threadpool_limits(1, "blas"):
-        return _sampled(judge, inputs, members, seed, effort, goal, runs, spread, told, first)
+        return _sampled(judge, inputs, members, seed, effort, goal, runs, spread, told, first, keeper)
 
 
 def _sampled(
@@ -172,24 +193,32 @@ def _sampled(
     spread: Spread,
     told: Callable[[Sequence[Run], str], None] | None,
     first: Pilot | None,
+    keeper: Keeper | None,
 ) -> RegionSample:
     first = first or pilot(judge, inputs, seed)
     if first.share > REJECTION:
         return _drawn(judge, inputs, members, seed, runs, spread)
-    started = [_Task(judge, inputs, first.distance, seed, number, effort or Effort()) for number in range(runs)]
-    every: list[Run] = list(spread(_begin, started))
-    while going := [run for run in every if not (run.arrived or run.lost)]:
-        if any(run.lost for run in every) and not any(run.arrived for run in every):
+    save: Callable[[Halfway], None] = (lambda _: None) if keeper is None else keeper.save
+    state = None if keeper is None else keeper.load()
+    if state is None:
+        started = [_Task(judge, inputs, first.distance, seed, number, effort or Effort()) for number in range(runs)]
+        state = Halfway(list(spread(_begin, started)))
+        save(state)
+    while going := [run for run in state.every if not (run.arrived or run.lost)]:
+        if any(run.lost for run in state.every) and not any(run.arrived for run in state.every):
             break
         done = {run.number: run for run in spread(_descend, [(judge, run) for run in going])}
-        every = [done.get(run.number, run) for run in every]
+        state.every = [done.get(run.number, run) for run in state.every]
+        save(state)
         if told is not None:
-            told(every, "levels")
-    if not any(run.arrived for run in every):
-        return _nothing(every, first)
-    every = [run for run in every if run.arrived]
-    every = list(spread(_settle, [(judge, run) for run in every]))
-    return _chains(judge, every, members, goal or Goal(), spread, told, PILOT)
+            told(state.every, "levels")
+    if not any(run.arrived for run in state.every):
+        return _nothing(state.every, first)
+    if not state.settled:
+        state.every = list(spread(_settle, [(judge, run) for run in state.every if run.arrived]))
+        state.settled = True
+        save(state)
+    return _chains(judge, state, members, goal or Goal(), spread, told, save)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,27 +256,29 @@ def _trace(given: tuple[Judge, Run, int]) -> tuple[Run, Floats, Floats]:
     return run, points, violations
 
 
-def _chains(judge: Judge, every: list[Run], members: int, goal: Goal, spread: Spread, told: Any, judged: int) -> RegionSample:
+def _chains(
+    judge: Judge, state: Halfway, members: int, goal: Goal, spread: Spread, told: Any, save: Callable[[Halfway], None]
+) -> RegionSample:
     """Go on at distance 0 until the chains agree, and take members from them."""
-    traces: list[Floats] = []
-    margins: list[Floats] = []
     diagnosis = None
-    for _ in range(goal.rounds):
-        found = list(spread(_trace, [(judge, run, goal.sweeps) for run in every]))
-        every = [run for run, _, _ in found]
-        traces.append(np.array([points for _, points, _ in found]))
-        margins.append(np.array([violations for _, _, violations in found]))
+    while True:
+        if state.traces:
+            diagnosis = diagnose(np.concatenate(state.traces, axis=1))
+            if goal.met_by(diagnosis) or len(state.traces) >= goal.rounds:
+                break
+        found = list(spread(_trace, [(judge, run, goal.sweeps) for run in state.every]))
+        state.every = [run for run, _, _ in found]
+        state.traces.append(np.array([points for _, points, _ in found]))
+        state.margins.append(np.array([violations for _, _, violations in found]))
+        save(state)
         if told is not None:
-            told(every, "chains")
-        diagnosis = diagnose(np.concatenate(traces, axis=1))
-        if goal.met_by(diagnosis):
-            break
-    trace, margin = np.concatenate(traces, axis=1), np.concatenate(margins, axis=1)
+            told(state.every, "chains")
+    trace, margin = np.concatenate(state.traces, axis=1), np.concatenate(state.margins, axis=1)
     kept = _evenly(trace.shape[:3], members)
     return RegionSample(
-        trace[kept], margin[kept], False, np.array([run.log_share for run in every]),
-        judged + sum(run.judged for run in every), trace, margin,
-        [run.levels for run in every], [run.use for run in every], diagnosis,
+        trace[kept], margin[kept], False, np.array([run.log_share for run in state.every]),
+        PILOT + sum(run.judged for run in state.every), trace, margin,
+        [run.levels for run in state.every], [run.use for run in state.every], diagnosis,
     )  # fmt: skip
 
 

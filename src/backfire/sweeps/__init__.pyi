@@ -1,6 +1,7 @@
 from .dask import dask_client as dask_client
 from .driver import Sweep as Sweep
 from .identity import code_differs as code_differs
+from .identity import code_identity as code_identity
 from .planning import plan_of as plan_of
 from .planning import sweep as sweep
 from .repeat import read_scenario as read_scenario
