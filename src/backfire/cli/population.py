@@ -26,6 +26,9 @@ def population(
     ] = None,
     seed: Annotated[int, typer.Option(help="another number gives another population")] = 0,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/populations"),
+    sentences: Annotated[
+        bool, typer.Option("--sentences", help="also what each claim is worth: how far it cuts the set, in bits")
+    ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="how often chains go on, at most; more goes on where fewer ended")] = 5,
     workers: Workers = None,
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")] = None,
@@ -40,8 +43,9 @@ def population(
         raise UserError("give --workers or --dask, not both: Dask has workers of its own")
     client, goal = dask_client(dask) if dask else None, populations.Goal(rounds=rounds)
     made = populations.population(
-        source, out, members, seed, capped(workers), goal=goal, notify=say, mechanisms=own or (), client=client
-    )
+        source, out, members, seed, capped(workers), goal=goal, notify=say, mechanisms=own or (), client=client,
+        sentences=sentences,
+    )  # fmt: skip
     if form is DataFormat.JSON:
         print_json(populations.manifest_of(made))
     elif made.found:
@@ -89,6 +93,14 @@ def _report(made: Population) -> None:
         for item in [made.spec.space.inputs[made.names[place]]]
     ]
     print_table([("narrowed most", "box", "lowest", "highest"), *rows])
+    if made.worths:
+        worths = sorted(made.worths.items(), key=lambda pair: -pair[1].bits)
+        told = [(name, _bits(item.bits, item.error), made.spec.claims[name].text) for name, item in worths]
+        print_table([("claim", "worth in bits", "check"), *told])
+
+
+def _bits(bits: float, error: float) -> str:
+    return f"{bits:.1f} ± {error:.1f}" if math.isfinite(error) else f"at least {bits:.0f}"
 
 
 def _report_facts(made: Population) -> None:
@@ -120,7 +132,8 @@ def _factor(off: float) -> str:
 
 def _draw(made: Population) -> None:
     """Write the figure beside the tables; one that cannot be drawn is a note, the numbers stand."""
-    from backfire.figures import png, population_marginals
+    from backfire.figures import png, population_marginals, population_message
+    from backfire.populations import dependences
     from backfire.system import write_whole
 
     assert made.folder is not None
@@ -130,3 +143,6 @@ def _draw(made: Population) -> None:
     shares = made.spec.space.shares(made.members)
     remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; claims: {', '.join(made.spec.claims)}"
     write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, scales, shares, hashes)))
+    bits = {name: (item.bits, item.error) for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits)}
+    slide = population_message(made.spec.title, remark, scales, shares, dependences(made), bits, hashes)
+    write_whole(made.folder / "message.png", png(slide))

@@ -3,6 +3,7 @@ from .bands import population_courses as population_courses
 from .bands import shown_answer as shown_answer
 from .claims import article_page as article_page
 from .claims import claims_overview as claims_overview
+from .message import population_message as population_message
 from .page import IMAGE_FORMATS as IMAGE_FORMATS
 from .page import Page as Page
 from .page import image as image

@@ -9,6 +9,7 @@ from .facts import Weighted as Weighted
 from .facts import weigh as weigh
 from .folder import Population as Population
 from .folder import closest as closest
+from .folder import dependences as dependences
 from .folder import fighting as fighting
 from .folder import manifest_of as manifest_of
 from .folder import read_population as read_population
@@ -16,6 +17,8 @@ from .population import population as population
 from .region import Goal as Goal
 from .region import RegionSample as RegionSample
 from .region import sample_region as sample_region
+from .sentences import Worth as Worth
+from .sentences import worth as worth
 from .spec import PopulationSpec as PopulationSpec
 from .spec import load_population as load_population
 from .spec import parse_population as parse_population

@@ -11,6 +11,7 @@ plain ensemble whose proposals no longer change.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -261,6 +262,29 @@ class Run:
             self.sweep(judge)
         self.use = {kind: Use() for kind in KINDS}
 
+    def relaxed(self, columns: Sequence[int], chains: int) -> Run:
+        """A copy that walks where all claims but some (``columns``) hold, from where some of its walkers are."""
+        run = copy.deepcopy(self)
+        run.distance = self.distance.without(columns)
+        run.ensemble = run.ensemble.chosen(run.rng.choice(len(run.ensemble), chains, replace=chains > len(run.ensemble)))
+        run.ensemble.distances[:] = 0.0
+        run.points, run.violations = [], []
+        run.refit()
+        return run
+
+    def refit(self) -> None:
+        """Fit the guide, if there is one, to where the walkers are now, by what the network knows."""
+        if self.guide is not None:
+            self._guide()
+
+    def _guide(self) -> None:
+        """A guide by what the network knows, for where the walkers are now."""
+        assert self.network is not None
+        steps = int(self.effort.stride * self.ensemble.points.shape[1] * (2 if self.arrived else 1)) + 10
+        met = self.walks[:, 1] / self.walks[:, 0]
+        self.walks *= 0.3  # older walks count less
+        self.guide = Guide.through(self.network, self.distance, self.level, self.ensemble.points, met, steps)
+
     def trace(self, judge: Judge, sweeps: int) -> tuple[Floats, Floats]:
         """(points (sweeps, chains, inputs), violations (sweeps, chains, claims)) of so many further sweeps; nothing adapts."""
         self.points, self.violations = [], []  # nothing is learned any more
@@ -348,10 +372,7 @@ class Run:
             return
         self.network.centre(self.ensemble.points)
         self.network.fit(np.vstack(self.points), np.vstack(self.violations), lessons)
-        steps = int(self.effort.stride * self.ensemble.points.shape[1] * (2 if self.arrived else 1)) + 10
-        met = self.walks[:, 1] / self.walks[:, 0]
-        self.walks *= 0.3  # the network has learned: older walks count less
-        self.guide = Guide.through(self.network, self.distance, self.level, self.ensemble.points, met, steps)
+        self._guide()
 
 
 def _evenly_spread(judge: Judge, inputs: int, distance: Distance, effort: Effort, rng: Generator) -> Ensemble:

@@ -7,7 +7,7 @@ said, such as *not applicable*, and NaN where nobody looked, because the point w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,10 +30,12 @@ STEP: Final = 0.05
 class Distance:
     """The sum over claims of 0 where one holds, else 0.05 + 0.95·v/(1 + v), v = violation / ``scales`` (claims,).
 
-    A claim that cannot be judged adds 1, as much as one violated beyond measure, so that nothing passes vacuously.
+    A claim that cannot be judged adds 1, as much as one violated beyond measure, so that nothing passes vacuously. Claims that
+    are ``ignored`` (claims,) add nothing.
     """
 
     scales: Floats
+    ignored: Bools | None = None
 
     @classmethod
     def normalised(cls, violations: Floats) -> Distance:
@@ -42,6 +44,10 @@ class Distance:
             np.median(column[there]) if (there := np.isfinite(column) & (column > 0)).any() else 1.0 for column in violations.T
         ]
         return cls(np.maximum(np.array(scales, dtype=float), 1e-300))
+
+    def without(self, columns: Sequence[int]) -> Distance:
+        """The distance from satisfying all claims but some."""
+        return Distance(self.scales, np.isin(np.arange(len(self.scales)), columns))
 
     def __call__(self, violations: Floats) -> Floats:
         """Distances (n,) of points with violations (n, claims); 0 exactly where every claim holds."""
@@ -60,6 +66,8 @@ class Distance:
             ratio = np.where(violations > 0, violations, 0.0) / self.scales
         part = np.where(np.isinf(ratio), 1.0, STEP + (1 - STEP) * ratio / (1 + np.where(np.isinf(ratio), 0.0, ratio)))
         part = np.where(violations > 0, part, np.where(np.isnan(violations), unknown, 0.0))
+        if self.ignored is not None:
+            part = np.where(self.ignored, 0.0, part)
         # claim by claim, so that a sum does not depend on how many points stand beside it
         total = np.zeros(len(violations))
         for column in part.T:

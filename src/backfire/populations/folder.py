@@ -10,8 +10,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from backfire.populations.diagnostics import Diagnosis, diagnose
 from backfire.populations.facts import Weighted
 from backfire.populations.judging import ClaimJudge
 from backfire.populations.region import RegionSample
+from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
 from backfire.sampling import MANIFEST, MEMBERS, Tumours, read_tumours
 from backfire.scenario import OwnMechanisms, Scenario, stored_scenario
@@ -42,7 +43,7 @@ class Population:
 
     ``sample`` is what the sampler found, ``refused`` how many of its tumours did not stand the tight judgement. Empty
     where nothing satisfies every claim. ``weighted`` are weights by which the tumours meet the facts of the file, if it
-    has any, and ``met`` says how well they do.
+    has any, and ``met`` says how well they do; ``worths`` what each claim is worth, if that was asked for.
     """
 
     spec: PopulationSpec
@@ -55,6 +56,7 @@ class Population:
     folder: Path | None = None
     weighted: Weighted | None = None
     met: tuple[dict[str, Any], ...] = ()
+    worths: Mapping[str, Worth] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,6 +86,8 @@ def write_population(made: Population, folder: Path) -> None:
     write_whole(folder / RESOLVED, to_json(whole))
     write_whole(folder / MEMBERS, _members(made))
     write_whole(folder / "diagnostics.csv", _csv(_diagnostics(made)))
+    write_whole(folder / "pairs.csv", _csv(_pairs(made)))
+    write_whole(folder / "sentences.csv", _csv(_sentences(made)))
     write_whole(folder / "levels.csv", _csv(_levels(made)))
     write_whole(folder / "proposals.csv", _csv(_proposals(made)))
     write_whole(manifest, to_json(manifest_of(made)))
@@ -140,6 +144,37 @@ def _trust(about: Diagnosis | None, place: int) -> Sequence[object]:
     if about is None:  # drawn independently
         return [""] * 6
     return [float(item[place]) for item in (about.rhat, about.walkers, about.bulk, about.tail, about.drift, about.apart)]
+
+
+def dependences(made: Population) -> list[tuple[str, str, float]]:
+    """Pairs of inputs with Spearman's rank correlation between them over the tumours, the strongest first."""
+    from scipy.stats import rankdata
+
+    if len(made.members) < 3 or len(made.names) < 2:
+        return []
+    ranks = np.column_stack([rankdata(column) for column in made.members.T])
+    with np.errstate(invalid="ignore"):
+        found = np.corrcoef(ranks, rowvar=False)
+    pairs = [
+        (made.names[one], made.names[two], float(found[one, two]))
+        for one in range(len(made.names))
+        for two in range(one + 1, len(made.names))
+        if np.isfinite(found[one, two])
+    ]
+    return sorted(pairs, key=lambda pair: -abs(pair[2]))
+
+
+def _pairs(made: Population) -> Iterable[Sequence[object]]:
+    yield ("one", "two", "rank_correlation")
+    yield from dependences(made)
+
+
+def _sentences(made: Population) -> Iterable[Sequence[object]]:
+    """What each claim is worth; empty unless asked for. ``least`` says that it is worth at least so much."""
+    yield ("claim", "bits", "error", "least", "check")
+    for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits):
+        known = math.isfinite(item.error)
+        yield (name, item.bits, item.error if known else "", "" if known else "yes", made.spec.claims[name].text)
 
 
 def _levels(made: Population) -> Iterable[Sequence[object]]:

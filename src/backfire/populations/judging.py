@@ -64,6 +64,14 @@ class ClaimJudge:
         ]
 
     @cached_property
+    def columns(self) -> dict[str, list[int]]:
+        """The columns of every claim, by id."""
+        found: dict[str, list[int]] = {}
+        for number, (name, _, _) in enumerate(self.comparisons):
+            found.setdefault(name, []).append(number)
+        return found
+
+    @cached_property
     def stages(self) -> list[Stage]:
         """Every simulation that a tumour needs, each once."""
         found: dict[tuple[int, str, object], list[OutcomeRef]] = {}

@@ -119,8 +119,9 @@ class MarginNetwork:
         """
         margins = self.predict(points)
         chance = LOGISTIC * margins / self.errors
+        counted = 1.0 if distance.ignored is None else np.where(distance.ignored, 0.0, 1.0)
         if level <= 0:
-            return np.asarray(-np.logaddexp(0.0, chance).sum(axis=1))
+            return np.asarray(-(np.logaddexp(0.0, chance) * counted).sum(axis=1))
         sizes, scales, errors = self.sizes, distance.scales, self.errors
         inside = np.clip(margins, -0.99, 0.99)
         smooth = errors / LOGISTIC * np.logaddexp(0.0, LOGISTIC * inside / errors)
@@ -128,7 +129,7 @@ class MarginNetwork:
         ratio = sizes * smooth / (1 - smooth) / scales
         with np.errstate(over="ignore"):
             part = STEP / (1 + np.exp(-chance)) + (1 - STEP) * ratio / (1 + ratio)
-        return np.asarray(-part.sum(axis=1))
+        return np.asarray(-(part * counted).sum(axis=1))
 
 
 def covariance_root(points: Floats) -> Floats:

@@ -21,6 +21,7 @@ from backfire.populations.facts import told, weigh
 from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
 from backfire.populations.region import Goal, Spread, pilot, sample_region
+from backfire.populations.sentences import Worth, drawn_worth, worth
 from backfire.populations.spec import PopulationSpec, load_population
 from backfire.scenario import OwnMechanisms
 from backfire.simulation import prepare_folder
@@ -48,14 +49,16 @@ def population(
     notify: Notify | None = None,
     mechanisms: OwnMechanisms = (),
     client: Any = None,
+    sentences: bool = False,
 ) -> Population:
     """Plausible tumours of a population file, a shipped population, or a scenario and its article.
 
-    ``members`` replaces the number of the file. ``workers`` processes share the work, all cores if None, none for 0; the
-    numbers depend on ``seed`` alone. With ``out`` a folder of the population's name is written there. ``notify`` hears
-    how far it is; ``mechanisms`` are those of yours that the scenario uses; ``client`` is that of a Dask scheduler, whose
-    workers then share the work. What is cut off goes on where it was when it is asked for again; so does a sample that did not
-    reach its ``goal`` and is given more rounds. Raises UserError before anything is computed.
+    ``members`` replaces the number of the file. ``workers`` processes share the work, all cores if None, none for 0; or the
+    workers of the Dask scheduler of ``client``; the numbers depend on ``seed`` alone. With ``out`` a folder of the
+    population's name is written there. ``sentences`` asks what each claim is worth too. ``notify`` hears how far it is;
+    ``mechanisms`` are those of yours that the scenario uses. What is cut off goes on where it was when it is asked for
+    again, and so does a sample that did not reach its ``goal`` and is given more rounds. Raises UserError before anything
+    is computed.
     """
     spec = source if isinstance(source, PopulationSpec) else load_population(source, mechanisms)
     wanted = spec.members if members is None else members
@@ -68,7 +71,7 @@ def population(
             folder = prepare_folder(Path(out), spec.name)
             stack.enter_context(lock(folder, "population"))
         spread = stack.enter_context(_spread(workers)) if client is None else _over_dask(client)
-        made = _sampled(spec, wanted, seed, spread, effort, goal, tell)
+        made = _sampled(spec, wanted, seed, spread, effort, goal, tell, sentences)
         if folder is not None:
             made = dataclasses.replace(made, folder=folder)
             write_population(made, folder)
@@ -76,7 +79,14 @@ def population(
 
 
 def _sampled(
-    spec: PopulationSpec, wanted: int, seed: int, spread: Spread, effort: Effort | None, goal: Goal | None, tell: Notify
+    spec: PopulationSpec,
+    wanted: int,
+    seed: int,
+    spread: Spread,
+    effort: Effort | None,
+    goal: Goal | None,
+    tell: Notify,
+    sentences: bool,
 ) -> Population:
     judge = judge_of(spec.topics, spec.space)
     count = len(spec.space.names)
@@ -100,7 +110,12 @@ def _sampled(
     if refused:
         tell(f"{refused} of {len(holds)} tumours did not stand the tight judgement and were left out")
     members = spec.space.place(sample.members[whole])
-    made = Population(spec, seed, members, violations[whole], sample, refused, ordered)
+    worths: dict[str, Worth] = {}
+    if sentences and len(sample.members):
+        tell("what each sentence is worth")
+        columns = ordered.columns
+        worths = drawn_worth(first.violations, columns) if sample.exact else worth(ordered, sample.runs, columns, spread)
+    made = Population(spec, seed, members, violations[whole], sample, refused, ordered, worths=worths)
     if sample.exact or sample.diagnosis is None or (goal or Goal()).met_by(sample.diagnosis):
         kept.forget()  # one that is not settled may be given more rounds
     return _weighed(made, tell) if spec.facts and made.found else made

@@ -71,8 +71,9 @@ class RegionSample:
     (runs,) are each run's ln of the share of the cube; ``levels`` and ``uses`` (of proposals, at distance 0) are by run,
     ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps, chains, claims) all that was seen at distance
     0, ``judged`` the number of points judged. A run that did not arrive while others did is left out.
-    Where nothing satisfies all claims ``members`` is empty, ``margins`` (points, claims) are those of the pilot and of
-    where the runs ended, and ``best`` is the point that comes closest, ``best_violations`` (claims,) how far it is off.
+    ``runs`` are those that arrived, as they ended. Where nothing satisfies all claims ``members`` is empty, ``margins``
+    (points, claims) are those of the pilot and of where the runs ended, and ``best`` is the point that comes closest,
+    ``best_violations`` (claims,) how far it is off.
     """
 
     members: Floats
@@ -85,6 +86,7 @@ class RegionSample:
     levels: Sequence[Sequence[Level]] = ()
     uses: Sequence[dict[str, Use]] = ()
     diagnosis: Diagnosis | None = None
+    runs: Sequence[Run] = ()
     best: Floats = field(default_factory=lambda: np.empty(0))
     best_violations: Floats = field(default_factory=lambda: np.empty(0))
 
@@ -278,7 +280,7 @@ def _chains(
     return RegionSample(
         trace[kept], margin[kept], False, np.array([run.log_share for run in state.every]),
         PILOT + sum(run.judged for run in state.every), trace, margin,
-        [run.levels for run in state.every], [run.use for run in state.every], diagnosis,
+        [run.levels for run in state.every], [run.use for run in state.every], diagnosis, state.every,
     )  # fmt: skip
 
 
@@ -300,7 +302,7 @@ def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
     none, seen = np.empty((0, points.shape[1])), np.vstack([first.violations, violations])
     return RegionSample(
         none, np.empty((0, violations.shape[1])), False, np.empty(0), PILOT + sum(run.judged for run in every),
-        none, seen, [run.levels for run in every], [run.use for run in every], None, points[closest], violations[closest],
+        none, seen, [run.levels for run in every], [run.use for run in every], None, (), points[closest], violations[closest],
     )  # fmt: skip
 
 

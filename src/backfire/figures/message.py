@@ -1,0 +1,105 @@
+"""What the claims say about a tumour, on one slide: which inputs they narrow, which they tie together, what each is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from backfire.figures.page import Page, round_places, set_ticks
+from backfire.figures.style import FAINT, INK, SOFT, styled
+from backfire.formatting import display_name, short, unit_in_words
+from backfire.solvers import Floats
+
+SHOWN: Final = 10
+"""Inputs, pairs and claims."""
+FILL: Final = "#0072B2"
+OTHER: Final = "#D55E00"
+PARTS: Final = 40
+
+
+@styled()
+def population_message(
+    title: str,
+    remark: str,
+    ends: Mapping[str, tuple[float, float, str]],
+    shares: Floats,
+    pairs: Sequence[tuple[str, str, float]],
+    bits: Mapping[str, tuple[float, float]],
+    hashes: Mapping[str, str],
+) -> Figure:
+    """One slide. ``shares`` (n, inputs) are the places of the tumours in the box, 0 to 1, of the inputs in ``ends`` (values at
+    0 and 1, unit); ``pairs`` are inputs with their rank correlation, the strongest first; ``bits`` maps claims to what they are
+    worth and its error. Without ``bits`` the other two panels take the room.
+    """
+    page = Page(title, hashes)
+    page.remark(remark)
+    names = list(ends)
+    order = np.argsort(shares.std(axis=0))[:SHOWN]
+    top = page.top - 0.55
+    wide = 4.6 if bits else 6.2
+    chosen = {names[place]: ends[names[place]] for place in order}
+    _narrowed(page.axes(2.2, 0.85, wide - 2.0, top - 0.85), chosen, shares[:, order])
+    _pairs(page.axes(wide + 2.9, 0.85, (3.1 if bits else 13.5 - wide - 3.0) - 0.6, top - 0.85), pairs[:SHOWN])
+    if bits:
+        _bits(page.axes(11.5, 0.85, 2.2, top - 0.85), dict(list(bits.items())[: 2 * SHOWN]))
+    return page.figure
+
+
+def _narrowed(axes: Axes, ends: Mapping[str, tuple[float, float, str]], shares: Floats) -> None:
+    """A strip for every input, darker where more tumours lie, over its whole range."""
+    edges = np.linspace(0, 1, PARTS + 1)
+    for row, ((low, high, unit), column) in enumerate(zip(ends.values(), shares.T, strict=True)):
+        counts = np.histogram(column, edges)[0]
+        counts = np.convolve(np.pad(counts, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        heights = 0.4 * counts / counts.max()
+        middle = (edges[1:] + edges[:-1]) / 2
+        axes.fill_between(middle, row - heights, row + heights, color=FILL, alpha=0.85, linewidth=0)
+        axes.plot([0, 1], [row, row], color=FAINT, linewidth=0.8, zorder=0)
+        axes.text(0, row + 0.46, short(low), fontsize=7, color=SOFT, va="center")
+        axes.text(1, row + 0.46, f"{short(high)} {unit_in_words(unit)}".strip(), fontsize=7, color=SOFT, va="center", ha="right")
+    _rows(axes, [display_name(name) for name in ends])
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xticks([])
+    axes.set_title("Narrowed most, within the plausible range", fontsize=11, pad=8)
+
+
+def _pairs(axes: Axes, pairs: Sequence[tuple[str, str, float]]) -> None:
+    """Rank correlations as bars to the right and to the left."""
+    for row, (_, _, rank) in enumerate(pairs):
+        look = {"color": FILL} if rank > 0 else {"color": OTHER, "hatch": "////", "edgecolor": "white"}
+        axes.barh(row, rank, height=0.62, **look)  # type: ignore[arg-type]
+        axes.text(rank, row, f" {rank:+.2f} ".replace("-", "−"), fontsize=8, va="center", ha="left" if rank > 0 else "right")
+    _rows(axes, [f"{display_name(one)}\n{display_name(two)}" for one, two, _ in pairs], size=7)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_xlim(-1.15, 1.15)
+    set_ticks(axes.xaxis, [-1, 0, 1])
+    axes.set_xlabel("rank correlation", labelpad=1)
+    axes.set_title("Tied together", fontsize=11, pad=8)
+
+
+def _bits(axes: Axes, bits: Mapping[str, tuple[float, float]]) -> None:
+    """Bits as bars with their standard error; an arrow where a claim is worth at least so much."""
+    for row, (value, error) in enumerate(bits.values()):
+        axes.barh(row, value, height=0.62, color=FILL)
+        if math.isfinite(error):
+            axes.plot([max(value - error, 0), value + error], [row, row], color=INK, linewidth=1.2)
+        else:
+            axes.plot([value], [row], marker=">", color=INK, markersize=6, clip_on=False)
+    _rows(axes, list(bits), size=8)
+    most = max([value for value, _ in bits.values()] + [1.0])
+    axes.set_xlim(0, 1.15 * most)
+    set_ticks(axes.xaxis, round_places(0, 1.1 * most, 5))
+    axes.set_xlabel("bits: halvings of the set", labelpad=1)
+    axes.set_title("What each claim cuts", fontsize=11, pad=8)
+
+
+def _rows(axes: Axes, names: Sequence[str], size: float = 8.5) -> None:
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
