@@ -19,7 +19,7 @@ from backfire.claims.filtering import robustness as robustness_of
 from backfire.claims.language import OutcomeRef
 from backfire.claims.measuring import Evaluated, Progress, evaluate_members, has_to_compile
 from backfire.claims.own import Source, load_sets
-from backfire.claims.plausible import PlausibleShare, over_population
+from backfire.claims.plausible import OverPopulation, over_population
 from backfire.claims.pool import worker_pool
 from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial, flips
 from backfire.claims.verdict import RESOLVED, Verdict
@@ -52,8 +52,8 @@ class Report:
     """Findings at default parameters, and how robust they are.
 
     ``robustness`` maps ids to the share of the box, ``variants`` to the other forms of the equations; both are empty if
-    not asked for. ``sample`` says how the box was sampled; ``plausible`` maps ids to the share of the tumours of a
-    ``population``, if one was given; ``hashes`` maps each scenario that the claims speak of to its hash.
+    not asked for. ``sample`` says how the box was sampled; ``populations`` are the shares among
+    plausible tumours, if any were given; ``hashes`` maps each scenario that the claims speak of to its hash.
     """
 
     articles: Sequence[ClaimSet]
@@ -62,8 +62,7 @@ class Report:
     robustness: Mapping[str, Robustness] = field(default_factory=dict)
     variants: Mapping[str, Sequence[VariantResult]] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
-    population: Tumours | None = None
-    plausible: Mapping[str, PlausibleShare] = field(default_factory=dict)
+    populations: Sequence[OverPopulation] = ()
 
     def flips(self, item: Finding) -> list[VariantResult]:
         """The variants in which a claim comes to another verdict."""
@@ -80,7 +79,7 @@ def evaluate_claims(
     progress: Callable[[str, int], None] | None = None,
     notify: Callable[[str], None] | None = None,
     mechanisms: OwnMechanisms = (),
-    population: Tumours | None = None,
+    populations: Sequence[tuple[Tumours, Scenario]] = (),
 ) -> Report:
     """Check what articles state, or what you claim yourself, against the models: a verdict and a margin for every claim.
 
@@ -95,7 +94,8 @@ def evaluate_claims(
     gave; all articles if there are none. ``only`` are the ids of claims, ``mechanisms`` those of yours that the
     scenarios use. ``robustness`` samples a box of parameters, and ``variants`` tries other forms of
     the equations, in ``workers`` processes (None: one per core; 0: this one): both for claims that can be evaluated at
-    all. ``population`` are plausible tumours (``read_tumours``), over which claims on their scenario are evaluated too.
+    all. ``populations`` are plausible tumours with the scenario they are of (``read_population``), over which claims on that
+    scenario are evaluated too, whatever form its equations have.
     ``loaded`` gives scenarios by name in place of the shipped ones of articles. ``progress`` is called with what
     runs next and how many such steps there are at most; ``notify`` with what to wait for. Raises UserError for names
     that do not exist, DocumentError with every problem of a file, BackendLostError if a worker process dies.
@@ -108,12 +108,12 @@ def evaluate_claims(
     asked = topics(chosen, wanted, loaded, library)
     waiting = (
         [topic.scenario.name for topic in asked if has_to_compile(topic.scenario, topic.claims.values())]
-        if robustness or variants or population
+        if robustness or variants or populations
         else []
     )
     if notify is not None and waiting:
         notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
-    steps = (1 + (robustness is not None) + (population is not None)) * sum(len(topic.arms) for topic in asked) + variants * len(
+    steps = (1 + (robustness is not None) + len(populations)) * sum(len(topic.arms) for topic in asked) + variants * len(
         VARIANTS
     ) * len(asked)
     told = None if progress is None else lambda what: progress(what, steps)
@@ -128,11 +128,11 @@ def evaluate_claims(
             if possible:
                 sound.append(dataclasses.replace(topic, claims=possible))
                 trials += [VariantTrial(sound[-1], executor=executor)] if variants else []
-        plausible = {} if population is None else over_population(sound, population, told)
+        over = [over_population(topics(chosen, wanted, {of.name: of}, library), tumours, told) for tumours, of in populations]
         shares = {} if robustness is None else robustness_of(sound, robustness, progress=told)
         other = {name: results for trial in trials for name, results in trial.results(told).items()}
     hashes = {topic.scenario.name: topic.hash for topic in asked}
-    return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes, population, plausible)
+    return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes, over)
 
 
 def evaluate_articles(

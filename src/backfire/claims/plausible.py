@@ -16,6 +16,7 @@ import numpy as np
 from backfire.claims.articles import Topic
 from backfire.claims.filtering import wilson
 from backfire.claims.measuring import Progress, evaluate_members
+from backfire.claims.variants import Renamed, renamed
 from backfire.claims.verdict import VERDICTS, Judged, Verdict
 from backfire.errors import UserError
 from backfire.sampling import Tumours
@@ -47,29 +48,42 @@ class PlausibleShare:
         return "excluded" if self.high <= 1 - NEARLY_ALL else "open"
 
 
-def over_population(topics: Iterable[Topic], tumours: Tumours, progress: Progress | None = None) -> dict[str, PlausibleShare]:
-    """Every claim that speaks of the population's scenario, over its tumours, by id; claims on other scenarios are left out.
+@dataclass(frozen=True, eq=False)
+class OverPopulation:
+    """The shares of claims, by id, among the ``tumours`` of one population."""
 
-    Raises UserError where the scenario has changed since the population was sampled, or no claim speaks of it.
+    tumours: Tumours
+    shares: Mapping[str, PlausibleShare]
+
+    @property
+    def name(self) -> str:
+        """What the population is called."""
+        return str(self.tumours.manifest["name"])
+
+
+def over_population(topics: Iterable[Topic], tumours: Tumours, progress: Progress | None = None) -> OverPopulation:
+    """Every claim that speaks of the population's scenario, over its tumours; claims on other scenarios are left out.
+
+    Where the population is of another form of the equations, claims are asked in the words of that form. Raises UserError
+    where the scenario is not the one that was sampled, or no claim speaks of it.
     """
     about, found, asked = tumours.manifest["scenario"], dict[str, PlausibleShare](), 0
+    names = [Renamed(*item) for item in tumours.manifest.get("renamed", ())]
     for topic in topics:
         if topic.scenario.name != about["name"]:
             continue
         asked += 1
         if topic.hash != about["hash"]:
             raise UserError(
-                f"{tumours.folder}: was sampled of `{about['name']}` {about['hash']}, which is now {topic.hash}; "
+                f"{tumours.folder}: was sampled of `{about['name']}` {about['hash']}, and these claims speak of {topic.hash}; "
                 f"sample it again with `backfire population`"
             )
-        for name, item in evaluate_members(
-            topic.scenario, topic.claims, tumours.names, tumours.values, progress=progress
-        ).items():
-            if not item.refused:
-                found[name] = share_of(item.judged, tumours)
+        claims = {name: renamed(claim, names) for name, claim in topic.claims.items()}
+        evaluated = evaluate_members(topic.scenario, claims, tumours.names, tumours.values, progress=progress)
+        found |= {name: share_of(item.judged, tumours) for name, item in evaluated.items() if not item.refused}
     if not asked:
         raise UserError(f"{tumours.folder}: is a population of `{about['name']}`, of which none of these claims speaks")
-    return found
+    return OverPopulation(tumours, found)
 
 
 def share_of(judged: Judged, tumours: Tumours) -> PlausibleShare:

@@ -7,13 +7,14 @@ import io
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from statistics import median
 from typing import Any
 
 from backfire.claims.articles import ROLES, Article, find_claim
 from backfire.claims.evaluation import Finding, Report
 from backfire.claims.filtering import SCREENED, BoxSample, Robustness
-from backfire.claims.plausible import NEARLY_ALL, PlausibleShare
+from backfire.claims.plausible import NEARLY_ALL, OverPopulation, PlausibleShare
 from backfire.claims.verdict import VERDICTS, Verdict
 from backfire.errors import UserError
 from backfire.model import ARTICLES, CAUTION, version
@@ -42,8 +43,8 @@ def rows(known: Report) -> list[dict[str, Any]]:
         }
         if known.sample is not None:
             row |= _robustness_cells(known.robustness.get(item.claim.id))
-        if known.population is not None:
-            row |= _plausible_cells(known.plausible.get(item.claim.id))
+        for over in known.populations:
+            row |= _plausible_cells(over.shares.get(item.claim.id), f"_{over.name}" if len(known.populations) > 1 else "")
         if known.variants:
             row |= _variant_cells(known, item)
         row |= {
@@ -67,14 +68,11 @@ def _robustness_cells(item: Robustness | None) -> dict[str, Any]:
     return dict(zip(words, [*numbers, item.median_margin, [str(part) for part in item.deciding], turned], strict=True))
 
 
-def _plausible_cells(item: PlausibleShare | None) -> dict[str, Any]:
-    words = ("plausible_share", "plausible_low", "plausible_high", "plausible_tumours_worth", "plausible_median_margin")
-    if item is None:
-        return {**dict.fromkeys(words, math.nan), "plausible": ""}
-    return {
-        **dict(zip(words, (item.share, item.low, item.high, item.effective, item.median_margin), strict=True)),
-        "plausible": item.word,
-    }
+def _plausible_cells(item: PlausibleShare | None, of: str) -> dict[str, Any]:
+    words = ("share", "low", "high", "tumours_worth", "median_margin")
+    numbers = (math.nan,) * 5 if item is None else (item.share, item.low, item.high, item.effective, item.median_margin)
+    cells: dict[str, Any] = {f"plausible_{word}{of}": value for word, value in zip(words, numbers, strict=True)}
+    return cells | {f"plausible{of}": "" if item is None else item.word}
 
 
 def _variant_cells(known: Report, item: Finding) -> dict[str, Any]:
@@ -110,9 +108,11 @@ def as_data(known: Report) -> dict[str, Any]:
     if sample is not None:
         about["design"] = {"samples": sample.samples, "seed": sample.seed, "box": sample.box, "box_factor": sample.factor}
         about["share"] = "holding samples over all samples; interval: Wilson 95 %, nominal for Sobol samples"
-    if known.population is not None:
-        tumours = known.population
-        about["population"] = {"folder": str(tumours.folder), "tumours": len(tumours), "worth": tumours.effective}
+    if known.populations:
+        about["populations"] = [
+            {"name": over.name, "folder": str(over.tumours.folder), "tumours": len(over.tumours), "worth": over.tumours.effective}
+            for over in known.populations
+        ]
         about["plausible_share"] = "tumours in which it holds over all tumours, by weight; interval: Wilson 95 % of those worth"
     if known.variants:
         about["forms"] = [item.variant.label for item in next(iter(known.variants.values()))]
@@ -136,10 +136,10 @@ def table(known: Report, article: str | None = None) -> tuple[tuple[str, ...], l
 def _columns(known: Report) -> dict[str, Callable[[Finding], str]]:
     """What stands beside verdict and margin, by its head: as much as was asked for."""
     columns: dict[str, Callable[[Finding], str]] = {}
-    if known.population is not None:
-        shares = known.plausible
-        columns["plausible tumours"] = lambda item: share_text(shares[item.claim.id]) if item.claim.id in shares else "–"
-        columns["so it"] = lambda item: shares[item.claim.id].word if item.claim.id in shares else ""
+    for over in known.populations:
+        columns["plausible tumours" if len(known.populations) == 1 else over.name] = partial(_share_cell, over)
+    if known.populations:
+        columns["so it"] = partial(_so_it, known)
     if known.sample is not None or known.variants:
         robust = known.robustness
         columns["share of the box"] = lambda item: share_text(robust[item.claim.id]) if item.claim.id in robust else "–"
@@ -148,6 +148,16 @@ def _columns(known: Report) -> dict[str, Callable[[Finding], str]]:
         )
         columns["flips under"] = lambda item: ", ".join(flip.variant.label for flip in known.flips(item))
     return columns
+
+
+def _share_cell(over: OverPopulation, item: Finding) -> str:
+    return share_text(over.shares[item.claim.id]) if item.claim.id in over.shares else "–"
+
+
+def _so_it(known: Report, item: Finding) -> str:
+    """What follows from the populations; where they disagree, that they do."""
+    words = {over.shares[item.claim.id].word for over in known.populations if item.claim.id in over.shares}
+    return words.pop() if len(words) == 1 else "depends on which" if words else ""
 
 
 def share_text(item: Robustness | PlausibleShare) -> str:
@@ -167,12 +177,14 @@ def summary_line(known: Report) -> str:
             " Sobol samples.\nDecided by: largest Kolmogorov-Smirnov distances between holding and other samples, p < 0.05"
             " after Holm: a screening. ↑ holds rather at higher values, ↓ at lower."
         )
-    if known.population is not None:
-        tumours = known.population
+    for over in known.populations:
         line += (
-            f"\nPlausible tumours: share of the {len(tumours)} tumours of {tumours.folder}, worth {tumours.effective:.0f}"
-            f" independent ones, in which the claim holds, with Wilson's 95 % interval. It follows where the interval lies"
-            f" above {NEARLY_ALL}, is excluded where it lies below {1 - NEARLY_ALL:.2g}, and is open otherwise."
+            f"\nPlausible tumours: share of the {len(over.tumours)} tumours of {over.tumours.folder}, worth"
+            f" {over.tumours.effective:.0f} independent ones, in which the claim holds, with Wilson's 95 % interval."
+        )
+    if known.populations:
+        line += (
+            f" It follows where the interval lies above {NEARLY_ALL}, is excluded where below {1 - NEARLY_ALL:.2g}, else open."
         )
     if known.variants:
         turned = sum(bool(known.flips(item)) for item in findings)
@@ -249,11 +261,10 @@ def explain_claim(known: Report, identifier: str) -> str:
     ]
     lines += [_line("reason", item.reason)] if item.reason else []
     lines += [_line("about", ", ".join(item.claim.names))] if item.claim.names else []
-    if identifier in known.plausible:
-        found = known.plausible[identifier]
-        lines += [
-            _line("plausible", f"{found.word}: holds in {share_text(found)} of plausible tumours, worth {found.effective:.0f}")
-        ]
+    for over in known.populations:
+        if found := over.shares.get(identifier):
+            told = f"{found.word}: holds in {share_text(found)} of {over.name}, worth {found.effective:.0f} tumours"
+            lines.append(_line("plausible", told))
     if identifier in known.robustness:
         lines += _robustness_lines(known.robustness[identifier], known.sample or BoxSample())
     if identifier in known.variants:

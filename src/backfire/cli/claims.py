@@ -52,7 +52,10 @@ def claims(
         bool | None, typer.Option("--forms/--no-forms", help="also other forms of the equations (as --robustness does)")
     ] = None,
     population: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="also over the tumours that `backfire population` wrote to this folder")
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="also over the tumours that `backfire population` wrote to this folder; may be repeated"
+        ),
     ] = None,
     workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="folder for claims.csv, claims.json and claims.png")] = None,
@@ -64,7 +67,7 @@ def claims(
 ) -> None:
     """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
     from backfire.claims import calibrated_failures, evaluate_claims, scorecard
-    from backfire.sampling import read_tumours
+    from backfire.populations import read_population
     from backfire.system import require_writable
 
     sample = _sample(samples, seed, box, explained=explain_id is not None)
@@ -73,10 +76,10 @@ def claims(
     workers = capped(workers)
     if out is not None:
         require_writable(out, folder=True)
-    tumours = None if population is None else read_tumours(population)
+    over = [read_population(folder, own or ()) for folder in population or ()]
     with progress(None) as advance:
         known = evaluate_claims(
-            claims or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or (), population=tumours
+            claims or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or (), populations=over
         )
     if explain_id is not None:
         if form is ClaimsFormat.TABLE:
@@ -116,7 +119,7 @@ def _print(known: Report, form: ClaimsFormat) -> None:
     elif form is ClaimsFormat.MARKDOWN:
         write_line(scorecard.as_markdown(known))
     else:
-        long = known.sample is not None or known.population is not None or bool(known.variants)
+        long = known.sample is not None or bool(known.populations) or bool(known.variants)
         for article in [article.name for article in known.articles] if long else [None]:
             if article is not None:
                 write_line(f"\n{article}")

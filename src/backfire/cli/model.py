@@ -104,6 +104,9 @@ def explain(
     latex: Annotated[bool, typer.Option("--latex", help="the equations as LaTeX")] = False,
     code: Annotated[bool, typer.Option("--code", help="the generated program")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="a page on the model, with claims and their verdicts")] = False,
+    population: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="also how far the claims of this population narrow the parameters")
+    ] = None,
     own: MechanismFiles = None,
     out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
     form: FormOfData = DataFormat.TABLE,
@@ -114,9 +117,11 @@ def explain(
 
     if latex + code + markdown + (form is DataFormat.JSON) > 1:
         raise UserError("give --latex, --code, --markdown or --format json, not both")
+    if population is not None and (latex or code):
+        raise UserError("--population belongs to the explanation and to --markdown, not to --latex or --code")
     if out is not None:
         require_writable(out)
-    text = _explained(load(scenario, own or ()), latex, code, markdown, form, wide=out is not None).rstrip("\n")
+    text = _explained(load(scenario, own or ()), latex, code, markdown, form, out is not None, population).rstrip("\n")
     if out is None:
         write_line(text)
         return
@@ -124,21 +129,24 @@ def explain(
     say(f"written: {out}")
 
 
-def _explained(scenario: Scenario, latex: bool, code: bool, markdown: bool, form: DataFormat, wide: bool) -> str:
+def _explained(
+    scenario: Scenario, latex: bool, code: bool, markdown: bool, form: DataFormat, wide: bool, population: Path | None
+) -> str:
     """What explain shows; ``wide`` text is not wrapped, nor is any that is not read on a terminal."""
     if code:
         from backfire.solvers import generate
 
         return generate(scenario.network).source
-    if markdown:
-        from backfire.reports import page
-
-        return page(scenario)
     from backfire import reports
+    from backfire.sampling import read_tumours
+
+    tumours = None if population is None else read_tumours(population)
+    if markdown:
+        return reports.page(scenario, tumours)
 
     if latex:
         return reports.latex(scenario)
-    sections = reports.explain(scenario)
+    sections = reports.explain(scenario, tumours)
     if form is DataFormat.JSON:
         from backfire.system import to_json
 

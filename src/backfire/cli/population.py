@@ -26,6 +26,9 @@ def population(
     ] = None,
     seed: Annotated[int, typer.Option(help="another number gives another population")] = 0,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/populations"),
+    form_of: Annotated[
+        str | None, typer.Option("--form", help="another form of the equations, such as `gompertz growth`", show_default=False)
+    ] = None,
     sentences: Annotated[
         bool, typer.Option("--sentences", help="also what each claim is worth: how far it cuts the set, in bits")
     ] = False,
@@ -44,7 +47,7 @@ def population(
     client, goal = dask_client(dask) if dask else None, populations.Goal(rounds=rounds)
     made = populations.population(
         source, out, members, seed, capped(workers), goal=goal, notify=say, mechanisms=own or (), client=client,
-        sentences=sentences,
+        sentences=sentences, form=form_of,
     )  # fmt: skip
     if form is DataFormat.JSON:
         print_json(populations.manifest_of(made))

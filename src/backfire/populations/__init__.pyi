@@ -19,6 +19,7 @@ from .region import RegionSample as RegionSample
 from .region import sample_region as sample_region
 from .sentences import Worth as Worth
 from .sentences import worth as worth
+from .spec import FORMS as FORMS
 from .spec import PopulationSpec as PopulationSpec
 from .spec import load_population as load_population
 from .spec import parse_population as parse_population

@@ -205,6 +205,8 @@ def manifest_of(made: Population) -> dict[str, Any]:
         "claims": {name: claim.text for name, claim in spec.claims.items()},
         "inputs": list(made.names),
         "box": {name: item.describe() for name, item in spec.space.inputs.items()},
+        "form": spec.form,
+        "renamed": [[item.old, item.new, item.factor] for item in spec.renamed],
         "seed": made.seed,
         "members": len(made.members),
         "judged": sample.judged,

@@ -50,17 +50,18 @@ def population(
     mechanisms: OwnMechanisms = (),
     client: Any = None,
     sentences: bool = False,
+    form: str | None = None,
 ) -> Population:
     """Plausible tumours of a population file, a shipped population, or a scenario and its article.
 
     ``members`` replaces the number of the file. ``workers`` processes share the work, all cores if None, none for 0; or the
     workers of the Dask scheduler of ``client``; the numbers depend on ``seed`` alone. With ``out`` a folder of the
-    population's name is written there. ``sentences`` asks what each claim is worth too. ``notify`` hears how far it is;
-    ``mechanisms`` are those of yours that the scenario uses. What is cut off goes on where it was when it is asked for
-    again, and so does a sample that did not reach its ``goal`` and is given more rounds. Raises UserError before anything
-    is computed.
+    population's name is written there. ``form`` is another form of the equations (``FORMS``). ``sentences`` asks what each
+    claim is worth too. ``notify`` hears how far it is; ``mechanisms`` are those of yours that the scenario uses. What is cut
+    off goes on where it was when it is asked for again, and so does a sample that did not reach its ``goal`` and is given
+    more rounds. Raises UserError before anything is computed.
     """
-    spec = source if isinstance(source, PopulationSpec) else load_population(source, mechanisms)
+    spec = source if isinstance(source, PopulationSpec) else load_population(source, mechanisms, form)
     wanted = spec.members if members is None else members
     if wanted < 1 or not 0 <= seed < 2**63:
         raise UserError(f"--members {wanted} --seed {seed}: give at least one member, and a seed from 0 on")

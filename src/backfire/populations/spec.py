@@ -31,14 +31,28 @@ All problems of a file are raised together, each with line, key and the nearest 
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backfire.claims import Claim, Topic, load_articles, parse_claim, refusals, topics
+from backfire.claims import (
+    VARIANTS,
+    Claim,
+    Renamed,
+    Skipped,
+    Topic,
+    in_variant,
+    load_articles,
+    parse_claim,
+    refusals,
+    renamed,
+    topics,
+)
 from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
 from backfire.populations.facts import Fact
 from backfire.sampling import WIDE, Beta, Classes, Distribution, LogNormal, LogUniform, Space, Uniform
@@ -61,6 +75,8 @@ from backfire.scenario import (
 from backfire.system import shipped_folder
 
 NO_ARTICLE = "none"
+FORMS: Final = {item.label: item for item in VARIANTS if item.kind in ("growth", "response", "kill", "progression")}
+"""Other forms of the equations, by what they are called."""
 MEMBERS = 1000
 MOST_MEMBERS = 1_000_000
 
@@ -109,6 +125,7 @@ class PopulationFile(_Strict):
     scenario: str = Field(min_length=1, description="a shipped scenario, or a file beside the population file")
     article: str | None = Field(None, description='whose calibrated claims must hold; "none" for own claims only')
     members: int = Field(MEMBERS, ge=1, le=MOST_MEMBERS, description="how many tumours")
+    form: str | None = Field(None, description="another form of the equations, such as `gompertz growth`")
     leave_out: list[str] = Field([], description="calibrated claims of the article that need not hold, by id")
     claims: dict[str, str] = Field({}, description="own claims: a name, and the claim in the language of claims")
     vary: dict[str, RangeEntry | Literal[False]] = Field({}, description="inputs that vary otherwise, or `false`: not at all")
@@ -121,7 +138,7 @@ class PopulationSpec:
     """What a population is to be: made by ``load_population``, or built in Python.
 
     ``topics`` are the claims that must hold, with the scenario watched as long as they say; ``facts`` what the tumours must
-    meet together; ``text`` the file.
+    meet together; ``form`` another form of the equations, if it is one, with what it calls otherwise; ``text`` the file.
     """
 
     name: str
@@ -133,6 +150,8 @@ class PopulationSpec:
     note: str = ""
     text: str = ""
     facts: tuple[Fact, ...] = ()
+    form: str = ""
+    renamed: tuple[Renamed, ...] = ()
 
     def __post_init__(self) -> None:
         check_folder_name(self.name)
@@ -152,45 +171,66 @@ def shipped_populations() -> dict[str, Path]:
     return {path.stem: path for path in sorted((shipped_folder("configs") / "populations").glob("*.toml"))}
 
 
-def load_population(source: str | Path, mechanisms: OwnMechanisms = ()) -> PopulationSpec:
+def load_population(source: str | Path, mechanisms: OwnMechanisms = (), form: str | None = None) -> PopulationSpec:
     """A population by path or shipped name; a scenario stands for all calibrated claims of its article.
 
-    ``mechanisms`` are those of yours that its scenario uses.
+    ``mechanisms`` are those of yours that its scenario uses; ``form`` is another form of its equations, as `FORMS` lists them.
 
     Raises DocumentError with every problem of the file.
     """
     name, known, library = str(source), shipped_populations(), library_of(mechanisms)
     if name in known and not os.path.isfile(source):
-        return _of_file(known[name], library)
+        return _of_file(known[name], library, form)
     if os.path.isfile(source):
         document = read_document(source)
-        return _of_file(Path(source), library) if "scenario" in document.data else _of_scenario(load(source, library))
+        return _of_file(Path(source), library, form) if "scenario" in document.data else _of_scenario(load(source, library), form)
     if name in shipped_scenarios():
-        return _of_scenario(load(name, library))
+        return _of_scenario(load(name, library), form)
     if Path(source).suffix == ".toml" or "/" in name:
         read_document(source)  # says why not
     raise DocumentError([Problem(echo(name), 0, "", unknown("population or scenario", name, [*known, *shipped_scenarios()]))])
 
 
 def parse_population(
-    text: str, name: str = "population", folder: Path | str = ".", mechanisms: OwnMechanisms = ()
+    text: str, name: str = "population", folder: Path | str = ".", mechanisms: OwnMechanisms = (), form: str | None = None
 ) -> PopulationSpec:
     """A population from TOML text; a scenario file that it names is looked for in ``folder``."""
-    return _build(parse_document(text, name), name, Path(folder), text, library_of(mechanisms))
+    return _build(parse_document(text, name), name, Path(folder), text, library_of(mechanisms), form)
 
 
-def _of_file(path: Path, library: Library) -> PopulationSpec:
-    return _build(read_document(path), path.stem, path.parent, path.read_text(encoding="utf-8-sig"), library)
+def _of_file(path: Path, library: Library, form: str | None) -> PopulationSpec:
+    return _build(read_document(path), path.stem, path.parent, path.read_text(encoding="utf-8-sig"), library, form)
 
 
-def _of_scenario(scenario: Scenario) -> PopulationSpec:
+def _of_scenario(scenario: Scenario, form: str | None) -> PopulationSpec:
     """All calibrated claims of a scenario's article, everything in its plausible range."""
     title = f"Tumours that satisfy every calibrated claim of {scenario.article}"
-    made = _article_topics(scenario, scenario.article, ())
-    return PopulationSpec(scenario.name, title, scenario, made, Space.plausible(scenario.inputs.values()))
+    scenario, names = _in_form(scenario, form)
+    made = _article_topics(scenario, scenario.article, (), names)
+    name, space = _named(scenario.name, form), Space.plausible(scenario.inputs.values())
+    return PopulationSpec(name, title, scenario, made, space, form=form or "", renamed=names)
 
 
-def _article_topics(scenario: Scenario, article: str, leave_out: tuple[str, ...]) -> tuple[Topic, ...]:
+def _named(name: str, form: str | None) -> str:
+    """What a population is called, with the form of its equations."""
+    return f"{name}-{form.replace(' ', '-')}" if form else name
+
+
+def _in_form(scenario: Scenario, form: str | None) -> tuple[Scenario, tuple[Renamed, ...]]:
+    """The scenario in another form, and what that calls otherwise; raises UserError for a form that it cannot have."""
+    if form is None:
+        return scenario, ()
+    if form not in FORMS:
+        raise UserError(unknown("form of the equations", form, FORMS))
+    try:
+        return in_variant(scenario, FORMS[form])
+    except Skipped as reason:
+        raise UserError(f"{form}: {reason}") from None
+
+
+def _article_topics(
+    scenario: Scenario, article: str, leave_out: tuple[str, ...], names: Sequence[Renamed] = ()
+) -> tuple[Topic, ...]:
     """The calibrated claims that speak of the article's own scenario; those of controls speak of other tumours."""
     (found,) = load_articles([article])
     for name in leave_out:
@@ -201,14 +241,17 @@ def _article_topics(scenario: Scenario, article: str, leave_out: tuple[str, ...]
         for name, (entry, _) in found.claims.items()
         if entry.role == "calibrated" and found.scenario_of(name) == found.file.scenario and name not in leave_out
     ]
-    return tuple(topics([found], own, {found.file.scenario: scenario}))
+    made = topics([found], own, {found.file.scenario: scenario})
+    return tuple(
+        dataclasses.replace(topic, claims={name: renamed(claim, names) for name, claim in topic.claims.items()}) for topic in made
+    )
 
 
 _INSTEAD: Final = {"title": "untitled", "scenario": ""}
 """What to go on with where the file does not say it."""
 
 
-def _build(document: Document, name: str, folder: Path, text: str, library: Library) -> PopulationSpec:
+def _build(document: Document, name: str, folder: Path, text: str, library: Library, form: str | None = None) -> PopulationSpec:
     problems = Problems()
     shape = read_shape(document, PopulationFile, instead=_INSTEAD)
     problems += shape.problems
@@ -217,14 +260,16 @@ def _build(document: Document, name: str, folder: Path, text: str, library: Libr
         problems.stop()
     assert file is not None
     try:
-        scenario = load_named(document, file.scenario, folder, library)
+        scenario, names = _in_form(load_named(document, file.scenario, folder, library), form or file.form)
     except DocumentError as error:
         raise DocumentError([*problems, *error.problems]) from None
+    except UserError as error:
+        raise DocumentError([*problems, document.problem(("form",), str(error))]) from None
     article = scenario.article if file.article is None else file.article
     made: tuple[Topic, ...] = ()
     if article != NO_ARTICLE and not (file.article is None and article not in _known_articles()):
         try:
-            made = _article_topics(scenario, article, tuple(file.leave_out))
+            made = _article_topics(scenario, article, tuple(file.leave_out), names)
         except UserError as error:
             problems.append(document.problem(("leave_out",) if file.leave_out else ("article",), str(error)))
     own: dict[str, Claim] = {}
@@ -247,7 +292,10 @@ def _build(document: Document, name: str, folder: Path, text: str, library: Libr
     problems.stop()
     every = (*made, Topic(scenario, own, scenario.hash)) if own else made
     try:
-        return PopulationSpec(name, file.title, scenario, every, space, file.members, file.note, text, tuple(facts))
+        return PopulationSpec(
+            _named(name, form), file.title, scenario, every, space, file.members, file.note, text, tuple(facts),
+            form or file.form or "", names,
+        )  # fmt: skip
     except UserError as error:
         raise DocumentError([document.problem(("claims",), str(error))]) from None
 

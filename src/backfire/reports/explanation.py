@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+
+from backfire.errors import UserError
 from backfire.formulas import as_latex, parse
 from backfire.model import ARTICLES, CAUTION, GRADES, Network, Regimen, balance
 from backfire.reports.sections import Section, Span
+from backfire.sampling import Tumours
 from backfire.scenario import Scenario
+from backfire.solvers import Floats
 
 
-def explain(scenario: Scenario) -> list[Section]:
-    """Everything a reader needs to judge a scenario, section by section."""
+def explain(scenario: Scenario, tumours: Tumours | None = None) -> list[Section]:
+    """Everything a reader needs to judge a scenario, section by section.
+
+    With a population of plausible ``tumours`` also how far its claims narrow every parameter.
+    """
     network = scenario.network
     grades = Counter(parameter.grade for parameter in network.parameters.values())
     counted = ", ".join(f"{grades[grade]} {grade}" for grade in GRADES if grades[grade])
@@ -48,10 +56,39 @@ def explain(scenario: Scenario) -> list[Section]:
         Section("Equations", lines=(*text.definitions, *text.rates, *text.balances)),
         Section("Influences", rows=(("influence", "acts on", "factor", "meaning", "switch"), *influences)),
         Section("Parameters", rows=(("parameter", "value", "unit", "plausible", "grade", "source"), *parameters)),
+        *([] if tumours is None else [narrowing(scenario, tumours)]),
         Section("Grades", lines=(f"{len(network.parameters)} parameters: {counted}",)),
         Section("Regimens", rows=(("regimen", "agent", "given"), *regimens)),
         Section("Arms", rows=(("arm", "regimens"), *arms)),
     ]
+
+
+def narrowing(scenario: Scenario, tumours: Tumours) -> Section:
+    """How far the claims of a population narrow the parameters of a scenario, those narrowed most first."""
+    if tumours.manifest["scenario"]["name"] != scenario.name:
+        raise UserError(
+            f"{tumours.folder}: is a population of `{tumours.manifest['scenario']['name']}`, not of `{scenario.name}`"
+        )
+    found = tumours.quantiles(tumours.values, (0.05, 0.5, 0.95))
+    rows = [
+        (
+            name,
+            scenario.inputs[name].unit,
+            Span(item.low, item.high),
+            *(float(f"{value:.4g}") for value in column),
+            f"{max(share, 0):.0%}",
+        )
+        for (name, item), column, share in zip(tumours.space.inputs.items(), found.T, tumours.narrowed.values(), strict=True)
+    ]
+    order = np.argsort([-share for share in tumours.narrowed.values()], kind="stable")
+    heads = ("parameter", "unit", "before", "5 %", "median", "95 %", "narrowed by")
+    about = f"{len(tumours)} tumours that satisfy {len(tumours.manifest['claims'])} claims: population {tumours.manifest['name']}"
+    return Section("Narrowed by the claims", (heads, *(rows[row] for row in order)), (about,))
+
+
+def _short(numbers: Floats) -> list[float]:
+    """Numbers to four digits."""
+    return [float(f"{value:.4g}") for value in numbers]
 
 
 @dataclass(frozen=True)

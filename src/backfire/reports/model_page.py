@@ -13,13 +13,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from backfire.claims import ROLES, Article, Finding, Verdict, evaluate_claims, load_articles, margin_text
+from backfire.claims import (
+    NEARLY_ALL,
+    ROLES,
+    Article,
+    Finding,
+    PlausibleShare,
+    Verdict,
+    evaluate_claims,
+    load_articles,
+    margin_text,
+    share_text,
+)
 from backfire.exchange import default_arm
 from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
 from backfire.outcomes import Outcome
 from backfire.reports.description import describe
+from backfire.reports.explanation import narrowing
 from backfire.reports.markdown import bullets, commands, named, plain, table
+from backfire.reports.sections import cell_text
+from backfire.sampling import Tumours
 from backfire.scenario import Scenario, load, shipped_scenarios
 from backfire.simulation import simulate
 from backfire.solvers import Settings
@@ -30,7 +44,8 @@ from backfire.system import shipped_folder
 class _Matter:
     """Everything a page is written from. ``article``: whose scenario this is, if it is one.
 
-    ``shipped``: the scenario is the shipped one of its name, so that links to other files lead somewhere.
+    ``shipped``: the scenario is the shipped one of its name, so that links to other files lead somewhere. ``plausible``: the
+    shares of its claims among plausible ``tumours``, if there are any.
     """
 
     scenario: Scenario
@@ -38,6 +53,8 @@ class _Matter:
     findings: Sequence[Finding]
     outcomes: Mapping[str, Mapping[str, Outcome]]
     shipped: bool
+    plausible: Mapping[str, PlausibleShare]
+    tumours: Tumours | None
 
     @property
     def source(self) -> str:
@@ -49,16 +66,21 @@ class _Matter:
         return " ".join([f"{self.scenario.name}.toml", *(f"--mechanisms {name}" for name in given if name not in named)])
 
 
-def page(scenario: Scenario) -> str:
-    """The page of a scenario as Markdown, ending in a line break; simulates its arms and the claims that speak of it."""
+def page(scenario: Scenario, tumours: Tumours | None = None) -> str:
+    """The page of a scenario as Markdown, ending in a line break; simulates its arms and the claims that speak of it.
+
+    With a population of plausible ``tumours`` every claim has its share of them, and every parameter how far it is narrowed.
+    """
     articles = load_articles()
     own = next((item for item in articles if item.file.scenario == scenario.name), None)
     only = [claim for item in articles for claim in item.claims if item is own or item.scenario_of(claim) == scenario.name]
-    findings = evaluate_claims(only=only, loaded={scenario.name: scenario}).findings
+    over = [] if tumours is None else [(tumours, scenario)]
+    known = evaluate_claims(only=only, loaded={scenario.name: scenario}, populations=over)
     outcomes = simulate(scenario).outcomes
-    known = shipped_scenarios()
-    shipped = scenario.name in known and load(known[scenario.name]).hash == scenario.hash
-    matter = _Matter(scenario, own, findings, outcomes, shipped)
+    shares = known.populations[0].shares if known.populations else {}
+    paths = shipped_scenarios()
+    shipped = scenario.name in paths and load(paths[scenario.name]).hash == scenario.hash
+    matter = _Matter(scenario, own, known.findings, outcomes, shipped, shares, tumours)
     blocks = [*_context(matter), *_credible(matter), "## Understandable", *describe(scenario, outcomes)]
     return "\n\n".join([*blocks, *_reproducible(matter), *_extensible(matter)]) + "\n"
 
@@ -194,7 +216,10 @@ def _claims(matter: _Matter) -> Iterator[str]:
         "last column the claim does not hold."
     )
     rows = [_claim_row(matter, item) for item in findings]
-    yield table(("id", "claim", "role", "verdict", "margin", "carried by"), rows)
+    over = ["plausible tumours"] if matter.tumours else []
+    yield table(("id", "claim", "role", "verdict", "margin", *over, "carried by"), rows)
+    if matter.tumours is not None:
+        yield from _plausible(matter.scenario, matter.tumours)
     notes = [(item.claim.id, text) for item in findings for text in (item.reason, item.claim.note) if text]
     if notes:
         yield "**Notes**"
@@ -227,7 +252,23 @@ def _claim_row(matter: _Matter, item: Finding) -> tuple[str, ...]:
     if item.claim.scenario and item.claim.scenario != matter.scenario.name:
         statement += f" (in `{item.claim.scenario}`)"
     verdict = item.verdict.value if item.verdict is Verdict.HOLDS else f"**{item.verdict.value}**"
-    return item.claim.id, statement, item.claim.role, verdict, margin_text(item.margin) or "–", named(item.claim.names)
+    share = matter.plausible.get(item.claim.id)
+    over = [f"{share.word}, {share_text(share)}" if share else "–"] if matter.tumours else []
+    return item.claim.id, statement, item.claim.role, verdict, margin_text(item.margin) or "–", *over, named(item.claim.names)
+
+
+def _plausible(scenario: Scenario, tumours: Tumours) -> Iterator[str]:
+    """What a population adds: what its column means, and how far its claims narrow the parameters."""
+    about = tumours.manifest
+    yield (
+        f"*Plausible tumours* are {len(tumours)} sets of parameters in which all {len(about['claims'])} calibrated claims hold, "
+        f"a share of {about['share_of_box']:.1e} of the box of plausible values (population {about['name']}, seed "
+        f"{about['seed']}, worth {tumours.effective:.0f} independent ones). A claim *follows* where the 95 % interval of its "
+        f"share lies above {NEARLY_ALL}, is *excluded* where it lies below {1 - NEARLY_ALL:.2g}, and is *open* otherwise."
+    )
+    yield "### How far the claims narrow the parameters"
+    heads, *rows = narrowing(scenario, tumours).rows
+    yield table(heads, [[cell_text(cell) for cell in row] for row in rows])
 
 
 def _reproducible(matter: _Matter) -> Iterator[str]:

@@ -9,6 +9,7 @@ from .distributions import Distribution as Distribution
 from .distributions import LogNormal as LogNormal
 from .distributions import LogUniform as LogUniform
 from .distributions import Uniform as Uniform
+from .distributions import read_distribution as read_distribution
 from .grid import Grid as Grid
 from .permutation import permuted as permuted
 from .plausible import MANIFEST as MANIFEST

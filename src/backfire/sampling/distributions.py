@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -168,3 +170,12 @@ class Classes(Distribution):
         """The middle of the step of each value."""
         place = np.abs(np.asarray(values)[:, None] - np.array(self.values)).argmin(axis=1)
         return np.asarray((np.cumsum(self.shares) - np.array(self.shares) / 2)[place])
+
+
+def read_distribution(data: Mapping[str, Any]) -> Distribution:
+    """The distribution that ``Distribution.describe`` told of. Raises KeyError, TypeError or UserError for what is none."""
+    kinds: dict[str, Any] = {kind.kind: kind for kind in (Uniform, LogUniform, LogNormal, Beta, Classes)}
+    kind = kinds[data["distribution"]]
+    given = {item.name: data[item.name] for item in dataclasses.fields(kind) if item.init}
+    made: Distribution = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    return made

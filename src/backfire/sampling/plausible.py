@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -16,6 +17,8 @@ import numpy as np
 from backfire.errors import StorageError, UserError, echo
 from backfire.sampling.axis import Axis
 from backfire.sampling.designs import Read, setting
+from backfire.sampling.distributions import read_distribution
+from backfire.sampling.space import Space
 from backfire.sampling.tables import Listed, Table, axes_of
 from backfire.solvers import Floats
 
@@ -47,6 +50,22 @@ class Tumours:
     def effective(self) -> float:
         """How many independent tumours of equal weight they are worth: those of the sampler, times 1/(n·Σ weight²)."""
         return float(min(self.mixed, len(self)) / (len(self) * np.sum(self.weights**2)))
+
+    @cached_property
+    def space(self) -> Space:
+        """The space they were sampled from. Raises StorageError if the folder does not tell."""
+        try:
+            return Space({name: read_distribution(self.manifest["box"][name]) for name in self.names})
+        except (KeyError, TypeError, UserError) as error:
+            raise StorageError(f"{self.folder / MANIFEST}: does not say what the tumours were sampled from ({error})") from None
+
+    @property
+    def narrowed(self) -> dict[str, float]:
+        """By how much the claims narrow every input: 1 - sd/sd before, of its place in its own distribution."""
+        shares = self.space.shares(self.values)
+        means = self.weights @ shares
+        spreads = np.sqrt(self.weights @ (shares - means) ** 2) * math.sqrt(12)
+        return {name: float(1 - spread) for name, spread in zip(self.names, spreads, strict=True)}
 
     def quantiles(self, values: Floats, levels: Sequence[float]) -> Floats:
         """Quantiles (levels, …) of values (n, …) over the tumours, by weight; infinite values count, NaN ones do not.
