@@ -46,7 +46,7 @@ complete_scenarios, complete_sweeps = _shipped(_SCENARIOS), _shipped(_SWEEPS)
 complete_any, complete_claims = _shipped(_SCENARIOS, _SWEEPS), _shipped(("seeds",))
 
 Scenarios = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False, autocompletion=complete_scenarios),
 ]
 FigureFormats = Annotated[FigureFormat, typer.Option("--figure-format", help="how figures are written")]

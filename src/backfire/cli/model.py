@@ -26,6 +26,7 @@ class SchemaKind(StrEnum):
     SCENARIO = "scenario"
     SWEEP = "sweep"
     CLAIMS = "claims"
+    POPULATION = "population"
 
 
 @command(place=40)
@@ -39,25 +40,35 @@ def new(
     ],
     sweep: Annotated[bool, typer.Option("--sweep", help="a sweep of this scenario, file or shipped name")] = False,
     claims: Annotated[bool, typer.Option("--claims", help="claims about this scenario, file or shipped name")] = False,
+    population: Annotated[
+        bool, typer.Option("--population", help="plausible tumours of this scenario, file or shipped name")
+    ] = False,
 ) -> None:
     """Print a file to start from: backfire new my-study > my-study.toml"""
     from backfire import reports
 
-    if sweep and claims:
-        raise UserError("give --sweep or --claims, not both: each is a file of its own")
-    write_line((reports.new_sweep if sweep else reports.new_claims if claims else reports.new_scenario)(name).rstrip("\n"))
+    if sweep + claims + population > 1:
+        raise UserError("give --sweep, --claims or --population, not two of them: each is a file of its own")
+    asked = ((sweep, reports.new_sweep), (claims, reports.new_claims), (population, reports.new_population))
+    write_line(next((make for wanted, make in asked if wanted), reports.new_scenario)(name).rstrip("\n"))
 
 
 @command(place=50)
 def schema(
     kind: Annotated[SchemaKind, typer.Argument(help="of which kind of file")] = SchemaKind.SCENARIO, own: MechanismFiles = None
 ) -> None:
-    """Print the JSON Schema of scenario files, or of sweeps or claims, for editors that complete and check."""
+    """Print the JSON Schema of scenario files, or of sweeps, claims or populations, for editors that complete and check."""
     from backfire.claims import claims_schema
+    from backfire.populations import population_schema
     from backfire.scenario import json_schema
     from backfire.sweeps import sweep_schema
 
-    made = {SchemaKind.SCENARIO: lambda: json_schema(own or ()), SchemaKind.SWEEP: sweep_schema, SchemaKind.CLAIMS: claims_schema}
+    made = {
+        SchemaKind.SCENARIO: lambda: json_schema(own or ()),
+        SchemaKind.SWEEP: sweep_schema,
+        SchemaKind.CLAIMS: claims_schema,
+        SchemaKind.POPULATION: population_schema,
+    }
     print_json(made[kind]())
 
 

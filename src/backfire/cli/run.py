@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @command(place=10)
 def run(
-    scenarios: Scenarios | None = None,
+    scenarios: Scenarios = None,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results"),
     change: Annotated[
         list[str] | None,

@@ -23,4 +23,5 @@ from .spec import FORMS as FORMS
 from .spec import PopulationSpec as PopulationSpec
 from .spec import load_population as load_population
 from .spec import parse_population as parse_population
+from .spec import population_schema as population_schema
 from .spec import shipped_populations as shipped_populations

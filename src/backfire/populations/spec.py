@@ -36,7 +36,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -57,6 +57,7 @@ from backfire.errors import DocumentError, Problem, Problems, UserError, echo, u
 from backfire.populations.facts import Fact
 from backfire.sampling import WIDE, Beta, Classes, Distribution, LogNormal, LogUniform, Space, Uniform
 from backfire.scenario import (
+    POPULATION,
     Document,
     Input,
     Library,
@@ -64,6 +65,7 @@ from backfire.scenario import (
     OwnMechanisms,
     Scenario,
     check_folder_name,
+    expect_kind,
     library_of,
     load,
     load_named,
@@ -171,6 +173,11 @@ def shipped_populations() -> dict[str, Path]:
     return {path.stem: path for path in sorted((shipped_folder("configs") / "populations").glob("*.toml"))}
 
 
+def population_schema() -> dict[str, Any]:
+    """The JSON Schema of population files."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **PopulationFile.model_json_schema()}
+
+
 def load_population(source: str | Path, mechanisms: OwnMechanisms = (), form: str | None = None) -> PopulationSpec:
     """A population by path or shipped name; a scenario stands for all calibrated claims of its article.
 
@@ -252,6 +259,7 @@ _INSTEAD: Final = {"title": "untitled", "scenario": ""}
 
 
 def _build(document: Document, name: str, folder: Path, text: str, library: Library, form: str | None = None) -> PopulationSpec:
+    expect_kind(document, POPULATION)
     problems = Problems()
     shape = read_shape(document, PopulationFile, instead=_INSTEAD)
     problems += shape.problems

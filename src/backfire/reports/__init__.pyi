@@ -27,6 +27,7 @@ from .sections import cell_text as cell_text
 from .sections import side_by_side as side_by_side
 from .sections import wrapped as wrapped
 from .starting import new_claims as new_claims
+from .starting import new_population as new_population
 from .starting import new_scenario as new_scenario
 from .starting import new_sweep as new_sweep
 from .stored_sweep import sweep_data as sweep_data

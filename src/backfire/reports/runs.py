@@ -12,8 +12,10 @@ from typing import Final
 from backfire.claims import load_claims
 from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
 from backfire.figures import IMAGE_FORMATS, atlas, comparison, image
+from backfire.populations import load_population
 from backfire.scenario import (
     CLAIMS,
+    POPULATION,
     SCENARIO,
     SWEEP,
     FileKind,
@@ -81,7 +83,7 @@ def check(sources: Iterable[str | Path], mechanisms: OwnMechanisms = ()) -> list
 
 def _checked(source: str | Path, library: Library) -> CheckedFile:
     if not os.path.exists(source) and not (Path(source).suffix == ".toml" or "/" in str(source)):
-        kind: FileKind | None = SWEEP if str(source) in shipped_sweeps() else SCENARIO
+        kind: FileKind | None = SWEEP if str(source) in shipped_sweeps() else SCENARIO  # a population has its scenario's name
     else:
         document = read_document(source)
         kind = kind_of_document(document)
@@ -116,8 +118,15 @@ def _claims(source: str | Path, library: Library) -> CheckedFile:
     )
 
 
+def _population(source: str | Path, library: Library) -> CheckedFile:
+    spec = load_population(source, library)
+    content = f"population of {spec.scenario.name}: {len(spec.claims)} claims, {len(spec.space.names)} inputs vary"
+    return CheckedFile(spec.name, POPULATION.name, content, [spec.scenario])
+
+
 _LOADERS: Final[dict[FileKind, Callable[[str | Path, Library], CheckedFile]]] = {
     SCENARIO: _scenario,
+    POPULATION: _population,
     SWEEP: _sweep,
     CLAIMS: _claims,
 }

@@ -81,6 +81,40 @@ def new_claims(scenario: str | Path) -> str:
     return "\n".join([*head, *(line for claim in _claimed(loaded) for line in (*claim, ""))])
 
 
+def new_population(scenario: str | Path) -> str:
+    """A commented population file on a scenario, by file or shipped name, to be kept beside it; raises DocumentError."""
+    loaded, written = _loaded(scenario)
+    claims = [claim[-1].split(" = ", 1)[1] for claim in _claimed(loaded)]
+    spread = next(item for item in loaded.inputs.values() if item.kind == "parameter" and item.low < item.high)
+    arm, middle = [*loaded.arms][-1], (spread.low * spread.high) ** 0.5 or spread.high / 2
+    return "\n".join(
+        [
+            f"# Plausible tumours of {written} to change. Check it with `backfire check`, sample it with `backfire population`.",
+            'title    = "One sentence that says what is true of these tumours"',
+            f'scenario = "{written}"{_BESIDE if written.endswith(".toml") else ""}',
+            'article  = "none"  # only the claims below; left out: the calibrated claims of the article too',
+            "members  = 200",
+            "",
+            "# What is true of every tumour, each under a name of its own: the language of claims (`backfire new --claims`).",
+            "[claims]",
+            *(f"claim_{number} = {check.strip()}" for number, check in enumerate(claims, start=1)),
+            "",
+            "# Every parameter varies in its plausible range, unless it is said here how, or that it does not.",
+            "[vary]",
+            f"# {spread.name} = {{ low = {spread.low:g}, high = {spread.high:g} }}",
+            f"# {spread.name} = {{ median = {middle:.3g}, spread = 1.5 }}  # log-normal",
+            f"# {spread.name} = false",
+            "",
+            "# Measured numbers that the tumours must meet together, by weights.",
+            "# [[facts]]",
+            f'# of = "nadir({arm})"',
+            "# low = 1e3     # nine in ten tumours lie between low and high",
+            "# high = 1e6",
+            "",
+        ]
+    )
+
+
 _EXAMPLE = "wnt16b-stroma"
 _BESIDE = "  # a file beside this one"
 

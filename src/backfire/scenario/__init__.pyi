@@ -24,6 +24,7 @@ from .scenario import stored_scenario as stored_scenario
 from .schema import Number as Number
 from .schema import json_schema as json_schema
 from .shape import CLAIMS as CLAIMS
+from .shape import POPULATION as POPULATION
 from .shape import SCENARIO as SCENARIO
 from .shape import SWEEP as SWEEP
 from .shape import FileKind as FileKind

@@ -34,15 +34,18 @@ class FileKind:
 
 
 SCENARIO: Final = FileKind("scenario", ("mechanisms", "regimens", "parameters", "switches", "days"), "run")
+POPULATION: Final = FileKind("population", ("members", "correlated", "leave_out"), "population")
 SWEEP: Final = FileKind("sweep study", ("design", "vary"), "sweep")
 CLAIMS: Final = FileKind("file of claims", ("claims",), "claims")
-KINDS: Final = (SCENARIO, SWEEP, CLAIMS)
+KINDS: Final = (SCENARIO, POPULATION, SWEEP, CLAIMS)
 
 
 def kind_of_document(document: Document) -> FileKind | None:
     """What a file is, by the tables it has, misspelt ones too; None if by nothing."""
     marks = {mark: kind for kind in KINDS for mark in kind.marks}
     written = [marks[key] for key in document.data if key in marks]
+    if isinstance(document.data.get("claims"), dict):  # by name, as no file of claims has them
+        written = [kind for kind in written if kind is not CLAIMS] + 2 * [POPULATION]
     found = written or [marks[mark] for key in document.data if (mark := nearest(key, marks))]
     return max(KINDS, key=found.count) if found else None
 
