@@ -121,6 +121,25 @@ def test_the_study_of_ones_own_shows_its_figure_and_all_its_files() -> None:
     assert {"check", "run", "claims", "sweep", "rerun", "explain", "export"} <= {*commands}
 
 
+PLAUSIBLE = ROOT / "examples" / "10_plausible_tumours"
+
+
+def test_plausible_tumours_are_told_step_by_step(tmp_path: Path) -> None:
+    for command, shown, printed in followed(PLAUSIBLE / "README.md", tmp_path):
+        assert same(shown, printed) or shown == printed, command
+    kept = backfire.populations.read_population(tmp_path / "results" / "populations" / "plausible")[0]
+    assert len(kept) == 300
+    assert (tmp_path / "results" / "populations" / "plausible" / "message.png").stat().st_size > 1000
+
+
+def test_the_plausible_tumours_show_their_figures_and_all_their_files() -> None:
+    text, made = (PLAUSIBLE / "README.md").read_text(encoding="utf-8"), backfire.load(PLAUSIBLE / "my-tumour.toml")
+    for figure in ("population.png", "message.png"):
+        assert f"my-tumour {made.hash}".encode() in (PLAUSIBLE / figure).read_bytes()
+    files = {path.name for path in PLAUSIBLE.iterdir() if path.is_file()}
+    assert files == {"README.md", *re.findall(r"\]\(([\w.-]+)\)", text)}
+
+
 def test_a_mechanism_of_ones_own_takes_under_thirty_lines() -> None:
     text = (ROOT / "examples" / "02_your_own_mechanism.py").read_text(encoding="utf-8")
     mechanism = text[text.index("@dataclass") : text.index("SCENARIO")]
@@ -128,11 +147,17 @@ def test_a_mechanism_of_ones_own_takes_under_thirty_lines() -> None:
 
 
 def update() -> None:
-    """Write what the commands of the study of one's own really print, and its figure, into its folder."""
+    """Write what the commands of the studies really print, and their figures, into their folders."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rewrite(STUDY / "README.md", {command: printed for command, _, printed in followed(STUDY / "README.md", folder)})
         shutil.copy(folder / "results" / "my-study" / "comparison.png", STUDY / "my-study.png")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found = {command: printed for command, _, printed in followed(PLAUSIBLE / "README.md", folder)}
+        rewrite(PLAUSIBLE / "README.md", found)
+        shutil.copy(folder / "results" / "my-tumour" / "comparison.png", PLAUSIBLE / "population.png")
+        shutil.copy(folder / "results" / "populations" / "plausible" / "message.png", PLAUSIBLE / "message.png")
 
 
 if __name__ == "__main__":

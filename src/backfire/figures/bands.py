@@ -29,7 +29,10 @@ ACROSS: Final = 4
 def shown_answer(default: Result) -> str | None:
     """The recorded value whose course stands below the burden: first what is to be shown, else what answers most; or None."""
     found = [item.name for item in answers(default)]
-    return found[0] if found else None
+    some = next(iter(default.trajectories.values()))
+    # what is most of the burden shows nothing that the panel above does not
+    other = [name for name in found if "burden" not in some or not some[name][0] > 0.5 * some["burden"][0]]
+    return next(iter(default.scenario.show or other or found), None)
 
 
 @styled()

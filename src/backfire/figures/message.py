@@ -56,7 +56,7 @@ def _narrowed(axes: Axes, ends: Mapping[str, tuple[float, float, str]], shares: 
     for row, ((low, high, unit), column) in enumerate(zip(ends.values(), shares.T, strict=True)):
         counts = np.histogram(column, edges)[0]
         counts = np.convolve(np.pad(counts, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-        heights = 0.4 * counts / counts.max()
+        heights = 0.36 * counts / counts.max()
         middle = (edges[1:] + edges[:-1]) / 2
         axes.fill_between(middle, row - heights, row + heights, color=FILL, alpha=0.85, linewidth=0)
         axes.plot([0, 1], [row, row], color=FAINT, linewidth=0.8, zorder=0)
