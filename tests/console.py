@@ -27,7 +27,9 @@ def output_of(command: str, folder: Path) -> str:
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
     )
-    return "\n".join(line.rstrip() for line in (done.stdout + done.stderr).strip("\n").splitlines()) + "\n"
+    # that something is compiled, once, belongs to the machine
+    lines = [line.rstrip() for line in (done.stdout + done.stderr).splitlines() if not line.startswith("compiling ")]
+    return "\n".join(lines).strip("\n") + "\n"
 
 
 DECIMAL = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e-?\d+)?(?![\w.])")
