@@ -20,6 +20,7 @@ import pytest
 
 import backfire
 from backfire.figures.answers import answers
+from backfire.populations import read_population
 from commands import called
 from console import blocks_in, followed, rewrite, same
 
@@ -124,10 +125,11 @@ def test_the_study_of_ones_own_shows_its_figure_and_all_its_files() -> None:
 PLAUSIBLE = ROOT / "examples" / "10_plausible_tumours"
 
 
+@pytest.mark.slow  # compiles, and simulates some thousand tumours
 def test_plausible_tumours_are_told_step_by_step(tmp_path: Path) -> None:
     for command, shown, printed in followed(PLAUSIBLE / "README.md", tmp_path):
         assert same(shown, printed) or shown == printed, command
-    kept = backfire.populations.read_population(tmp_path / "results" / "populations" / "plausible")[0]
+    kept = read_population(tmp_path / "results" / "populations" / "plausible")[0]
     assert len(kept) == 300
     assert (tmp_path / "results" / "populations" / "plausible" / "message.png").stat().st_size > 1000
 

@@ -119,7 +119,7 @@ class ArticleFile(_Strict):
     claims: list[ArticleClaim] = Field(min_length=1, description="its statements, executable")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClaimSet:
     """The checked claims of one file by id; ``scenarios`` are those of a user's own file, as the file names them."""
 
@@ -147,7 +147,7 @@ class ClaimSet:
         return self.scenarios.get(written) or loaded.get(written) or load(written, mechanisms)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Article(ClaimSet):
     """An article with its checked claims."""
 

@@ -128,11 +128,27 @@ def evaluate_claims(
             if possible:
                 sound.append(dataclasses.replace(topic, claims=possible))
                 trials += [VariantTrial(sound[-1], executor=executor)] if variants else []
-        over = [over_population(topics(chosen, wanted, {of.name: of}, library), tumours, told) for tumours, of in populations]
+        over = [
+            over_population(topics(_of_form(chosen, tumours, of), wanted, _loaded(loaded, tumours, of), library), tumours, told)
+            for tumours, of in populations
+        ]
         shares = {} if robustness is None else robustness_of(sound, robustness, progress=told)
         other = {name: results for trial in trials for name, results in trial.results(told).items()}
     hashes = {topic.scenario.name: topic.hash for topic in asked}
     return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes, over)
+
+
+def _of_form(sets: Sequence[ClaimSet], tumours: Tumours, scenario: Scenario) -> list[ClaimSet]:
+    """Sets of claims that speak of the form of the equations that a population has, where it has another."""
+    if not tumours.manifest.get("form"):
+        return list(sets)
+    own = [{name: scenario if item.name == scenario.name else item for name, item in known.scenarios.items()} for known in sets]
+    return [dataclasses.replace(known, scenarios=made) for known, made in zip(sets, own, strict=True)]
+
+
+def _loaded(loaded: Mapping[str, Scenario] | None, tumours: Tumours, scenario: Scenario) -> Mapping[str, Scenario]:
+    """The scenarios that articles speak of by name: that of a population where it has another form of the equations."""
+    return {**(loaded or {}), **({scenario.name: scenario} if tumours.manifest.get("form") else {})}
 
 
 def evaluate_articles(

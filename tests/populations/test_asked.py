@@ -1,0 +1,182 @@
+"""What is asked of a stored population: runs, claims, forms, narrowing; each against the members simulated one by one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from backfire import load, simulate
+from backfire.claims import evaluate_claims, parse_claims
+from backfire.errors import DocumentError, StorageError, UserError
+from backfire.populations import parse_population, population, read_population
+from backfire.reports import explain, run_population
+from backfire.sampling import Tumours
+from backfire.scenario import Scenario
+from commands import call
+from small import SMALL
+
+FILE = """
+title = "Small tumours that grow"
+scenario = "small.toml"
+article = "none"
+members = 24
+
+[claims]
+grows = "final_burden(untreated) > 2 * nadir(untreated)"
+"""
+CLAIMS = """
+title = "Is the drug worth it?"
+scenario = "small.toml"
+
+[[claims]]
+id = "C1"
+statement = "The drug leaves less than a tenth."
+check = "final_burden(monotherapy) < 0.1 * final_burden(untreated)"
+
+[[claims]]
+id = "C2"
+statement = "So it does at a kill rate of three."
+check = "final_burden(monotherapy with drug_kill_rate = 3) < 0.1 * final_burden(untreated)"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("study")
+    (made / "small.toml").write_text(SMALL, encoding="utf-8")
+    (made / "mine.toml").write_text(FILE, encoding="utf-8")
+    population(parse_population(FILE, "mine", made), made, workers=0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def known(folder: Path) -> tuple[Tumours, Scenario]:
+    return read_population(folder / "mine")
+
+
+@pytest.fixture(scope="module")
+def burdens(folder: Path, known: tuple[Tumours, Scenario]) -> dict[str, np.ndarray]:
+    """Final burdens by arm, member by member, by the reference solver."""
+    tumours, scenario = known
+    found: dict[str, list[float]] = {arm: [] for arm in scenario.arms}
+    for row in tumours.values:
+        result = simulate(scenario.changed(dict(zip(tumours.names, row.tolist(), strict=True))))
+        for arm, outcomes in result.outcomes.items():
+            found[arm].append(outcomes["final_burden"].value)
+    return {arm: np.array(values) for arm, values in found.items()}
+
+
+def test_a_run_over_tumours_has_their_quantiles(
+    folder: Path, known: tuple[Tumours, Scenario], burdens: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    made = run_population(folder / "mine", tmp_path)
+    rows = {(row["arm"], row["outcome"]): row for row in made.outcome_rows()}
+    for arm, values in burdens.items():
+        row = rows[arm, "final_burden"]
+        wanted = np.quantile(values, (0.05, 0.5, 0.95), method="inverted_cdf")
+        assert [row["q05"], row["q50"], row["q95"]] == pytest.approx(wanted, rel=1e-4)
+        assert made.courses[arm]["burden"][:, -1] == pytest.approx(
+            np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95), method="inverted_cdf"), rel=1e-4
+        )
+        assert row["default"] == pytest.approx(simulate(known[1], [arm]).outcomes[arm]["final_burden"].value)
+    never = ~made.cohort.observed["monotherapy"]["time_to_progression"]
+    assert rows["monotherapy", "time_to_progression"]["observed"] == pytest.approx(1 - never.mean())
+    courses = pd.read_csv(tmp_path / "small" / "courses.csv")
+    assert {*courses["arm"]} == {"untreated", "monotherapy"}
+    assert (tmp_path / "small" / "comparison.png").stat().st_size > 1000
+    assert json.loads((tmp_path / "small" / "manifest.json").read_text(encoding="utf-8"))["tumours"] == 24
+
+
+def test_what_differs_between_tumours_cannot_be_set_and_doses_can(folder: Path) -> None:
+    with pytest.raises(UserError, match="differs between the tumours"):
+        run_population(folder / "mine", changes={"growth_rate": 0.2})
+    with pytest.raises(UserError, match="unknown arm"):
+        run_population(folder / "mine", arms=["monotherap"])
+    more = run_population(folder / "mine", arms=["monotherapy"], changes={"drug.amount": 8.0})
+    less = run_population(folder / "mine", arms=["monotherapy"])
+    one, two = (made.cohort.values["monotherapy"]["final_burden"] for made in (more, less))
+    assert (one <= two).all()
+    assert (one < two).sum() > 12
+
+
+def test_shares_of_claims_are_those_of_the_members(
+    folder: Path, known: tuple[Tumours, Scenario], burdens: dict[str, np.ndarray]
+) -> None:
+    report = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[known])
+    (over,) = report.populations
+    holds = burdens["monotherapy"] < 0.1 * burdens["untreated"]
+    assert 0 < holds.sum() < 24
+    assert over.shares["C1"].share == pytest.approx(holds.mean())
+    assert over.shares["C1"].low < holds.mean() < over.shares["C1"].high
+    assert over.shares["C2"].share >= over.shares["C1"].share
+
+
+def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
+    """Norton-Simon kill has no kill rate: the claim that sets one is asked of what stands for it."""
+    spec = parse_population(FILE, "mine", folder, form="norton-simon kill")
+    assert spec.name == "mine-norton-simon-kill"
+    assert "drug_kill_per_growth" in spec.space.names
+    assert "drug_kill_rate" not in spec.space.names
+    population(spec, folder, members=12, workers=0)
+    found = read_population(folder / spec.name)
+    (over,) = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[found]).populations
+    assert {*over.shares} == {"C1", "C2"}
+    other = folder / "other.toml"
+    other.write_text(SMALL.replace("days = 30", "days = 31"), encoding="utf-8")
+    with pytest.raises(UserError, match="of which none of these claims speaks"):
+        evaluate_claims([parse_claims(CLAIMS.replace("small.toml", "other.toml"), folder=folder)], populations=[found])
+    with pytest.raises(DocumentError, match="did you mean `gompertz growth`"):
+        parse_population(FILE, "mine", folder, form="gomperz growth")
+    with pytest.raises(DocumentError, match="is the form that small has"):
+        parse_population(FILE, "mine", folder, form="logistic growth")
+
+
+def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple[Tumours, Scenario]) -> None:
+    tumours, scenario = known
+    (section,) = [item for item in explain(scenario, tumours) if item.title == "Narrowed by the claims"]
+    rows = {row[0]: row for row in section.rows[1:]}
+    assert {*rows} == {*tumours.names}
+    logs = np.log(tumours.values[:, tumours.names.index("growth_rate")] / 0.02) / np.log(0.4 / 0.02)
+    assert tumours.narrowed["growth_rate"] == pytest.approx(1 - logs.std() * np.sqrt(12))
+    with pytest.raises(UserError, match="is a population of `small`"):
+        explain(load("wnt16b-stroma"), tumours)
+
+
+def test_the_command_line_asks_populations(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    assert call("check", folder / "mine.toml") == 0
+    assert "population of small: 1 claims, 7 inputs vary" in capsys.readouterr().out
+    assert call("run", "--population", folder / "mine", "--out", tmp_path, "--format", "csv") == 0
+    assert capsys.readouterr().out.startswith("scenario,arm,outcome,unit,default,")
+    assert call("claims", folder / "claims.toml", "--population", folder / "mine", "--format", "json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["claims"][0]["plausible"] in ("follows", "open", "excluded")
+    assert call("explain", folder / "small.toml", "--population", folder / "mine") == 0
+    assert "NARROWED BY THE CLAIMS" in capsys.readouterr().out
+    assert call("run", "wnt16b-stroma", "--population", folder / "mine") == 2
+    assert "not both" in capsys.readouterr().err
+    assert call("run") == 2
+    assert "give a scenario file" in capsys.readouterr().err
+    assert call("run", "--population", tmp_path) == 5
+    assert "is no population" in capsys.readouterr().err
+    assert call("new", "wnt16b-stroma", "--population") == 0
+    started = parse_population(capsys.readouterr().out, "begun")
+    assert len(started.claims) == 2
+
+
+def test_a_folder_that_was_changed_is_refused(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copied = shutil.copytree(folder / "mine", tmp_path / "copied")
+    whole = json.loads((copied / "resolved.json").read_text(encoding="utf-8"))
+    whole["scenario"]["days"] += 1
+    (copied / "resolved.json").write_text(json.dumps(whole), encoding="utf-8")
+    with pytest.raises(StorageError, match="not that of its manifest"):
+        read_population(copied)
+    (copied / "resolved.json").unlink()
+    with pytest.raises(StorageError, match="no whole population"):
+        read_population(copied)
