@@ -1,3 +1,4 @@
+from .controls import Controls as Controls
 from .pycode import Code as Code
 from .pycode import evaluate as evaluate
 from .pycode import generate as generate
