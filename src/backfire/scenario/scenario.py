@@ -125,9 +125,10 @@ class Scenario:
         plan = self.plan(self.arms[arm])
         return plan.events(self.values)[: plan.timeline]
 
-    def reacts(self, arm: str) -> bool:
-        """True if rules decide on something that the arm is given."""
-        return any(self.regimens[name].rules for name in self.arms[arm])
+    def reacting(self, arm: str) -> list[DosingRule]:
+        """The rules that decide on something that an arm is given."""
+        used = {rule for name in self.arms[arm] for rule in self.regimens[name].rules}
+        return [rule for name, rule in self.dosing_rules.items() if name in used]
 
     def resolved(self) -> dict[str, Any]:
         """Everything that can change a number, defaults included, as plain data that ``parse_data`` reads back.
