@@ -1,3 +1,4 @@
+from .administered import Administered as Administered
 from .branching import TUMOUR as TUMOUR
 from .branching import Branching as Branching
 from .branching import CellRate as CellRate
@@ -34,14 +35,16 @@ from .dosing import check_rules as check_rules
 from .dosing import event_table as event_table
 from .dosing import multiples as multiples
 from .dosing_rules import DIAMETER as DIAMETER
+from .dosing_rules import RULE_BEGINS as RULE_BEGINS
 from .dosing_rules import RULE_NUMBERS as RULE_NUMBERS
+from .dosing_rules import RULE_REFERENCE as RULE_REFERENCE
+from .dosing_rules import RULE_WIDTH as RULE_WIDTH
 from .dosing_rules import DosingRule as DosingRule
 from .dosing_rules import RuleNumber as RuleNumber
 from .dosing_rules import decide as decide
 from .equations import Slopes as Slopes
 from .equations import balance as balance
 from .equations import differentiate as differentiate
-from .given import Given as Given
 from .motifs import STEEPNESS as STEEPNESS
 from .motifs import ResponseForm as ResponseForm
 from .motifs import excess as excess

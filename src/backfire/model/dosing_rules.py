@@ -32,12 +32,12 @@ SCALING: Final = ("raise_below", "raise_above", "lower_below", "lower_above")
 _START, _NADIR, _LAST, _LEVEL = (float(place) for place in range(4))
 # places in the numbers of a rule, as ``decide`` reads them
 OF, STOP_BELOW, STOP_ABOVE, ON_BELOW, ON_ABOVE, RAISE_BELOW, RAISE_ABOVE, LOWER_BELOW, LOWER_ABOVE = range(9)
-BY, LEAST, MOST, BEGINS, REFERENCE, WIDTH = range(9, 15)
+BY, LEAST, MOST, RULE_BEGINS, RULE_REFERENCE, RULE_WIDTH = range(9, 15)
 _MET: Final = 1 - 1e-9
 """What lies less than a billionth below a threshold is on it: a solver's rounding decides nothing."""
 
 
-def decide(rules, row, level, reference, measured):  # type: ignore[no-untyped-def]
+def decide(rules: NDArray[np.float64], row: int, level: float, reference: float, measured: float) -> tuple[float, float]:
     """(level, reference) of a rule after a visit; ``rules[row]`` are its numbers. Compiled by the batch solver.
 
     "Below" is less than the threshold, "above" at least the threshold. A threshold that is not above 0, as a share of a
@@ -187,6 +187,7 @@ class DosingRule:
 
     def numbers(self) -> list[float]:
         """The rule as ``decide`` reads it; a diameter becomes the burden that has it."""
+
         def threshold(*words: str) -> float:
             value = next((given for word in words if (given := getattr(self, word)) is not None), math.nan)
             if self.measure != DIAMETER:

@@ -1,7 +1,8 @@
 """Named inputs: every number of a scenario that can be set from outside, with its unit, its meaning and its limits.
 
 An input is a parameter (``growth_rate``), the switch of an influence (``stroma.protects_kill``), a number of a regimen
-(``mitoxantrone.amount``) or one that a rule has (``adaptive.stop_below``). Whoever takes values from outside (``--set``, sweeps, tables, members, claims) looks them up here.
+(``mitoxantrone.amount``) or one that a rule has (``adaptive.stop_below``). Whoever takes values from outside (``--set``,
+sweeps, tables, members, claims) looks them up here.
 Values of a parameter are in the unit in which the scenario file gives it: ``per_unit`` is what one such unit is in cells
 and days, in which everything is computed.
 """

@@ -76,8 +76,8 @@ class Reader:
         reference, rule = reference_arm(file.reference, arms, regimens, network)
         return {
             **fields, "network": network, "switches": switches, "regimens": regimens, "arms": arms, "reference": reference,
-            "dosing_rules": dosing_rules, "rules": rules, "warnings": tuple(self.warnings), "expected_idle": tuple(file.expected_idle),
-            "reference_rule": rule, "show": tuple(file.show),
+            "dosing_rules": dosing_rules, "rules": rules, "warnings": tuple(self.warnings),
+            "expected_idle": tuple(file.expected_idle), "reference_rule": rule, "show": tuple(file.show),
         }  # fmt: skip
 
     def _starts(self, network: Network) -> None:
@@ -171,7 +171,8 @@ class Reader:
             try:
                 found[check_name(name, "rule")] = entry.rule(name)
             except UserError as error:
-                self.add(("rules", name, error.key) if error.key in file.rules[name].model_fields_set else ("rules", name), error)
+                written = error.key in entry.model_fields_set
+                self.add(("rules", name, error.key) if written else ("rules", name), error)
         return found
 
     def _measured(self, network: Network, rules: Mapping[str, DosingRule]) -> None:
@@ -201,7 +202,9 @@ class Reader:
             given = network.interventions.get(regimen.agent)
             if given and given.amount_unit and "amount" not in file.regimens[name].model_fields_set:
                 self.add(("regimens", name), f"`{regimen.agent}` needs an `amount`, in {given.amount_unit}; 0 is none")
-            lost = [rule for rule in regimen.rules if rule not in rules and (rule in file.rules or self.shape.has_lost("rules", rule))]
+            lost = [
+                rule for rule in regimen.rules if rule not in rules and (rule in file.rules or self.shape.has_lost("rules", rule))
+            ]
             if len(set(regimen.rules)) < len(regimen.rules):
                 self.add(("regimens", name, "rules"), "names a rule twice; once is enough")
             try:

@@ -32,10 +32,10 @@ class Scenario:
     """A study that can be simulated. Made by ``load`` or ``parse``; ``document`` is the file it came from.
 
     ``network`` carries the parameters with the values of this scenario; ``switches`` the switch of every influence.
-    ``arms`` maps arm → names of regimens, ``dosing_rules`` those by which regimens react. ``reference`` is the arm that others are compared with besides untreated;
-    ``reference_rule`` says in words how it was chosen, and is empty where the file names it. ``library`` has the mechanisms
-    it could use. ``show`` are recorded names whose course figures draw. ``warnings`` are implausible but possible values;
-    ``expected_idle`` names what is meant to change nothing.
+    ``arms`` maps arm → names of regimens, ``dosing_rules`` those by which regimens react. ``reference`` is the arm that others
+    are compared with besides untreated; ``reference_rule`` says in words how it was chosen, and is empty where the file names
+    it. ``library`` has the mechanisms it could use. ``show`` are recorded names whose course figures draw. ``warnings`` are
+    implausible but possible values; ``expected_idle`` names what is meant to change nothing.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Scenario:
         return [self.values[state.initial] if isinstance(state.initial, str) else state.initial for state in self.network.states]
 
     def doses(self, arm: str) -> tuple[Dose, ...]:
-        """All planned doses of an arm, sorted by time; surgery has amount 0. What of them is given is up to rules, if it has any."""
+        """All planned doses of an arm, sorted by time; surgery has amount 0. What of them is given is up to its rules."""
         return tuple(
             sorted(
                 (dose for name in self.arms[arm] for dose in self.regimens[name].doses()),

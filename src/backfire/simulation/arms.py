@@ -13,7 +13,7 @@ import numpy as np
 
 from backfire.errors import UserError, unknown
 from backfire.formulas import parse
-from backfire.model import Dose, Event, EventPlan, Given, Network, branching, multiples
+from backfire.model import Administered, Dose, Event, EventPlan, Network, branching, multiples
 from backfire.outcomes import HOST_LOAD, ROUNDED, Lineages, Outcome, Watch, declared, outcomes
 from backfire.scenario import Scenario
 from backfire.solvers import (
@@ -86,7 +86,7 @@ class Result:
         decisions = self.trajectories[arm].decisions
         if decisions is None:
             return self.scenario.doses(arm)
-        doses = Given(self.scenario.plan(self.scenario.arms[arm])).doses(decisions)
+        doses = Administered(self.scenario.plan(self.scenario.arms[arm])).doses(decisions)
         return tuple(sorted(doses, key=lambda dose: (dose.time, dose.agent)))
 
     def outcome(self, arm: str, name: str) -> Outcome | None:

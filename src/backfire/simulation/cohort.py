@@ -191,9 +191,7 @@ def _features(
     units = {agent: scenario.network.interventions[agent].amount_unit for agent in agents}
     days = (start, own, last, np.minimum(np.nextafter(surgery, -math.inf), last))
     courses = np.where(courses > last[:, None], math.nan, courses)
-    return CompiledFeatures(
-        read, result, courses, scenario.rules, days, units, treatments, table.dosing(arm, decisions, last)
-    )
+    return CompiledFeatures(read, result, courses, scenario.rules, days, units, treatments, table.dosing(arm, decisions, last))
 
 
 def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = None) -> dict[str, Readable]:

@@ -14,14 +14,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
-from backfire.model import LARGEST_AMOUNT, EventPlan, Given
-from backfire.model.dosing_rules import WIDTH
+from backfire.model import LARGEST_AMOUNT, RULE_WIDTH, Administered, EventPlan
 from backfire.outcomes import ReadPlan, Watch, course_starts, fill, fill_cells
 from backfire.scenario import Scenario, find_inputs
 from backfire.simulation.arms import course_agents, feeds
@@ -109,7 +107,7 @@ class MemberTable:
     def _fill_thresholds(self, places: list[int], names: list[str], alike: Floats) -> None:
         """Give every member the numbers of its rules; members that differ only in thresholds are ``alike``."""
         rules = self.scenario.dosing_rules
-        numbers = np.array([rule.numbers() for rule in rules.values()]).reshape(len(rules), WIDTH)
+        numbers = np.array([rule.numbers() for rule in rules.values()]).reshape(len(rules), RULE_WIDTH)
         self.rule_numbers = np.tile(numbers, (len(self) if places else 1, 1, 1))
         if not places:
             return
@@ -119,7 +117,9 @@ class MemberTable:
             key = row.tobytes()
             if key not in made:
                 try:
-                    schedule = schedule_of(self.scenario, dict(zip([names[place] for place in places], row.tolist(), strict=True)))
+                    schedule = schedule_of(
+                        self.scenario, dict(zip([names[place] for place in places], row.tolist(), strict=True))
+                    )
                     made[key] = np.array([rule.numbers() for rule in schedule.rules.values()])
                 except UserError as error:
                     made[key] = str(error)
@@ -257,7 +257,7 @@ class MemberTable:
         day, rule, factor, first, last = np.ascontiguousarray(events.visits.T)
         whole = [np.ascontiguousarray(column).astype(np.int64) for column in (rule, first, last)]
         own = self.rule_numbers[:, [names.index(item.name) for item in rules]]
-        numbers = np.ascontiguousarray(own.reshape(-1, WIDTH))
+        numbers = np.ascontiguousarray(own.reshape(-1, RULE_WIDTH))
         place = wanted * len(rules) if len(own) > 1 else np.zeros(len(wanted), dtype=np.int64)
         uses = self.scenario.plan(self.scenario.arms[arm]).uses
         table = (day, whole[0], factor, whole[1], whole[2])
@@ -348,7 +348,7 @@ class MemberDosing:
             found = np.zeros((3, len(self.table)))
             for schedule, members in self.groups:
                 try:
-                    given = Given(schedule.plan(scenario, self.arm))
+                    given = Administered(schedule.plan(scenario, self.arm))
                 except UserError:
                     continue  # these members have their reason
                 amounts = self.table.amounts[members][:, places]

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.model import FIXED, Event, Floats, Visit, decide
-from backfire.model.dosing_rules import BEGINS, REFERENCE
+from backfire.model import FIXED, RULE_BEGINS, RULE_REFERENCE, Event, Floats, Visit, decide
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Decisions:
     def __init__(self, controls: Controls | None) -> None:
         self.controls = controls
         self.visits: Sequence[Visit] = controls.visits if controls else ()
-        self.levels: list[float] = controls.numbers[:, BEGINS].tolist() if controls else []
-        self._references: list[float] = controls.numbers[:, REFERENCE].tolist() if controls else []
+        self.levels: list[float] = controls.numbers[:, RULE_BEGINS].tolist() if controls else []
+        self._references: list[float] = controls.numbers[:, RULE_REFERENCE].tolist() if controls else []
         self.made: list[float] = []
         """The level of the rule of every visit so far."""
 
@@ -49,10 +48,10 @@ class Decisions:
         while self.controls and len(self.made) < len(self.visits) and self.visits[len(self.made)].time <= until:
             day, turns = self.visits[len(self.made)].time, False
             measured = self.controls.measure(course(day).tolist())
-            for visit in itertools.takewhile(lambda item, now=day: item.time == now, self.visits[len(self.made) :]):
+            while len(self.made) < len(self.visits) and self.visits[len(self.made)].time == day:
+                visit = self.visits[len(self.made)]
                 rule, before = visit.rule, self.levels[visit.rule]
-                seen = measured[rule] * visit.factor
-                numbers = self.controls.numbers
+                seen, numbers = measured[rule] * visit.factor, self.controls.numbers
                 self.levels[rule], self._references[rule] = decide(numbers, rule, before, self._references[rule], seen)
                 turns |= self.levels[rule] != before and visit.last > visit.first
                 self.made.append(self.levels[rule])

@@ -147,9 +147,7 @@ def _tuple(kind: Any, *fields: Any) -> Any:
 
 TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:, ::1], _TABLE, _TABLE, ROW, ROW)
 EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE, _WHOLE)
-LOOKS = _tuple(
-    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, types.boolean[:, ::1], _TABLE
-)
+LOOKS = _tuple(Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, types.boolean[:, ::1], _TABLE)
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)

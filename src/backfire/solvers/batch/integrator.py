@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from backfire.model.dosing_rules import BEGINS, REFERENCE
+from backfire.model import RULE_BEGINS, RULE_REFERENCE
 from backfire.solvers import Status
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
@@ -20,7 +20,7 @@ from backfire.solvers.batch.stages import bend, dense, middle
 from backfire.solvers.batch.stepping import advance, aim, attempt, control, first_step, reject
 from backfire.solvers.batch.visits import apply, hold, see
 
-_BEGINS, _REFERENCE = BEGINS, REFERENCE
+_BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _ONE_CELL = 1.0
 _DEAD = -1.0
 """Marks a compartment that an event has emptied, until all events of that moment are applied."""
@@ -188,6 +188,25 @@ def _load(lane, member, prepare, look, task, events, visits, records, notes, sta
     return True
 
 
+@compiled()
+def _cut(lane, share, states, state, inner, space):  # type: ignore[no-untyped-def]
+    """End the last step at a share of it."""
+    for j in range(states):
+        space.spare[j] = dense(share, j, lane, state, inner, space.bends)
+    for j in range(states):
+        inner[j * LANES + lane] = space.spare[j]
+
+
+@compiled()
+def _bury(lane, gone, task, state, inner):  # type: ignore[no-untyped-def]
+    """The compartment ``gone`` has died out at the end of the step; others may have crossed at the same moment."""
+    states = task.sizes[at.STATES]
+    for j in range(states):
+        spot = j * LANES + lane
+        if j == gone or (task.cells[j] and inner[spot] < _ONE_CELL and state[spot] >= _ONE_CELL):
+            _clear(lane, j, states, inner, task.cells, task.feeds)
+
+
 @compiled(inline="text")
 def _move(lane, look, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
@@ -210,20 +229,13 @@ def _move(lane, look, task, events, visits, records, notes, state, inner, space)
     if not by_step:
         _record(lane, until, records.last[member], states, state, inner, records, space)
     if share < 1.0 or gone >= 0:
-        for j in range(states):
-            space.spare[j] = dense(share, j, lane, state, inner, space.bends)
-        for j in range(states):
-            inner[j * LANES + lane] = space.spare[j]
+        _cut(lane, share, states, state, inner, space)
     if by_step and gone < 0 and not turned:
         _note_middle(lane, states, room, notes, space)
     if by_step and (given or gone >= 0 or turned) and np.nextafter(until, -np.inf) > day:
         _note(lane, np.nextafter(until, -np.inf), states, room, inner, notes, wholes)
     if gone >= 0:
-        # others may have crossed at the same moment
-        for j in range(states):
-            spot = j * LANES + lane
-            if j == gone or (task.cells[j] and inner[spot] < _ONE_CELL and state[spot] >= _ONE_CELL):
-                _clear(lane, j, states, inner, task.cells, task.feeds)
+        _bury(lane, gone, task, state, inner)
     if turned:
         hold(lane, until, visits.first[member], events, visits, inner, space)
         lanes[at.FRESH + lane] = 1.0

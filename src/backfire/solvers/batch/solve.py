@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
-from backfire.model import FIXED
-from backfire.model.dosing_rules import WIDTH
+from backfire.model import FIXED, RULE_WIDTH
 from backfire.solvers import Floats, Status
 from backfire.solvers.batch.arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Looks, Notes, Records, Task, Workspace
 from backfire.solvers.batch.integrator import integrator, no_reader
@@ -205,7 +204,7 @@ def _looks(visits: Visits | None, watched: Sequence[str], count: int) -> Looks:
     """The visits as the integrator takes them."""
     if visits is None:
         nothing, none = np.zeros(0, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        table, uses = np.zeros((0, WIDTH)), np.zeros((0, 0), dtype=bool)
+        table, uses = np.zeros((0, RULE_WIDTH)), np.zeros((0, 0), dtype=bool)
         empty = np.zeros(0)
         return Looks(empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, uses, np.zeros((count, 0)))
     first, last = (np.ascontiguousarray(column) for column in visits.rows.T)

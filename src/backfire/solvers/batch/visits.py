@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backfire.model.dosing_rules import decide
+from backfire.model import decide
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, compiled, peek
 from backfire.solvers.batch.stages import dense

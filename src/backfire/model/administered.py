@@ -1,4 +1,4 @@
-"""What was given: planned doses, cut where the levels of rules may change, and multiplied by what the rules decided.
+"""What is administered: planned doses, cut where the levels of rules may change, and multiplied by what the rules decided.
 
 Decisions are the levels (m, visits) of the rules of a plan after each of its visits, for m members at once.
 """
@@ -6,6 +6,7 @@ Decisions are the levels (m, visits) of the rules of a plan after each of its vi
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ class _Pieces:
     begins: Floats
 
 
-class Given:
+class Administered:
     """What the regimens of a plan give, once it is known what the rules decided."""
 
     def __init__(self, plan: EventPlan) -> None:
@@ -102,7 +103,7 @@ def _pieces_of(dose: Dose, looks: Floats) -> Iterator[tuple[float, float, float,
     """(begin, end, share, continues) of a dose cut at the visits within it."""
     inside = looks[(looks > dose.time) & (looks < dose.end)].tolist()
     edges = [dose.time, *inside, dose.end]
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in itertools.pairwise(edges):
         yield first, last, (last - first) / dose.duration if dose.duration else 1.0, first > dose.time
 
 
