@@ -17,7 +17,7 @@ import backfire
 from backfire import Intervention, Parameter, Process, State
 from backfire.solvers import Floats
 
-GROWTH, COST, CLEARANCE, KILL, OTHER, RISE, FADE = 0.06, 0.1, 0.7, 0.5, 0.35, 1.2, 0.3
+GROWTH, COST, CLEARANCE, KILL, OTHER, RISE, FADE = 0.06, 0.1, 0.7, 0.5, 0.12, 1.2, 0.3
 SENSITIVE, RESISTANT = 0.3, 0.002
 
 
@@ -106,7 +106,14 @@ class Plain:
         """Integrate up to a day."""
         if day > self.now:
             found = solve_ivp(
-                rates, (self.now, day), self.y, "DOP853", dense_output=True, rtol=1e-12, atol=1e-15, args=(self.inflow, self.running)
+                rates,
+                (self.now, day),
+                self.y,
+                "DOP853",
+                dense_output=True,
+                rtol=1e-12,
+                atol=1e-15,
+                args=(self.inflow, self.running),
             )
             self.courses.append((self.now, day, found.sol))
             self.y, self.now = found.y[:, -1], day

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from backfire import run_members, simulate
-from backfire.solvers import Settings
-from backfire.solvers.batch import BatchSettings
-from tests import reacting
-from tests.reacting import Plain, scenario
+import reacting
+from backfire import Scenario, run_members, simulate
+from backfire.simulation.members import MemberTable
+from backfire.solvers import Floats, Settings
+from backfire.solvers.batch import BatchSettings, kernel_of, record
+from reacting import Plain, scenario
 
 DAYS = 240
 TIGHT, CLOSE = Settings(relative=1e-11, absolute=1e-14), BatchSettings(relative=1e-9, absolute=1e-13)
@@ -45,7 +49,7 @@ def adaptive(arm: Plain) -> None:
 def running(arm: Plain) -> None:
     """The same for a drug that runs all the time, looked at every day."""
     start, on = arm.burden, True
-    for day in range(0, DAYS + 1):
+    for day in range(DAYS + 1):
         arm.go(day)
         if on and arm.burden < 0.5 * start:
             on = False
@@ -86,7 +90,7 @@ def in_lines(arm: Plain) -> None:
 def blocked(arm: Plain) -> None:
     """The other drug while a factor is from 1.8 on until it is below 1.3, looked at twice a day."""
     on = False
-    for step in range(0, 2 * DAYS + 1):
+    for step in range(2 * DAYS + 1):
         arm.go(step / 2)
         factor = float(arm.y[3])
         if on and factor < 1.3:
@@ -187,6 +191,7 @@ def test_both_solvers_do_what_a_plain_simulation_does(family: str) -> None:
     assert found["final_burden"].value == pytest.approx(plain.burden, rel=1e-6)
     start = reacting.SENSITIVE + reacting.RESISTANT
     assert found["time_to_progression"].value == pytest.approx(plain.progression(1.2 * start), rel=1e-6, nan_ok=True)
+    assert len({*course.decisions.tolist()}) > 1, "a family that never reacts shows nothing"  # type: ignore[union-attr]
     if plain.given:
         doses = np.array([(dose.time, dose.amount) for dose in result.given("given") if dose.agent == "drug"])
         assert doses == pytest.approx(np.array(plain.given), rel=1e-12)
@@ -196,3 +201,90 @@ def test_both_solvers_do_what_a_plain_simulation_does(family: str) -> None:
     for name in ("final_burden", "time_to_progression", "burden_area", "given_drug", "doses_drug", "treated_days_drug"):
         tolerance = 1e-6 if found[name].unit else 1e-9
         assert batch[name] == pytest.approx(found[name].value, rel=tolerance), name
+
+
+MEASURED = ("burden", "factor", "resistant", "resistant / burden", "level")
+LOOKS = np.array([0.0, 20.0, 41.0, 63.5, 100.0])
+
+
+def in_batch(of: Scenario, fields: list[str], samples: Floats, arm: str = "given") -> tuple[Floats, Floats]:
+    """(states (members, days, states) on some days, levels (members, visits) of rules after each visit) by the batch solver."""
+    table = MemberTable(of, fields, samples)
+    table.check_events([arm])
+    assert table.reasons == {}
+    members = table.numbers(arm, np.arange(len(samples)))
+    states, ends = record(kernel_of(of.network, MEASURED), members, LOOKS, CLOSE)
+    assert (ends.status == 0).all()
+    return states, ends.decided
+
+
+NEAR = st.sampled_from((0.3, 0.5, 0.7, 0.85, 0.97, 1.03, 1.1, 1.2, 1.6))
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> dict[str, Any]:
+    """A rule of any family, sensible or not."""
+    made: dict[str, Any] = {"visit_every": draw(st.sampled_from((0.3, 1, 3.5, 7, 10, 28)))}
+    made["of"] = draw(st.sampled_from(("start", "nadir", "last", "level")))
+    made["measure"] = draw(st.sampled_from(("burden", "factor", "resistant", "resistant / burden", "level", "diameter")))
+    if made["measure"] == "level":
+        made["of"] = "level"  # a drug that is all gone has no shares that a solver resolves
+    if made["measure"] == "diameter":
+        made["geometry"] = draw(st.sampled_from(("sphere", "disc")))
+        made["of"] = "start" if made["of"] == "level" else made["of"]
+    sides = ("above",) if made["of"] == "nadir" else ("below", "above")
+    if draw(st.booleans()):
+        begins = draw(st.sampled_from(("resume", "start")))
+        made[f"stop_{draw(st.sampled_from(sides))}"] = draw(NEAR)
+        for side in draw(st.sets(st.sampled_from(sides), min_size=begins == "start")):
+            made[f"{begins}_{side}"] = draw(NEAR)
+    else:
+        made |= {f"raise_{draw(st.sampled_from(sides))}": draw(NEAR), f"lower_{draw(st.sampled_from(sides))}": draw(NEAR)}
+        made |= {"by": draw(st.sampled_from((1.1, 1.5, 2.0))), "least": draw(st.sampled_from((0.1, 0.5))), "most": 3.0}
+    if draw(st.booleans()):
+        made |= {"error": draw(st.sampled_from((0.02, 0.1))), "seed": draw(st.integers(0, 99))}
+    return made
+
+
+@st.composite
+def studies(draw: st.DrawFn) -> str:
+    """One to three rules over a drug given at once, the same drug infused, and one that runs."""
+    drawn = draw(st.lists(rules(), min_size=1, max_size=3))
+    lines = []
+    for place, rule in enumerate(drawn):
+        lines += [f"[rules.rule_{place}]", *(f"{word} = {value!r}" for word, value in rule.items())]
+    names = [f"rule_{place}" for place in range(len(drawn))]
+    some = st.lists(st.sampled_from(names), max_size=len(names), unique=True)
+    every = draw(st.sampled_from((1, 3.5, 7, 9.1)))
+    long = draw(st.sampled_from((0.5, 1)))
+    lines += [
+        "[regimens]",
+        f"drug = {{ amount = 2.0, start = {draw(st.sampled_from((0, 3, 10)))}, every = {every}, until = 100, rules = {draw(some)} }}",
+        f"slow = {{ agent = 'drug', amount = 3.0, start = 5, every = {every}, duration = {long}, count = 9, rules = {draw(some)} }}",
+        f"other = {{ amount = 1, start = 2, until = 100, rules = {draw(some)} }}",
+        f"[arms]\ngiven = {draw(st.lists(st.sampled_from(('drug', 'slow', 'other')), min_size=1, unique=True))}",
+    ]
+    return "\n".join(lines)
+
+
+def same_decisions(text: str) -> None:
+    of = scenario(text).changed(days=100)
+    course = simulate(of, settings=TIGHT).trajectories["given"]
+    assert course.status.good, course.message
+    states, decided = in_batch(of, [], np.zeros((1, 0)))
+    assert decided[0].tolist() == ([] if course.decisions is None else course.decisions.tolist())
+    here = course.values[np.searchsorted(course.times, LOOKS), : states.shape[2]]
+    assert states[0] == pytest.approx(here, rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(studies())
+def test_both_solvers_decide_alike_by_any_rules(text: str) -> None:
+    same_decisions(text)
+
+
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None)
+@given(studies())
+def test_both_solvers_decide_alike_by_five_hundred_rules(text: str) -> None:
+    same_decisions(text)

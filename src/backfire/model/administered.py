@@ -5,7 +5,6 @@ Decisions are the levels (m, visits) of the rules of a plan after each of its vi
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,26 +56,21 @@ class Administered:
             level = level * np.where(column >= 0, np.nan_to_num(decisions[:, column]), begins)
         return level
 
-    def doses(self, decisions: Floats) -> Iterator[Dose]:
-        """The doses of one member, by its ``decisions`` (visits,); pieces at one level are one."""
-        for place, (regimen, pieces) in enumerate(zip(self.plan.regimens, self._pieces, strict=True)):
-            last: Dose | None = None
-            rows = zip(pieces.begin, pieces.end, pieces.continues, self.levels(place, decisions[None])[0], strict=True)
-            before = 0.0
-            for begin, end, continues, level in rows:
-                if last is not None and continues and level == before:
-                    last = _longer(last, float(end), regimen, float(level))
-                else:
-                    if last is not None:
-                        yield last
-                    last = None
-                    if level > 0:
-                        length = float(as_written(float(end)) - as_written(float(begin)))
-                        goes_on = bool(continues) and before > 0
-                        last = _longer(Dose(float(begin), regimen.agent, 0.0, length, goes_on), float(end), regimen, float(level))
-                before = level
-            if last is not None:
-                yield last
+    def doses(self, place: int, decisions: Floats) -> Iterator[Dose]:
+        """The doses of one regimen and one member, by its ``decisions`` (visits,); what runs on at one level is one."""
+        regimen, pieces = self.plan.regimens[place], self._pieces[place]
+        levels = self.levels(place, decisions[None])[0].tolist()
+        begun: list[tuple[float, float, float, bool]] = []
+        for begin, end, continues, level in zip(pieces.begin, pieces.end, pieces.continues, levels, strict=True):
+            before = begun[-1] if begun else (0.0, 0.0, 0.0, False)
+            if continues and before[1] == begin and before[2] == level:
+                begun[-1] = (before[0], float(end), level, before[3])
+            elif level > 0:
+                begun.append((float(begin), float(end), level, bool(continues) and before[1] == begin))
+        for begin, end, level, goes_on in begun:
+            length = float(as_written(end) - as_written(begin))
+            share = length / regimen.duration if regimen.duration else 1.0
+            yield Dose(begin, regimen.agent, regimen.amount * level * share, length, goes_on)
 
     def totals(self, agent: str, amounts: Floats, decisions: Floats, last: Floats) -> tuple[Floats, Floats, Floats]:
         """(amount, doses, days) of an agent given to m members up to their ``last`` day (m,), each (m,).
@@ -105,10 +99,3 @@ def _pieces_of(dose: Dose, looks: Floats) -> Iterator[tuple[float, float, float,
     edges = [dose.time, *inside, dose.end]
     for first, last in itertools.pairwise(edges):
         yield first, last, (last - first) / dose.duration if dose.duration else 1.0, first > dose.time
-
-
-def _longer(dose: Dose, end: float, regimen: Regimen, level: float) -> Dose:
-    """A dose that goes on to the day ``end`` at its level."""
-    length = float(as_written(end) - as_written(dose.time)) if regimen.duration else 0.0
-    share = length / regimen.duration if regimen.duration else 1.0
-    return dataclasses.replace(dose, duration=length, amount=regimen.amount * level * share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,11 +84,16 @@ class Result:
 
     def given(self, arm: str) -> tuple[Dose, ...]:
         """The doses that an arm was given, sorted by time: the planned ones, or what its rules made of them."""
-        decisions = self.trajectories[arm].decisions
-        if decisions is None:
-            return self.scenario.doses(arm)
-        doses = Administered(self.scenario.plan(self.scenario.arms[arm])).doses(decisions)
+        doses = itertools.chain(*self.administered(arm).values())
         return tuple(sorted(doses, key=lambda dose: (dose.time, dose.agent)))
+
+    def administered(self, arm: str) -> dict[str, list[Dose]]:
+        """The same by the name of the regimen."""
+        names, decisions = self.scenario.arms[arm], self.trajectories[arm].decisions
+        if decisions is None:
+            return {name: [*self.scenario.regimens[name].doses()] for name in names}
+        found = Administered(self.scenario.plan(names))
+        return {name: [*found.doses(place, decisions)] for place, name in enumerate(names)}
 
     def outcome(self, arm: str, name: str) -> Outcome | None:
         """One outcome of an arm, without computing those that are not asked for; None if the arm has none of this name."""
