@@ -40,13 +40,12 @@ class Given:
         """The days on which doses begin."""
         return [dose.time for dose in self.doses]
 
-    def height(self, dose: Dose) -> float:
-        """How high a dose is drawn, as a share of the largest."""
-        rates = [self._rate(item) for item in self.doses]
-        return self._rate(dose) / max(rates) if max(rates) > 0 else 1.0
-
-    def _rate(self, dose: Dose) -> float:
-        return dose.amount / dose.duration if dose.duration else dose.amount
+    @property
+    def heights(self) -> list[float]:
+        """How high each dose is drawn, as a share of the largest."""
+        rates = [dose.amount / dose.duration if dose.duration else dose.amount for dose in self.doses]
+        most = max(rates, default=0.0)
+        return [rate / most if most > 0 else 1.0 for rate in rates]
 
 
 def given(result: Result) -> list[Given]:
@@ -101,13 +100,13 @@ def dosing(axes: Axes, result: Result, rows: list[Given]) -> None:
 
 def _bars(axes: Axes, row: Given, level: int) -> None:
     """Infusions, and what is on or off, as thick as they are strong."""
-    for dose in row.doses:
-        axes.hlines([level], [dose.time], [dose.end], color=INK, linewidth=max(1.0, 5 * row.height(dose)))
+    widths = [max(1.0, 5 * height) for height in row.heights]
+    axes.hlines(np.full(len(row.days), level), row.days, [dose.end for dose in row.doses], color=INK, linewidth=widths)
 
 
 def _ticks(axes: Axes, row: Given, level: int, nearest: float) -> None:
     """Boluses: ticks as high as they are large, and a band where they would run together."""
-    heights = {dose.time: 0.64 * max(0.15, row.height(dose)) for dose in row.doses}
+    heights = {day: 0.64 * max(0.15, height) for day, height in zip(row.days, row.heights, strict=True)}
     for first, last, count in runs(row.days, nearest):
         if count == 1:
             axes.vlines([first], level - 0.32, level - 0.32 + heights[first], color=INK, linewidth=1.6)
