@@ -288,3 +288,126 @@ def test_both_solvers_decide_alike_by_any_rules(text: str) -> None:
 @given(studies())
 def test_both_solvers_decide_alike_by_five_hundred_rules(text: str) -> None:
     same_decisions(text)
+
+
+CONSTANT = "growth = 0\nkilling = 0\nrise = 0"
+"""Nothing changes but the drug itself: burdens meet thresholds exactly."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "levels"),
+    [
+        ("of = 'level'\nstart_above = 0.302", [1, 1, 1, 1]),  # at least
+        ("of = 'level'\nstop_below = 0.302", [1, 1, 1, 1]),  # less than
+        ("start_above = 1.0", [1, 1, 1, 1]),
+        ("start_above = 1.0000001", [0, 0, 0, 0]),
+        ("stop_below = 1.0\nresume_above = 1.0", [1, 1, 1, 1]),
+        ("stop_above = 1.0\nresume_above = 1.0", [0, 1, 0, 1]),  # flips at every visit
+        ("of = 'nadir'\nstop_above = 1.0", [0, 0, 0, 0]),
+        ("of = 'last'\nraise_above = 1.0\nby = 2\nmost = 3", [1, 2, 3, 3]),
+        ("measure = 'level'\nof = 'start'\nstart_above = 0.1", [0, 0, 0, 0]),  # a share of nothing is never met
+        ("measure = 'level / inflow'\nof = 'start'\nstop_above = 0.1", [1, 1, 1, 1]),  # 0 / 0 changes nothing
+    ],
+)
+def test_thresholds_that_are_met_exactly(rule: str, levels: list[float]) -> None:
+    regimen = "drug = { amount = 2.0, start = 0, every = 30, count = 4, rules = ['rule'] }"
+    text = f"[parameters]\n{CONSTANT}\n[rules.rule]\nvisit_every = 30\n{rule}\n[regimens]\n{regimen}\n[arms]\ngiven = ['drug']"
+    of = scenario(text).changed(days=100)
+    result = simulate(of)
+    course = result.trajectories["given"]
+    assert course.decisions is not None
+    assert course.decisions.tolist() == levels
+    # the dose of a visit's own day is that visit's
+    assert [dose.amount for dose in result.given("given")] == [2.0 * level for level in levels if level]
+    kernel = [*MEASURED, "level / inflow"] if "inflow" in rule else MEASURED
+    table = MemberTable(of, [], np.zeros((1, 0)))
+    table.check_events(["given"])
+    _, ends = record(kernel_of(of.network, kernel), table.numbers("given", np.array([0])), np.array([100.0]), CLOSE)
+    assert ends.decided[0].tolist() == levels
+
+
+def test_a_rule_that_flips_at_every_visit_of_what_runs() -> None:
+    """On, off, on … every day: as the same days written out as regimens of their own."""
+    rule = "[rules.rule]\nvisit_every = 1\nmeasure = 'burden'\nof = 'level'\nstop_above = 0.0001\nresume_above = 0.0001\n"
+    text = rule + "[regimens]\ndrug = { amount = 48, start = 0, until = 48, rules = ['rule'] }\n"
+    fixed = "fixed = { agent = 'drug', amount = 1.0, start = 1, every = 2, duration = 1, count = 24 }\n"
+    of = scenario(text + fixed + "[arms]\ngiven = ['drug']\nfixed = ['fixed']").changed(days=60)
+    result = simulate(of, settings=TIGHT)
+    one, two = result.outcomes["given"], result.outcomes["fixed"]
+    for name in ("final_burden", "burden_area", "given_drug", "doses_drug", "treated_days_drug"):
+        assert one[name].value == pytest.approx(two[name].value, rel=1e-9), name
+    batch = run_members(of, [], np.zeros((1, 0)), settings=CLOSE)
+    for arm in ("given", "fixed"):
+        for name in ("final_burden", "given_drug", "doses_drug", "treated_days_drug"):
+            assert batch.values[arm][name][0] == pytest.approx(one[name].value, rel=1e-6), (arm, name)
+
+
+def test_an_agent_that_is_never_stopped_is_the_fixed_schedule() -> None:
+    rule = "[rules.rule]\nvisit_every = 1\nstop_below = 1e-9\nresume_above = 1e9\n"
+    drug = "agent = 'drug', amount = 3.0, start = 0, every = 7, count = 20"
+    regimens = (
+        f"[regimens]\nruled = {{ {drug}, rules = ['rule'] }}\nfixed = {{ {drug} }}\n[arms]\nruled = ['ruled']\nfixed = ['fixed']"
+    )
+    of = scenario(rule + regimens)
+    one, two = simulate(of).outcomes.values()
+    batch = run_members(of, [], np.zeros((1, 0))).values
+    for name, item in one.items():
+        assert item.value == pytest.approx(two[name].value, rel=1e-7, nan_ok=True), name
+        if name in batch["ruled"]:
+            assert batch["ruled"][name][0] == pytest.approx(batch["fixed"][name][0], rel=1e-12, nan_ok=True), name
+
+
+def test_decisions_depend_on_neither_neighbours_nor_order_nor_threads_nor_recorded_days() -> None:
+    of = scenario(FAMILIES["until_progression"].text)
+    fields = ["sensitive_start", "rule.stop_below", "over.visit_every", "drug.amount", "rule.visit_every"]
+    generator = np.random.default_rng(3)
+    samples = np.column_stack(
+        [
+            generator.uniform(0.1, 0.5, 1100), generator.uniform(0.3, 0.9, 1100), generator.choice((7.0, 14.0, 30.0), 1100),
+            generator.uniform(1, 6, 1100), generator.choice((3.0, 7.0), 1100),
+        ]
+    )  # fmt: skip
+    names = ["final_burden", "given_drug", "doses_drug"]
+    whole = run_members(of, fields, samples, outcomes=names)
+    assert whole.reasons == {}
+    order = generator.permutation(1100)
+    other = run_members(of, fields, samples[order], outcomes=names, threads=2)
+    for name in names:
+        assert (whole.values["given"][name][order] == other.values["given"][name]).all(), name
+    for member in (0, 517, 1099):
+        alone = run_members(of, fields, samples[member : member + 1], outcomes=names)
+        values = dict(zip(fields, samples[member].tolist(), strict=True))
+        for every in (0.5, 0.07):
+            slow = simulate(of.changed(values | {"record_every": every})).outcomes["given"]
+            for name in names:
+                assert alone.values["given"][name][0] == whole.values["given"][name][member]
+                assert slow[name].value == pytest.approx(alone.values["given"][name][0], rel=2e-5), (member, name)
+
+
+def test_a_member_whose_rule_is_impossible_has_its_reason_and_disturbs_nobody() -> None:
+    of = scenario(FAMILIES["adaptive"].text)
+    found = run_members(
+        of, ["rule.stop_below", "rule.visit_every"], np.array([[0.5, 14.0], [-1.0, 14.0], [0.5, 0.0], [0.4, 7.0]])
+    )
+    assert [*found.reasons] == [(1, "given"), (2, "given")]
+    assert "stop_below" in found.reasons[1, "given"]
+    assert "visit_every" in found.reasons[2, "given"]
+    assert np.isfinite(found.values["given"]["final_burden"][[0, 3]]).all()
+
+
+def test_adaptive_therapy_holds_longer_only_where_clones_compete() -> None:
+    """With room shared and a cost, resistant cells are held down by sensitive ones, and pausing gains time; with so much room
+    that nobody is held down, all that is spared only grows."""
+    regimens = (
+        "[rules.rule]\nvisit_every = 1\nstop_below = 0.5\nresume_above = 1.0\n[regimens]\n"
+        "always = { agent = 'drug', amount = 480, start = 0, until = 240 }\n"
+        "paused = { agent = 'drug', amount = 480, start = 0, until = 240, rules = ['rule'] }\n"
+        "[arms]\nmaximum = ['always']\nadaptive = ['paused']"
+    )
+    of = scenario(regimens)
+    crowded, roomy = np.array([0.6, 0.002]), np.array([0.6e-3, 0.002e-3])
+    found = run_members(of, ["sensitive_start", "resistant_start"], np.array([crowded, roomy]), settings=CLOSE)
+    days = {arm: found.values[arm]["time_to_progression"] for arm in found.arms}
+    assert days["adaptive"][0] > 1.2 * days["maximum"][0]
+    assert days["adaptive"][1] <= 1.001 * days["maximum"][1]
+    assert (found.values["adaptive"]["treated_days_drug"] < found.values["maximum"]["treated_days_drug"]).all()

@@ -41,11 +41,13 @@ def decide(rules: NDArray[np.float64], row: int, level: float, reference: float,
     """(level, reference) of a rule after a visit; ``rules[row]`` are its numbers. Compiled by the batch solver.
 
     "Below" is less than the threshold, "above" at least the threshold. A threshold that is not above 0, as a share of a
-    tumour that is gone, is never met, and what has no value (NaN) changes nothing.
+    tumour that is gone, is never met, and what has no finite value changes nothing.
     """
     of = rules[row, OF]
+    if not abs(measured) < math.inf:
+        return level, reference
     if (of == _START and math.isnan(reference)) or (of == _NADIR and not measured >= reference):
-        reference = measured if not math.isnan(measured) else reference
+        reference = measured
     scale = _MET * reference
     if math.isnan(rules[row, BY]):
         if level > 0.0:
@@ -57,7 +59,7 @@ def decide(rules: NDArray[np.float64], row: int, level: float, reference: float,
         level = min(level * rules[row, BY], rules[row, MOST])
     elif measured < rules[row, LOWER_BELOW] * scale or measured >= rules[row, LOWER_ABOVE] * scale > 0.0:
         level = max(level / rules[row, BY], rules[row, LEAST])
-    if of == _LAST and not math.isnan(measured):
+    if of == _LAST:
         reference = measured
     return level, reference
 

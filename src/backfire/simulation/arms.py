@@ -258,11 +258,8 @@ def _controls(scenario: Scenario, code: Code, plan: EventPlan, rows: Sequence[Ev
 
     def measure(state: Sequence[float]) -> list[float]:
         every = [*state, *(float(value) for value in code.observe_one(state, constants))]
-        found = []
-        for above, *below in places:
-            ratio = every[above] / every[below[0]] if below and every[below[0]] else math.nan
-            found.append(ratio if below else every[above])
-        return found
+        ratios = ((every[above], every[below[0]] if below else 1.0) for above, *below in places)
+        return [above / below if below else math.nan for above, below in ratios]
 
     numbers = np.array([rule.numbers() for rule in plan.rules.values()])
     return Controls(numbers, plan.uses, plan.visits, rows, measure)
