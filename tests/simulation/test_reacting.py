@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reacting
-from backfire import Scenario, run_members, simulate
+import witnesses
+from backfire import Scenario, export, find_idle, parse, read_run, run_members, simulate
+from backfire.errors import StorageError, UserError
+from backfire.figures import comparison
+from backfire.figures.panels import strip_rows
+from backfire.simulation import prepare_folder, save
 from backfire.simulation.members import MemberTable
 from backfire.solvers import Floats, Settings
 from backfire.solvers.batch import BatchSettings, kernel_of, record
-from reacting import Plain, scenario
+from reacting import Plain, Reacting, scenario
 
 DAYS = 240
 TIGHT, CLOSE = Settings(relative=1e-11, absolute=1e-14), BatchSettings(relative=1e-9, absolute=1e-13)
@@ -411,3 +417,113 @@ def test_adaptive_therapy_holds_longer_only_where_clones_compete() -> None:
     assert days["adaptive"][0] > 1.2 * days["maximum"][0]
     assert days["adaptive"][1] <= 1.001 * days["maximum"][1]
     assert (found.values["adaptive"]["treated_days_drug"] < found.values["maximum"]["treated_days_drug"]).all()
+
+
+DYING = """
+title = "A host that may die between two visits"
+days  = 80
+
+[mechanisms]
+growth       = { law = "logistic" }
+pharmacology = { agents = ["drug"] }
+kill         = { by = ["drug"] }
+survival     = {}
+dissemination = {}
+
+[parameters]
+growth_rate     = 0.3
+drug_kill_rate  = 0.2
+lethal_burden   = 5e8
+
+[rules.rule]
+visit_every = 10
+start_above = 4.0
+of          = "start"
+
+[regimens]
+drug = { amount = 2.0, start = 5, every = 5, until = 80, rules = ["rule"] }
+
+[arms]
+untreated = []
+given     = ["drug"]
+"""
+
+
+def test_a_host_that_dies_between_two_visits_is_given_nothing_any_more() -> None:
+    of = parse(DYING)
+    result = simulate(of, settings=TIGHT)
+    died, decisions = result.death("given"), result.trajectories["given"].decisions
+    assert died is not None
+    assert decisions is not None
+    made = int(np.isfinite(decisions).sum())
+    assert 5 + 10 * (made - 1) < died < 5 + 10 * made
+    assert {*decisions[:made]} == {0.0, 1.0}
+    doses = result.given("given")
+    assert doses
+    assert doses[-1].time <= died
+    found, batch = result.outcomes["given"], run_members(of, [], np.zeros((1, 0)), settings=CLOSE).values["given"]
+    for name in ("survival_time", "given_drug", "doses_drug", "treated_days_drug", "burden_area"):
+        assert batch[name][0] == pytest.approx(found[name].value, rel=1e-6), name
+    assert found["doses_drug"].value == len(doses)
+
+
+def test_what_rules_decided_is_stored_and_read_back(tmp_path: Path) -> None:
+    of = scenario(FAMILIES["until_progression"].text)
+    result, folder = simulate(of), prepare_folder(tmp_path, "reacting")
+    save(result, folder)
+    again = read_run(folder, [Reacting])
+    assert again.trajectories["given"].decisions.tolist() == result.trajectories["given"].decisions.tolist()  # type: ignore[union-attr]
+    assert again.given("given") == result.given("given")
+    assert {name: item.value for name, item in again.outcomes["given"].items()} == pytest.approx(
+        {name: item.value for name, item in result.outcomes["given"].items()}, nan_ok=True
+    )
+    rows = (folder / "doses.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "arm,day,agent,amount,unit,duration"
+    assert len(rows) == 1 + len(result.given("given"))
+    steps = dict(np.load(folder / "steps.npz"))
+    steps["given.decisions"] = steps["given.decisions"][:-1]
+    np.savez_compressed(folder / "steps.npz", **steps)
+    with pytest.raises(StorageError, match="damaged"):
+        read_run(folder, [Reacting])
+
+
+def test_the_dosing_strip_shows_what_each_arm_was_given() -> None:
+    of = scenario(FAMILIES["in_lines"].text.replace("given = ['drug', 'other']", "given = ['drug', 'other']\nalone = ['drug']"))
+    result = simulate(of)
+    rows = {row.label: row for row in strip_rows(result)}
+    assert [*rows] == ["drug, given", "drug, alone", "other"]
+    for arm in ("given", "alone"):
+        assert rows[f"drug, {arm}"].days == [dose.time for dose in result.given(arm) if dose.agent == "drug"]
+    (running,) = rows["other"].doses
+    assert running.time > 0
+    assert running.end == 240
+    assert comparison(result).axes
+
+
+@pytest.mark.parametrize("family", ["adaptive", "blocked", "modulated"])
+def test_rules_run_alike_in_another_engine(family: str) -> None:
+    """As events of SBML, in libRoadRunner; the text of Antimony too."""
+    short = FAMILIES[family].text.replace("until = 240", "until = 100").replace("until = 224", "until = 84")
+    of = scenario(short.replace("until = 231", "until = 98")).changed(days=100)
+    text = export(of, "given")
+    assert witnesses.complaints(text) == []
+    assert witnesses.compare(of, "given", "libRoadRunner", text).share <= 1
+    assert (
+        witnesses.compare(of, "given", "libRoadRunner", witnesses.sbml_of_antimony(export(of, "given", to="antimony"))).share <= 1
+    )
+
+
+def test_what_events_cannot_say_is_refused_with_a_sentence() -> None:
+    often = scenario(FAMILIES["running"].text.replace("visit_every = 1", "visit_every = 0.1"))
+    with pytest.raises(UserError, match="looked at 2401 times: a file has one event for each, at most 1000"):
+        export(often, "given")
+    hidden = scenario(FAMILIES["adaptive"].text.replace("visit_every = 14", "visit_every = 14\nmeasure = 'grow'"))
+    with pytest.raises(UserError, match="measures the rate of the process `grow`"):
+        export(hidden, "given")
+
+
+def test_a_regimen_whose_rule_never_starts_it_is_told_to_be_idle() -> None:
+    of = scenario(FAMILIES["blocked"].text.replace("start_above = 1.8", "start_above = 1e6"))
+    (found,) = [item for item in find_idle(of, simulated=True) if item.name == "other"]
+    assert found.arms == ("given",)
+    assert [item for item in find_idle(scenario(FAMILIES["blocked"].text), simulated=True) if item.name == "other"] == []

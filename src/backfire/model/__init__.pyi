@@ -31,7 +31,6 @@ from .dosing import Regimen as Regimen
 from .dosing import RegimenNumber as RegimenNumber
 from .dosing import Visit as Visit
 from .dosing import as_written as as_written
-from .dosing import check_rules as check_rules
 from .dosing import event_table as event_table
 from .dosing import multiples as multiples
 from .dosing_rules import DIAMETER as DIAMETER

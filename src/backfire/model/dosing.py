@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import ScheduleError, unknown
-from backfire.formulas import Expression, as_sympy, derivative, names_in, parse, symbol
+from backfire.formulas import Expression, parse
 from backfire.model.components import Intervention
-from backfire.model.dosing_rules import MOST_VISITS, DosingRule
+from backfire.model.dosing_rules import MOST_VISITS, DosingRule, check_rules
 
 Floats = NDArray[np.float64]
 """An array of doubles, here and in all families above."""
@@ -65,6 +65,12 @@ class Dose:
         """How much of it has been given by the end of a day: of an infusion what has run in."""
         share = (day - self.time) / self.duration if self.duration else float(day >= self.time)
         return self.amount * min(max(share, 0.0), 1.0)
+
+    def until(self, day: float) -> Dose:
+        """What of it is given by a day that is not before it begins."""
+        if self.end <= day:
+            return self
+        return dataclasses.replace(self, amount=self.given_by(day), duration=day - self.time)
 
     @property
     def end(self) -> float:
@@ -217,7 +223,7 @@ class EventPlan:
         giver_of = {place: number for number, place in enumerate(self.ruled)}
         for place, regimen in enumerate(self.regimens):
             intervention = check_regimen(regimen, interventions, days)
-            check_rules(regimen, intervention, rules)
+            check_rules(regimen.rules, intervention, rules)
             given = () if regimen.duration > 0 else intervention.formulas()
             formulas = [(state, action, self._source(place, formula)) for state, action, formula in given]
             for dose in regimen.doses():
@@ -357,27 +363,6 @@ def visit_days(rule: DosingRule, decided: Sequence[Regimen], days: float) -> lis
     if count > MOST_VISITS:
         raise ScheduleError(f"rule `{rule.name}` has more than the {MOST_VISITS} visits allowed")
     return [float(begin + step * index) for index in range(count)]
-
-
-def check_rules(regimen: Regimen, intervention: Intervention, rules: Mapping[str, DosingRule]) -> None:
-    """Raises ScheduleError if the rules of a regimen do not exist, or cannot decide on what it gives."""
-    for name in regimen.rules:
-        if name not in rules:
-            raise ScheduleError(unknown("rule", name, rules), key="rules")
-        if intervention.multiplies:
-            reason = "rules decide on what is added or runs; this takes a share of what is there at once"
-            raise ScheduleError(f"`{regimen.agent}` takes no rules: {reason}", key="rules")
-        if rules[name].scales and not intervention.amount_unit:
-            raise ScheduleError(f"`{regimen.agent}` is on or off; rule `{name}` has no dose to raise or lower", key="rules")
-        if rules[name].scales and not all(_in_proportion(formula) for *_, formula in intervention.formulas()):
-            reason = "what is added is not in proportion to its amount"
-            raise ScheduleError(f"`{regimen.agent}` cannot be raised or lowered by rule `{name}`: {reason}", key="rules")
-
-
-def _in_proportion(formula: Expression) -> bool:
-    """True if twice the amount is twice the value."""
-    whole = as_sympy(formula)
-    return "amount" not in names_in(derivative(whole, "amount")) and whole.subs(symbol("amount"), 0) == 0
 
 
 def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:

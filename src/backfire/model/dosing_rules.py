@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import ScheduleError, unknown
+from backfire.formulas import Expression, as_sympy, derivative, names_in, symbol
+from backfire.model.components import Intervention
 
 MOST_VISITS: Final = 20_000
 REFERENCES: Final = ("start", "nadir", "last", "level")
@@ -228,3 +231,24 @@ RULE_NUMBERS: Final = {
     item.name: RuleNumber(item.name, **item.metadata) for item in dataclasses.fields(DosingRule) if item.metadata
 }
 """The numbers of a rule by name."""
+
+
+def check_rules(names: Iterable[str], intervention: Intervention, rules: Mapping[str, DosingRule]) -> None:
+    """Raises ScheduleError if rules do not exist, or cannot decide on what an intervention does."""
+    for name in names:
+        if name not in rules:
+            raise ScheduleError(unknown("rule", name, rules), key="rules")
+        if intervention.multiplies:
+            reason = "rules decide on what is added or runs; this takes a share of what is there at once"
+            raise ScheduleError(f"`{intervention.name}` takes no rules: {reason}", key="rules")
+        if rules[name].scales and not intervention.amount_unit:
+            raise ScheduleError(f"`{intervention.name}` is on or off; rule `{name}` has no dose to raise or lower", key="rules")
+        if rules[name].scales and not all(_in_proportion(formula) for *_, formula in intervention.formulas()):
+            reason = "what is added is not in proportion to its amount"
+            raise ScheduleError(f"`{intervention.name}` cannot be raised or lowered by rule `{name}`: {reason}", key="rules")
+
+
+def _in_proportion(formula: Expression) -> bool:
+    """True if twice the amount is twice the value."""
+    whole = as_sympy(formula)
+    return "amount" not in names_in(derivative(whole, "amount")) and whole.subs(symbol("amount"), 0) == 0

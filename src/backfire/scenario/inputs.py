@@ -79,7 +79,7 @@ def _rule_numbers(rule: DosingRule) -> Iterator[Input]:
     """The numbers that a rule has: a threshold that it does without is none."""
     for number in RULE_NUMBERS.values():
         value = getattr(rule, number.name)
-        if value is not None:
+        if value is not None and (rule.scales or number.name not in ("least", "most")):
             meaning = f"rule {display_name(rule.name)}: {number.meaning}"
             yield Input(f"{rule.name}.{number.name}", "rule", number.unit, meaning, float(value), whole=number.whole)
 
@@ -135,6 +135,6 @@ def input_label(name: str, unit: str) -> str:
         case "regimen":
             return with_unit(REGIMEN_NUMBERS[word].label.format(display_name(owner)), unit)
         case "rule":
-            return with_unit(f"{display_name(owner)}: {RULE_NUMBERS[word].meaning}", unit)
+            return with_unit(f"rule {display_name(owner)}: {display_name(word)}", unit)
         case _:
             return with_unit(display_name(name), unit)

@@ -83,17 +83,21 @@ class Result:
         return dataclasses.replace(watch(self.scenario, arm), given=self.given(arm))
 
     def given(self, arm: str) -> tuple[Dose, ...]:
-        """The doses that an arm was given, sorted by time: the planned ones, or what its rules made of them."""
+        """The doses that an arm was given while its host lived, sorted by time: the planned ones, or what its rules made of
+        them."""
         doses = itertools.chain(*self.administered(arm).values())
         return tuple(sorted(doses, key=lambda dose: (dose.time, dose.agent)))
 
     def administered(self, arm: str) -> dict[str, list[Dose]]:
         """The same by the name of the regimen."""
-        names, decisions = self.scenario.arms[arm], self.trajectories[arm].decisions
+        names, decisions, died = self.scenario.arms[arm], self.trajectories[arm].decisions, self.death(arm)
         if decisions is None:
-            return {name: [*self.scenario.regimens[name].doses()] for name in names}
-        found = Administered(self.scenario.plan(names))
-        return {name: [*found.doses(place, decisions)] for place, name in enumerate(names)}
+            every = {name: [*self.scenario.regimens[name].doses()] for name in names}
+        else:
+            found = Administered(self.scenario.plan(names))
+            every = {name: [*found.doses(place, decisions)] for place, name in enumerate(names)}
+        last = math.inf if died is None else died
+        return {name: [dose.until(last) for dose in doses if dose.time <= last] for name, doses in every.items()}
 
     def outcome(self, arm: str, name: str) -> Outcome | None:
         """One outcome of an arm, without computing those that are not asked for; None if the arm has none of this name."""
