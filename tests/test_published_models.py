@@ -49,19 +49,24 @@ def induced(text: str = INDUCED.SCENARIO) -> Scenario:
     return parse(text, mechanisms=[INDUCED.Induced])
 
 
-def test_days_to_progression_under_a_drug_that_never_stops() -> None:
-    """The table of Strobl 2021 under continuous treatment, in whole days."""
-    rows = (
-        (0.25, 0.001, 0.0, 0.0, 296), (0.75, 0.001, 0.0, 0.0, 452), (0.75, 0.001, 0.5, 0.0, 800),
-        (0.5, 0.001, 0.0, 0.25, 470), (0.5, 0.001, 0.3, 0.25, 854), (0.25, 0.001, 0.5, 0.25, 1214),
-    )  # fmt: skip
-    names = ["sensitive_start", "resistant_start", "cost", "turnover"]
-    samples = np.array([[size * (1 - share), size * share, cost, turnover] for size, share, cost, turnover, _ in rows])
-    found = run_members(competition(), names, samples)
-    days = found.values["continuous"]["time_to_progression"]
-    assert np.ceil(days).tolist() == [day for *_, day in rows]
-    slow = run_members(competition(), names, samples[:1], settings=Settings())
-    assert slow.values["continuous"]["time_to_progression"][0] == pytest.approx(days[0], rel=1e-5)
+def test_days_to_progression_of_a_drug_that_never_stops_and_of_one_that_pauses() -> None:
+    """The table of Strobl 2021, in whole days: continuous treatment, and adaptive by a look at every day."""
+    printed = ((296, 315), (452, 663), (800, 1235), (470, 701), (854, 1478), (1214, 1658))
+    days = COMPETITION.days_to_progression(np.array(COMPETITION.TABLE))
+    assert [(int(one), int(two)) for one, two in zip(days["continuous"], days["adaptive"], strict=True)] == [*printed]
+
+
+@pytest.mark.parametrize("row", [0, 5])
+def test_the_reference_solver_has_the_same_days(row: int) -> None:
+    size, share, cost, turnover = COMPETITION.TABLE[row]
+    names = COMPETITION.NAMES
+    samples = np.array([[size * (1 - share), size * share, cost, turnover]])
+    asked = ["time_to_progression", "doses_drug", "treated_days_drug"]
+    fast = run_members(competition(), names, samples, outcomes=asked)
+    slow = run_members(competition(), names, samples, outcomes=asked, settings=Settings())
+    for arm in ("continuous", "adaptive"):
+        for name in asked:
+            assert slow.values[arm][name][0] == pytest.approx(fast.values[arm][name][0], rel=1e-5), (arm, name)
 
 
 def test_outcomes_of_a_model_in_shares_have_its_unit_and_no_cells() -> None:

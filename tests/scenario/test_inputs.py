@@ -21,7 +21,7 @@ def test_every_parameter_switch_and_number_of_a_regimen_is_an_input() -> None:
     scenario = load("wnt16b-stroma")
     numbers = {f"{regimen}.{word}" for regimen in scenario.regimens for word in REGIMEN_NUMBERS}
     assert {*scenario.inputs} == {*scenario.values, *scenario.switches, *numbers}
-    assert {*REGIMEN_NUMBERS} == {item.name for item in dataclasses.fields(Regimen)} - {"name", "agent"}
+    assert {*REGIMEN_NUMBERS} == {item.name for item in dataclasses.fields(Regimen)} - {"name", "agent", "rules"}
     for name, item in scenario.inputs.items():
         assert item.meaning
         assert kind_of(name) == item.kind

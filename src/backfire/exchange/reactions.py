@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from backfire.errors import UserError, unknown
+from backfire.exchange.visits import NONE, RuleFormulas, level_id, reference_id
 from backfire.formulas import BASE, ONE, UNIT_CONSTANTS, Unit, base_unit, parse
 from backfire.model import (
     ARTICLES,
     CAUTION,
+    FIXED,
     GRADES,
     Event,
     Parameter,
@@ -42,7 +44,6 @@ ONE_CELL: Final = "one__cell"
 """The count below which a compartment is gone."""
 ALIVE: Final = "host__alive"
 """1 while the host lives, where it can die: a factor of everything that goes on."""
-NONE: Final = "dimensionless"
 _RATIO: Final = "(max(x, 0 dimensionless * half) / half)^n"
 HILL: Final = ("hill", ("x", "half", "n"), f"{_RATIO} / (1 dimensionless + {_RATIO})")
 """Name, arguments and body of the one function that the formats do not have.
@@ -169,6 +170,8 @@ class _Translation:
         }
         self.flows = {item.name for item in self.network.processes if {item.leaves, item.enters} - {None} <= self.species}
         self.amounts: dict[tuple[str, float], Item] = {}
+        self.plan = scenario.plan(scenario.arms[arm])
+        self.reacting = RuleFormulas(scenario, self.plan, self._recorded_units(), self._unit, self.flows)
         self.mortal = HOST_LOAD in self.network.observables
 
     def model(self) -> Model:
@@ -193,6 +196,10 @@ class _Translation:
             compartments=tuple(dict.fromkeys((HOST, *(item.compartment for item in species)))),
             species=species, parameters=parameters, rules=rules, rates=rates, reactions=reactions, events=events, hill=hill,
         )  # fmt: skip
+
+    def _recorded_units(self) -> dict[str, Unit]:
+        """The unit of all that rules can measure, by the names that formulas have for it."""
+        return {**self.dimensions, **{switch.effect: ONE for switch in self.network.switches.values()}}
 
     def _unit(self, unit: Unit) -> str:
         """The id of a unit, which is then part of the model."""
@@ -238,6 +245,8 @@ class _Translation:
         for state in self.network.states:
             if state.name not in self.species:
                 yield Item(state.name, self._unit(unit_of(state)), self._start(state), False, "state", (f"{state.meaning}.",))
+        for name, unit, value, note in self.reacting.items():
+            yield Item(name, unit, value, False, "threshold", (note,))
         if self.mortal:
             note = "1 while the host lives; 0 from its death on, and then nothing goes on: the arm is over."
             yield Item(ALIVE, NONE, 1.0, False, "threshold", (note,), "the host lives")
@@ -261,38 +270,53 @@ class _Translation:
         )  # fmt: skip
 
     def _treatments(self) -> Iterator[Happening]:
-        """One event a moment: what is given together acts together."""
-        moments: dict[float, list[Event]] = {}
-        for event in self.scenario.events(self.arm):
+        """One event a moment: what is given together acts together, as the rules that are looked at then decide."""
+        rows = self.plan.events(self.scenario.values)
+        moments: dict[float, list[Event]] = {time: [] for time in self.reacting.moments}
+        for event in rows[: self.plan.timeline]:
             moments.setdefault(event.time, []).append(event)
-        day = unit_id(base_unit("day"))
-        first = len(self.network.states) + 1
-        for time, events in moments.items():
-            said = "; ".join(_said(event, self.dimensions[event.state]) for event in events)
-            yield Happening(
-                f"treatment__day_{identifier('_' + in_full(time))[1:]}", f"day {time:g}: {said}",
-                f"time >= {in_full(time)} {day}", True, first, tuple(Rule(event.state, self._given(event)) for event in events),
-            )  # fmt: skip
+        for time, events in sorted(moments.items()):
+            visits = self.reacting.moments.get(time, [])
+            set_anew = {row: None for visit in visits for row in rows[visit.first : visit.last]}
+            given = [row for row in set_anew if row.state not in {event.state for event in events}] + events
+            decided = [self.reacting.decided(visit) for visit in visits]
+            levels = {rule.name: level for rule, level, _ in decided}
+            rules = [Rule(state, self._given(state, given, levels)) for state in dict.fromkeys(row.state for row in given)]
+            rules += [Rule(level_id(rule), level) for rule, level, _ in decided if level != level_id(rule)]
+            rules += [Rule(reference_id(rule), reference) for rule, _, reference in decided if reference]
+            told = [_said(event, self.dimensions[event.state]) for event in events]
+            told += [f"a look at rule {rule.name}" for rule, *_ in decided]
+            if rules:
+                yield Happening(
+                    f"treatment__day_{identifier('_' + in_full(time))[1:]}", f"day {time:g}: {'; '.join(told)}",
+                    f"time >= {in_full(time)} {unit_id(base_unit('day'))}", True, len(self.network.states) + 1, tuple(rules),
+                )  # fmt: skip
 
-    def _given(self, event: Event) -> str:
-        """The formula of a row of the event table; equal amounts share one parameter, so that a dose can be changed."""
-        terms = []
-        if event.multiply == 1:
-            terms.append(event.state)
-        elif event.multiply != 0:
-            terms.append(f"{event.state} * {in_full(event.multiply)} {NONE}")
-        if event.add:
-            key = (event.state, event.add)
-            if key not in self.amounts:
-                count = sum(state == event.state for state, _ in self.amounts)
-                name = f"dose__{event.state}" + (f"_{count + 1}" if count else "")
-                note = f"What is added to {event.state} at once, or set if it is a rate of infusion."
-                unit = self._unit(self.dimensions[event.state])
-                self.amounts[key] = Item(name, unit, event.add, True, "dose", (note,))
-            terms.append(self.amounts[key].id)
-        text = " + ".join(terms) or f"0 {self._unit(self.dimensions[event.state])}"
+    def _given(self, state: str, events: Iterable[Event], levels: Mapping[str, str]) -> str:
+        """What a state becomes by rows of the event table at one moment, with the levels of rules that are decided then; equal
+        amounts share one parameter, so that a dose can be changed."""
+        terms = [state]
+        for event in (event for event in events if event.state == state):
+            if event.multiply != 1:
+                terms = [] if event.multiply == 0 else [f"{state} * {in_full(event.multiply)} {NONE}"]
+            if event.add:
+                dose = self._dose(event)
+                share = "" if event.giver == FIXED else f" * {self.reacting.share(event.giver, levels)}"
+                terms.append(f"{dose}{share}")
+        text = " + ".join(terms) or f"0 {self._unit(self.dimensions[state])}"
         # nothing is given to the dead
-        return f"{self._while_alive(text)} + (1 {NONE} - {ALIVE}) * {event.state}" if self.mortal else text
+        return f"{self._while_alive(text)} + (1 {NONE} - {ALIVE}) * {state}" if self.mortal else text
+
+    def _dose(self, event: Event) -> str:
+        """The parameter that holds what is added."""
+        key = (event.state, event.add)
+        if key not in self.amounts:
+            count = sum(state == event.state for state, _ in self.amounts)
+            name = f"dose__{event.state}" + (f"_{count + 1}" if count else "")
+            note = f"What is added to {event.state} at once, or set if it is a rate of infusion."
+            unit = self._unit(self.dimensions[event.state])
+            self.amounts[key] = Item(name, unit, event.add, True, "dose", (note,))
+        return self.amounts[key].id
 
     def _extinctions(self) -> Iterator[Happening]:
         cells = [state.name for state in self.network.states if state.dies_out]
@@ -327,6 +351,8 @@ class _Translation:
         for switch in [*self.network.switches.values()][:1]:
             alike = f"its factor is {switch.effect}; so for every influence" if switch.targets else "so for every influence"
             yield f"Ids have no dots: the switch {switch.name} is {switch.code}, {alike}."
+        if self.plan.rules:
+            yield "Rules decide at visits: the parameters named level have what they let through, 1 all and 0 nothing."
         yield "A state of counted cells that falls below one is gone: events named extinction set it to zero."
         if self.mortal:
             yield f"Where {HOST_LOAD} reaches 1 the host dies, and the arm is over: its event ends all processes."

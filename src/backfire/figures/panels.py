@@ -15,7 +15,7 @@ from backfire.figures.labels import height_of, label_ends
 from backfire.figures.page import DOTS_PER_INCH, log_axis, round_places, set_ticks
 from backfire.figures.style import FAINT, INK, SOFT, arm_styles
 from backfire.formatting import display_name, unit_in_words
-from backfire.model import Regimen, as_written
+from backfire.model import Dose, Regimen, as_written
 from backfire.outcomes import ONE_CELL, Outcome, declared
 from backfire.simulation import Result, watch
 from backfire.solvers import Floats
@@ -31,22 +31,39 @@ class Given:
     """A regimen as the dosing strip shows it."""
 
     label: str
-    days: list[float]
+    doses: list[Dose]
     regimen: Regimen
     surgery: bool
 
+    @property
+    def days(self) -> list[float]:
+        """The days on which doses begin."""
+        return [dose.time for dose in self.doses]
+
+    @property
+    def heights(self) -> list[float]:
+        """How high each dose is drawn, as a share of the largest."""
+        rates = [dose.amount / dose.duration if dose.duration else dose.amount for dose in self.doses]
+        most = max(rates, default=0.0)
+        return [rate / most if most > 0 else 1.0 for rate in rates]
+
 
 def given(result: Result) -> list[Given]:
-    """The regimens of the drawn arms, once each, in the order of the file."""
+    """The regimens of the drawn arms, once each, in the order of the file; of those with rules what each arm was given."""
     scenario = result.scenario
     used = {name for arm in result.trajectories for name in scenario.arms[arm]}
     rows = []
     agents = [scenario.regimens[name].agent for name in used]
     for name, regimen in scenario.regimens.items():
         if name in used:
-            label = regimen.agent if agents.count(regimen.agent) == 1 else name
-            days = [dose.time for dose in regimen.doses()]
-            rows.append(Given(display_name(label), days, regimen, scenario.network.resects(regimen.agent)))
+            label = display_name(regimen.agent if agents.count(regimen.agent) == 1 else name)
+            arms = [arm for arm in result.trajectories if name in scenario.arms[arm]]
+            if not regimen.rules:
+                rows.append(Given(label, [*regimen.doses()], regimen, scenario.network.resects(regimen.agent)))
+                continue
+            for arm in arms:
+                own = label if len(arms) == 1 else f"{label}, {display_name(arm)}"
+                rows.append(Given(own, result.administered(arm)[name], regimen, False))
     return rows
 
 
@@ -60,16 +77,11 @@ def dosing(axes: Axes, result: Result, rows: list[Given]) -> None:
     points = axes.bbox.width * 72 / DOTS_PER_INCH / result.scenario.days
     axes.set_xlim(0, result.scenario.days)
     for level, row in enumerate(reversed(rows)):
-        lasts = row.regimen.duration
-        if lasts > 0:
-            axes.hlines(np.full(len(row.days), level), row.days, [day + lasts for day in row.days], color=INK, linewidth=5)
+        if row.regimen.duration > 0:
+            _bars(axes, row, level)
             continue
-        for first, last, count in runs(row.days, CROWDED / points):
-            if count == 1:
-                axes.vlines([first], level - 0.32, level + 0.32, color=INK, linewidth=1.6)
-            else:
-                axes.barh(level, last - first, left=first, height=0.5, color=FAINT, edgecolor=INK, linewidth=0.8)
-        if 0 < row.regimen.every * points < CROWDED:
+        _ticks(axes, row, level, CROWDED / points)
+        if not row.regimen.rules and 0 < row.regimen.every * points < CROWDED:
             often = "daily" if row.regimen.every == 1 else f"every {row.regimen.every:g} days"
             needs, first, last = 4.2 * len(often) + 6, row.days[0], row.days[-1]
             inside = (last - first) * points >= needs
@@ -84,6 +96,22 @@ def dosing(axes: Axes, result: Result, rows: list[Given]) -> None:
     axes.tick_params(axis="x", length=0, labelbottom=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _bars(axes: Axes, row: Given, level: int) -> None:
+    """Infusions, and what is on or off, as thick as they are strong."""
+    widths = [max(1.0, 5 * height) for height in row.heights]
+    axes.hlines(np.full(len(row.days), level), row.days, [dose.end for dose in row.doses], color=INK, linewidth=widths)
+
+
+def _ticks(axes: Axes, row: Given, level: int, nearest: float) -> None:
+    """Boluses: ticks as high as they are large, and a band where they would run together."""
+    heights = {day: 0.64 * max(0.15, height) for day, height in zip(row.days, row.heights, strict=True)}
+    for first, last, count in runs(row.days, nearest):
+        if count == 1:
+            axes.vlines([first], level - 0.32, level - 0.32 + heights[first], color=INK, linewidth=1.6)
+        else:
+            axes.barh(level, last - first, left=first, height=0.5, color=FAINT, edgecolor=INK, linewidth=0.8)
 
 
 def runs(days: list[float], nearest: float) -> Iterable[tuple[float, float, int]]:

@@ -1,3 +1,4 @@
+from .administered import Administered as Administered
 from .branching import TUMOUR as TUMOUR
 from .branching import Branching as Branching
 from .branching import CellRate as CellRate
@@ -18,6 +19,7 @@ from .dependence import Dependence as Dependence
 from .dependence import dependences as dependences
 from .dependence import own_states as own_states
 from .dependence import reads as reads
+from .dosing import FIXED as FIXED
 from .dosing import LARGEST_AMOUNT as LARGEST_AMOUNT
 from .dosing import MOST_DOSES as MOST_DOSES
 from .dosing import REGIMEN_NUMBERS as REGIMEN_NUMBERS
@@ -27,9 +29,18 @@ from .dosing import EventPlan as EventPlan
 from .dosing import Floats as Floats
 from .dosing import Regimen as Regimen
 from .dosing import RegimenNumber as RegimenNumber
+from .dosing import Visit as Visit
 from .dosing import as_written as as_written
 from .dosing import event_table as event_table
 from .dosing import multiples as multiples
+from .dosing_rules import DIAMETER as DIAMETER
+from .dosing_rules import RULE_BEGINS as RULE_BEGINS
+from .dosing_rules import RULE_NUMBERS as RULE_NUMBERS
+from .dosing_rules import RULE_REFERENCE as RULE_REFERENCE
+from .dosing_rules import RULE_WIDTH as RULE_WIDTH
+from .dosing_rules import DosingRule as DosingRule
+from .dosing_rules import RuleNumber as RuleNumber
+from .dosing_rules import decide as decide
 from .equations import Slopes as Slopes
 from .equations import balance as balance
 from .equations import differentiate as differentiate

@@ -3,16 +3,21 @@
 A regimen says how one agent is given. All regimens of an arm become rows (time, state, multiply, add): a bolus adds,
 an infusion sets a rate and later takes it back, surgery multiplies. Solvers integrate from event to event, so no step
 crosses a dose. Rows at one time and state are merged: first all factors, then all additions.
+
+What a regimen with rules gives has rows of its own, behind those at the same time and state, because what is added there is
+multiplied by the level that its rules have on that day. When rules are looked at is known beforehand too: ``Visit``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +26,7 @@ from numpy.typing import NDArray
 from backfire.errors import ScheduleError, unknown
 from backfire.formulas import Expression, parse
 from backfire.model.components import Intervention
+from backfire.model.dosing_rules import MOST_VISITS, DosingRule, check_rules
 
 Floats = NDArray[np.float64]
 """An array of doubles, here and in all families above."""
@@ -44,17 +50,27 @@ def multiples(every: float, last: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Dose:
-    """One giving of an agent: ``time`` and ``duration`` in days (0 = bolus), ``amount`` in the agent's unit."""
+    """One giving of an agent: ``time`` and ``duration`` in days (0 = bolus), ``amount`` in the agent's unit.
+
+    One that ``continues`` is the same infusion as the one before, at another level.
+    """
 
     time: float
     agent: str
     amount: float
     duration: float = 0.0
+    continues: bool = False
 
     def given_by(self, day: float) -> float:
         """How much of it has been given by the end of a day: of an infusion what has run in."""
         share = (day - self.time) / self.duration if self.duration else float(day >= self.time)
         return self.amount * min(max(share, 0.0), 1.0)
+
+    def until(self, day: float) -> Dose:
+        """What of it is given by a day that is not before it begins."""
+        if self.end <= day:
+            return self
+        return dataclasses.replace(self, amount=self.given_by(day), duration=day - self.time)
 
     @property
     def end(self) -> float:
@@ -73,6 +89,7 @@ class Regimen:
 
     ``duration`` > 0 makes each dose an infusion over so many days. ``cycles`` repeats the whole block, its starts
     ``cycle_length`` days apart. Surgery is a regimen without amount. Doses of 0 are planned, with nothing in them.
+    ``rules`` name what decides, at visits, whether a planned dose is given, and how much of it.
     Raises ScheduleError for what cannot be given.
     """
 
@@ -85,6 +102,7 @@ class Regimen:
     duration: float = _number("infusion of {}", "days over which each dose of {} is infused", default=0.0)
     cycles: int = _number("cycles of {}", "number of cycles of {}", "1", default=1, whole=True)
     cycle_length: float = _number("time between cycles of {}", "days from one cycle of {} to the next", default=0.0)
+    rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = {word: getattr(self, word) for word in ("start", "amount", "every", "duration", "cycle_length")}
@@ -145,14 +163,34 @@ REGIMEN_NUMBERS: Final = {
 """The numbers of a regimen by name."""
 
 
+FIXED: Final = -1
+"""The giver of what no rule decides on."""
+
+
 @dataclass(frozen=True, order=True)
 class Event:
-    """One row of the table: at ``time``, state ← state·multiply + add."""
+    """One row of the table: at ``time``, state ← state·multiply + add; with a ``giver`` ≥ 0, the number of a regimen with
+    rules, ``add`` is multiplied by its level."""
 
     time: float
     state: str
     multiply: float
     add: float
+    giver: int = FIXED
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A look at rule number ``rule``: what is there times ``factor`` is what is measured.
+
+    If the level changes, the rows ``first`` to ``last`` of the plan set the rates of the infusions that run then anew.
+    """
+
+    time: float
+    rule: int
+    factor: float
+    first: int
+    last: int
 
 
 _NOTHING: Final = -1
@@ -164,18 +202,28 @@ class EventPlan:
 
     ``rows`` are (day, state) of the events, sorted. What is put in is called a source: the formula of the amount of one
     regimen, the rate of its infusion, or the level at which it is on; ``patterns`` are what happens at the rows, as the
-    sources that are multiplied and those that are added, and ``pattern_of`` the pattern of each row.
-    Raises ScheduleError for unknown agents and doses after day ``days``.
+    sources that are multiplied and those that are added, and ``pattern_of`` the pattern of each row. ``givers`` are those of
+    ``Event``, numbers in ``ruled``, the places of the regimens with rules. ``rules`` are those in use, by name; ``visits``
+    when they are looked at, sorted; the rows from ``timeline`` on are those that only visits point at.
+    Raises ScheduleError for unknown agents, doses after day ``days``, and what rules cannot decide on.
     """
 
-    def __init__(self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float) -> None:
+    def __init__(
+        self, regimens: Iterable[Regimen], interventions: Mapping[str, Intervention], days: float,
+        rules: Mapping[str, DosingRule] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self.regimens = list(regimens)
         self.sources: dict[tuple[int, Expression | None], int] = {}
-        factors: dict[tuple[float, str], list[int]] = {}
-        additions: dict[tuple[float, str], list[int]] = {}
+        self.ruled = [place for place, regimen in enumerate(self.regimens) if regimen.rules]
+        used = [name for place in self.ruled for name in self.regimens[place].rules]
+        self.rules = {name: rule for name, rule in rules.items() if name in used}
+        factors: dict[tuple[float, str, int], list[int]] = {}
+        additions: dict[tuple[float, str, int], list[int]] = {}
         infused: dict[str, list[tuple[float, int, int]]] = {}
+        giver_of = {place: number for number, place in enumerate(self.ruled)}
         for place, regimen in enumerate(self.regimens):
             intervention = check_regimen(regimen, interventions, days)
+            check_rules(regimen.rules, intervention, rules)
             given = () if regimen.duration > 0 else intervention.formulas()
             formulas = [(state, action, self._source(place, formula)) for state, action, formula in given]
             for dose in regimen.doses():
@@ -187,17 +235,50 @@ class EventPlan:
                     continue
                 for state, action, source in formulas:
                     target = factors if action == "multiply" else additions
-                    target.setdefault((dose.time, state), []).append(source)
+                    target.setdefault((dose.time, state, giver_of.get(place, FIXED)), []).append(source)
+        givers = {source: giver_of.get(place, FIXED) for (place, _), source in self.sources.items()}
+        edges: dict[str, list[float]] = {}
         for state, changes in infused.items():
             flowing: Counter[int] = Counter()
             for time, flow, change in sorted(changes):
                 # what flows is counted, not summed up, so that the level is exactly 0 when nothing does
                 flowing[flow] += change
-                factors[time, state], additions[time, state] = [_NOTHING], [*flowing.elements()]
-        self.rows = sorted(factors.keys() | additions.keys())
-        every = [(tuple(factors.get(key, ())), tuple(additions.get(key, ()))) for key in self.rows]
+                factors[time, state, FIXED], additions[time, state, FIXED] = [_NOTHING], []
+                for giver in range(len(self.ruled)):
+                    additions.pop((time, state, giver), None)
+                for one in flowing.elements():
+                    additions.setdefault((time, state, givers[one]), []).append(one)
+                edges.setdefault(state, []).append(time)
+        keys = sorted(factors.keys() | additions.keys())
+        self.timeline = len(keys)
+        self.visits = self._visits(keys, edges, days) if self.ruled else []
+        self.rows, self.givers = [(time, state) for time, state, _ in keys], [giver for *_, giver in keys]
+        every = [(tuple(factors.get(key, ())), tuple(additions.get(key, ()))) for key in keys]
         places = {pattern: place for place, pattern in enumerate(dict.fromkeys(every))}
         self.patterns, self.pattern_of = [*places], [places[pattern] for pattern in every]
+
+    def _visits(self, keys: list[tuple[float, str, int]], edges: Mapping[str, list[float]], days: float) -> list[Visit]:
+        """The visits of all rules in order of time; what they point at is added to the ``keys`` of the rows."""
+        found: list[Visit] = []
+        moments: dict[tuple[float, str], list[tuple[float, str, int]]] = {}
+        for key in keys:
+            moments.setdefault(key[:2], []).append(key)
+        known: dict[tuple[tuple[float, str, int], ...], int] = {}
+        for number, rule in enumerate(self.rules.values()):
+            decided = [regimen for regimen in self.regimens if rule.name in regimen.rules]
+            times = visit_days(rule, decided, days)
+            held = sorted({state for state in edges for regimen in decided if regimen.duration > 0})
+            spans = [(dose.time, dose.end) for regimen in decided if regimen.duration > 0 for dose in regimen.doses()]
+            for time, factor in zip(times, rule.errors(len(times)).tolist(), strict=True):
+                rows: tuple[tuple[float, str, int], ...] = ()
+                if any(begin < time < end for begin, end in spans):
+                    begun = {state: bisect_right(edges[state], time) - 1 for state in held}
+                    rows = tuple(key for state, at in begun.items() if at >= 0 for key in moments[edges[state][at], state])
+                if rows not in known:
+                    known[rows] = len(keys)
+                    keys.extend(rows)
+                found.append(Visit(time, number, factor, known[rows], known[rows] + len(rows)))
+        return sorted(found, key=lambda visit: (visit.time, visit.rule))
 
     def _source(self, place: int, formula: Expression | None) -> int:
         return self.sources.setdefault((place, formula), len(self.sources))
@@ -212,6 +293,20 @@ class EventPlan:
                 raise ScheduleError(f"{regimen.name}: `{formula}` for amount {amount:g} is not a finite number")
             found.append(value)
         return found
+
+    def events(self, parameters: Mapping[str, float]) -> tuple[Event, ...]:
+        """All rows, with the amounts of the regimens themselves."""
+        values = self.values([regimen.amount for regimen in self.regimens], parameters)
+        multiply, add = self.changes(np.array([values]))
+        found = zip(self.rows, multiply[0].tolist(), add[0].tolist(), self.givers, strict=True)
+        return tuple(Event(time, state, factor, addition, giver) for (time, state), factor, addition, giver in found)
+
+    @property
+    def uses(self) -> NDArray[np.bool_]:
+        """(givers, rules): which rules decide on which of the regimens that have any."""
+        names = [*self.rules]
+        found = [[name in self.regimens[place].rules for name in names] for place in self.ruled]
+        return np.array(found, dtype=bool).reshape(len(self.ruled), len(names))
 
     def changes(self, values: Floats) -> tuple[Floats, Floats]:
         """(multiply, add), each (k, rows), for k sets of ``values`` (k, sources)."""
@@ -250,13 +345,24 @@ def event_table(
     interventions: Mapping[str, Intervention],
     parameters: Mapping[str, float],
     days: float,
+    rules: Mapping[str, DosingRule] = MappingProxyType({}),
 ) -> tuple[Event, ...]:
     """The merged, sorted events of an arm; raises ScheduleError for unknown agents and doses after day ``days``."""
-    plan = EventPlan(regimens, interventions, days)
-    values = plan.values([regimen.amount for regimen in plan.regimens], parameters)
-    multiply, add = plan.changes(np.array([values]))
-    rows = zip(plan.rows, multiply[0].tolist(), add[0].tolist(), strict=True)
-    return tuple(Event(time, state, factor, addition) for (time, state), factor, addition in rows)
+    plan = EventPlan(regimens, interventions, days, rules)
+    return plan.events(parameters)[: plan.timeline]
+
+
+def visit_days(rule: DosingRule, decided: Sequence[Regimen], days: float) -> list[float]:
+    """The days on which a rule is looked at: from the first dose of what it decides on, or ``visit_from``, to the last."""
+    first = min(item.start for item in decided) if rule.visit_from is None else rule.visit_from
+    last = min(max(item.end for item in decided), days)
+    if first > last:
+        raise ScheduleError(f"rule `{rule.name}` is first looked at on day {first:g}, after the last dose on day {last:g}")
+    begin, step = as_written(first), as_written(rule.visit_every)
+    count = int((as_written(last) - begin) / step) + 1 if as_written(last) - begin < MOST_VISITS * step else MOST_VISITS + 1
+    if count > MOST_VISITS:
+        raise ScheduleError(f"rule `{rule.name}` has more than the {MOST_VISITS} visits allowed")
+    return [float(begin + step * index) for index in range(count)]
 
 
 def check_regimen(regimen: Regimen, interventions: Mapping[str, Intervention], days: float) -> Intervention:

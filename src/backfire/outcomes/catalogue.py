@@ -75,7 +75,7 @@ class Declaration:
     value: Callable[..., Any]
     needs: tuple[str, ...] = ()
     flow: str = ""
-    each: Literal["", "course", "factor", "excess", "agent"] = ""
+    each: Literal["", "course", "factor", "excess", "agent", "treatment"] = ""
     kind: Kind = "amount"
     better: Better = ""
     until: Callable[[Features], Floats] | None = None
@@ -272,6 +272,14 @@ CATALOGUE: Final = (
     Declaration(
         "given_{}", "agent", "{} given in total", lambda f, agent: f.given(agent), each="agent", kind="exact", in_table=False
     ),
+    Declaration(
+        "doses_{}", "1", "how often {} was given, infusions by their beginnings", lambda f, agent: f.doses(agent),
+        each="treatment", kind="exact", in_table=False,
+    ),
+    Declaration(
+        "treated_days_{}", "day", "days on which {} was given, one for a bolus, of infusions as long as they ran",
+        lambda f, agent: f.treated(agent), each="treatment", in_table=False, title="",
+    ),
 )  # fmt: skip
 
 _BURDENS: Final = {
@@ -381,6 +389,8 @@ def _keyed(item: Declaration, found: Features) -> Iterator[tuple[str, Readable]]
             keys = [str(place + 1) for place in range(int(found.courses.max(initial=0)))]
         case "agent":
             keys = [*found.agents]
+        case "treatment":
+            keys = [*found.treatments]
         case _:
             keys = [""]
     yield from (_named(item, key, found) for key in keys)

@@ -138,5 +138,15 @@ class Features(Protocol):
     def given(self, agent: str) -> Floats:
         """The total amount given of an agent."""
 
+    @property
+    def treatments(self) -> Sequence[str]:
+        """All that the arm is given in doses, or while it is on, sorted."""
+
+    def doses(self, agent: str) -> Floats:
+        """How often an agent was given: boluses, and infusions by their beginnings."""
+
+    def treated(self, agent: str) -> Floats:
+        """The days on which an agent was given: one for a bolus, and those that infusions ran."""
+
     def summary(self, asked: Summary) -> Floats:
         """What is asked of something recorded; of crossings the day, NaN if it did not come."""

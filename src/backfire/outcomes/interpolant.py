@@ -243,6 +243,8 @@ class RecordedFeatures:
         self.rules: Rules = watch.rules
         given = sorted({dose.agent for dose in watch.doses if dose.amount > 0 or watch.units.get(dose.agent)})
         self.agents: Mapping[str, str] = {agent: watch.units.get(agent, "EC50") for agent in given}
+        self.treatments = sorted({*given, *(dose.agent for dose in watch.doses if dose.duration > 0)})
+        self._given = watch.doses if watch.given is None else watch.given
         last = float(trajectory.times[-1])
         self._died = HOST_LOAD in trajectory and bool(trajectory[HOST_LOAD][-1] >= 1 - ROUNDED)
         self._end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
@@ -373,7 +375,16 @@ class RecordedFeatures:
         return _one(math.nan if flat else day)
 
     def given(self, agent: str) -> Floats:
-        return _one(math.fsum(dose.given_by(float(self.last[0])) for dose in self.watch.doses if dose.agent == agent))
+        return _one(math.fsum(dose.given_by(float(self.last[0])) for dose in self._given if dose.agent == agent))
+
+    def doses(self, agent: str) -> Floats:
+        begun = [dose for dose in self._given if dose.agent == agent and dose.time <= self.last[0] and not dose.continues]
+        return _one(float(len(begun)))
+
+    def treated(self, agent: str) -> Floats:
+        last, own = float(self.last[0]), [dose for dose in self._given if dose.agent == agent]
+        lengths = [min(max(last - dose.time, 0.0), dose.duration) if dose.duration else float(dose.time <= last) for dose in own]
+        return _one(math.fsum(lengths))
 
     @property
     def refused(self) -> str:

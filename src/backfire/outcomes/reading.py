@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -143,18 +143,32 @@ def fill_cells(watch: Floats, start: Floats, events: Floats) -> None:
     watch[:, place : place + events.shape[1] * 4] = events.reshape(len(events), -1)
 
 
+class Dosing(Protocol):
+    """What m members are given of an agent up to their last day, each (m,)."""
+
+    def amount(self, agent: str) -> Floats:
+        """The total amount."""
+
+    def doses(self, agent: str) -> Floats:
+        """How often."""
+
+    def days(self, agent: str) -> Floats:
+        """On how many days."""
+
+
 class CompiledFeatures:
     """``Features`` of the members of one arm, from the result rows (m, ``plan.width``) of the compiled reader.
 
-    ``courses`` (m, c) are the first days of courses, NaN where a member has fewer; ``totals`` maps agents to the amounts
-    given (m,) and ``agents`` to their units.
+    ``courses`` (m, c) are the first days of courses, NaN where a member has fewer; ``agents`` maps agents to the units of their
+    amounts, ``treatments`` are all that is given in doses or while it is on, and ``dosing`` says how much of it.
     """
 
     def __init__(
         self, plan: ReadPlan, rows: Floats, courses: Floats, rules: Rules, days: tuple[Floats, Floats, Floats, Floats],
-        agents: Mapping[str, str], totals: Mapping[str, Floats],
+        agents: Mapping[str, str], treatments: Sequence[str], dosing: Dosing,
     ) -> None:  # fmt: skip
-        self.recorded, self.flows, self.rules, self.agents, self._totals = plan.recorded, plan.flows, rules, agents, totals
+        self.recorded, self.flows, self.rules, self.agents, self._dosing = plan.recorded, plan.flows, rules, agents, dosing
+        self.treatments = treatments
         self.start, self.own, self.last, self.end = days
         found = {name: rows[:, place] for place, name in enumerate(FOUND)}
         self.nadir, self.nadir_at, self.before = found["nadir"], found["nadir_at"], found["before"]
@@ -186,7 +200,13 @@ class CompiledFeatures:
         return at
 
     def given(self, agent: str) -> Floats:
-        return self._totals[agent]
+        return self._dosing.amount(agent)
+
+    def doses(self, agent: str) -> Floats:
+        return self._dosing.doses(agent)
+
+    def treated(self, agent: str) -> Floats:
+        return self._dosing.days(agent)
 
     def summary(self, asked: Summary) -> Floats:
         found = self._read[asked]

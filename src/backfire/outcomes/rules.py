@@ -103,10 +103,11 @@ class Lineages:
 class Watch:
     """What an arm was given and how it is judged.
 
-    ``doses`` of the arm; ``course_agents`` are the agents whose doses make the courses; ``start`` is the day from which
-    times count, the same in all arms, so that they compare; ``own`` that from which the arm's own response counts, its
-    first intervention; ``surgery`` the day the primary is removed, if it is; ``units`` the unit of the amounts of each agent;
-    ``flows`` the recorded processes by kind, as ``Network.flows``; ``cells`` are the tumour cells one by one, if it has any.
+    ``doses`` are those planned for the arm, ``given`` those that its rules left, None where all were; ``course_agents`` are
+    the agents whose doses make the courses; ``start`` is the day from which times count, the same in all arms, so that they
+    compare; ``own`` that from which the arm's own response counts, its first intervention; ``surgery`` the day the primary is
+    removed, if it is; ``units`` the unit of the amounts of each agent; ``flows`` the recorded processes by kind, as
+    ``Network.flows``; ``cells`` are the tumour cells one by one, if it has any.
     """
 
     doses: Sequence[Dose]
@@ -118,6 +119,7 @@ class Watch:
     flows: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rules: Rules = Rules()
     cells: Lineages | None = None
+    given: Sequence[Dose] | None = None
 
 
 def course_starts(watch: Watch) -> list[float]:

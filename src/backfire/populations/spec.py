@@ -330,7 +330,7 @@ def _known_articles() -> list[str]:
 def _space(document: Document, scenario: Scenario, file: PopulationFile) -> tuple[Space, list[Problem]]:
     """The plausible ranges, changed as the file says."""
     inputs: dict[str, Distribution] = dict(Space.plausible(scenario.inputs.values()).inputs)
-    allowed = {name: item for name, item in scenario.inputs.items() if item.kind != "regimen"}
+    allowed = {name: item for name, item in scenario.inputs.items() if item.kind in ("parameter", "switch")}
     problems = []
     for name, entry in file.vary.items():
         place = ("vary", name)

@@ -56,6 +56,9 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
         for name, item in scenario.regimens.items()
     ]
     yield table(("regimen", "agent", "given"), rows)
+    if scenario.dosing_rules:
+        rules = [(f"`{name}`", plain(rule.in_words())) for name, rule in scenario.dosing_rules.items()]
+        yield table(("rule", "what it decides"), rules)
     found = list(outcomes.values())
     names = [name for name in (item.name for item in ranked("page")) if any(name in item for item in found)]
     heads = ["arm", "regimens"]

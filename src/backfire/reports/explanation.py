@@ -49,6 +49,7 @@ def explain(scenario: Scenario, tumours: Tumours | None = None) -> list[Section]
         (name, regimen.agent, how_given(regimen, scenario.network.interventions[regimen.agent].amount_unit))
         for name, regimen in scenario.regimens.items()
     ]
+    rules = [(name, rule.in_words()) for name, rule in scenario.dosing_rules.items()]
     arms = [(arm, list(given)) for arm, given in scenario.arms.items()]
     return [
         Section("About", lines=tuple(about)),
@@ -59,6 +60,7 @@ def explain(scenario: Scenario, tumours: Tumours | None = None) -> list[Section]
         *([] if tumours is None else [narrowing(scenario, tumours)]),
         Section("Grades", lines=(f"{len(network.parameters)} parameters: {counted}",)),
         Section("Regimens", rows=(("regimen", "agent", "given"), *regimens)),
+        *([Section("Rules", rows=(("rule", "what it does"), *rules))] if rules else []),
         Section("Arms", rows=(("arm", "regimens"), *arms)),
     ]
 
@@ -120,7 +122,8 @@ def how_given(regimen: Regimen, unit: str) -> str:
     span = f"over {regimen.duration:g} d " if regimen.duration else ""
     often = f", {regimen.count} times every {regimen.every:g} d" if regimen.count > 1 else ""
     cycles = f", {regimen.cycles} cycles of {regimen.cycle_length:g} d" if regimen.cycles > 1 else ""
-    return f"{amount}{span}{'from' if often or cycles else 'on'} day {regimen.start:g}{often}{cycles}"
+    rules = f", as {' and '.join(regimen.rules)} decide{'s' * (len(regimen.rules) == 1)}" if regimen.rules else ""
+    return f"{amount}{span}{'from' if often or cycles else 'on'} day {regimen.start:g}{often}{cycles}{rules}"
 
 
 def latex(scenario: Scenario) -> str:

@@ -1,7 +1,8 @@
 """Named inputs: every number of a scenario that can be set from outside, with its unit, its meaning and its limits.
 
-An input is a parameter (``growth_rate``), the switch of an influence (``stroma.protects_kill``) or a number of a regimen
-(``mitoxantrone.amount``). Whoever takes values from outside (``--set``, sweeps, tables, members, claims) looks them up here.
+An input is a parameter (``growth_rate``), the switch of an influence (``stroma.protects_kill``), a number of a regimen
+(``mitoxantrone.amount``) or one that a rule has (``adaptive.stop_below``). Whoever takes values from outside (``--set``,
+sweeps, tables, members, claims) looks them up here.
 Values of a parameter are in the unit in which the scenario file gives it: ``per_unit`` is what one such unit is in cells
 and days, in which everything is computed.
 """
@@ -9,16 +10,16 @@ and days, in which everything is computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from backfire.errors import UserError, unknown
 from backfire.formatting import display_name, with_unit
 from backfire.formulas import parse_unit
-from backfire.model import REGIMEN_NUMBERS, Network, Parameter, Regimen, RegimenNumber
+from backfire.model import REGIMEN_NUMBERS, RULE_NUMBERS, DosingRule, Network, Parameter, Regimen, RegimenNumber
 
-Kind = Literal["parameter", "switch", "regimen"]
+Kind = Literal["parameter", "switch", "regimen", "rule"]
 DAYS: Final = ("days", "record_every", "from")
 """Numbers of a scenario that are set by name too, but make another simulation, not another member of it."""
 
@@ -58,9 +59,10 @@ class Input:
 
 
 def named_inputs(
-    network: Network, switches: Mapping[str, float], regimens: Mapping[str, Regimen], units: Mapping[str, str]
-) -> dict[str, Input]:
-    """All inputs of a scenario by name: parameters, then switches, then the numbers of its regimens.
+    network: Network, switches: Mapping[str, float], regimens: Mapping[str, Regimen], rules: Mapping[str, DosingRule],
+    units: Mapping[str, str],
+) -> dict[str, Input]:  # fmt: skip
+    """All inputs of a scenario by name: parameters, then switches, then the numbers of its regimens and of its rules.
 
     ``units`` has the units that the scenario file gives parameters in, where it does.
     """
@@ -69,7 +71,17 @@ def named_inputs(
         meaning = f"how much of the influence {name} acts, 0 none to 1 all"
         found.append(Input(name, "switch", "1", meaning, value, 0.0, 1.0))
     found += [_number(network, regimen, number) for regimen in regimens.values() for number in REGIMEN_NUMBERS.values()]
+    found += [item for rule in rules.values() for item in _rule_numbers(rule)]
     return {item.name: item for item in found}
+
+
+def _rule_numbers(rule: DosingRule) -> Iterator[Input]:
+    """The numbers that a rule has: a threshold that it does without is none."""
+    for number in RULE_NUMBERS.values():
+        value = getattr(rule, number.name)
+        if value is not None and (rule.scales or number.name not in ("least", "most")):
+            meaning = f"rule {display_name(rule.name)}: {number.meaning}"
+            yield Input(f"{rule.name}.{number.name}", "rule", number.unit, meaning, float(value), whole=number.whole)
 
 
 def _parameter(parameter: Parameter, unit: str) -> Input:
@@ -109,7 +121,8 @@ def kind_of(name: str) -> Kind:
     """What an input is, by its name alone: a store knows no more."""
     if "." not in name:
         return "parameter"
-    return "regimen" if name.rpartition(".")[2] in REGIMEN_NUMBERS else "switch"
+    word = name.rpartition(".")[2]
+    return "regimen" if word in REGIMEN_NUMBERS else "rule" if word in RULE_NUMBERS else "switch"
 
 
 def input_label(name: str, unit: str) -> str:
@@ -121,5 +134,7 @@ def input_label(name: str, unit: str) -> str:
             return f"{display_name(owner)}: {act} (0 off, 1 full)"
         case "regimen":
             return with_unit(REGIMEN_NUMBERS[word].label.format(display_name(owner)), unit)
+        case "rule":
+            return with_unit(f"rule {display_name(owner)}: {display_name(word)}", unit)
         case _:
             return with_unit(display_name(name), unit)

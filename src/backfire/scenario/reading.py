@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from backfire.errors import DeclarationError, Problem, Problems, UserError, unknown
 from backfire.formulas import parse_unit
-from backfire.model import ARTICLES, Network, Parameter, Regimen, State, check_name, event_table
+from backfire.model import ARTICLES, DIAMETER, DosingRule, Network, Parameter, Regimen, State, check_name, event_table
 from backfire.outcomes import Rules
 from backfire.scenario.composing import Chooser
 from backfire.scenario.library import Library
@@ -52,7 +52,7 @@ class Reader:
             self.problems.stop()
         assert file is not None
         self._words(file)
-        regimens = self._regimens(file)
+        regimens, dosing_rules = self._regimens(file), self._dosing_rules(file)
         infused = frozenset(regimen.agent for regimen in regimens.values() if regimen.duration > 0)
         network = self._network(file, infused)
         arms, rules = self._arms(file), self._rules(file)
@@ -65,17 +65,19 @@ class Reader:
             switches = self._switches(file, network)
             if wrong := unknown_shown(file.show, network):
                 self.add(("show",), wrong)
-            self._doses(file, network, regimens)
+            self._measured(network, dosing_rules)
+            self._doses(file, network, regimens, dosing_rules)
         self.problems.stop()
         assert network is not None
         self._starts(network)
         self._unused(file, network)
+        self._idle_rules(regimens, dosing_rules)
         fields = {name: getattr(file, name) for name in ("title", "article", "note", "days", "record_every")}
         reference, rule = reference_arm(file.reference, arms, regimens, network)
         return {
             **fields, "network": network, "switches": switches, "regimens": regimens, "arms": arms, "reference": reference,
-            "rules": rules, "warnings": tuple(self.warnings), "expected_idle": tuple(file.expected_idle),
-            "reference_rule": rule, "show": tuple(file.show),
+            "dosing_rules": dosing_rules, "rules": rules, "warnings": tuple(self.warnings),
+            "expected_idle": tuple(file.expected_idle), "reference_rule": rule, "show": tuple(file.show),
         }  # fmt: skip
 
     def _starts(self, network: Network) -> None:
@@ -163,7 +165,34 @@ class Reader:
                 self.add(("regimens", name), error)
         return regimens
 
-    def _doses(self, file: ScenarioFile, network: Network, regimens: Mapping[str, Regimen]) -> None:
+    def _dosing_rules(self, file: ScenarioFile) -> dict[str, DosingRule]:
+        found: dict[str, DosingRule] = {}
+        for name, entry in file.rules.items():
+            try:
+                found[check_name(name, "rule")] = entry.rule(name)
+            except UserError as error:
+                written = error.key in entry.model_fields_set
+                self.add(("rules", name, error.key) if written else ("rules", name), error)
+        return found
+
+    def _measured(self, network: Network, rules: Mapping[str, DosingRule]) -> None:
+        """What rules measure is recorded."""
+        recorded = {state.name: state.unit for state in network.states} | network.observables
+        for name, rule in rules.items():
+            for part in rule.column.split(" / "):
+                if part not in recorded:
+                    self.add(("rules", name, "measure"), unknown("recorded value", part, [*recorded, DIAMETER]))
+            if rule.measure == DIAMETER and rule.of == "level" and recorded.get("burden") not in ("cell", None):
+                self.add(("rules", name, "measure"), "a diameter in millimetres is that of a burden in cells; give shares")
+
+    def _idle_rules(self, regimens: Mapping[str, Regimen], rules: Mapping[str, DosingRule]) -> None:
+        for name in rules:
+            if not any(name in regimen.rules for regimen in regimens.values()):
+                self.warnings.append(str(self.document.problem(("rules", name), "is a rule that no regimen has")))
+
+    def _doses(
+        self, file: ScenarioFile, network: Network, regimens: Mapping[str, Regimen], rules: Mapping[str, DosingRule]
+    ) -> None:
         values = {name: parameter.value for name, parameter in network.parameters.items()}
         for name, entry in file.regimens.items():
             agent = entry.agent or name
@@ -173,8 +202,14 @@ class Reader:
             given = network.interventions.get(regimen.agent)
             if given and given.amount_unit and "amount" not in file.regimens[name].model_fields_set:
                 self.add(("regimens", name), f"`{regimen.agent}` needs an `amount`, in {given.amount_unit}; 0 is none")
+            lost = [
+                rule for rule in regimen.rules if rule not in rules and (rule in file.rules or self.shape.has_lost("rules", rule))
+            ]
+            if len(set(regimen.rules)) < len(regimen.rules):
+                self.add(("regimens", name, "rules"), "names a rule twice; once is enough")
             try:
-                event_table([regimen], network.interventions, values, file.days)
+                known = dataclasses.replace(regimen, rules=tuple(rule for rule in regimen.rules if rule not in lost))
+                event_table([known], network.interventions, values, file.days, rules)
             except UserError as error:
                 path = ("regimens", name, error.key) if error.key else ("regimens", name)
                 self.add(path, f"{error}; raise `days` or give fewer doses" if error.kind == "late" else error)

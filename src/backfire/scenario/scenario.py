@@ -7,14 +7,14 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from backfire.errors import DocumentError, MechanismError, Problem, Problems, unknown
-from backfire.model import Dose, Event, Mechanism, Network, Parameter, Regimen, event_table
+from backfire.model import Dose, DosingRule, Event, EventPlan, Mechanism, Network, Parameter, Regimen
 from backfire.outcomes import Rules
 from backfire.scenario.composing import UNKNOWN
 from backfire.scenario.inputs import DAYS, Input, named_inputs
@@ -32,10 +32,10 @@ class Scenario:
     """A study that can be simulated. Made by ``load`` or ``parse``; ``document`` is the file it came from.
 
     ``network`` carries the parameters with the values of this scenario; ``switches`` the switch of every influence.
-    ``arms`` maps arm → names of regimens. ``reference`` is the arm that others are compared with besides untreated;
-    ``reference_rule`` says in words how it was chosen, and is empty where the file names it. ``library`` has the mechanisms
-    it could use. ``show`` are recorded names whose course figures draw. ``warnings`` are implausible but possible values;
-    ``expected_idle`` names what is meant to change nothing.
+    ``arms`` maps arm → names of regimens, ``dosing_rules`` those by which regimens react. ``reference`` is the arm that others
+    are compared with besides untreated; ``reference_rule`` says in words how it was chosen, and is empty where the file names
+    it. ``library`` has the mechanisms it could use. ``show`` are recorded names whose course figures draw. ``warnings`` are
+    implausible but possible values; ``expected_idle`` names what is meant to change nothing.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Scenario:
     expected_idle: tuple[str, ...] = ()
     reference_rule: str = ""
     show: tuple[str, ...] = ()
+    dosing_rules: Mapping[str, DosingRule] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process builds it anew: mechanisms of one's own travel as the text of their files."""
@@ -95,7 +96,7 @@ class Scenario:
         """Everything that can be set by name, by name; see ``Input``."""
         written = self.document.data.get("parameters", {}).items()
         units = {name: item["unit"] for name, item in written if isinstance(item, dict) and item.get("unit")}
-        return named_inputs(self.network, self.switches, self.regimens, units)
+        return named_inputs(self.network, self.switches, self.regimens, self.dosing_rules, units)
 
     def constants(self) -> list[float]:
         """Parameters and switches in the order of ``Network.constant_names``."""
@@ -106,7 +107,7 @@ class Scenario:
         return [self.values[state.initial] if isinstance(state.initial, str) else state.initial for state in self.network.states]
 
     def doses(self, arm: str) -> tuple[Dose, ...]:
-        """All doses of an arm, sorted by time; surgery has amount 0."""
+        """All planned doses of an arm, sorted by time; surgery has amount 0. What of them is given is up to its rules."""
         return tuple(
             sorted(
                 (dose for name in self.arms[arm] for dose in self.regimens[name].doses()),
@@ -114,10 +115,20 @@ class Scenario:
             )
         )
 
+    def plan(self, regimens: Iterable[str]) -> EventPlan:
+        """What some regimens do and when, and the visits of their rules."""
+        given = [self.regimens[name] for name in regimens]
+        return EventPlan(given, self.network.interventions, self.days, self.dosing_rules)
+
     def events(self, arm: str) -> tuple[Event, ...]:
         """The event table of an arm."""
-        given = [self.regimens[name] for name in self.arms[arm]]
-        return event_table(given, self.network.interventions, self.values, self.days)
+        plan = self.plan(self.arms[arm])
+        return plan.events(self.values)[: plan.timeline]
+
+    def reacting(self, arm: str) -> list[DosingRule]:
+        """The rules that decide on something that an arm is given."""
+        used = {rule for name in self.arms[arm] for rule in self.regimens[name].rules}
+        return [rule for name, rule in self.dosing_rules.items() if name in used]
 
     def resolved(self) -> dict[str, Any]:
         """Everything that can change a number, defaults included, as plain data that ``parse_data`` reads back.
@@ -139,10 +150,8 @@ class Scenario:
             "parameters": {name: _entry(item) for name, item in self.network.parameters.items()},
             "switches": _nested(self.switches),
             **({"counted": counted} if (counted := self.document.data.get("counted")) else {}),
-            "regimens": {
-                name: {key: value for key, value in dataclasses.asdict(regimen).items() if key != "name"}
-                for name, regimen in self.regimens.items()
-            },
+            **({"rules": {name: _rule(item) for name, item in self.dosing_rules.items()}} if self.dosing_rules else {}),
+            "regimens": {name: _regimen(item) for name, item in self.regimens.items()},
             "arms": {arm: list(regimens) for arm, regimens in self.arms.items()},
             "outcomes": {
                 **{word: value for word, value in vars(self.rules).items() if word != "since" and value is not None},
@@ -195,6 +204,8 @@ class Scenario:
             return ("outcomes", "from") if name == "from" else (name,)
         if name in [f"{regimen}.agent" for regimen in self.regimens] or (item and item.kind == "regimen"):
             return ("regimens", owner, word)
+        if item and item.kind == "rule":
+            return ("rules", owner, word)
         if item:
             return ("switches", owner, word) if item.kind == "switch" else ("parameters", name)
         return None
@@ -219,6 +230,16 @@ class Scenario:
 def _options(label: str, mechanism: Mechanism) -> dict[str, Any]:
     given = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(mechanism).items()}
     return given if label == mechanism.label else {"mechanism": mechanism.label, **given}
+
+
+def _regimen(item: Regimen) -> dict[str, Any]:
+    """A regimen as a file has it, all numbers included; ``rules`` only where it has some."""
+    given = {key: value for key, value in dataclasses.asdict(item).items() if key not in ("name", "rules")}
+    return given | ({"rules": list(item.rules)} if item.rules else {})
+
+
+def _rule(item: DosingRule) -> dict[str, Any]:
+    return {key: value for key, value in dataclasses.asdict(item).items() if key != "name" and value is not None}
 
 
 def _entry(item: Parameter) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from backfire.model import (
     LONGEST_NAME,
     MOST_DOSES,
     REGIMEN_NUMBERS,
+    RULE_NUMBERS,
+    DosingRule,
     Mechanism,
     Regimen,
     RegimenNumber,
@@ -92,18 +94,19 @@ class RegimenEntry(_RegimenNumbers):  # type: ignore[misc, valid-type]
         description="day after which nothing is given, in place of `count` (with `every`), of `cycles` (with `cycle_length`), "
         "or of the `duration` of the only dose",
     )
+    rules: list[str] = Field([], description="names of the rules that decide, at visits, what is given of it")
 
     def regimen(self, name: str) -> Regimen:
         """The regimen this entry describes; raises ScheduleError if it cannot be given."""
         written = self.model_fields_set
         open_ended = [gap for gap, times in _REPEATED.items() if gap in written and times not in written]
-        numbers = self.model_dump(exclude={"agent", "until"})
+        numbers = self.model_dump(exclude={"agent", "until", "rules"})
         if self.until is not None:
             numbers |= self._until(self.until, open_ended)
         elif open_ended:
             gap = open_ended[0]
             raise ScheduleError(f"`{gap}` says how far apart, but neither `{_REPEATED[gap]}` nor `until` says how many")
-        return Regimen(name=name, agent=self.agent or name, **numbers)
+        return Regimen(name=name, agent=self.agent or name, rules=tuple(self.rules), **numbers)
 
     def _until(self, last: float, open_ended: Sequence[str]) -> dict[str, float | int]:
         """What `until` stands for: the number of doses or of cycles, or the length of the only dose."""
@@ -131,6 +134,36 @@ class RegimenEntry(_RegimenNumbers):  # type: ignore[misc, valid-type]
             before, after = float(cut - step + block), float(cut + block)
             raise ScheduleError(f"`until` day {last:g} cuts what starts on day {float(cut):g}; give day {before:g} or {after:g}")
         return {times: int(more) + 1}
+
+
+def _rule_field(name: str) -> tuple[Any, Any]:
+    """Type and field of something that a rule has, as its declaration says."""
+    item = next(item for item in dataclasses.fields(DosingRule) if item.name == name)
+    about = RULE_NUMBERS[name].meaning if name in RULE_NUMBERS else _RULE_WORDS[name]
+    kind: Any = str if name in _RULE_WORDS else int if RULE_NUMBERS[name].whole else Number
+    return (kind if item.default is not None else kind | None), Field(
+        ... if item.default is dataclasses.MISSING else item.default, description=about
+    )
+
+
+_RULE_WORDS: Final = {
+    "measure": "what is measured: a recorded name, a ratio `a / b` of two, or `diameter`, which needs a `geometry`",
+    "geometry": "shape of the tumour whose diameter is measured: `sphere` or `disc`",
+    "of": "what thresholds are shares of: `start`, `nadir`, `last`; or `level`: they are values themselves",
+}
+_RuleEntry = create_model(
+    "_RuleEntry",
+    __base__=_Strict,
+    **{item.name: _rule_field(item.name) for item in dataclasses.fields(DosingRule) if item.name != "name"},
+)  # type: ignore[call-overload]
+
+
+class RuleEntry(_RuleEntry):  # type: ignore[misc, valid-type]
+    """A rule by which regimens react: at visits something is measured, and what is given next follows."""
+
+    def rule(self, name: str) -> DosingRule:
+        """The rule this entry describes; raises ScheduleError if it says nothing, or contradicts itself."""
+        return DosingRule(name=name, **self.model_dump())
 
 
 RulesEntry = create_model(
@@ -170,6 +203,7 @@ class ScenarioFile(_Strict):
     counted: dict[str, bool] = Field(
         {}, description="states in cells of which less than one is none (true), or that may be any share of one (false)"
     )
+    rules: dict[str, RuleEntry] = Field({}, description="rules by which regimens react to what is measured")
     regimens: dict[str, RegimenEntry] = Field({}, description="how agents are given")
     arms: dict[str, list[str]] = Field(min_length=1, description="arms of the study: lists of regimens, [] is untreated")
     outcomes: RulesEntry = Field(RulesEntry(), description="thresholds behind the outcomes")  # type: ignore[valid-type]

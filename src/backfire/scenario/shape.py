@@ -33,7 +33,7 @@ class FileKind:
     command: str
 
 
-SCENARIO: Final = FileKind("scenario", ("mechanisms", "regimens", "parameters", "switches", "days"), "run")
+SCENARIO: Final = FileKind("scenario", ("mechanisms", "regimens", "rules", "parameters", "switches", "days"), "run")
 POPULATION: Final = FileKind("population", ("members", "correlated", "leave_out"), "population")
 SWEEP: Final = FileKind("sweep study", ("design", "vary"), "sweep")
 CLAIMS: Final = FileKind("file of claims", ("claims",), "claims")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,22 @@ import numpy as np
 
 from backfire.errors import UserError, unknown
 from backfire.formulas import parse
-from backfire.model import Event, Network, branching, multiples
+from backfire.model import Administered, Dose, Event, EventPlan, Network, branching, multiples
 from backfire.outcomes import HOST_LOAD, ROUNDED, Lineages, Outcome, Watch, declared, outcomes
 from backfire.scenario import Scenario
-from backfire.solvers import Code, Floats, InitialValueProblem, Settings, Solution, Status, Steps, Trajectory, generate, solve
+from backfire.solvers import (
+    Code,
+    Controls,
+    Floats,
+    InitialValueProblem,
+    Settings,
+    Solution,
+    Status,
+    Steps,
+    Trajectory,
+    generate,
+    solve,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -64,13 +77,33 @@ class Result:
     @cached_property
     def outcomes(self) -> dict[str, dict[str, Outcome]]:
         """Arm → name → outcome, computed from the steps of the solver."""
-        return {arm: outcomes(trajectory, watch(self.scenario, arm)) for arm, trajectory in self.trajectories.items()}
+        return {arm: outcomes(trajectory, self._watch(arm)) for arm, trajectory in self.trajectories.items()}
+
+    def _watch(self, arm: str) -> Watch:
+        return dataclasses.replace(watch(self.scenario, arm), given=self.given(arm))
+
+    def given(self, arm: str) -> tuple[Dose, ...]:
+        """The doses that an arm was given while its host lived, sorted by time: the planned ones, or what its rules made of
+        them."""
+        doses = itertools.chain(*self.administered(arm).values())
+        return tuple(sorted(doses, key=lambda dose: (dose.time, dose.agent)))
+
+    def administered(self, arm: str) -> dict[str, list[Dose]]:
+        """The same by the name of the regimen."""
+        names, decisions, died = self.scenario.arms[arm], self.trajectories[arm].decisions, self.death(arm)
+        if decisions is None:
+            every = {name: [*self.scenario.regimens[name].doses()] for name in names}
+        else:
+            found = Administered(self.scenario.plan(names))
+            every = {name: [*found.doses(place, decisions)] for place, name in enumerate(names)}
+        last = math.inf if died is None else died
+        return {name: [dose.until(last) for dose in doses if dose.time <= last] for name, doses in every.items()}
 
     def outcome(self, arm: str, name: str) -> Outcome | None:
         """One outcome of an arm, without computing those that are not asked for; None if the arm has none of this name."""
         known = self._read.setdefault(arm, {})
         if name not in known:
-            known |= outcomes(self.trajectories[arm], watch(self.scenario, arm), [name])
+            known |= outcomes(self.trajectories[arm], self._watch(arm), [name])
         return known.get(name)
 
     def outcome_rows(self) -> list[dict[str, object]]:
@@ -171,11 +204,13 @@ def simulate(
     for arm in chosen:
         if progress is not None:
             progress(arm)
-        events = scenario.events(arm)
-        record = record_days(scenario.days, scenario.record_every, events)
-        trajectories[arm] = observed(
-            scenario.network, code, scenario.constants(), arm, solved(scenario, code, used, events, record)
-        )
+        plan = scenario.plan(scenario.arms[arm])
+        record = record_days(scenario.days, scenario.record_every, plan.events(scenario.values)[: plan.timeline])
+        solution = solved(scenario, code, used, plan, record)
+        trajectories[arm] = observed(scenario.network, code, scenario.constants(), arm, solution)
+        if plan.rules:
+            made = np.append(solution.decisions, np.full(len(plan.visits) - len(solution.decisions), math.nan))
+            trajectories[arm] = dataclasses.replace(trajectories[arm], decisions=made)
     return Result(scenario, trajectories, used)
 
 
@@ -200,22 +235,38 @@ def record_days(days: float, every: float, events: Iterable[Event]) -> Floats:
     return np.unique([0.0, days, *wanted[apart]])
 
 
-def solved(scenario: Scenario, code: Code, settings: Settings, events: Sequence[Event], record: Floats) -> Solution:
-    """The states of a scenario under some events, at the days to record."""
-    network = scenario.network
+def solved(scenario: Scenario, code: Code, settings: Settings, plan: EventPlan, record: Floats) -> Solution:
+    """The states of a scenario where some regimens are given, at the days to record."""
+    network, rows, last = scenario.network, plan.events(scenario.values), record[-1]
     problem = InitialValueProblem(
         code=code,
         state_names=network.state_names,
         start=np.array(scenario.start_state()),
         constants=np.array(scenario.constants()),
-        events=events,
+        events=[event for event in rows[: plan.timeline] if event.time <= last],
         record=record,
         cells=[state.dies_out for state in network.states],
         feeds=feeds(network),
         amounts=[state.unit != "1" for state in network.states],
         load=_host_load(scenario, code),
+        controls=_controls(scenario, code, plan, rows) if plan.rules else None,
     )
     return solve(problem, settings)
+
+
+def _controls(scenario: Scenario, code: Code, plan: EventPlan, rows: Sequence[Event]) -> Controls:
+    """The rules of a plan as the solver takes them."""
+    names = [*scenario.network.state_names, *scenario.network.observables]
+    places = [[names.index(part) for part in rule.column.split(" / ")] for rule in plan.rules.values()]
+    constants = scenario.constants()
+
+    def measure(state: Sequence[float]) -> list[float]:
+        every = [*state, *(float(value) for value in code.observe_one(state, constants))]
+        ratios = ((every[above], every[below[0]] if below else 1.0) for above, *below in places)
+        return [above / below if below else math.nan for above, below in ratios]
+
+    numbers = np.array([rule.numbers() for rule in plan.rules.values()])
+    return Controls(numbers, plan.uses, plan.visits, rows, measure)
 
 
 def _host_load(scenario: Scenario, code: Code) -> Callable[[Sequence[float]], float] | None:

@@ -10,7 +10,7 @@ The compiled batch solver does the work; the reference solver does the same, slo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Final
@@ -78,7 +78,7 @@ def run_members(
         return _by_reference(scenario, fields, samples, chosen, names, settings)
     table = MemberTable(scenario, fields, samples)
     read = _plan(scenario, outcomes)
-    compiled = _kernel(scenario, read.watched)
+    compiled = _kernel(scenario, _looked_at(scenario, chosen, read.watched))
     table.check_events(chosen)
     status = np.full((len(table), len(chosen)), Status.NOT_RUN, dtype=np.int8)
     steps = np.zeros((len(table), len(chosen)), dtype=np.int64)
@@ -119,6 +119,11 @@ def _plan(scenario: Scenario, outcomes: Sequence[str] | None) -> ReadPlan:
     return read_plan(units, summaries, network.flows, branching(network) if one_by_one else None)
 
 
+def _looked_at(scenario: Scenario, arms: Iterable[str], watched: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a kernel must look at: what outcomes read, then what rules measure."""
+    return tuple(dict.fromkeys([*watched, *(rule.column for arm in arms for rule in scenario.reacting(arm))]))
+
+
 def _recorded(scenario: Scenario) -> dict[str, str]:
     """Name → unit of everything recorded."""
     return {state.name: state.unit for state in scenario.network.states} | scenario.network.observables
@@ -134,7 +139,7 @@ def _kernel(scenario: Scenario, watched: Sequence[str]) -> Kernel:
 
 def needs_compiling(scenario: Scenario, outcomes: Sequence[str] | None = None) -> bool:
     """True if the first run on this machine will compile (seconds, once), so that a caller can say so."""
-    return not is_compiled(scenario.network, _plan(scenario, outcomes).watched)
+    return not is_compiled(scenario.network, _looked_at(scenario, scenario.arms, _plan(scenario, outcomes).watched))
 
 
 def _run_arm(
@@ -158,31 +163,35 @@ def _run_arm(
         done = [portion(part) for part in portions]
     result = np.full((len(table), width), math.nan)
     every = np.full((len(table), courses.shape[1]), math.nan)
+    decisions = np.full((len(table), max((ends.decided.shape[1] for _, ends in done), default=0)), math.nan)
     for part, (found, ends) in zip(portions, done, strict=True):
         rows = sound[part]
         result[rows], status[rows], steps[rows] = found, ends.status, ends.steps
+        decisions[rows, : ends.decided.shape[1]] = ends.decided
     every[sound] = courses
-    features, good = _features(table, arm, read, result, every), np.isin(status, _GOOD)
+    features, good = _features(table, arm, read, result, every, decisions), np.isin(status, _GOOD)
     with np.errstate(all="ignore"):
         read_off = {name: item.read(features) for name, item in readable(features, wanted).items()}
     return {name: (np.where(good, values, math.nan), seen & good) for name, (values, seen) in read_off.items()}
 
 
-def _features(table: MemberTable, arm: str, read: ReadPlan, result: Floats, courses: Floats) -> CompiledFeatures:
-    """What the compiled reader found, with what the schedules of the members say."""
+def _features(
+    table: MemberTable, arm: str, read: ReadPlan, result: Floats, courses: Floats, decisions: Floats
+) -> CompiledFeatures:
+    """What the compiled reader found, with what the schedules of the members say, and what their rules decided."""
     scenario = table.scenario
     start = np.full(len(table), scenario.time_zero)
     own = table.per_schedule(lambda schedule: schedule.own(scenario, arm))
     surgery = table.per_schedule(lambda schedule: schedule.surgery(scenario, arm))
     last = np.fmin(result[:, FOUND.index("survival_at")], float(scenario.days))  # NaN where the host lives
     regimens = [scenario.regimens[name] for name in scenario.arms[arm]]
-    agents = sorted({item.agent for item in regimens if scenario.network.interventions[item.agent].amount_unit})
+    given = {item.agent: scenario.network.interventions[item.agent] for item in regimens}
+    agents = sorted(agent for agent, item in given.items() if item.amount_unit)
+    treatments = sorted(agent for agent, item in given.items() if item.amount_unit or item.switches)
     units = {agent: scenario.network.interventions[agent].amount_unit for agent in agents}
     days = (start, own, last, np.minimum(np.nextafter(surgery, -math.inf), last))
     courses = np.where(courses > last[:, None], math.nan, courses)
-    return CompiledFeatures(
-        read, result, courses, scenario.rules, days, units, {agent: table.given(arm, agent, last) for agent in agents}
-    )
+    return CompiledFeatures(read, result, courses, scenario.rules, days, units, treatments, table.dosing(arm, decisions, last))
 
 
 def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = None) -> dict[str, Readable]:
@@ -191,7 +200,8 @@ def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = No
     table, read = MemberTable(scenario, (), np.zeros((1, 0))), _plan(scenario, costly)
     table.check_events([arm])
     _, courses = table.watch(arm, np.array([0]), read)
-    return readable(_features(table, arm, read, np.full((1, read.width(courses.shape[1])), math.nan), courses), wanted)
+    nothing, width = np.full((1, 0), math.nan), read.width(courses.shape[1])
+    return readable(_features(table, arm, read, np.full((1, width), math.nan), courses, nothing), wanted)
 
 
 @lru_cache(maxsize=64)
@@ -232,14 +242,15 @@ def trajectories(
     out = np.full((len(table), len(days), len(scenario.network.states)), math.nan)
     status = np.full(len(table), Status.NOT_RUN, dtype=np.int8)
     members = table.numbers(arm, sound)
-    states, ends = batch.record(_kernel(scenario, ()), members, np.asarray(days, dtype=float), settings)
+    kernel = _kernel(scenario, _looked_at(scenario, [arm]))
+    states, ends = batch.record(kernel, members, np.asarray(days, dtype=float), settings)
     amounts = np.array([state.unit != "1" for state in scenario.network.states])
     out[sound] = np.where(amounts & (states < 0), 0.0, states)  # rounding
     status[sound] = ends.status
     if HOST_LOAD in scenario.network.observables:
         read = _plan(scenario, None)
         watched, courses = table.watch(arm, sound, read)
-        width, compiled = read.width(courses.shape[1]), _kernel(scenario, read.watched)
+        width, compiled = read.width(courses.shape[1]), _kernel(scenario, _looked_at(scenario, [arm], read.watched))
         found, _ = batch.read(compiled, members, watched, width, reader(), settings)
         died = np.full(len(table), math.nan)
         died[sound] = found[:, FOUND.index("survival_at")]

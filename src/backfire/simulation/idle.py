@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from backfire.model import Dependence, Event, dependences, event_table, multiples, own_states
+from backfire.model import Dependence, Event, EventPlan, dependences, multiples, own_states
 from backfire.outcomes import HOST_LOAD, ONE_CELL
 from backfire.scenario import Scenario
 from backfire.simulation.arms import SAME, SAME_DAY, SETTLING, solved
@@ -73,8 +73,8 @@ class _Search:
         self._looked: dict[tuple[str, str, tuple[str, ...]], dict[str, Dependence]] = {}
 
     def _events(self, regimens: Iterable[str]) -> tuple[Event, ...]:
-        given = [self.scenario.regimens[name] for name in regimens]
-        return event_table(given, self.network.interventions, self.scenario.values, self.scenario.days)
+        plan = self.scenario.plan(regimens)
+        return plan.events(self.scenario.values)[: plan.timeline]
 
     def findings(self) -> Iterator[Idle]:
         scenario = self.scenario
@@ -234,7 +234,7 @@ class _Search:
         if switch:
             other = dataclasses.replace(other, switches={**other.switches, switch: 1.0})
         given = [name for name in self.scenario.arms[arm] if name not in left_out]
-        events, fewer = self.scenario.events(arm), self._events(given)
+        events, fewer = self.scenario.plan(self.scenario.arms[arm]), self.scenario.plan(given)
         first = min((event.time for name in left_out for event in self.events[name]), default=0.0)
         structure_sees = switch or any(self.changes(arm, name) for name in left_out)
         days = [first + look for look in LOOKS if first + look < self.scenario.days] if structure_sees else []
@@ -245,15 +245,14 @@ class _Search:
                 return differs
         return False
 
-    def _differ_by(self, last: float, own: set[str], *pair: tuple[Scenario, tuple[Event, ...]]) -> bool | None:
+    def _differ_by(self, last: float, own: set[str], *pair: tuple[Scenario, EventPlan]) -> bool | None:
         """Whether two courses differ up to a day, in anything but the level of what only one of them is given."""
-        times = np.unique([event.time for _, events in pair for event in events if event.time <= last])
+        times = np.unique([day for _, plan in pair for day, _ in plan.rows[: plan.timeline] if day <= last])
         settled = (times[:, None] + np.array(SETTLING[::3])).ravel()
         record = np.unique([0.0, last, *multiples(1.0, last), *times, *settled[settled < last]])
         found = []
-        for scenario, events in pair:
-            kept = [event for event in events if event.time <= last]
-            solution = solved(scenario, self._code, Settings(most_seconds=LONGEST), kept, record)
+        for scenario, plan in pair:
+            solution = solved(scenario, self._code, Settings(most_seconds=LONGEST), plan, record)
             if not solution.status.good:
                 return None
             found.append(dict(zip(solution.times, solution.states, strict=True)))

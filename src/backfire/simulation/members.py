@@ -1,7 +1,7 @@
 """Members of a scenario as numbers: what is changed is checked, doses become events, and the batch solver's arrays are filled.
 
 A member is the scenario with some *fields* changed: a parameter (``growth_rate``), a switch
-(``stroma.protects_kill``), or a number of a regimen (``mitoxantrone.amount``). What is wrong with one member is kept
+(``stroma.protects_kill``), or a number of a regimen or rule (``mitoxantrone.amount``). What is wrong with one member is kept
 as its reason and never disturbs the others. An amount of 0 is the limit of small amounts: the doses are planned, and
 nothing is in them.
 """
@@ -14,54 +14,30 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
-from backfire.model import LARGEST_AMOUNT, Dose, EventPlan, Regimen
+from backfire.model import LARGEST_AMOUNT, RULE_WIDTH, Administered, EventPlan
 from backfire.outcomes import ReadPlan, Watch, course_starts, fill, fill_cells
 from backfire.scenario import Scenario, find_inputs
 from backfire.simulation.arms import course_agents, feeds
+from backfire.simulation.schedules import PLANNED, Schedule, schedule_of
 from backfire.solvers import Floats
-from backfire.solvers.batch import Members
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When members are given what.
-
-    Members that differ only in amounts share it: ``MemberTable.amounts`` has theirs, the regimens here those of one of them.
-    """
-
-    regimens: dict[str, Regimen]
-
-    def given(self, scenario: Scenario, arm: str) -> list[Regimen]:
-        """The regimens of an arm."""
-        return [self.regimens[name] for name in scenario.arms[arm]]
-
-    def doses(self, scenario: Scenario, arm: str) -> list[Dose]:
-        """The doses of an arm, sorted by day."""
-        return sorted((dose for item in self.given(scenario, arm) for dose in item.doses()), key=lambda dose: dose.time)
-
-    def own(self, scenario: Scenario, arm: str) -> float:
-        """The day from which the response of an arm counts, as ``Scenario.first_intervention``."""
-        zero = scenario.time_zero
-        return max(zero, min((item.start for item in self.given(scenario, arm)), default=zero))
-
-    def surgery(self, scenario: Scenario, arm: str) -> float:
-        """The day the primary is removed in an arm; infinite if it is not."""
-        given = self.given(scenario, arm)
-        return min((item.start for item in given if scenario.network.resects(item.agent)), default=math.inf)
+from backfire.solvers.batch import Members, Visits
 
 
 @dataclass(frozen=True)
 class MemberEvents:
-    """The events of all members in one arm: ``rows`` (day, state, multiply, add), and first and last of each member."""
+    """The events of all members in one arm: ``rows`` (day, state, multiply, add), and first and last of each member; with rules
+    the giver of each row, and their visits (day, rule, factor, first, last), with the first and last of each member."""
 
     rows: tuple[Floats, NDArray[np.int64], Floats, Floats]
     spans: NDArray[np.int64]
+    givers: NDArray[np.int64]
+    visits: Floats
+    visited: NDArray[np.int64]
 
 
 class MemberTable:
@@ -88,7 +64,7 @@ class MemberTable:
     def _fill_constants(self) -> None:
         places = {name: place for place, name in enumerate([*self.scenario.values, *self.network.switches])}
         for column, item in enumerate(self.inputs):
-            if item.kind == "regimen":
+            if item.kind in ("regimen", "rule"):
                 continue
             given = self.samples[:, column] * item.per_unit
             self.constants[:, places[item.name]] = given
@@ -97,9 +73,10 @@ class MemberTable:
 
     def _fill_schedules(self) -> None:
         """Give every member its schedule and its amounts; members that differ only in these share the schedule."""
-        scheduled = [column for column, item in enumerate(self.inputs) if item.kind == "regimen"]
+        scheduled = [column for column, item in enumerate(self.inputs) if item.kind in ("regimen", "rule")]
         names = [self.fields[column] for column in scheduled]
         alike = np.array(self.samples[:, scheduled], order="C")
+        self._fill_thresholds([place for place, name in enumerate(names) if self._is_threshold(name)], names, alike)
         for place, name in enumerate(names):
             if name.endswith(".amount"):
                 given = alike[:, place].copy()
@@ -112,9 +89,9 @@ class MemberTable:
             if key not in made:
                 changes = dict(zip(names, row.tolist(), strict=True))
                 try:
-                    made[key] = self._add(self._schedule(changes))
+                    made[key] = self._add(schedule_of(self.scenario, changes))
                 except UserError as error:
-                    wrong[key], made[key] = str(error), self._add(self._schedule({}))
+                    wrong[key], made[key] = str(error), self._add(schedule_of(self.scenario, {}))
             self.schedule_of[member] = made[key]
             if key in wrong:
                 self.reasons.setdefault(member, wrong[key])
@@ -123,26 +100,35 @@ class MemberTable:
         self.schedules.append(schedule)
         return len(self.schedules) - 1
 
-    def _schedule(self, changes: dict[str, float]) -> Schedule:
-        changed: dict[str, dict[str, Any]] = {}
-        for name, value in changes.items():
-            owner, _, word = name.partition(".")
-            whole = self.scenario.inputs[name].whole
-            if whole and not float(value).is_integer():
-                raise UserError(f"{name}: {value:g} is not a whole number")
-            if not math.isfinite(value):
-                raise UserError(f"{name}: {value:g} is not a finite number")
-            changed.setdefault(owner, {})[word] = int(value) if whole else value
-        regimens = dict(self.scenario.regimens)
-        for owner, values in changed.items():
-            try:
-                regimens[owner] = dataclasses.replace(regimens[owner], **values)
-            except UserError as error:
-                raise UserError(f"{owner}: {error}") from None
-        for name, item in regimens.items():
-            if item.end > self.scenario.days:
-                raise UserError(f"{name}: the last dose ends on day {item.end:g}, after the end on day {self.scenario.days:g}")
-        return Schedule(regimens)
+    def _is_threshold(self, name: str) -> bool:
+        item = self.scenario.inputs[name]
+        return item.kind == "rule" and name.rpartition(".")[2] not in PLANNED
+
+    def _fill_thresholds(self, places: list[int], names: list[str], alike: Floats) -> None:
+        """Give every member the numbers of its rules; members that differ only in thresholds are ``alike``."""
+        rules = self.scenario.dosing_rules
+        numbers = np.array([rule.numbers() for rule in rules.values()]).reshape(len(rules), RULE_WIDTH)
+        self.rule_numbers = np.tile(numbers, (len(self) if places else 1, 1, 1))
+        if not places:
+            return
+        given, usual = alike[:, places].copy(), [self.scenario.inputs[names[place]].value for place in places]
+        made: dict[bytes, Floats | str] = {}
+        for member, row in enumerate(given):
+            key = row.tobytes()
+            if key not in made:
+                try:
+                    schedule = schedule_of(
+                        self.scenario, dict(zip([names[place] for place in places], row.tolist(), strict=True))
+                    )
+                    made[key] = np.array([rule.numbers() for rule in schedule.rules.values()])
+                except UserError as error:
+                    made[key] = str(error)
+            found = made[key]
+            if isinstance(found, str):
+                self.reasons.setdefault(member, found)
+            else:
+                self.rule_numbers[member] = found
+        alike[:, places] = usual
 
     @cached_property
     def _sharing(self) -> list[NDArray[np.int64]]:
@@ -180,31 +166,39 @@ class MemberTable:
             self._events[arm] = self._events_of(arm)
 
     def _events_of(self, arm: str) -> MemberEvents:
-        """The events of all members that have no reason yet; members with equal doses share them."""
+        """The events and visits of all members that have no reason yet; members with equal doses share them."""
         index = {name: place for place, name in enumerate(self.network.state_names)}
         spans, known = np.zeros((len(self), 2), dtype=np.int64), np.ones(len(self), dtype=bool)
         known[[*self.reasons]] = False
         days: list[float] = []
         states: list[int] = []
+        givers: list[int] = []
+        visits: list[tuple[float, ...]] = []
+        visited = np.zeros((len(self), 2), dtype=np.int64)
         changes = [(np.empty(0), np.empty(0))]
         for schedule, sharing in zip(self.schedules, self._sharing, strict=True):
             members = sharing[known[sharing]]
             if not len(members):
                 continue
             try:
-                given = schedule.given(self.scenario, arm)
-                plan = EventPlan(given, self.network.interventions, self.scenario.days)
+                plan = schedule.plan(self.scenario, arm)
             except UserError as error:
                 self.reasons |= dict.fromkeys(members.tolist(), str(error))
                 continue
             values, which = self._values(plan, members)
             multiply, add = plan.changes(values)
-            spans[members] = len(days) + len(plan.rows) * (which[:, None] + [0, 1])
+            spans[members] = len(days) + len(plan.rows) * which[:, None] + [0, plan.timeline]
             days += [time for time, _ in plan.rows] * len(values)
             states += [index[state] for _, state in plan.rows] * len(values)
+            givers += plan.givers * len(values)
             changes.append((multiply.ravel(), add.ravel()))
+            visited[members] = len(visits), len(visits) + len(plan.visits)
+            visits += [dataclasses.astuple(visit) for visit in plan.visits]
         multiplied, added = (np.concatenate(column) for column in zip(*changes, strict=True))
-        return MemberEvents((np.array(days, dtype=float), np.array(states, dtype=np.int64), multiplied, added), spans)
+        return MemberEvents(
+            (np.array(days, dtype=float), np.array(states, dtype=np.int64), multiplied, added), spans,
+            np.array(givers, dtype=np.int64), np.array(visits).reshape(len(visits), 5), visited,
+        )  # fmt: skip
 
     def _values(self, plan: EventPlan, members: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
         """(values of the sources of a plan, once for equal members; the row of every member); notes reasons."""
@@ -251,7 +245,29 @@ class MemberTable:
             cells=np.array([state.dies_out for state in self.network.states]),
             amounts=np.array([state.unit != "1" for state in self.network.states]),
             feeds=kinship,
+            visits=self._visits(arm, wanted),
         )
+
+    def _visits(self, arm: str, wanted: NDArray[np.int64]) -> Visits | None:
+        """The visits of the chosen members in one arm; None if no rule decides on anything there."""
+        rules = self.scenario.reacting(arm)
+        if not rules:
+            return None
+        events, names = self._events[arm], [*self.scenario.dosing_rules]
+        day, rule, factor, first, last = np.ascontiguousarray(events.visits.T)
+        whole = [np.ascontiguousarray(column).astype(np.int64) for column in (rule, first, last)]
+        own = self.rule_numbers[:, [names.index(item.name) for item in rules]]
+        numbers = np.ascontiguousarray(own.reshape(-1, RULE_WIDTH))
+        place = wanted * len(rules) if len(own) > 1 else np.zeros(len(wanted), dtype=np.int64)
+        uses = self.scenario.plan(self.scenario.arms[arm]).uses
+        table = (day, whole[0], factor, whole[1], whole[2])
+        columns = tuple(item.column for item in rules)
+        return Visits(table, events.visited[wanted], numbers, place, columns, uses, events.givers)
+
+    def dosing(self, arm: str, decisions: Floats, last: Floats) -> MemberDosing:
+        """What all members are given in an arm up to their ``last`` day, by the ``decisions`` (members, visits) of rules."""
+        groups = zip(self.schedules, self._sharing, strict=True)
+        return MemberDosing(self, arm, [(schedule, sharing) for schedule, sharing in groups if len(sharing)], decisions, last)
 
     def _starts(self, wanted: NDArray[np.int64]) -> Floats:
         """The states on the first day of the chosen members (m, n)."""
@@ -299,3 +315,43 @@ class MemberTable:
         table[:-1, 1] = [places.index(int(state)) for state in given.rows[1][of_cells]]
         rows = spans[:, :1] + np.arange(most)
         return self._starts(wanted)[:, places], table[np.where(rows < spans[:, 1:], rows, len(of_cells))]
+
+
+class MemberDosing:
+    """What members are given in one arm, agent by agent, computed when it is first asked for."""
+
+    def __init__(
+        self, table: MemberTable, arm: str, groups: list[tuple[Schedule, NDArray[np.int64]]], decisions: Floats, last: Floats
+    ) -> None:
+        self.table, self.arm, self.groups, self.decisions, self.last = table, arm, groups, decisions, last
+        self._found: dict[str, tuple[Floats, Floats, Floats]] = {}
+
+    def amount(self, agent: str) -> Floats:
+        """The total amount (members,); exact sums where no rule decides."""
+        if not self.table.scenario.reacting(self.arm):
+            return self.table.given(self.arm, agent, self.last)
+        return self._totals(agent)[0]
+
+    def doses(self, agent: str) -> Floats:
+        """How often it is given (members,)."""
+        return self._totals(agent)[1]
+
+    def days(self, agent: str) -> Floats:
+        """On how many days (members,)."""
+        return self._totals(agent)[2]
+
+    def _totals(self, agent: str) -> tuple[Floats, Floats, Floats]:
+        if agent not in self._found:
+            scenario = self.table.scenario
+            names = [*scenario.regimens]
+            places = [names.index(name) for name in scenario.arms[self.arm]]
+            found = np.zeros((3, len(self.table)))
+            for schedule, members in self.groups:
+                try:
+                    given = Administered(schedule.plan(scenario, self.arm))
+                except UserError:
+                    continue  # these members have their reason
+                amounts = self.table.amounts[members][:, places]
+                found[:, members] = given.totals(agent, amounts, self.decisions[members], self.last[members])
+            self._found[agent] = (found[0], found[1], found[2])
+        return self._found[agent]

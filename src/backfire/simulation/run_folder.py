@@ -2,8 +2,9 @@
 
 ``<out>/<scenario>/`` holds ``manifest.json`` (resolved scenario, versions, hash, solver settings, statuses),
 ``outcomes.csv``, ``trajectories.csv`` (tidy: arm, day, name, value, unit), ``steps.npz`` (the course between the recorded
-rows, from which outcomes are read), ``comparison.png``, and in ``mechanisms/`` the files of one's own mechanisms. Every file
-is written under a temporary name and then renamed: a run that is cut off leaves whole files or none.
+rows, from which outcomes are read), where rules decide ``doses.csv`` (what was given), ``comparison.png``, and in
+``mechanisms/`` the files of one's own mechanisms. Every file is written under a temporary name and then renamed: a run that is
+cut off leaves whole files or none.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from backfire.errors import MechanismError, RefusedError, StorageError, UserErro
 from backfire.model import CAUTION
 from backfire.scenario import OwnMechanisms, Scenario, stored_copies, stored_scenario
 from backfire.simulation.arms import Result, observed_steps
-from backfire.solvers import NODES, Settings, Status, Steps, Trajectory, generate
+from backfire.solvers import NODES, Floats, Settings, Status, Steps, Trajectory, generate
 from backfire.system import require_writable, to_json, write_whole
 
 FORMAT: Final = 2
@@ -76,6 +77,10 @@ def save(result: Result, folder: Path) -> None:
     write_whole(folder / "trajectories.csv", trajectories)
     write_whole(folder / "steps.npz", steps)
     write_whole(folder / "outcomes.csv", outcomes_csv(result))
+    if any(item.decisions is not None for item in result.trajectories.values()):
+        write_whole(folder / "doses.csv", doses_csv(result))
+    else:
+        (folder / "doses.csv").unlink(missing_ok=True)
     keep_mechanisms(result.scenario, folder)
     write_whole(folder / "manifest.json", to_json(manifest(result) | sums))
 
@@ -186,12 +191,15 @@ def trajectories_csv(result: Result) -> str:
 
 
 def steps_npz(result: Result) -> bytes:
-    """The course of every arm between the recorded rows, as numpy keeps arrays: times, states and fresh of its ``Steps``."""
+    """The course of every arm between the recorded rows, as numpy keeps arrays: times, states and fresh of its ``Steps``, and
+    what its rules decided."""
     arrays: dict[str, Any] = {}
     for arm, item in result.trajectories.items():
         if item.steps is not None:
             states = item.steps.values[..., : len(result.scenario.network.states)]
             arrays |= {f"{arm}.times": item.steps.times, f"{arm}.states": states, f"{arm}.fresh": item.steps.fresh}
+        if item.decisions is not None:
+            arrays[f"{arm}.decisions"] = item.decisions
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     return content.getvalue()
@@ -207,8 +215,21 @@ def _with_steps(scenario: Scenario, trajectories: Mapping[str, Trajectory], cont
             shapes = [(count, nodes), (count, nodes, len(scenario.network.states)), (count,)]
             if [steps.times.shape, steps.values.shape, steps.fresh.shape] != shapes or not _in_order(steps, item):
                 raise ValueError(f"the steps of {arm} do not fit its rows")
-            made[arm] = dataclasses.replace(item, steps=observed_steps(code, constants, steps))
+            made[arm] = dataclasses.replace(
+                item, steps=observed_steps(code, constants, steps), decisions=_decisions(scenario, arm, kept)
+            )
     return made
+
+
+def _decisions(scenario: Scenario, arm: str, kept: Mapping[str, Any]) -> Floats | None:
+    """The levels of the rules of an arm after each visit; None where it has no rules."""
+    plan = scenario.plan(scenario.arms[arm])
+    if not plan.rules:
+        return None
+    found: Floats = kept[f"{arm}.decisions"]
+    if found.shape != (len(plan.visits),) or found.dtype != np.float64:
+        raise ValueError(f"the decisions of {arm} do not fit its visits")
+    return found
 
 
 def _in_order(steps: Steps, rows: Trajectory) -> bool:
@@ -230,6 +251,17 @@ def outcomes_csv(result: Result) -> str:
     for row in rows:
         writer.writerow({key: _cell(value) for key, value in row.items()})
     return text.getvalue()
+
+
+def doses_csv(result: Result) -> str:
+    """What every arm was given, after its rules, as tidy CSV: one row per dose, and per level of an infusion."""
+    units = {name: item.amount_unit for name, item in result.scenario.network.interventions.items()}
+    rows = [
+        f"{arm},{dose.time!r},{dose.agent},{dose.amount!r},{units[dose.agent]},{dose.duration!r}\n"
+        for arm in result.trajectories
+        for dose in result.given(arm)
+    ]
+    return "".join(["arm,day,agent,amount,unit,duration\n", *rows])
 
 
 def _cell(value: object) -> object:

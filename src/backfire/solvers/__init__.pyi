@@ -1,6 +1,7 @@
 from .cache import cache_folder as cache_folder
 from .cache import keep as keep
 from .cache import read_own as read_own
+from .controls import Controls as Controls
 from .pycode import Code as Code
 from .pycode import evaluate as evaluate
 from .pycode import generate as generate

@@ -19,6 +19,7 @@ import scipy  # its parts are imported where they are first used: sweeps need no
 
 from backfire.errors import UserError, unknown
 from backfire.model import Event
+from backfire.solvers.controls import Controls, Decisions
 from backfire.solvers.pycode import Code
 from backfire.solvers.trajectory import NODES, Floats, Status, Steps
 
@@ -64,6 +65,7 @@ class InitialValueProblem:
     states that die out below one cell, and those that cannot be negative. ``feeds`` maps the index of a state to those
     that its cells can become: when it dies out, fragments of less than a cell in them go too.
     ``load`` gives what the host bears as a share of what it can; where that reaches 1 the host dies, and the arm is over.
+    ``controls`` are the rules that decide on some of the events, if any do.
     """
 
     code: Code
@@ -76,6 +78,7 @@ class InitialValueProblem:
     amounts: Sequence[bool]
     feeds: Mapping[int, frozenset[int]] = field(default_factory=dict)
     load: Callable[[Sequence[float]], float] | None = None
+    controls: Controls | None = None
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Solution:
     """``times`` (r,) and ``states`` (r, n), with a row before and a row after every event and extinction.
 
     ``status`` says how it ended and ``message`` why; rows after a failure are NaN. ``step_times`` (6,), ``step_states``
-    (6, n) and ``fresh`` of every step are those of ``Steps``.
+    (6, n) and ``fresh`` of every step are those of ``Steps``. ``decisions`` are the levels of rules after each visit.
     """
 
     times: list[float] = field(default_factory=list)
@@ -94,6 +97,7 @@ class Solution:
     step_times: list[Floats] = field(default_factory=list)
     step_states: list[Floats] = field(default_factory=list)
     fresh: list[bool] = field(default_factory=list)
+    decisions: list[float] = field(default_factory=list)
 
     def steps(self) -> Steps:
         """The course between the rows."""
@@ -135,7 +139,8 @@ class _Run:
         self.settings = settings
         self.constants = problem.constants.tolist()
         self.state = np.where(np.asarray(problem.cells, dtype=bool) & (problem.start < ONE_CELL), 0.0, problem.start)
-        self.out = Solution()
+        self.decisions = Decisions(problem.controls)
+        self.out = Solution(decisions=self.decisions.made)
         self.undefined = 0
         self.deadline = time.monotonic() + settings.most_seconds
         self.tolerance = np.where(problem.cells, settings.cells, settings.absolute)
@@ -159,6 +164,8 @@ class _Run:
             # doubles over- and underflow in rejected steps; what matters is checked after each accepted one
             with np.errstate(all="ignore"):
                 for start, end in zip(edges, [*edges[1:], last], strict=True):
+                    if self.decisions.look(start, lambda _: self.state) is not None:
+                        self._apply(self.decisions.set_anew(start))
                     self._apply(events.get(start, []))
                     self.out.note(start, self._shown(start))
                     dead = self._load(self.state) >= 1.0
@@ -189,7 +196,7 @@ class _Run:
         before = self.state.copy()
         for event in events:
             index = self.problem.state_names.index(event.state)
-            self.state[index] = self.state[index] * event.multiply + event.add
+            self.state[index] = self.state[index] * event.multiply + event.add * self.decisions.level(event.giver)
         for index in self.cells[(self.state[self.cells] < ONE_CELL) & (before[self.cells] >= ONE_CELL)]:
             self._clear(int(index))
 
@@ -284,6 +291,10 @@ class _Run:
             reached = crossing[0] if crossing else method.t
             death = self._death(dense, begun, reached)
             reached = reached if death is None else death
+            # what is looked at on the day of the next event is so before it, where that is applied
+            turn = self.decisions.look(min(reached, math.nextafter(end, -math.inf)), dense)
+            if turn is not None:
+                reached, crossing, death = turn, None, None
             if reached > begun:
                 self._keep(begun, reached, lambda days, course=dense: course(days).T)  # type: ignore[misc]
             while waiting < len(record) and record[waiting] <= reached:
@@ -296,6 +307,9 @@ class _Run:
                 raise _Death
             if crossing:
                 self._die(*crossing)
+                return reached
+            if turn is not None:
+                self._turn(turn, dense(turn))
                 return reached
         self.state = np.array(method.y)
         return end
@@ -360,6 +374,15 @@ class _Run:
         for index in dead:
             self._clear(index)
         self.fresh = True
+        self.out.note(day, self._shown(day))
+
+    def _turn(self, day: float, state: Floats) -> None:
+        """A rule changes the rate of what runs: recorded just before, then after."""
+        self.state = np.array(state)
+        before = math.nextafter(day, -math.inf)
+        if before > self.out.times[-1]:
+            self.out.note(before, self._shown(day))
+        self._apply(self.decisions.set_anew(day))
         self.out.note(day, self._shown(day))
 
     def _shown(self, day: float) -> Floats:

@@ -65,7 +65,8 @@ class Trajectory:
     ``times`` (n,) in days, strictly rising. ``values`` (n, m), one column per entry of ``names``, in ``units``.
     The row at the day of a dose holds the values after it; the row just before, at the largest double below that day,
     holds the values before it. After a failure the remaining rows are NaN. ``steps`` is the course between the rows, in the
-    same columns, if it is known.
+    same columns, if it is known. ``decisions`` are the levels of the rules of the arm after each visit, NaN where the arm was
+    over before; there are none without rules.
     """
 
     arm: str
@@ -77,6 +78,7 @@ class Trajectory:
     message: str = ""
     evaluations: int = 0
     steps: Steps | None = None
+    decisions: Floats | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.times), len(self.names))

@@ -9,6 +9,7 @@ from .kernel import kernel_of as kernel_of
 from .solve import BatchSettings as BatchSettings
 from .solve import Ends as Ends
 from .solve import Members as Members
+from .solve import Visits as Visits
 from .solve import read as read
 from .solve import record as record
 from .vectormath import exponential as exponential

@@ -20,14 +20,14 @@ LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
 READER = types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW)
 READ = types.FunctionType(READER)
 
-LANE_NUMBERS: Final = 15
-LANE_WHOLES: Final = 5
+LANE_NUMBERS: Final = 16
+LANE_WHOLES: Final = 6
 # where the rows of the table of lanes begin
-DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH = range(
+DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH, LOOK_AT = range(
     0, LANE_NUMBERS * LANES, LANES
 )
 # and those of the table of whole numbers of lanes
-MEMBER, EVENT, RECORD, OUT, ROWS = range(0, LANE_WHOLES * LANES, LANES)
+MEMBER, EVENT, RECORD, OUT, ROWS, VISIT = range(0, LANE_WHOLES * LANES, LANES)
 # places in the sizes of a problem
 STATES, CONSTANTS, ALL, FACTORS, MOST_STEPS, BY_STEP, ROOM, WATCHED = range(8)
 
@@ -53,14 +53,39 @@ class Task(NamedTuple):
 
 
 class Events(NamedTuple):
-    """One table of events; those of member i are rows ``first[i]`` to ``last[i]``, sorted by day."""
+    """One table of events; those of member i are rows ``first[i]`` to ``last[i]``, sorted by day. What is added by a row with a
+    ``giver`` ≥ 0 is multiplied by the levels of the rules that decide on it."""
 
     day: Any
     state: Any
     multiply: Any
     add: Any
+    giver: Any
     first: Any
     last: Any
+
+
+class Looks(NamedTuple):
+    """One table of visits; those of member i are rows ``first[i]`` to ``last[i]``, sorted by day.
+
+    At a visit ``rule`` is decided by what its column times ``factor`` is; if its level changes, the events ``hold_first`` to
+    ``hold_last``, counted from the first of the member, set anew what runs. The numbers of the rules of member i are the rows from ``place[i]`` on of ``numbers``;
+    ``column`` (r,) are what they look at, ``uses`` (givers, r) on which givers they decide. ``decided`` (m, …) are the levels
+    after each visit.
+    """
+
+    day: Any
+    rule: Any
+    factor: Any
+    hold_first: Any
+    hold_last: Any
+    first: Any
+    last: Any
+    numbers: Any
+    place: Any
+    column: Any
+    uses: Any
+    decided: Any
 
 
 class Records(NamedTuple):
@@ -111,6 +136,9 @@ class Workspace(NamedTuple):
     rates: Any
     lanes: Any
     wholes: Any
+    block: Any
+    levels: Any
+    references: Any
 
 
 def _tuple(kind: Any, *fields: Any) -> Any:
@@ -118,8 +146,9 @@ def _tuple(kind: Any, *fields: Any) -> Any:
 
 
 TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:, ::1], _TABLE, _TABLE, ROW, ROW)
-EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE)
+EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE, _WHOLE)
+LOOKS = _tuple(Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, types.boolean[:, ::1], _TABLE)
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
-WORKSPACE = _tuple(Workspace, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE)
+WORKSPACE = _tuple(Workspace, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE, *[ROW] * 3)

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from backfire.model import RULE_BEGINS, RULE_REFERENCE
 from backfire.solvers import Status
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
 from backfire.solvers.batch.stages import bend, dense, middle
 from backfire.solvers.batch.stepping import advance, aim, attempt, control, first_step, reject
+from backfire.solvers.batch.visits import apply, hold, see
 
+_BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _ONE_CELL = 1.0
 _DEAD = -1.0
 """Marks a compartment that an event has emptied, until all events of that moment are applied."""
@@ -60,7 +63,7 @@ def _clear(lane, index, states, inner, cells, feeds):  # type: ignore[no-untyped
 
 
 @compiled()
-def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-untyped-def]
+def _give(lane, day, last, task, events, uses, inner, wholes, levels):  # type: ignore[no-untyped-def]
     """Apply all events of ``day``; what they leave of less than a cell is gone."""
     states = task.sizes[at.STATES]
     event = wholes[at.EVENT + lane]
@@ -69,7 +72,10 @@ def _give(lane, day, last, task, events, inner, wholes):  # type: ignore[no-unty
         index = events.state[event]
         spot = index * LANES + lane
         before = inner[spot]
-        inner[spot] = before * events.multiply[event] + events.add[event]
+        while event + 1 < last and events.day[event + 1] == day and events.state[event + 1] == index:
+            apply(lane, event, events, uses, inner, levels)
+            event += 1
+        apply(lane, event, events, uses, inner, levels)
         if task.cells[index] and before >= _ONE_CELL and inner[spot] < _ONE_CELL:
             inner[spot] = _DEAD
         event += 1
@@ -142,7 +148,7 @@ def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped
 
 
 @compiled(inline="text")
-def _load(lane, member, prepare, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+def _load(lane, member, prepare, look, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """Put a member into a lane, with the events and the row of its first day; False if a number is not finite."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
     states, day, finite = sizes[at.STATES], task.begin[member], True
@@ -162,8 +168,14 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     wholes[at.EVENT + lane], wholes[at.RECORD + lane] = events.first[member], records.first[member]
     wholes[at.OUT + lane] = records.place[member] - records.first[member]
     lanes[at.DAY + lane], lanes[at.TRIED + lane], lanes[at.CALM + lane] = day, 0.0, 0.0
-    lanes[at.DUE + lane] = np.inf
-    _give(lane, day, events.last[member], task, events, inner, wholes)
+    lanes[at.DUE + lane], lanes[at.LOOK_AT + lane] = np.inf, np.inf
+    if visits.last[member] > visits.first[member]:
+        for rule in range(len(visits.column)):
+            space.levels[rule * LANES + lane] = visits.numbers[visits.place[member] + rule, _BEGINS]
+            space.references[rule * LANES + lane] = visits.numbers[visits.place[member] + rule, _REFERENCE]
+        wholes[at.VISIT + lane], lanes[at.FROM + lane], lanes[at.SPAN + lane] = visits.first[member], day, 0.0
+        see(lane, day, visits.last[member], visits.place[member], look, task, visits, state, inner, space)
+    _give(lane, day, events.last[member], task, events, visits.uses, inner, wholes, space.levels)
     if sizes[at.BY_STEP]:
         _note(lane, day, states, sizes[at.ROOM], inner, notes, wholes)
     else:
@@ -176,8 +188,27 @@ def _load(lane, member, prepare, task, events, records, notes, state, inner, spa
     return True
 
 
+@compiled()
+def _cut(lane, share, states, state, inner, space):  # type: ignore[no-untyped-def]
+    """End the last step at a share of it."""
+    for j in range(states):
+        space.spare[j] = dense(share, j, lane, state, inner, space.bends)
+    for j in range(states):
+        inner[j * LANES + lane] = space.spare[j]
+
+
+@compiled()
+def _bury(lane, gone, task, state, inner):  # type: ignore[no-untyped-def]
+    """The compartment ``gone`` has died out at the end of the step; others may have crossed at the same moment."""
+    states = task.sizes[at.STATES]
+    for j in range(states):
+        spot = j * LANES + lane
+        if j == gone or (task.cells[j] and inner[spot] < _ONE_CELL and state[spot] >= _ONE_CELL):
+            _clear(lane, j, states, inner, task.cells, task.feeds)
+
+
 @compiled(inline="text")
-def _move(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+def _move(lane, look, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
     states, room, by_step = sizes[at.STATES], sizes[at.ROOM], sizes[at.BY_STEP] > 0
@@ -188,26 +219,28 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
         share, gone = _died(lane, states, state, inner, space.bends, task.cells)
     arrived = lanes[at.LAST + lane] > 0.0 and share >= 1.0
     until = edge if arrived else day + min(share, 1.0) * step
+    turn = np.inf
+    if lanes[at.LOOK_AT + lane] <= until:
+        turn = see(lane, until, visits.last[member], visits.place[member], look, task, visits, state, inner, space)
+        if turn < until:  # what runs changes its rate before the step ends
+            share, gone, arrived, until = (turn - day) / step, -1, False, turn
+    turned = turn < np.inf
     given = arrived and event < events.last[member] and events.day[event] == edge
     if not by_step:
         _record(lane, until, records.last[member], states, state, inner, records, space)
-    if gone >= 0:
-        for j in range(states):
-            space.spare[j] = dense(share, j, lane, state, inner, space.bends)
-        for j in range(states):
-            inner[j * LANES + lane] = space.spare[j]
-    if by_step and gone < 0:
+    if share < 1.0 or gone >= 0:
+        _cut(lane, share, states, state, inner, space)
+    if by_step and gone < 0 and not turned:
         _note_middle(lane, states, room, notes, space)
-    if by_step and (given or gone >= 0) and np.nextafter(until, -np.inf) > day:
+    if by_step and (given or gone >= 0 or turned) and np.nextafter(until, -np.inf) > day:
         _note(lane, np.nextafter(until, -np.inf), states, room, inner, notes, wholes)
     if gone >= 0:
-        # others may have crossed at the same moment
-        for j in range(states):
-            spot = j * LANES + lane
-            if j == gone or (task.cells[j] and inner[spot] < _ONE_CELL and state[spot] >= _ONE_CELL):
-                _clear(lane, j, states, inner, task.cells, task.feeds)
+        _bury(lane, gone, task, state, inner)
+    if turned:
+        hold(lane, until, visits.first[member], events, visits, inner, space)
+        lanes[at.FRESH + lane] = 1.0
     if given:
-        _give(lane, edge, events.last[member], task, events, inner, wholes)
+        _give(lane, edge, events.last[member], task, events, visits.uses, inner, wholes, space.levels)
         lanes[at.FRESH + lane] = 1.0
     if by_step:
         _note(lane, until, states, room, inner, notes, wholes)
@@ -228,7 +261,7 @@ def _move(lane, task, events, records, notes, state, inner, space):  # type: ign
 
 
 @compiled(inline="text")
-def _look_closer(lane, task, events, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+def _look_closer(lane, look, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """The step of a lane that was not plain: the look at the rates where a piece begins, rejected, or accepted with
     something to do; the status, or -1 to go on."""
     lanes = space.lanes
@@ -244,7 +277,7 @@ def _look_closer(lane, task, events, records, notes, state, inner, space):  # ty
     if negative or lanes[at.ACCEPTED + lane] == 0.0:
         lanes[at.ACCEPTED + lane] = 0.0
         return reject(lane, negative, task.sizes[at.MOST_STEPS], space.error[lane], lanes)
-    return _move(lane, task, events, records, notes, state, inner, space)
+    return _move(lane, look, task, events, visits, records, notes, state, inner, space)
 
 
 @compiled()
@@ -296,13 +329,13 @@ def _close(lane, how, look, read, task, records, notes, ended, space):  # type: 
 
 
 @compiled(inline="text")
-def _refill(upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space):  # type: ignore[no-untyped-def]
+def _refill(upcoming, last_member, prepare, look, task, events, visits, records, notes, ended, state, inner, space):  # type: ignore[no-untyped-def]
     """Give empty lanes the next members; (next member, lanes that stay empty)."""
     wholes, empty = space.wholes, 0
     for lane in range(LANES):
         while wholes[at.MEMBER + lane] < 0 and upcoming < last_member:
             member, upcoming = upcoming, upcoming + 1
-            if not _load(lane, member, prepare, task, events, records, notes, state, inner, space):
+            if not _load(lane, member, prepare, look, task, events, visits, records, notes, state, inner, space):
                 ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
                 first = records.first[member]
                 _leave(first, records.place[member] - first, records.last[member], task.sizes[at.STATES], records)
@@ -325,12 +358,12 @@ def integrator() -> Any:
     """``_integrate`` as compiled code; seconds the first time on a machine."""
     compile_loops()
     functions = (at.STAGE, at.STAGE, at.PREPARE, at.LOOK, at.READ)
-    arrays = (at.TASK, at.EVENTS, at.RECORDS, at.NOTES, at.ENDED, ROW, ROW, at.WORKSPACE)
+    arrays = (at.TASK, at.EVENTS, at.LOOKS, at.RECORDS, at.NOTES, at.ENDED, ROW, ROW, at.WORKSPACE)
     return compiled(types.void(*functions, *arrays, types.int64, types.int64))(_integrate)
 
 
 def _integrate(  # type: ignore[no-untyped-def]
-    first, stage, prepare, look, read, task, events, records, notes, ended, state, inner, space, upcoming, last_member
+    first, stage, prepare, look, read, task, events, visits, records, notes, ended, state, inner, space, upcoming, last_member
 ):
     """Integrate members ``upcoming`` to ``last_member``: the functions of a kernel, then what the tuples above say."""
     wide()
@@ -341,7 +374,9 @@ def _integrate(  # type: ignore[no-untyped-def]
     empty = LANES
     while True:
         if empty > 0:
-            upcoming, empty = _refill(upcoming, last_member, prepare, task, events, records, notes, ended, state, inner, space)
+            upcoming, empty = _refill(
+                upcoming, last_member, prepare, look, task, events, visits, records, notes, ended, state, inner, space
+            )
             if empty == LANES:
                 return
         attempt(first, stage, task, state, inner, space)
@@ -355,7 +390,7 @@ def _integrate(  # type: ignore[no-untyped-def]
                 continue
             how = -1
             if lanes[at.ALERT + lane] > 0.0:
-                how = _look_closer(lane, task, events, records, notes, state, inner, space)
+                how = _look_closer(lane, look, task, events, visits, records, notes, state, inner, space)
                 if lanes[at.ACCEPTED + lane] == 0.0:
                     for j in range(states):
                         inner[j * LANES + lane] = state[j * LANES + lane]

@@ -26,8 +26,8 @@ from backfire.errors import UserError, echo
 from backfire.solvers.cache import cache_folder
 from backfire.system import source_hash, usable_cores
 
-COMPILED: Final = ("solvers.batch", "outcomes")
-"""The families whose text can end up in machine code: the solver, and the reader of outcomes that it calls."""
+COMPILED: Final = ("solvers.batch", "outcomes", "model.dosing_rules")
+"""The families whose text can end up in machine code: the solver, the reader of outcomes that it calls, and how rules decide."""
 LANES: Final = 16
 """Members side by side: two of the longest vectors, and a power of two, on which the blocks of rows rely. More members do
 not fit the first-level cache."""

@@ -10,6 +10,7 @@ load of the machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
+from backfire.model import FIXED, RULE_WIDTH
 from backfire.solvers import Floats, Status
-from backfire.solvers.batch.arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Notes, Records, Task, Workspace
+from backfire.solvers.batch.arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Looks, Notes, Records, Task, Workspace
 from backfire.solvers.batch.integrator import integrator, no_reader
 from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.kernel import Kernel
@@ -53,6 +55,26 @@ class BatchSettings:
 
 
 @dataclass(frozen=True)
+class Visits:
+    """When the rules of m members are looked at, and what these are.
+
+    ``table`` has the columns (day, rule, factor, first, last) of all visits, sorted by day for each member, of which member i
+    has the rows ``rows[i, 0]`` to ``rows[i, 1]``; first and last are rows of the events, counted from the
+    first of the member, that set what runs anew. ``numbers``
+    (q, 15) has the r rules of member i from row ``place[i]`` on; ``columns`` (r) say what of what is watched they look at, and
+    ``uses`` (givers, r) on which givers they decide. ``givers`` has one number for each row of the events.
+    """
+
+    table: tuple[Floats, NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64]]
+    rows: NDArray[np.int64]
+    numbers: Floats
+    place: NDArray[np.int64]
+    columns: tuple[str, ...]
+    uses: NDArray[np.bool_]
+    givers: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Members:
     """Members as numbers: m of them, n states, p constants.
 
@@ -60,7 +82,7 @@ class Members:
     ``event_rows[i, 0]`` to ``event_rows[i, 1]`` of ``events``: (day, index of the state, multiply, add), sorted by day;
     those of one state on one day are merged into one row. Members may share their events. ``cells`` and ``amounts``
     (n,) mark states that die out below one cell and states that cannot be negative; ``feeds`` (n, n) what each can
-    become.
+    become. ``visits`` are those of the rules that decide on events, if any do.
     """
 
     starts: Floats
@@ -71,24 +93,31 @@ class Members:
     cells: NDArray[np.bool_]
     amounts: NDArray[np.bool_]
     feeds: NDArray[np.bool_]
+    visits: Visits | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def __getitem__(self, part: slice | NDArray[np.int64]) -> Members:
-        """Some of the members; the table of events stays whole."""
+        """Some of the members; the tables of events and visits stay whole."""
+        seen = self.visits and replace(self.visits, rows=self.visits.rows[part], place=self.visits.place[part])
         return replace(
-            self, starts=self.starts[part], constants=self.constants[part], days=self.days[part], event_rows=self.event_rows[part]
-        )
+            self, starts=self.starts[part], constants=self.constants[part], days=self.days[part],
+            event_rows=self.event_rows[part], visits=seen,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Ends:
-    """How members ended: ``status`` codes, the day ``reached``, and ``steps`` tried, each (m,)."""
+    """How members ended: ``status`` codes, the day ``reached``, and ``steps`` tried, each (m,).
+
+    ``decided`` (m, visits) are the levels of rules after each visit, NaN where there was none.
+    """
 
     status: NDArray[np.int8]
     reached: Floats
     steps: NDArray[np.int64]
+    decided: Floats
 
 
 def record(kernel: Kernel, members: Members, days: Floats, settings: BatchSettings | None = None) -> tuple[Floats, Ends]:
@@ -122,6 +151,7 @@ def read(
         late = _run(kernel, members[again], settings, None, (watch[again], longer, reader))
         result[again] = longer
         ends.status[again], ends.reached[again], ends.steps[again] = late.status, late.reached, late.steps
+        ends.decided[again, : late.decided.shape[1]] = late.decided
     return result, ends
 
 
@@ -155,20 +185,36 @@ def _run(
         np.ascontiguousarray(members.days[:, 0]), np.ascontiguousarray(members.days[:, 1]),
     )  # fmt: skip
     rows = members.event_rows
-    given = Events(*members.events, np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
+    givers = members.visits.givers if members.visits else np.full(len(members.events[0]), FIXED, dtype=np.int64)
+    given = Events(*members.events, givers, np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
+    looks = _looks(members.visits, kernel.watched, count)
     seen = room * len(kernel.watched)
     day, state = _aligned(room * LANES, None), _aligned(room * LANES * states, None)
     notes = Notes(day, state, _aligned(seen, None), _aligned(seen, None), watch, result)
     ended = Ended(np.full(count, Status.NOT_RUN, dtype=np.int8), np.zeros(count), np.zeros(count, dtype=np.int64))
-    module, space = kernel.module, _workspace(states, kernel.factors, everything, len(kernel.watched))
+    module, space = kernel.module, _workspace(states, kernel.factors, everything, len(kernel.watched), len(looks.column))
     integrator()(
-        module.first, module.stage, module.prepare, module.look, reader, task, given, records, notes, ended,
+        module.first, module.stage, module.prepare, module.look, reader, task, given, looks, records, notes, ended,
         _aligned(states * LANES), _aligned(states * LANES), space, 0, count,
     )  # fmt: skip
-    return Ends(ended.status, ended.reached, ended.steps)
+    return Ends(ended.status, ended.reached, ended.steps, looks.decided)
 
 
-def _workspace(states: int, factors: int, constants: int, watched: int) -> Workspace:
+def _looks(visits: Visits | None, watched: Sequence[str], count: int) -> Looks:
+    """The visits as the integrator takes them."""
+    if visits is None:
+        nothing, none = np.zeros(0, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        table, uses = np.zeros((0, RULE_WIDTH)), np.zeros((0, 0), dtype=bool)
+        empty = np.zeros(0)
+        return Looks(empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, uses, np.zeros((count, 0)))
+    first, last = (np.ascontiguousarray(column) for column in visits.rows.T)
+    column = np.array([watched.index(name) for name in visits.columns], dtype=np.int64)
+    decided = np.full((count, int((last - first).max(initial=0))), np.nan)
+    place = np.ascontiguousarray(visits.place)
+    return Looks(*visits.table, first, last, visits.numbers, place, column, visits.uses, decided)
+
+
+def _workspace(states: int, factors: int, constants: int, watched: int, rules: int) -> Workspace:
     """Working arrays for one call: a few ten kilobytes."""
     return Workspace(
         slopes=_aligned(states * STAGES * LANES),
@@ -183,6 +229,9 @@ def _workspace(states: int, factors: int, constants: int, watched: int) -> Works
         rates=_aligned(watched * LANES),
         lanes=_aligned(LANE_NUMBERS * LANES),
         wholes=np.zeros(LANE_WHOLES * LANES, dtype=np.int64),
+        block=_aligned(states * LANES),
+        levels=_aligned(rules * LANES),
+        references=_aligned(rules * LANES),
     )
 
 

@@ -1,0 +1,101 @@
+"""What is administered: planned doses, cut where the levels of rules may change, and multiplied by what the rules decided.
+
+Decisions are the levels (m, visits) of the rules of a plan after each of its visits, for m members at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backfire.model.dosing import Dose, EventPlan, Floats, Regimen, as_written
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """The doses of one regimen in pieces (p,) within which no rule is looked at: days, share of the amount of a dose, whether it
+    goes on from the piece before, and the last visit of each of its rules (p, rules), -1 before the first."""
+
+    begin: Floats
+    end: Floats
+    share: Floats
+    continues: NDArray[np.bool_]
+    visits: NDArray[np.int64]
+    begins: Floats
+
+
+class Administered:
+    """What the regimens of a plan give, once it is known what the rules decided."""
+
+    def __init__(self, plan: EventPlan) -> None:
+        self.plan = plan
+        self._pieces = [self._cut(regimen) for regimen in plan.regimens]
+
+    def _cut(self, regimen: Regimen) -> _Pieces:
+        plan, names = self.plan, [*self.plan.rules]
+        own = [names.index(name) for name in regimen.rules]
+        seen = [[number for number, visit in enumerate(plan.visits) if visit.rule == rule] for rule in own]
+        days = [np.array([plan.visits[number].time for number in each]) for each in seen]
+        looks = np.unique(np.concatenate(days)) if own else np.empty(0)
+        rows = [piece for dose in regimen.doses() for piece in _pieces_of(dose, looks)]
+        begin, end, share, continues = (np.array(column) for column in zip(*rows, strict=True))
+        last = [np.searchsorted(each, begin, side="right") - 1 for each in days]
+        visits = [np.where(at >= 0, np.array(each)[at], -1) for at, each in zip(last, seen, strict=True)]
+        first = np.array([0.0 if plan.rules[name].begins_off else 1.0 for name in regimen.rules])
+        shape = (len(own), len(begin))
+        return _Pieces(begin, end, share, continues.astype(bool), np.array(visits, dtype=np.int64).reshape(shape).T, first)
+
+    def levels(self, place: int, decisions: Floats) -> Floats:
+        """(m, pieces): the share of its planned amount that each piece of a regimen has; what came of no visit is none."""
+        pieces, level = self._pieces[place], np.ones((len(decisions), len(self._pieces[place].begin)))
+        for column, begins in zip(pieces.visits.T, pieces.begins, strict=True):
+            level = level * np.where(column >= 0, np.nan_to_num(decisions[:, column]), begins)
+        return level
+
+    def doses(self, place: int, decisions: Floats) -> Iterator[Dose]:
+        """The doses of one regimen and one member, by its ``decisions`` (visits,); what runs on at one level is one."""
+        regimen, pieces = self.plan.regimens[place], self._pieces[place]
+        levels = self.levels(place, decisions[None])[0].tolist()
+        begun: list[tuple[float, float, float, bool]] = []
+        for begin, end, continues, level in zip(pieces.begin, pieces.end, pieces.continues, levels, strict=True):
+            before = begun[-1] if begun else (0.0, 0.0, 0.0, False)
+            if continues and before[1] == begin and before[2] == level:
+                begun[-1] = (before[0], float(end), level, before[3])
+            elif level > 0:
+                begun.append((float(begin), float(end), level, bool(continues) and before[1] == begin))
+        for begin, end, level, goes_on in begun:
+            length = float(as_written(end) - as_written(begin))
+            share = length / regimen.duration if regimen.duration else 1.0
+            yield Dose(begin, regimen.agent, regimen.amount * level * share, length, goes_on)
+
+    def totals(self, agent: str, amounts: Floats, decisions: Floats, last: Floats) -> tuple[Floats, Floats, Floats]:
+        """(amount, doses, days) of an agent given to m members up to their ``last`` day (m,), each (m,).
+
+        ``amounts`` (m, regimens) are those of one dose. Infusions count as doses where they begin or begin again, and with the
+        days they run; a bolus counts as one dose and one day.
+        """
+        amount, doses, days = np.zeros(len(last)), np.zeros(len(last)), np.zeros(len(last))
+        for place, (regimen, pieces) in enumerate(zip(self.plan.regimens, self._pieces, strict=True)):
+            if regimen.agent != agent:
+                continue
+            level = self.levels(place, decisions)
+            given, length = level > 0, pieces.end - pieces.begin
+            with np.errstate(all="ignore"):
+                run = np.where(length > 0, (last[:, None] - pieces.begin) / length, last[:, None] >= pieces.begin).clip(0.0, 1.0)
+            amount += amounts[:, place] * (level * run * pieces.share).sum(axis=1)
+            before = np.concatenate([np.zeros((len(level), 1), dtype=bool), given[:, :-1]], axis=1) & pieces.continues
+            doses += (given & ~before & (last[:, None] >= pieces.begin)).sum(axis=1)
+            days += (given * run * np.where(length > 0, length, 1.0)).sum(axis=1)
+        return amount, doses, days
+
+
+def _pieces_of(dose: Dose, looks: Floats) -> Iterator[tuple[float, float, float, bool]]:
+    """(begin, end, share, continues) of a dose cut at the visits within it."""
+    inside = looks[(looks > dose.time) & (looks < dose.end)].tolist()
+    edges = [dose.time, *inside, dose.end]
+    for first, last in itertools.pairwise(edges):
+        yield first, last, (last - first) / dose.duration if dose.duration else 1.0, first > dose.time

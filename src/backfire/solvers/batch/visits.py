@@ -1,0 +1,90 @@
+"""Rules in the batch solver: what is measured at visits in a lane, what is decided, and what follows for what runs.
+
+Visits are no edges of steps: they are looked at in the dense output of a step that passes them, and only where the rate of
+something that runs changes is the step cut there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backfire.model import decide
+from backfire.solvers.batch import arrays as at
+from backfire.solvers.batch.jit import LANES, compiled, peek
+from backfire.solvers.batch.stages import dense
+
+_decide: Any = compiled()(decide)
+
+
+@compiled()
+def _level(lane, giver, uses, levels):  # type: ignore[no-untyped-def]
+    """The share of a dose that its rules let through."""
+    level = 1.0
+    for rule in range(uses.shape[1]):
+        if uses[giver, rule]:
+            level *= levels[rule * LANES + lane]
+    return level
+
+
+@compiled()
+def apply(lane, event, events, uses, inner, levels):  # type: ignore[no-untyped-def]
+    """One row of events."""
+    spot, add = events.state[event] * LANES + lane, events.add[event]
+    if events.giver[event] >= 0:
+        add *= _level(lane, events.giver[event], uses, levels)
+    inner[spot] = inner[spot] * events.multiply[event] + add
+
+
+@compiled()
+def see(lane, until, last, rows, look, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """Look at the rules that are due up to ``until``, as many visits at a time as there are lanes, in the dense output of the
+    last step; the first day on which what runs changes its rate, and then no further, else infinity.
+
+    ``rows`` is where the numbers of the rules begin. Days at or behind the end of the step have its last states.
+    """
+    lanes, states = space.lanes, task.sizes[at.STATES]
+    visit, turn = space.wholes[at.VISIT + lane], np.inf
+    begin, span = lanes[at.FROM + lane], lanes[at.SPAN + lane]
+    first = visits.first[space.wholes[at.MEMBER + lane]]
+    for k in range(task.sizes[at.ALL]):
+        space.own[k] = peek(space.constant, k * LANES + lane)
+    while visit < last and visits.day[visit] <= min(until, turn):
+        seen = 0
+        while seen < LANES and visit + seen < last and visits.day[visit + seen] <= min(until, turn):
+            day = visits.day[visit + seen]
+            share = (day - begin) / span if span > 0.0 else 1.0
+            for j in range(states):
+                now = inner[j * LANES + lane] if share >= 1.0 else dense(share, j, lane, state, inner, space.bends)
+                space.block[j * LANES + seen] = now
+            seen += 1
+        look(space.block, space.own, space.seen, space.rates)
+        for row in range(seen):
+            day = visits.day[visit]
+            if day > turn:
+                break
+            rule = visits.rule[visit]
+            spot = rule * LANES + lane
+            before = space.levels[spot]
+            measured = space.seen[visits.column[rule] * LANES + row] * visits.factor[visit]
+            level, reference = _decide(visits.numbers, rows + rule, before, space.references[spot], measured)
+            space.levels[spot], space.references[spot] = level, reference
+            visits.decided[space.wholes[at.MEMBER + lane], visit - first] = level
+            if level != before and visits.hold_last[visit] > visits.hold_first[visit]:
+                turn = day
+            visit += 1
+    space.wholes[at.VISIT + lane] = visit
+    lanes[at.LOOK_AT + lane] = visits.day[visit] if visit < last else np.inf
+    return turn
+
+
+@compiled()
+def hold(lane, day, first, events, visits, inner, space):  # type: ignore[no-untyped-def]
+    """Set anew what runs on a day on which a rule has changed its rate."""
+    begin, base = space.wholes[at.VISIT + lane], events.first[space.wholes[at.MEMBER + lane]]
+    while begin > first and visits.day[begin - 1] == day:
+        begin -= 1
+    for visit in range(begin, space.wholes[at.VISIT + lane]):
+        for event in range(base + visits.hold_first[visit], base + visits.hold_last[visit]):
+            apply(lane, event, events, visits.uses, inner, space.levels)
