@@ -58,7 +58,10 @@ def asked(folder: Path, article: str) -> dict[str, Any]:
 
 def table(known: dict[str, Any]) -> str:
     """The table in Markdown: a row for every prediction."""
-    lines = ["| article | sentences | they leave of the box | prediction | default | plausible tumours | so it |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| article | sentences | they leave of the box | prediction | default | plausible tumours | so it |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for article, about in known.items():
         low, high = about["interval"]
         head = [f"`{article}`", str(len(about["sampled"]["claims"])), f"{about['share']:.0e} ({low:.0e} to {high:.0e})"]
