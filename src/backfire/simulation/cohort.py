@@ -112,7 +112,12 @@ def _chosen(
 
 
 def _plan(scenario: Scenario, outcomes: Sequence[str] | None) -> ReadPlan:
-    """What the kernel of a scenario must look at for these outcomes."""
+    """What the kernel of a scenario must look at for these outcomes; kept, as small batches ask for it again and again."""
+    return _planned(scenario, None if outcomes is None else tuple(outcomes))
+
+
+@lru_cache(maxsize=256)
+def _planned(scenario: Scenario, outcomes: tuple[str, ...] | None) -> ReadPlan:
     network, units = scenario.network, _recorded(scenario)
     summaries = [asked for name in outcomes or () if (asked := parse_summary(name))]
     one_by_one = any(declared(name).costly for name in outcomes or ())
@@ -130,6 +135,12 @@ def _recorded(scenario: Scenario) -> dict[str, str]:
 
 
 def _kernel(scenario: Scenario, watched: Sequence[str]) -> Kernel:
+    """The kernel of a scenario, kept as long as the scenario is at work."""
+    return _made_kernel(scenario, tuple(watched))
+
+
+@lru_cache(maxsize=64)
+def _made_kernel(scenario: Scenario, watched: tuple[str, ...]) -> Kernel:
     """The kernel of a scenario; where nothing is compiled yet, the integrator, the longest part, is compiled beside it."""
     with aside("backfire.solvers.batch.integrator", "_integrate", "integrator"):
         found = kernel_of(scenario.network, watched)

@@ -23,7 +23,7 @@ from backfire.model import LARGEST_AMOUNT, RULE_WIDTH, Administered, EventPlan
 from backfire.outcomes import ReadPlan, Watch, course_starts, fill, fill_cells
 from backfire.scenario import Scenario, find_inputs
 from backfire.simulation.arms import course_agents, feeds
-from backfire.simulation.schedules import PLANNED, Schedule, schedule_of
+from backfire.simulation.schedules import PLANNED, Schedule, schedule_of, usual_schedule
 from backfire.solvers import Floats
 from backfire.solvers.batch import Members, Visits
 
@@ -89,9 +89,9 @@ class MemberTable:
             if key not in made:
                 changes = dict(zip(names, row.tolist(), strict=True))
                 try:
-                    made[key] = self._add(schedule_of(self.scenario, changes))
+                    made[key] = self._add(schedule_of(self.scenario, changes) if changes else usual_schedule(self.scenario))
                 except UserError as error:
-                    wrong[key], made[key] = str(error), self._add(schedule_of(self.scenario, {}))
+                    wrong[key], made[key] = str(error), self._add(usual_schedule(self.scenario))
             self.schedule_of[member] = made[key]
             if key in wrong:
                 self.reasons.setdefault(member, wrong[key])

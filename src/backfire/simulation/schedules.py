@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from backfire.errors import UserError
@@ -16,7 +17,11 @@ PLANNED: Final = frozenset(name for name, item in RULE_NUMBERS.items() if item.p
 """The numbers of a rule on which its visits rest."""
 
 
-@dataclass(frozen=True)
+KEPT: Final = 256
+"""Plans and lists of doses that are kept: small batches of members ask for the same ones again and again."""
+
+
+@dataclass(frozen=True, eq=False)
 class Schedule:
     """When members are given what.
 
@@ -31,13 +36,15 @@ class Schedule:
         """The regimens of an arm."""
         return [self.regimens[name] for name in scenario.arms[arm]]
 
+    @lru_cache(maxsize=KEPT)  # noqa: B019  few, and small
     def plan(self, scenario: Scenario, arm: str) -> EventPlan:
         """What happens when in an arm; raises ScheduleError for what cannot be given."""
         return EventPlan(self.given(scenario, arm), scenario.network.interventions, scenario.days, self.rules)
 
-    def doses(self, scenario: Scenario, arm: str) -> list[Dose]:
+    @lru_cache(maxsize=KEPT)  # noqa: B019  few, and small
+    def doses(self, scenario: Scenario, arm: str) -> tuple[Dose, ...]:
         """The planned doses of an arm, sorted by day."""
-        return sorted((dose for item in self.given(scenario, arm) for dose in item.doses()), key=lambda dose: dose.time)
+        return tuple(sorted((dose for item in self.given(scenario, arm) for dose in item.doses()), key=lambda dose: dose.time))
 
     def own(self, scenario: Scenario, arm: str) -> float:
         """The day from which the response of an arm counts, as ``Scenario.first_intervention``."""
@@ -48,6 +55,12 @@ class Schedule:
         """The day the primary is removed in an arm; infinite if it is not."""
         given = self.given(scenario, arm)
         return min((item.start for item in given if scenario.network.resects(item.agent)), default=math.inf)
+
+
+@lru_cache(maxsize=KEPT)
+def usual_schedule(scenario: Scenario) -> Schedule:
+    """The schedule of a scenario as it is: the same object whenever it is asked for, so that its plans are made once."""
+    return schedule_of(scenario, {})
 
 
 def schedule_of(scenario: Scenario, changes: Mapping[str, float]) -> Schedule:
