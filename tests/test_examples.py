@@ -122,7 +122,7 @@ def test_the_study_of_ones_own_shows_its_figure_and_all_its_files() -> None:
     assert {"check", "run", "claims", "sweep", "rerun", "explain", "export"} <= {*commands}
 
 
-PLAUSIBLE = ROOT / "examples" / "10_plausible_tumours"
+PLAUSIBLE = ROOT / "examples" / "11_plausible_tumours"
 
 
 @pytest.mark.slow  # compiles, and simulates some thousand tumours
@@ -140,6 +140,37 @@ def test_the_plausible_tumours_show_their_figures_and_all_their_files() -> None:
         assert f"my-tumour {made.hash}".encode() in (PLAUSIBLE / figure).read_bytes()
     files = {path.name for path in PLAUSIBLE.iterdir() if path.is_file()}
     assert files == {"README.md", *re.findall(r"\]\(([\w.-]+)\)", text)}
+
+
+REACTING = ROOT / "examples" / "10_treatment_that_reacts"
+RULED = [path.stem for path in sorted(REACTING.glob("*.toml")) if path.stem != "when-to-pause"]
+
+
+@pytest.mark.slow  # runs a command in a process of its own
+def test_treatment_that_reacts_is_told_from_a_question_to_a_figure(tmp_path: Path) -> None:
+    """What its README shows is what the command prints; every file is linked; the figure is that of the file."""
+    text = (REACTING / "README.md").read_text(encoding="utf-8")
+    assert {path.name for path in REACTING.iterdir() if path.is_file()} == {"README.md", *re.findall(r"\]\(([\w.-]+)\)", text)}
+    ((command, shown, printed),) = followed(REACTING / "README.md", tmp_path)
+    assert same(shown, printed) or shown == printed, command
+    made = backfire.load(REACTING / "acquired-resistance.toml")
+    assert f"acquired-resistance {made.hash}".encode() in (REACTING / "acquired-resistance.png").read_bytes()
+    found = backfire.read_run(tmp_path / "results" / "acquired-resistance").outcomes
+    assert found["maximum"]["time_to_progression"].observed
+    assert not found["adaptive"]["time_to_progression"].observed
+    assert 6.5 < found["maximum"]["doses_erlotinib"].value / found["adaptive"]["doses_erlotinib"].value < 7.5
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_every_family_of_rules_reacts(name: str) -> None:
+    """Every arm with rules is given something else than was planned."""
+    of = backfire.load(REACTING / f"{name}.toml")
+    assert of.warnings == ()
+    ruled = [arm for arm in of.arms if of.reacting(arm)]
+    result = backfire.simulate(of, ruled)
+    assert result.ok
+    for arm in ruled:
+        assert result.given(arm) != of.doses(arm), arm
 
 
 def test_a_mechanism_of_ones_own_takes_under_thirty_lines() -> None:
@@ -160,6 +191,10 @@ def update() -> None:
         rewrite(PLAUSIBLE / "README.md", found)
         shutil.copy(folder / "results" / "my-tumour" / "comparison.png", PLAUSIBLE / "population.png")
         shutil.copy(folder / "results" / "populations" / "plausible" / "message.png", PLAUSIBLE / "message.png")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rewrite(REACTING / "README.md", {command: printed for command, _, printed in followed(REACTING / "README.md", folder)})
+        shutil.copy(folder / "results" / "acquired-resistance" / "comparison.png", REACTING / "acquired-resistance.png")
 
 
 if __name__ == "__main__":

@@ -82,8 +82,14 @@ class Administered:
         for place, (regimen, pieces) in enumerate(zip(self.plan.regimens, self._pieces, strict=True)):
             if regimen.agent != agent:
                 continue
+            length = pieces.end - pieces.begin
+            if not regimen.rules and (last >= regimen.end).all():  # as planned, for all alike
+                amount += amounts[:, place] * len(length)
+                doses += len(length)
+                days += np.where(length > 0, length, 1.0).sum()
+                continue
             level = self.levels(place, decisions)
-            given, length = level > 0, pieces.end - pieces.begin
+            given = level > 0
             with np.errstate(all="ignore"):
                 run = np.where(length > 0, (last[:, None] - pieces.begin) / length, last[:, None] >= pieces.begin).clip(0.0, 1.0)
             amount += amounts[:, place] * (level * run * pieces.share).sum(axis=1)

@@ -137,6 +137,7 @@ class Workspace(NamedTuple):
     lanes: Any
     wholes: Any
     block: Any
+    shares: Any
     levels: Any
     references: Any
 
@@ -151,4 +152,4 @@ LOOKS = _tuple(Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, 
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)
-WORKSPACE = _tuple(Workspace, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE, *[ROW] * 3)
+WORKSPACE = _tuple(Workspace, ROW, ROW, types.float32[::1], *[ROW] * 8, _WHOLE, *[ROW] * 4)

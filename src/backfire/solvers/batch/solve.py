@@ -230,6 +230,7 @@ def _workspace(states: int, factors: int, constants: int, watched: int, rules: i
         lanes=_aligned(LANE_NUMBERS * LANES),
         wholes=np.zeros(LANE_WHOLES * LANES, dtype=np.int64),
         block=_aligned(states * LANES),
+        shares=_aligned(LANES, 1.0),
         levels=_aligned(rules * LANES),
         references=_aligned(rules * LANES),
     )

@@ -12,8 +12,8 @@ import numpy as np
 
 from backfire.model import decide
 from backfire.solvers.batch import arrays as at
-from backfire.solvers.batch.jit import LANES, compiled, peek
-from backfire.solvers.batch.stages import dense
+from backfire.solvers.batch.jit import LANES, compiled, peek, wide
+from backfire.solvers.batch.stages import blend
 
 _decide: Any = compiled()(decide)
 
@@ -28,13 +28,27 @@ def _level(lane, giver, uses, levels):  # type: ignore[no-untyped-def]
     return level
 
 
-@compiled()
+@compiled(inline="code")
 def apply(lane, event, events, uses, inner, levels):  # type: ignore[no-untyped-def]
     """One row of events."""
     spot, add = events.state[event] * LANES + lane, events.add[event]
     if events.giver[event] >= 0:
         add *= _level(lane, events.giver[event], uses, levels)
     inner[spot] = inner[spot] * events.multiply[event] + add
+
+
+@compiled()
+def _fill(lane, states, state, inner, space):  # type: ignore[no-untyped-def]
+    """The states of one lane at ``shares`` of its last step, side by side; all its end where the step has no length."""
+    wide()
+    bends, block, shares = space.bends, space.block, space.shares
+    for j in range(states):
+        spot, b = j * LANES + lane, 3 * j * LANES + lane
+        before, after = peek(state, spot), peek(inner, spot)
+        b1, b2, b3 = peek(bends, b), peek(bends, b + LANES), peek(bends, b + 2 * LANES)
+        for row in range(LANES):
+            share = shares[row]
+            block[j * LANES + row] = after if share >= 1.0 else blend(share, before, after, b1, b2, b3)
 
 
 @compiled()
@@ -53,12 +67,9 @@ def see(lane, until, last, rows, look, task, visits, state, inner, space):  # ty
     while visit < last and visits.day[visit] <= min(until, turn):
         seen = 0
         while seen < LANES and visit + seen < last and visits.day[visit + seen] <= min(until, turn):
-            day = visits.day[visit + seen]
-            share = (day - begin) / span if span > 0.0 else 1.0
-            for j in range(states):
-                now = inner[j * LANES + lane] if share >= 1.0 else dense(share, j, lane, state, inner, space.bends)
-                space.block[j * LANES + seen] = now
+            space.shares[seen] = min((visits.day[visit + seen] - begin) / span, 1.0) if span > 0.0 else 1.0
             seen += 1
+        _fill(lane, states, state, inner, space)
         look(space.block, space.own, space.seen, space.rates)
         for row in range(seen):
             day = visits.day[visit]
