@@ -16,3 +16,5 @@ from .spec import PopulationSpec as PopulationSpec
 from .spec import load_population as load_population
 from .spec import parse_population as parse_population
 from .spec import shipped_populations as shipped_populations
+from .stored import StoredMembers as StoredMembers
+from .stored import stored_members as stored_members

@@ -1,4 +1,6 @@
 from .axis import Axis as Axis
+from .correlation import correlated as correlated
+from .correlation import correlation_matrix as correlation_matrix
 from .designs import MOST_MEMBERS as MOST_MEMBERS
 from .designs import Design as Design
 from .designs import design_kinds as design_kinds
@@ -9,6 +11,7 @@ from .qmc import LatinHypercube as LatinHypercube
 from .qmc import Sobol as Sobol
 from .screening import Morris as Morris
 from .space import Distribution as Distribution
+from .space import LogNormal as LogNormal
 from .space import LogUniform as LogUniform
 from .space import Space as Space
 from .space import Uniform as Uniform

@@ -65,6 +65,29 @@ class LogUniform(Distribution):
         return np.asarray(self.low * (self.high / self.low) ** shares)
 
 
+@dataclass(frozen=True)
+class LogNormal(Distribution):
+    """A normal logarithm around ``median``, of which two thirds lie within a ``factor`` of it, cut at ``low`` and ``high``."""
+
+    median: float = 1.0
+    factor: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.low < self.median < self.high and self.factor > 1 and np.isfinite(self.factor)):
+            raise UserError(
+                f"a log-normal input needs a factor above 1, and its median between low and high, got median = {self.median:g}, "
+                f"factor = {self.factor:g}, low = {self.low:g}, high = {self.high:g}"
+            )
+
+    def _at(self, shares: Floats) -> Floats:
+        from scipy.stats import norm
+
+        with np.errstate(divide="ignore"):
+            ends = norm.cdf(np.log(np.array([self.low, self.high]) / self.median) / np.log(self.factor))
+        return np.asarray(self.median * self.factor ** norm.ppf(ends[0] + (ends[1] - ends[0]) * shares))
+
+
 @dataclass(frozen=True, eq=False)
 class Space:
     """Named inputs with their distributions, in the order of the columns of points."""

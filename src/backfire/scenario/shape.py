@@ -36,7 +36,10 @@ class FileKind:
 SCENARIO: Final = FileKind("scenario", ("mechanisms", "regimens", "parameters", "switches", "days"), "run")
 SWEEP: Final = FileKind("sweep study", ("design", "vary"), "sweep")
 CLAIMS: Final = FileKind("file of claims", ("claims",), "claims")
-KINDS: Final = (SCENARIO, SWEEP, CLAIMS)
+TRIAL: Final = FileKind("trial", ("endpoints", "follow_up", "visits", "dropout"), "trial")
+ABLATION: Final = FileKind("ablation", ("feedbacks",), "ablation")
+SENSITIVITY: Final = FileKind("sensitivity study", ("method",), "sensitivity")
+KINDS: Final = (SCENARIO, SWEEP, CLAIMS, TRIAL, ABLATION, SENSITIVITY)
 
 
 def kind_of_document(document: Document) -> FileKind | None:

@@ -1,0 +1,15 @@
+from .endpoints import Criteria as Criteria
+from .runs import Means as Means
+from .survival import Times as Times
+from .survival import hazard_ratio as hazard_ratio
+from .survival import log_rank as log_rank
+from .survival import restricted_mean as restricted_mean
+from .survival import survival_curve as survival_curve
+from .trial import Trial as Trial
+from .trial import TrialSpec as TrialSpec
+from .trial import load_trial as load_trial
+from .trial import parse_trial as parse_trial
+from .trial import read_trial as read_trial
+from .trial import trial as trial
+from .tumours import Tumours as Tumours
+from .twins import patients_needed as patients_needed
