@@ -23,7 +23,9 @@ def correlation_matrix(names: Sequence[str], pairs: Mapping[tuple[str, str], flo
             if name not in names:
                 raise UserError(unknown("input that varies", name, names))
         if one == other or not -1 < rank < 1:
-            raise UserError(f"the correlation of `{one}` and `{other}` must lie between -1 and 1 and join two inputs, got {rank:g}")
+            raise UserError(
+                f"the correlation of `{one}` and `{other}` must lie between -1 and 1 and join two inputs, got {rank:g}"
+            )
         at = names.index(one), names.index(other)
         matrix[at] = matrix[at[::-1]] = 2 * math.sin(math.pi * rank / 6)
     if np.linalg.eigvalsh(matrix).min(initial=1.0) < 1e-9:

@@ -19,11 +19,12 @@ together, each with line, key and the nearest right name.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -126,7 +127,8 @@ def shipped_studies(kind: str) -> dict[str, Path]:
 class StudyReader(Generic[File, Spec]):
     """Checks what all study files share; every kind of study adds what is its own in ``finish``.
 
-    ``stored`` is the scenario of a study that is read again from its folder, ``drawn`` the tumours that it asked.
+    ``stored`` is the scenario of a study that is read again from its folder, ``drawn`` the tumours that it asked, and ``said``
+    where those came from.
     """
 
     kind: FileKind
@@ -135,12 +137,12 @@ class StudyReader(Generic[File, Spec]):
 
     def __init__(
         self, document: Document, name: str, folder: Path, library: Library, stored: Scenario | None = None,
-        drawn: StoredMembers | None = None,
+        drawn: StoredMembers | None = None, said: str = "",
     ) -> None:  # fmt: skip
         check_folder_name(name)
         expect_kind(document, self.kind)
         self.document, self.name, self.folder, self.library = document, name, folder, library
-        self.stored, self.drawn = stored, drawn
+        self.stored, self.drawn, self.said = stored, drawn, said
         self.problems = Problems()
 
     @classmethod
@@ -163,7 +165,12 @@ class StudyReader(Generic[File, Spec]):
         """The study whose folder this is, of the scenario and the tumours that are stored there."""
         path = folder / "study.toml"
         document = read_document(path)
-        return cls(document, folder.name, folder, scenario.library, scenario, drawn).study(path.read_text(encoding="utf-8"))
+        try:
+            said = str(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["tumours"])
+        except (OSError, ValueError, KeyError, TypeError):
+            said = ""  # it was cut off before its manifest was written
+        reader = cls(document, folder.name, folder, scenario.library, scenario, drawn, said)
+        return reader.study(path.read_text(encoding="utf-8"))
 
     def add(self, path: Sequence[str], message: object) -> None:
         """One more problem, at its line."""
@@ -239,7 +246,7 @@ class StudyReader(Generic[File, Spec]):
             return None
         number = entry.number or (len(stored.values) if stored else NUMBER)
         try:
-            return Tumours(number, entry.seed, space, matrix, stored)
+            return Tumours(number, entry.seed, space, matrix, stored, self.said)
         except UserError as error:
             self.add(("tumours",), error)
             return None
@@ -307,7 +314,9 @@ def _distribution(item: Input, entry: DistributionEntry) -> Distribution:
         low, high = (given if given is not None else usual for given, usual in ((entry.low, item.low), (entry.high, item.high)))
         if not low < high:
             nothing = "needs low and high: only parameters and switches have a range of their own"
-            raise UserError(nothing if low != low or high != high else f"goes from low = {low:g} to high = {high:g}; low must be below high")
+            raise UserError(
+                nothing if low != low or high != high else f"goes from low = {low:g} to high = {high:g}; low must be below high"
+            )
         scale = entry.scale or ("log" if low > 0 and high / low > 10 else "linear")
         made = (LogUniform if scale == "log" else Uniform)(low, high)
     if item.whole:
@@ -334,5 +343,3 @@ def _values(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tup
             yield from _values(value, (*at, key))
         else:
             yield (*at, key), value
-
-

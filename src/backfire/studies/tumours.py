@@ -18,7 +18,8 @@ MOST: Final = 100_000
 
 @dataclass(frozen=True, eq=False)
 class Tumours:
-    """``number`` tumours of a ``stored`` population, or of a ``space``, whose inputs may go together as ``matrix`` says.
+    """``number`` tumours of a ``stored`` population, or of a ``space``, whose inputs may go together as ``matrix`` says. ``said`` is
+    where they come from, in words, if that is known already.
 
     Raises UserError where nothing varies.
     """
@@ -28,6 +29,7 @@ class Tumours:
     space: Space | None = None
     matrix: Floats | None = None
     stored: StoredMembers | None = None
+    said: str = ""
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -48,6 +50,8 @@ class Tumours:
     @property
     def source(self) -> str:
         """Where they come from, in words."""
+        if self.said:
+            return self.said
         if self.stored is None:
             together = ", some of them correlated" if self.matrix is not None else ""
             return f"{self.number} tumours, {len(self.names)} inputs varied{together}"

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from backfire.errors import UserError
 from backfire.solvers import Floats
+from backfire.studies.statistics.estimates import CONFIDENCE, Estimate
 
 if TYPE_CHECKING:
     from scipy.stats import CensoredData
 
 Bools = NDArray[np.bool_]
-CONFIDENCE: Final = 0.95
 WIDEST: Final = 10.0
 """A standard error of a log hazard ratio beyond this is no estimate: the groups do not overlap in time."""
 
@@ -44,7 +44,9 @@ class Times:
         object.__setattr__(self, "days", np.asarray(self.days, dtype=float))
         object.__setattr__(self, "observed", np.asarray(self.observed, dtype=bool))
         if self.days.shape != self.observed.shape or self.days.ndim != 1 or not len(self.days):
-            raise UserError(f"times have shape {self.days.shape} and marks {self.observed.shape}; give as many of both, one at least")
+            raise UserError(
+                f"times have shape {self.days.shape} and marks {self.observed.shape}; give as many of both, one at least"
+            )
         wrong = int((~(np.isfinite(self.days) & (self.days >= 0))).sum())
         if wrong:
             raise UserError(f"{wrong} of {len(self.days)} times are no days from 0 on")
@@ -124,32 +126,6 @@ def survival_curve(times: Times) -> Curve:
     before = high[np.maximum(np.arange(len(high)) - 1, 0)]
     low, high = np.where(ended, 0.0, low), np.where(ended, before, high)
     return Curve(np.concatenate([[0.0], days[steps]]), np.where(ended, 0.0, survival), low, high, float(times.days.max()))
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def error(self) -> float:
-        """The standard error that a normal interval of this width has."""
-        return (self.high - self.low) / (2 * _quantile())
-
-    @classmethod
-    def normal(cls, value: float, error: float) -> Estimate:
-        """value ± 1.96 standard errors."""
-        reach = _quantile() * error
-        return cls(value, value - reach, value + reach)
-
-
-def _quantile() -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf(0.5 + CONFIDENCE / 2))
 
 
 def longest_horizon(groups: Sequence[Times]) -> float:

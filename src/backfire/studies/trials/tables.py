@@ -10,14 +10,13 @@ import numpy as np
 
 from backfire.formatting import number, short
 from backfire.studies.folder import Rows
-from backfire.studies.survival import Estimate
-from backfire.studies.twins import LARGEST_TRIAL, POWER, Needed
+from backfire.studies.statistics import POWER, Estimate, Needed, share
 
 if TYPE_CHECKING:
-    from backfire.studies.trial import Trial
+    from backfire.studies.trials.numbers import TrialNumbers
 
 
-def notes_of(trial: Trial) -> list[str]:
+def notes_of(trial: TrialNumbers) -> list[str]:
     """What was assumed, left out, or could not be had."""
     spec = trial.spec
     made = [
@@ -37,11 +36,13 @@ def notes_of(trial: Trial) -> list[str]:
     changing = [item for item in trial.comparisons if item.ratio and not item.ratio.constant]
     if changing:
         named = ", ".join(dict.fromkeys(f"{item.endpoint} under {item.arm}" for item in changing))
-        made.append(f"hazards are not proportional ({named}): the hazard ratio is an average that hangs on the follow-up; read the gains")
+        made.append(
+            f"hazards are not proportional ({named}): the hazard ratio is an average that hangs on the follow-up; read the gains"
+        )
     return made
 
 
-def tables_of(trial: Trial) -> dict[str, Rows]:
+def tables_of(trial: TrialNumbers) -> dict[str, Rows]:
     """Every table by name."""
     made: dict[str, Rows] = {
         "times": [("patient", "arm", "endpoint", "time", "event", "reason"), *_times(trial)],
@@ -56,22 +57,34 @@ def tables_of(trial: Trial) -> dict[str, Rows]:
     return made
 
 
-def _times(trial: Trial) -> Iterator[tuple[Any, ...]]:
+def _times(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for name, (time, event, reason) in trial.followed.items():
         for row, patient in enumerate(trial.kept.tolist()):
             for place, arm in enumerate(trial.simulated.arms):
                 yield patient, arm, name, float(time[row, place]), int(event[row, place]), str(reason[row, place])
 
 
-def _patients(trial: Trial) -> Iterator[tuple[Any, ...]]:
+def _patients(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for row, patient in enumerate(trial.kept.tolist()):
         yield patient, float(trial.entry[row]), float(trial.until[row]), *trial.simulated.values[row].tolist()
 
 
-_ARMS = ("endpoint", "arm", "patients", "events", "median", "median_low", "median_high", "mean", "mean_low", "mean_high", "horizon")
+_ARMS = (
+    "endpoint",
+    "arm",
+    "patients",
+    "events",
+    "median",
+    "median_low",
+    "median_high",
+    "mean",
+    "mean_low",
+    "mean_high",
+    "horizon",
+)
 
 
-def _arms(trial: Trial) -> Iterator[tuple[Any, ...]]:
+def _arms(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for item in trial.summaries:
         yield item.endpoint, item.arm, item.patients, item.events, *_three(item.median), *_three(item.mean), item.horizon
 
@@ -83,7 +96,7 @@ _COMPARED = (
 )  # fmt: skip
 
 
-def _comparisons(trial: Trial) -> Iterator[tuple[Any, ...]]:
+def _comparisons(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for item in trial.comparisons:
         gaining, harmed = item.gains.shares()
         ratio = (*_three(item.ratio.ratio), item.ratio.proportional) if item.ratio else (math.nan,) * 4
@@ -94,20 +107,20 @@ def _comparisons(trial: Trial) -> Iterator[tuple[Any, ...]]:
         )  # fmt: skip
 
 
-def _power(trial: Trial) -> Iterator[tuple[Any, ...]]:
+def _power(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for arm, found in trial.needed.items():
         if isinstance(found, Needed):
             for size, power in zip(found.sizes, found.power, strict=True):
                 yield trial.spec.endpoints[0], arm, size, power
 
 
-def _gaining(trial: Trial) -> Iterator[tuple[Any, ...]]:
+def _gaining(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for item in trial.comparisons:
         for found in item.gains.deciding(trial.simulated.fields, trial.simulated.values):
             yield item.endpoint, item.arm, found.parameter, found.statistic, found.chance, "high" if found.higher else "low"
 
 
-def _response(trial: Trial) -> Iterator[tuple[Any, ...]]:
+def _response(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     assert trial.seen is not None
     best, kinds, progression = trial.seen.best_change, trial.seen.response, trial.seen.progression
     for row, patient in enumerate(trial.kept.tolist()):
@@ -121,7 +134,9 @@ def _three(item: Estimate) -> tuple[float, float, float]:
 
 
 def between(item: Estimate, unit: str = "") -> str:
-    """12.3 (10.1 to 14.5); what is not reached is a dash."""
+    """12.3 (10.1 to 14.5), or what is not reached."""
+    if math.isinf(item.value) and math.isinf(item.low):
+        return "not reached"
     value, low, high = (short(part, 3) if math.isfinite(part) else "not reached" for part in _three(item))
     return f"{value}{unit} ({low} to {high})"
 
@@ -131,7 +146,7 @@ def percent(item: Estimate) -> str:
     return f"{100 * item.value:.0f} % ({100 * item.low:.0f} to {100 * item.high:.0f})"
 
 
-def arm_rows(trial: Trial) -> list[tuple[Any, ...]]:
+def arm_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
     """The arms as a reader sees them, first the names of the columns."""
     rows: list[tuple[Any, ...]] = [("endpoint", "arm", "events", "median (days)", "mean to day", "restricted mean (days)")]
     for item in trial.summaries:
@@ -140,10 +155,12 @@ def arm_rows(trial: Trial) -> list[tuple[Any, ...]]:
     return rows
 
 
-def comparison_rows(trial: Trial) -> list[tuple[Any, ...]]:
+def comparison_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
     """The comparisons as a reader sees them: gains first."""
     reference = trial.spec.reference
-    rows: list[tuple[Any, ...]] = [("endpoint", f"against {reference}", "gain (days)", "gaining", "harmed", "hazard ratio", "proportional?")]
+    rows: list[tuple[Any, ...]] = [
+        ("endpoint", f"against {reference}", "gain (days)", "gaining", "harmed", "hazard ratio", "proportional?")
+    ]
     for item in trial.comparisons:
         gaining, harmed = item.gains.shares()
         ratio = between(item.ratio.ratio) if item.ratio else "–"
@@ -152,24 +169,26 @@ def comparison_rows(trial: Trial) -> list[tuple[Any, ...]]:
     return rows
 
 
-def needed_lines(trial: Trial) -> list[str]:
+def needed_lines(trial: TrialNumbers) -> list[str]:
     """How many patients a real trial would need, in sentences."""
     lines = []
     for arm, found in trial.needed.items():
         if isinstance(found, str):
             lines.append(f"{arm}: {found}")
         elif math.isinf(found.patients):
-            tried = min(LARGEST_TRIAL, found.sizes[-1])
-            lines.append(f"{arm}: not even {tried} patients per arm find the difference in {POWER:.0%} of trials ({found.power[-1]:.0%})")
+            tried = found.sizes[-1]
+            lines.append(
+                f"{arm}: not even {tried} patients per arm find the difference in {POWER:.0%} of trials ({found.power[-1]:.0%})"
+            )
         else:
-            lines.append(f"{arm}: {found.patients:g} patients per arm find the difference to {trial.spec.reference} in {POWER:.0%} of trials")
+            lines.append(
+                f"{arm}: {found.patients:g} patients per arm find the difference to {trial.spec.reference} in {POWER:.0%} of trials"
+            )
     return lines
 
 
-def response_rows(trial: Trial) -> list[tuple[Any, ...]]:
+def response_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
     """Best responses by arm, in per cent of the patients."""
-    from backfire.studies.twins import share
-
     if trial.seen is None:
         return []
     kinds = trial.seen.response
@@ -180,10 +199,10 @@ def response_rows(trial: Trial) -> list[tuple[Any, ...]]:
     return rows
 
 
-def gaining_lines(trial: Trial) -> list[str]:
+def gaining_lines(trial: TrialNumbers) -> list[str]:
     """Who gains, in sentences."""
     found: dict[tuple[str, str], list[str]] = {}
-    for row in trial.tables["gaining"][1:]:
+    for row in _gaining(trial):
         endpoint, arm, name, distance, _, side = row
         found.setdefault((endpoint, arm), []).append(f"{name} {'↑' if side == 'high' else '↓'} {distance:.2f}")
     return [f"who gains from {arm} ({endpoint}): {', '.join(names)}" for (endpoint, arm), names in found.items()]

@@ -8,15 +8,16 @@ they are an endpoint of their own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
+from backfire.formatting import short
 from backfire.outcomes import declared
 from backfire.solvers import Floats
 from backfire.studies.runs import Simulated
@@ -25,7 +26,11 @@ Bools = NDArray[np.bool_]
 PROGRESSION: Final = "progression"
 DEATH: Final = "death"
 PROGRESSION_FREE: Final = "progression_free_survival"
-NAMED: Final = {PROGRESSION: ("time_to_progression",), DEATH: ("survival_time",), PROGRESSION_FREE: ("time_to_progression", "survival_time")}
+NAMED: Final = {
+    PROGRESSION: ("time_to_progression",),
+    DEATH: ("survival_time",),
+    PROGRESSION_FREE: ("time_to_progression", "survival_time"),
+}
 """Endpoints with a name of their own, and the outcomes behind them."""
 END, LOST, DIED, SURGERY = "end of study", "lost to follow-up", "died", "primary removed"
 FINEST: Final = Fraction(1, 4)
@@ -48,7 +53,13 @@ class Criteria:
     gone: float = 2.0
 
     def __post_init__(self) -> None:
-        limits = {"cells_per_cm3": (1e4, 1e12), "growth": (1, 100), "millimetres": (0, 1000), "response": (0, 1), "gone": (0, 1000)}
+        limits = {
+            "cells_per_cm3": (1e4, 1e12),
+            "growth": (1, 100),
+            "millimetres": (0, 1000),
+            "response": (0, 1),
+            "gone": (0, 1000),
+        }
         for name, (low, high) in limits.items():
             if not (low <= getattr(self, name) <= high and math.isfinite(getattr(self, name))):
                 raise UserError(f"`{name}` must lie between {low:g} and {high:g}, got {getattr(self, name):g}", key=name)
@@ -60,7 +71,7 @@ class Criteria:
     def __str__(self) -> str:
         return (
             f"progression: {self.growth:g} × the smallest diameter and {self.millimetres:g} mm more; response: {self.response:g} × "
-            f"the first; a ball of {self.cells_per_cm3:.0e} cells per cm³, gone below {self.gone:g} mm"
+            f"the first; a ball of {short(self.cells_per_cm3)} cells per cm³, gone below {self.gone:g} mm"
         )
 
 
@@ -88,7 +99,9 @@ class Seen:
         smallest = np.minimum.accumulate(held, axis=2)[:, :, :-1]
         now = self.diameters[:, :, 1:]
         with np.errstate(invalid="ignore"):
-            grown = (now >= self.criteria.growth * smallest) & (now - smallest >= self.criteria.millimetres) & self.judged[:, :, 1:]
+            grown = (
+                (now >= self.criteria.growth * smallest) & (now - smallest >= self.criteria.millimetres) & self.judged[:, :, 1:]
+            )
         return np.where(grown.any(axis=2), self.days[1 + grown.argmax(axis=2)], np.inf)
 
     @property
@@ -114,12 +127,12 @@ class Seen:
 
     @property
     def response(self) -> NDArray[np.str_]:
-        """(n, arms): the best response: CR, PR, SD, PD, or NE where nothing was seen after the first visit."""
+        """(n, arms): the best response: CR, PR, SD, PD, or NE where there was nothing to measure at the first visit, or no later one."""
         seen = np.where(self.counted, self.diameters, np.inf)
         first = self.diameters[:, :, 0]
         growing = self.progression <= self.days[min(1, len(self.days) - 1)]
         kinds = [
-            ~self.counted.any(axis=2),
+            ~self.counted.any(axis=2) | ~(first >= self.criteria.gone),
             seen.min(axis=2) < self.criteria.gone,
             seen.min(axis=2) <= self.criteria.response * first,
             growing,
@@ -130,7 +143,13 @@ class Seen:
 def visit_step(time_zero: float, visits: float) -> float:
     """Days between stored rows so that time zero and every visit is one of them; raises UserError where no such step is."""
     start, each = (Fraction(value).limit_denominator(1000) for value in (time_zero, visits))
-    step = each if not start else Fraction(math.gcd(start.numerator * each.denominator, each.numerator * start.denominator), start.denominator * each.denominator)
+    step = (
+        each
+        if not start
+        else Fraction(
+            math.gcd(start.numerator * each.denominator, each.numerator * start.denominator), start.denominator * each.denominator
+        )
+    )
     if step < FINEST or abs(float(start) - time_zero) > 1e-9:
         raise UserError(f"visits every {visits:g} days from day {time_zero:g} on are no round days; give whole days")
     return float(step)
@@ -140,9 +159,18 @@ def seen_at_visits(found: Simulated, visits: float, criteria: Criteria) -> Seen:
     """What is seen of the tumours at time zero and every so many days after it."""
     scenario = found.scenario
     start = scenario.time_zero
-    at = np.flatnonzero((found.days >= start - 1e-9) & (np.abs((found.days - start) / visits - np.round((found.days - start) / visits)) < 1e-6))
+    at = np.flatnonzero(
+        (found.days >= start - 1e-9) & (np.abs((found.days - start) / visits - np.round((found.days - start) / visits)) < 1e-6)
+    )
     surgery = [
-        min((scenario.regimens[name].start - start for name in scenario.arms[arm] if scenario.network.resects(scenario.regimens[name].agent)), default=math.inf)
+        min(
+            (
+                scenario.regimens[name].start - start
+                for name in scenario.arms[arm]
+                if scenario.network.resects(scenario.regimens[name].agent)
+            ),
+            default=math.inf,
+        )
         for arm in found.arms
     ]
     return Seen(found.days[at] - start, criteria.diameter(found.burden[:, :, at]), np.array(surgery), criteria)
@@ -185,7 +213,9 @@ def needed_outcomes(endpoints: Sequence[str]) -> list[str]:
 def check_endpoint(name: str) -> None:
     """Raises UserError unless an outcome is a time."""
     if name not in NAMED and declared(name).kind != "time":
-        raise UserError(f"`{name}` is no time: an endpoint is {', '.join(NAMED)}, or an outcome that is a day, such as day_above(burden, 1e8)")
+        raise UserError(
+            f"`{name}` is no time: an endpoint is {', '.join(NAMED)}, or an outcome that is a day, such as day_above(burden, 1e8)"
+        )
 
 
 def endpoints_of(found: Simulated, names: Sequence[str], seen: Seen | None) -> dict[str, Endpoint]:
@@ -212,5 +242,3 @@ def _endpoint(found: Simulated, name: str, seen: Seen | None) -> Endpoint:
             horizon = float(found.scenario.days) - found.scenario.time_zero
             why = np.where(np.isfinite(values) & (values < horizon - 1e-6), DIED, END).astype(object)
             return Endpoint(name, days, np.where(np.isfinite(values), values, 0.0), why)
-
-

@@ -1,4 +1,4 @@
-"""What no real trial can know: the same patient under every arm. And the reverse: how many patients a real one would need."""
+"""How many patients a real trial would need: log-rank tests of trials drawn from a cohort."""
 
 from __future__ import annotations
 
@@ -10,77 +10,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.claims import DecidingParameter, monte_carlo_filtering
 from backfire.errors import UserError
 from backfire.solvers import Floats
-from backfire.studies.survival import CONFIDENCE, Estimate, Times
+from backfire.studies.statistics.survival import Bools, Times
 
-RESAMPLES: Final = 2000
 TRIALS: Final = 1000
 SMALLEST_TRIAL, LARGEST_TRIAL = 5, 5000
 POWER: Final = 0.8
 SIGNIFICANT: Final = 0.05
-Bools = NDArray[np.bool_]
-
-
-def share(count: int, total: int) -> Estimate:
-    """A share with Wilson's 95 % interval."""
-    from scipy.stats import binomtest
-
-    found = binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(count / total, float(found.low), float(found.high))
-
-
-def bootstrapped(values: Floats, seed: int = 0) -> Estimate:
-    """The mean over the first axis of ``values`` (n,) with its percentile interval over patients drawn again."""
-    found = bootstrap_means(values, seed)
-    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(values.mean()), float(low), float(high))
-
-
-def bootstrap_means(values: Floats, seed: int = 0) -> Floats:
-    """Means (resamples, …) of ``values`` (n, …) over patients drawn again with replacement; the same draws for the same seed."""
-    count = len(values)
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
-    return np.asarray(np.tensordot(weights, values, axes=(1, 0)))
-
-
-@dataclass(frozen=True, eq=False)
-class Gains:
-    """What an arm brings the same patients over another: ``days`` (n,) more, up to ``horizon``; less than ``margin`` is nothing."""
-
-    days: Floats
-    horizon: float
-    margin: float
-
-    @property
-    def gaining(self) -> Bools:
-        """Who gains more than the margin."""
-        return np.asarray(self.days > self.margin)
-
-    @property
-    def harmed(self) -> Bools:
-        """Who loses more than the margin."""
-        return np.asarray(self.days < -self.margin)
-
-    @property
-    def mean(self) -> Estimate:
-        """The mean gain: the difference of restricted means, with the interval of paired patients."""
-        return bootstrapped(self.days)
-
-    @property
-    def quantiles(self) -> tuple[float, float, float]:
-        """The gain that 5, 50 and 95 % of the patients stay below."""
-        low, middle, high = np.quantile(self.days, [0.05, 0.5, 0.95])
-        return float(low), float(middle), float(high)
-
-    def shares(self) -> tuple[Estimate, Estimate]:
-        """The shares that gain, and that are harmed."""
-        return share(int(self.gaining.sum()), len(self.days)), share(int(self.harmed.sum()), len(self.days))
-
-    def deciding(self, names: Sequence[str], values: Floats) -> tuple[DecidingParameter, ...]:
-        """The inputs that differ most between those who gain and all others (Monte Carlo filtering); none of too few patients."""
-        return monte_carlo_filtering(values, names, self.gaining)
 
 
 @dataclass(frozen=True)
