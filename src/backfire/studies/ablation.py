@@ -34,8 +34,8 @@ from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
 from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
 from backfire.studies.runs import Means, Simulated, run_study, stored_study
 from backfire.studies.spec import StudyReader, StudySpec
-from backfire.studies.tumours import Tumours
 from backfire.studies.statistics import CONFIDENCE, Estimate, bootstrap_means, pair_interactions, shapley_shares
+from backfire.studies.tumours import Tumours
 
 if TYPE_CHECKING:
     import pandas
@@ -105,6 +105,11 @@ class AblationSpec(StudySpec):
         return "all on" if not off else "all off" if len(off) == len(names) else f"without {', '.join(off)}"
 
     @property
+    def count(self) -> int:
+        """How many members are simulated: every tumour under every subset."""
+        return self.tumours.number * len(self.subsets)
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The inputs of the members: those of the tumours, then the switches."""
         return (*self.tumours.names, *(switch for group in self.feedbacks.values() for switch in group))
@@ -128,9 +133,8 @@ class _AblationReader(StudyReader[AblationFile, AblationSpec]):
     def finish(self, file: AblationFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
         self.check_outcomes(scenario, arms, file.outcomes, ("outcomes",))
         feedbacks = {name: tuple(group) for name, group in file.feedbacks.items()}
-        return {
-            "outcomes": tuple(dict.fromkeys(file.outcomes)), "feedbacks": feedbacks, "rules": Handling(file.failed, file.censored),
-        }  # fmt: skip
+        outcomes, rules = tuple(dict.fromkeys(file.outcomes)), Handling(file.failed, file.censored)
+        return {"outcomes": outcomes, "feedbacks": feedbacks, "rules": rules}
 
     def made(self, given: dict[str, Any]) -> AblationSpec:
         return AblationSpec(**given)
@@ -141,10 +145,11 @@ load_ablation, parse_ablation = _AblationReader.load, _AblationReader.parse
 
 @dataclass(frozen=True)
 class Blame:
-    """One outcome in one arm: what feedbacks do to it, ``all_on`` and ``all_off`` and the ``whole`` between them.
+    """One outcome in one arm: what feedbacks do to it, with ``all_on``, ``all_off`` and the ``whole`` between them.
 
-    ``alone_off`` is by how much it falls when this one is switched off, ``alone_on`` by how much it rises when it is the only one;
-    ``shares`` (Shapley) and ``percent`` of the whole, ``pairs`` (by two names), where all subsets were simulated.
+    ``without`` is the outcome with one off, ``alone_off`` by how much it falls then, ``alone_on`` by how much it rises from all
+    off when this is the only one on. ``shares`` (Shapley) of the whole, the same in ``percent``: empty where not all subsets were
+    simulated, or the whole is not told from nothing. ``pairs`` are interactions. ``missed`` is by how much shares miss the whole.
     """
 
     arm: str
@@ -153,12 +158,13 @@ class Blame:
     all_on: Estimate
     all_off: Estimate
     whole: Estimate
+    without: Mapping[str, Estimate]
     alone_off: Mapping[str, Estimate]
     alone_on: Mapping[str, Estimate]
     shares: Mapping[str, Estimate]
     percent: Mapping[str, Estimate]
     pairs: Mapping[tuple[str, str], Estimate]
-    off: float = 0.0
+    missed: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,12 +187,14 @@ class Ablation:
         place = {mask: at for at, mask in enumerate(self.spec.subsets)}
         everything = (1 << len(names)) - 1
         on, off = game[:, place[everything]], game[:, place[0]]
-        without = {name: on - game[:, place[everything & ~(1 << at)]] for at, name in enumerate(names)}
+        without = {name: game[:, place[everything & ~(1 << at)]] for at, name in enumerate(names)}
         only = {name: game[:, place[1 << at]] - off for at, name in enumerate(names) if 1 << at in place}
         shares, percent, missed = self._shares(game, on - off, names) if self.spec.whole else ({}, {}, 0.0)
         return Blame(
             arm, outcome, self.titles[arm, outcome], _mean(on), _mean(off), _mean(on - off),
-            {name: _mean(column) for name, column in without.items()}, {name: _mean(column) for name, column in only.items()},
+            {name: _mean(column) for name, column in without.items()},
+            {name: _mean(on - column) for name, column in without.items()},
+            {name: _mean(column) for name, column in only.items()},
             shares, percent, self._pairs(game, names, place), missed,
         )  # fmt: skip
 
@@ -232,6 +240,21 @@ class Ablation:
         if name not in self.tables:
             raise UserError(unknown("table", name, self.tables))
         return as_frame(self.tables[name])
+
+    @property
+    def shown(self) -> dict[str, Rows]:
+        """The tables that are printed."""
+        return {name: self.tables[name] for name in ("feedbacks", "pairs")}
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What was asked, as data."""
+        about = {
+            "outcomes": list(self.spec.outcomes), "feedbacks": {name: list(group) for name, group in self.spec.feedbacks.items()},
+            "failed": self.spec.rules.failed, "censored": self.spec.rules.censored,
+            "largest_miss_of_the_whole": max((item.missed for item in self.blames), default=0.0),
+        }  # fmt: skip
+        return study_manifest(self.spec, "ablation", self.notes, about)
 
     def _subsets(self) -> Rows:
         rows: list[tuple[Any, ...]] = [("arm", "outcome", "subset", "mean", "low", "high")]
@@ -317,10 +340,5 @@ def ablated(spec: AblationSpec, found: Simulated, folder: Path | None = None) ->
 
 def _stored(made: Ablation) -> Ablation:
     if made.folder is not None:
-        about = {
-            "outcomes": list(made.spec.outcomes), "feedbacks": {name: list(group) for name, group in made.spec.feedbacks.items()},
-            "failed": made.spec.rules.failed, "censored": made.spec.rules.censored,
-            "largest_miss_of_the_whole": max((item.off for item in made.blames), default=0.0),
-        }  # fmt: skip
-        write_study(made.folder, study_manifest(made.spec, "ablation", made.notes, about), made.tables)
+        write_study(made.folder, made.manifest, made.tables)
     return made

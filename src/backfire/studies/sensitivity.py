@@ -90,6 +90,11 @@ class SensitivitySpec(StudySpec):
         return {SOBOL: len(self.tumours.names) + 2, MORRIS: len(self.tumours.names) + 1}.get(self.method, 1)
 
     @property
+    def count(self) -> int:
+        """How many members are simulated."""
+        return self.tumours.number * self.group
+
+    @property
     def sample(self) -> str:
         """The sample in words."""
         number, count = self.tumours.number, len(self.tumours.names)
@@ -97,7 +102,7 @@ class SensitivitySpec(StudySpec):
         return f"{words[self.method]} = {number * self.group} members" if self.method in words else self.tumours.source
 
     def points(self) -> Floats:
-        """Members in the unit cube (number × group, inputs), those that belong together one after the other; not of a given sample."""
+        """Members in the unit cube (number × group, inputs), those that belong together one after the other."""
         count, names = self.tumours.number, self.tumours.names
         if self.method == MORRIS:
             design = Morris(tuple(Axis(name, 0.0, 1.0) for name in names), trajectories=count, seed=self.tumours.seed)
@@ -134,8 +139,8 @@ load_sensitivity, parse_sensitivity = _SensitivityReader.load, _SensitivityReade
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """One outcome in one arm: ``indices`` maps inputs to their two indices, the most important first; ``deciding`` inputs differ most
-    between yes and no, of an outcome that is either."""
+    """One outcome in one arm: ``indices`` maps inputs to their two indices, the most important first; ``deciding`` inputs differ
+    most between yes and no, of an outcome that is either."""
 
     arm: str
     outcome: str
@@ -165,11 +170,25 @@ class Sensitivity:
                     rows.append((item.arm, item.outcome, name, index.kind, found.value, found.low, found.high, index.floor))
         filtered: list[tuple[Any, ...]] = [("arm", "outcome", "input", "distance", "chance", "yes_at")]
         for item in self.rankings:
-            for one in item.deciding:
-                filtered.append(
-                    (item.arm, item.outcome, one.parameter, one.statistic, one.chance, "high" if one.higher else "low")
-                )
+            filtered += [
+                (item.arm, item.outcome, one.parameter, one.statistic, one.chance, "high" if one.higher else "low")
+                for one in item.deciding
+            ]
         return {"indices": rows} | ({"deciding": filtered} if len(filtered) > 1 else {})
+
+    @property
+    def shown(self) -> dict[str, Rows]:
+        """The tables that are printed."""
+        return self.tables
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What was asked, as data."""
+        about = {
+            "method": self.spec.method, "sample": self.spec.sample, "members_used": self.members,
+            "outcomes": list(self.spec.outcomes), "failed": self.spec.rules.failed, "censored": self.spec.rules.censored,
+        }  # fmt: skip
+        return study_manifest(self.spec, "sensitivity", self.notes, about)
 
     def table(self, name: str = "indices") -> pandas.DataFrame:
         """One of the tables as a DataFrame."""
@@ -207,10 +226,10 @@ def ranked_inputs(spec: SensitivitySpec, found: Simulated, folder: Path | None =
     }
     readings = [read_outcome(found, arm, name, unit) for (arm, name), unit in units.items()]
     good, notes = handled(readings, spec.rules, found)
-    kept = good.reshape(-1, spec.group).all(axis=1)
+    kept: NDArray[np.bool_] = np.asarray(good.reshape(-1, spec.group).all(axis=1))
     if not good.all() and spec.group > 1:
         notes.append(
-            f"with them {int((~kept).sum())} of {len(kept)} groups of {spec.group} members are left out: those left are no longer even"
+            f"with them {int((~kept).sum())} of {len(kept)} groups of {spec.group} members are left out: the rest is no longer even"
         )
     rankings, refused = [], []
     for item in readings:
@@ -245,9 +264,5 @@ def _ranked(spec: SensitivitySpec, found: Simulated, item: Reading, kept: NDArra
 
 def _stored(made: Sensitivity) -> Sensitivity:
     if made.folder is not None:
-        about = {
-            "method": made.spec.method, "sample": made.spec.sample, "members_used": made.members, "outcomes": list(made.spec.outcomes),
-            "failed": made.spec.rules.failed, "censored": made.spec.rules.censored,
-        }  # fmt: skip
-        write_study(made.folder, study_manifest(made.spec, "sensitivity", made.notes, about), made.tables)
+        write_study(made.folder, made.manifest, made.tables)
     return made

@@ -20,7 +20,9 @@ together, each with line, key and the nearest right name.
 from __future__ import annotations
 
 import json
+import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +89,7 @@ class StudyFile(StrictModel):
     note: str = Field("", max_length=2000, description="what a reader should know before trusting it")
     scenario: str = Field(min_length=1, description="a shipped scenario, or a file beside the study file")
     arms: list[str] | None = Field(None, min_length=1, description="arms to run; all if left out")
-    tumours: TumoursEntry = Field(TumoursEntry(), description="which tumours are asked")
+    tumours: TumoursEntry = Field(default_factory=lambda: TumoursEntry.model_validate({}), description="which tumours are asked")
     set: dict[str, Any] = Field({}, description="values of the scenario changed for every tumour, `days` too")
 
 
@@ -113,6 +115,11 @@ class StudySpec:
                 raise UserError(unknown("arm", arm, self.scenario.arms))
         find_inputs(self.scenario.inputs, self.tumours.names)
 
+    @property
+    def count(self) -> int:
+        """How many members are simulated."""
+        return self.tumours.number
+
 
 File = TypeVar("File", bound=StudyFile)
 Spec = TypeVar("Spec", bound=StudySpec)
@@ -124,7 +131,7 @@ def shipped_studies(kind: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(place.glob("*.toml"))}
 
 
-class StudyReader(Generic[File, Spec]):
+class StudyReader(ABC, Generic[File, Spec]):
     """Checks what all study files share; every kind of study adds what is its own in ``finish``.
 
     ``stored`` is the scenario of a study that is read again from its folder, ``drawn`` the tumours that it asked, and ``said``
@@ -208,13 +215,13 @@ class StudyReader(Generic[File, Spec]):
         self.problems.stop()
         return made[0]
 
+    @abstractmethod
     def finish(self, file: File, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
         """What is this kind's own, as keywords of its spec; notes its problems."""
-        raise AssertionError
 
+    @abstractmethod
     def made(self, given: dict[str, Any]) -> Spec:
         """The spec of these keywords."""
-        raise AssertionError
 
     def check_outcomes(self, scenario: Scenario, arms: Sequence[str], names: Sequence[str], at: Sequence[str]) -> None:
         """Note every name that is no outcome of any of the arms."""
@@ -315,7 +322,7 @@ def _distribution(item: Input, entry: DistributionEntry) -> Distribution:
         if not low < high:
             nothing = "needs low and high: only parameters and switches have a range of their own"
             raise UserError(
-                nothing if low != low or high != high else f"goes from low = {low:g} to high = {high:g}; low must be below high"
+                nothing if math.isnan(low + high) else f"goes from low = {low:g} to high = {high:g}; low must be below high"
             )
         scale = entry.scale or ("log" if low > 0 and high / low > 10 else "linear")
         made = (LogUniform if scale == "log" else Uniform)(low, high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backfire.errors import UserError, unknown
 from backfire.scenario import OwnMechanisms
@@ -38,6 +38,22 @@ class Trial(TrialNumbers):
         """``times``, ``patients``, ``arms``, ``comparisons``, ``power``, ``gaining`` and, with visits, ``response``."""
         return tables_of(self)
 
+    @property
+    def shown(self) -> dict[str, Rows]:
+        """The tables that are printed; those with a row for every patient are in the folder."""
+        return {name: self.tables[name] for name in ("arms", "comparisons", "power", "gaining")}
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What was asked, as data."""
+        spec = self.spec
+        about = {
+            "reference": spec.reference, "endpoints": list(spec.endpoints), "patients": len(self.kept), "left_out": self.left_out,
+            "follow_up": spec.follow_up, "accrual": spec.accrual, "dropout": spec.dropout, "visits": spec.visits,
+            "criteria": str(spec.criteria),
+        }  # fmt: skip
+        return study_manifest(spec, "trial", self.notes, about)
+
     def table(self, name: str) -> pandas.DataFrame:
         """One of the tables as a DataFrame."""
         if name not in self.tables:
@@ -51,7 +67,7 @@ def trial(
     """Run a virtual trial: a spec, a path or a shipped name.
 
     With ``out`` it is stored in ``<out>/<name>/``: the patients as a sweep in ``members``, tables, and a manifest. ``means`` say
-    who computes. Raises UserError for what cannot be asked, and where patients failed and the trial does not say to leave them out.
+    who computes. Raises UserError for what cannot be asked, and where patients failed and are not to be left out.
     """
     spec = source if isinstance(source, TrialSpec) else load_trial(source, mechanisms)
     every = None if spec.visits is None else visit_step(spec.scenario.time_zero, spec.visits)
@@ -77,11 +93,6 @@ def read_trial(folder: Path | str) -> Trial:
 
 def _stored(numbers: TrialNumbers, folder: Path | None) -> Trial:
     made = Trial(**vars(numbers), folder=folder)
-    if made.folder is not None:
-        about = {
-            "reference": made.spec.reference, "endpoints": list(made.spec.endpoints), "patients": len(made.kept),
-            "left_out": made.left_out, "follow_up": made.spec.follow_up, "accrual": made.spec.accrual, "dropout": made.spec.dropout,
-            "visits": made.spec.visits, "criteria": str(made.spec.criteria),
-        }  # fmt: skip
-        write_study(made.folder, study_manifest(made.spec, "trial", made.notes, about), made.tables)
+    if folder is not None:
+        write_study(folder, made.manifest, made.tables)
     return made

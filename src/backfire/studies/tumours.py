@@ -18,8 +18,8 @@ MOST: Final = 100_000
 
 @dataclass(frozen=True, eq=False)
 class Tumours:
-    """``number`` tumours of a ``stored`` population, or of a ``space``, whose inputs may go together as ``matrix`` says. ``said`` is
-    where they come from, in words, if that is known already.
+    """``number`` tumours of a ``stored`` population, or of a ``space``, whose inputs may go together as ``matrix`` says. ``said``
+    is where they come from, in words, if that is known already.
 
     Raises UserError where nothing varies.
     """

@@ -1,3 +1,7 @@
+from .blame import BlamePanel as BlamePanel
+from .blame import blame as blame
+from .ranking import RankingPanel as RankingPanel
+from .ranking import ranking as ranking
 from .response import response_plots as response_plots
 from .survival import SurvivalLine as SurvivalLine
 from .survival import survival_curves as survival_curves

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,8 +28,8 @@ def response_plots(
     title: str, remarks: Sequence[str], arms: Sequence[str], best: Floats, kinds: NDArray[np.str_], days: Floats, changes: Floats,
     progression: Floats, followed: Floats, hashes: Mapping[str, str],
 ) -> Figure:  # fmt: skip
-    """An arm a column: ``best`` change (n, arms) sorted (waterfall), ``changes`` (n, arms, k) over ``days`` (k,) (spider), and how long each
-    patient is ``followed`` (n, arms) and when ``progression`` (n, arms) is seen (swimmer; infinite: not seen)."""
+    """An arm a column: ``best`` change (n, arms) sorted (waterfall), ``changes`` (n, arms, k) over ``days`` (k,) (spider), and
+    how long each patient is ``followed`` (n, arms) and when ``progression`` (n, arms) is seen (swimmer; infinite: not seen)."""
     page = Page(title, hashes)
     for words in remarks:
         page.remark(words)
@@ -63,7 +63,9 @@ def _waterfall(axes: Axes, best: Floats, kinds: NDArray[np.str_], style: ArmStyl
     for kind, hatch in _HATCH.items():
         own = kinds[order] == kind
         if own.any():
-            look = {"color": style.colour} if not hatch else {"facecolor": "white", "edgecolor": style.colour, "hatch": hatch}
+            look: dict[str, Any] = (
+                {"color": style.colour} if not hatch else {"facecolor": "white", "edgecolor": style.colour, "hatch": hatch}
+            )
             axes.bar(at[own], heights[own], width=1 / len(order), linewidth=0.0, antialiased=bool(hatch), **look)
     _changes(axes, "best change of the diameter" if first else "")
     axes.set(xlim=(0, 1))

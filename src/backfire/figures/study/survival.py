@@ -22,7 +22,7 @@ BAND: Final = 0.13
 
 @dataclass(frozen=True, eq=False)
 class SurvivalLine:
-    """One arm: the steps ``days``, ``survival``, ``low``, ``high`` (k,) of its curve, drawn up to ``last``; the ``times`` (n,) of its
+    """One arm: the steps ``days``, ``survival``, ``low``, ``high`` (k,) of its curve, drawn up to ``last``; ``times`` (n,) of its
     patients and whether they are ``observed`` (n,); its restricted ``mean`` with interval."""
 
     arm: str
@@ -40,7 +40,7 @@ class SurvivalLine:
 def survival_curves(
     title: str, remarks: Sequence[str], endpoint: str, lines: Sequence[SurvivalLine], horizon: float, hashes: Mapping[str, str]
 ) -> Figure:
-    """Kaplan and Meier's curves (bands 95 %, ticks for censored patients), numbers at risk below, restricted means at the right."""
+    """Kaplan and Meier's curves (bands 95 %, ticks for censored patients), numbers at risk below, restricted means beside."""
     page = Page(title, hashes)
     for words in remarks:
         page.remark(words)

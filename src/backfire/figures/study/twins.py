@@ -19,7 +19,7 @@ from backfire.solvers import Floats
 
 @dataclass(frozen=True, eq=False)
 class TwinPanel:
-    """One arm against the reference: the ``gains`` (n,) in days of the same patients, sentences on them, and the ``power`` of trials
+    """One arm against the reference: ``gains`` (n,) in days of the same patients, sentences on them, and the ``power`` of trials
     with ``sizes`` patients per arm, empty if nobody asked."""
 
     arm: str
@@ -47,7 +47,7 @@ def twin_gains(
     sheet = page.panels(across, down, margins=(0.95, right, 1.15, 1.2), gap=(0.6, 1.35))
     reach = max(float(np.abs(panel.gains).max(initial=1.0)) for panel in panels) * 1.06
     for place, (axes, panel) in enumerate(zip(sheet, panels, strict=False)):
-        _panel(axes, panel, styles[panel.arm], reach, place % across == 0, reference)
+        _panel(axes, panel, styles[panel.arm], reach, place % across == 0)
     page.text(
         0.95,
         0.5,
@@ -59,7 +59,7 @@ def twin_gains(
     return page.figure
 
 
-def _panel(axes: Axes, panel: TwinPanel, style: ArmStyle, reach: float, first: bool, reference: str) -> None:
+def _panel(axes: Axes, panel: TwinPanel, style: ArmStyle, reach: float, first: bool) -> None:
     gains = np.sort(panel.gains)
     at = (np.arange(len(gains)) + 0.5) / len(gains)
     axes.fill_between(at, 0, np.where(gains > panel.margin, gains, 0.0), step="mid", color=style.colour, linewidth=0)
@@ -91,7 +91,7 @@ def _power(axes: Axes, panels: Sequence[TwinPanel], styles: Mapping[str, ArmStyl
     axes.set_title("a real trial", pad=8)
     axes.set(xscale="log", ylim=(0, 1.02))
     sizes = [size for panel in drawn for size in panel.sizes]
-    low, high = min(sizes), max(max(sizes), 2 * min(sizes))
+    low, high = min(sizes), max(*sizes, 2 * min(sizes))
     value_axis(axes, "x", "patients per arm", (low / 1.15, high * 1.15), logarithmic=True, most=5)
     set_ticks(axes.yaxis, [0, 0.2, 0.4, 0.6, 0.8, 1.0], lambda tick: f"{100 * tick:.0f} %")
     axes.set_ylabel("trials that find the difference")

@@ -1,7 +1,7 @@
 """Indices of sensitivity with intervals, from numbers alone: Sobol, Morris, and, from any sample, Borgonovo's δ and PAWN.
 
-Sobol's are the estimators of Saltelli (2010) and Jansen (1999), as in SciPy, whose bootstrap takes no seed. δ and PAWN ask only how
-the distribution of the outcome changes when an input is known, so inputs may depend on each other. Both are above 0 for an
+Sobol's are the estimators of Saltelli (2010) and Jansen (1999), as in SciPy, whose bootstrap takes no seed. δ and PAWN ask only
+how the distribution of the outcome changes when an input is known, so inputs may depend on each other. Both are above 0 for an
 input that does nothing, by chance: what shuffled inputs show in the same sample is taken off and stands beside them.
 SALib has them too: its δ takes seconds an input, is shrunk by smoothing, and ends in NaN without a word where one value is.
 """
@@ -60,10 +60,11 @@ def _normal(value: float, drawn: Floats) -> Estimate:
 
 
 def sobol_indices(first: Floats, second: Floats, mixed: Floats, seed: int = 0) -> list[tuple[Index, Index]]:
-    """(first-order, total) of every input, from the values at two independent samples ``first`` and ``second`` (n,) and at ``mixed``
-    (inputs, n): the first sample with one input of the second.
+    """(first-order, total) of every input, from the values at two independent samples ``first`` and ``second`` (n,) and at
+    ``mixed`` (inputs, n): the first sample with one input of the second.
 
-    S_i = E[f_B (f_i - f_A)]/V, T_i = E[(f_A - f_i)²]/2V, V of both samples. Raises UserError where nothing varies or is no number.
+    S_i = E[f_B (f_i - f_A)]/V, T_i = E[(f_A - f_i)²]/2V, V of both samples. Raises UserError where nothing varies or is no
+    number.
     """
     check_varies(np.concatenate([first, second, mixed.ravel()]))
     centre = np.concatenate([first, second]).mean()
@@ -88,8 +89,9 @@ def sobol_indices(first: Floats, second: Floats, mixed: Floats, seed: int = 0) -
 
 
 def morris_indices(values: Floats, points: Floats, seed: int = 0) -> list[tuple[Index, Index]]:
-    """(mean absolute effect, spread of the effect) of every input: ``values`` (trajectories, inputs + 1) at ``points`` (trajectories,
-    inputs + 1, inputs) of the unit cube, neighbours in a trajectory differing in one input (Morris 1991, Campolongo 2007)."""
+    """(mean absolute effect, spread of the effect) of every input: ``values`` (trajectories, inputs + 1) at ``points``
+    (trajectories, inputs + 1, inputs) of the unit cube, neighbours in a trajectory differing in one input (Morris 1991,
+    Campolongo 2007)."""
     check_varies(values)
     moved = np.diff(points, axis=1)
     which = np.abs(moved).argmax(axis=2)
@@ -123,7 +125,7 @@ def pawn_index(column: Floats, values: Floats, seed: int = 0) -> Index:
 
 
 def _classes(count: int) -> int:
-    return max(4, round(1.6 * count ** (1 / 3)))
+    return max(4, round(1.6 * math.cbrt(count)))
 
 
 def classes_of(column: Floats, count: int) -> Places:

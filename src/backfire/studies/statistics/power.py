@@ -68,7 +68,7 @@ def _crossing(sizes: Sequence[int], power: Sequence[float]) -> float:
         return float(sizes[0])
     before, after = power[at - 1], power[at]
     part = (POWER - before) / (after - before)
-    return math.ceil(sizes[at - 1] * (sizes[at] / sizes[at - 1]) ** part)
+    return float(math.ceil(sizes[at - 1] * (sizes[at] / sizes[at - 1]) ** part))
 
 
 class _Pooled:

@@ -1,9 +1,9 @@
 """Who carries what of a whole: Shapley's shares and the interactions of pairs, from the values of all coalitions.
 
 A game of n players is its values (…, 2^n): place ``mask`` is the coalition of the players whose bit is set.
-Share of i: φ_i = Σ_S |S|!(n-|S|-1)!/n! (v(S ∪ i) - v(S)), the only one that is efficient (Σ φ_i = v(N) - v(∅)), symmetric, additive and
-gives nothing to who does nothing (Shapley 1953). Interaction of i and j: Σ_S |S|!(n-|S|-2)!/(n-1)! (v(S ∪ ij) - v(S ∪ i) - v(S ∪ j) + v(S))
-over coalitions without both (Grabisch and Roubens 1999): above 0 they do more together than apart.
+Share of i: φ_i = Σ_S |S|!(n-|S|-1)!/n! (v(S ∪ i) - v(S)), the only one that is efficient (Σ φ_i = v(N) - v(∅)), symmetric,
+additive and gives nothing to who does nothing (Shapley 1953). Interaction of i and j, over the coalitions without both (Grabisch and
+Roubens 1999): Σ_S |S|!(n-|S|-2)!/(n-1)! (v(S ∪ ij) - v(S ∪ i) - v(S ∪ j) + v(S)); above 0 they do more together than apart.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_PLAYERS: Final = 16
 
 def players_of(values: Floats) -> int:
     """How many players a game (…, 2^n) has; raises UserError for a number of values that is no power of two."""
-    count = values.shape[-1].bit_length() - 1
+    count = int(values.shape[-1]).bit_length() - 1
     if values.shape[-1] != 1 << count or not 1 <= count <= MOST_PLAYERS:
         raise UserError(f"a game of n players has 2^n values, n from 1 to {MOST_PLAYERS}; got {values.shape[-1]}")
     return count

@@ -98,7 +98,7 @@ class Curve:
 
     @property
     def median(self) -> tuple[float, float, float]:
-        """The first day on which at most half have not ended, and its 95 % interval (Brookmeyer and Crowley); infinite: not reached."""
+        """The first day on which at most half have not ended, with 95 % interval (Brookmeyer, Crowley); infinite: not reached."""
         reached = (self._first(column) for column in (self.survival, self.low, self.high))
         value, low, high = reached
         return value, low, high
@@ -234,9 +234,9 @@ def hazard_ratio(first: Times, second: Times) -> HazardRatio:
             tested = proportional_hazard_test(fitted, data, time_transform="rank")
         except (ConvergenceError, np.linalg.LinAlgError, ValueError) as error:
             raise UserError(f"Cox's model cannot be fitted ({str(error).splitlines()[0][:80]})") from None
-    value, error = (float(fitted.summary.loc["second", name]) for name in ("coef", "se(coef)"))
-    if not (math.isfinite(value) and error < WIDEST):
+    value, spread = (float(fitted.summary.loc["second", name]) for name in ("coef", "se(coef)"))
+    if not (math.isfinite(value) and spread < WIDEST):
         raise UserError("the groups do not overlap in time: the hazard ratio has no bound")
-    log = Estimate.normal(value, error)
+    log = Estimate.normal(value, spread)
     ratio = Estimate(*(math.exp(item) for item in (log.value, log.low, log.high)))
     return HazardRatio(ratio, float(np.ravel(tested.p_value)[0]))

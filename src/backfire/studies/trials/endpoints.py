@@ -66,18 +66,18 @@ class Criteria:
 
     def diameter(self, cells: Floats) -> Floats:
         """The diameter (mm) of a ball of so many cells."""
-        return 10.0 * np.cbrt(6.0 * np.maximum(cells, 0.0) / (math.pi * self.cells_per_cm3))
+        return np.asarray(10.0 * np.cbrt(6.0 * np.maximum(cells, 0.0) / (math.pi * self.cells_per_cm3)))
 
     def __str__(self) -> str:
         return (
-            f"progression: {self.growth:g} × the smallest diameter and {self.millimetres:g} mm more; response: {self.response:g} × "
-            f"the first; a ball of {short(self.cells_per_cm3)} cells per cm³, gone below {self.gone:g} mm"
+            f"progression: {self.growth:g} × the smallest diameter and {self.millimetres:g} mm more; response: "
+            f"{self.response:g} × the first; a ball of {short(self.cells_per_cm3)} cells per cm³, gone below {self.gone:g} mm"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What is seen at visits: ``days`` (k,) after time zero, the first one 0, and ``diameters`` (n, arms, k) in mm, NaN after death.
+    """What is seen at visits: ``days`` (k,) after time zero, the first one 0; ``diameters`` (n, arms, k) in mm, NaN after death.
 
     ``surgery`` (arms,) is the day after time zero from which the primary is no longer judged; infinite without surgery.
     """
@@ -107,7 +107,7 @@ class Seen:
     @property
     def last(self) -> Floats:
         """(n, arms): the day of the last visit at which there is something to judge."""
-        return np.where(self.judged, self.days, 0.0).max(axis=2)
+        return np.asarray(np.where(self.judged, self.days, 0.0).max(axis=2))
 
     @property
     def counted(self) -> Bools:
@@ -118,7 +118,7 @@ class Seen:
 
     @property
     def best_change(self) -> Floats:
-        """(n, arms): the largest shrinkage, else the smallest growth, as a share of the first diameter; NaN if never seen again."""
+        """(n, arms): the largest shrinkage, else the smallest growth, as a share of the first diameter; NaN if not seen again."""
         first = self.diameters[:, :, :1]
         with np.errstate(invalid="ignore", divide="ignore"):
             change = np.where(self.counted & (first > 0), self.diameters / first - 1.0, np.inf)
@@ -127,7 +127,7 @@ class Seen:
 
     @property
     def response(self) -> NDArray[np.str_]:
-        """(n, arms): the best response: CR, PR, SD, PD, or NE where there was nothing to measure at the first visit, or no later one."""
+        """(n, arms): the best response: CR, PR, SD, PD, or NE where there was nothing to measure at first, or no later visit."""
         seen = np.where(self.counted, self.diameters, np.inf)
         first = self.diameters[:, :, 0]
         growing = self.progression <= self.days[min(1, len(self.days) - 1)]

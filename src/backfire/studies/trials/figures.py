@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from backfire.studies.trials.endpoints import NAMED
 from backfire.studies.trials.tables import between, notes_of, percent
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from backfire.studies.trials.numbers import TrialNumbers
 
 
@@ -25,8 +23,8 @@ def endpoint_in_words(name: str) -> str:
     return name.replace("_", " ") if name in NAMED else declared(name).titled(name)
 
 
-def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Figure]]:
-    """Pairs (name of the file without its ending, figure)."""
+def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
+    """Pairs (name of the file without its ending, matplotlib figure)."""
     spec, hashes = trial.spec, {trial.spec.scenario.name: trial.spec.scenario.hash}
     said = ". ".join([spec.title.rstrip(".?!") + ("?" if spec.title.endswith("?") else ""), *([spec.note] if spec.note else [])])
     for place, name in enumerate(spec.endpoints):
@@ -66,19 +64,9 @@ def _lines(trial: TrialNumbers, name: str) -> list[SurvivalLine]:
     for arm in trial.spec.arms:
         times, mean = trial.times[name, arm], means[arm]
         curve = survival_curve(times)
-        made.append(
-            SurvivalLine(
-                arm,
-                curve.days,
-                curve.survival,
-                curve.low,
-                curve.high,
-                curve.last,
-                times.days,
-                times.observed.astype(float),
-                (mean.value, mean.low, mean.high),
-            )  # fmt: skip
-        )
+        drawn = (curve.days, curve.survival, curve.low, curve.high, curve.last)
+        told = (mean.value, mean.low, mean.high)
+        made.append(SurvivalLine(arm, *drawn, times.days, times.observed.astype(float), told))
     return made
 
 
@@ -97,7 +85,7 @@ def _panels(trial: TrialNumbers, name: str, powered: bool) -> list[TwinPanel]:
     return made
 
 
-def _response(trial: TrialNumbers, said: str) -> Figure:
+def _response(trial: TrialNumbers, said: str) -> Any:
     seen = trial.seen
     assert seen is not None
     first = seen.diameters[:, :, :1]

@@ -66,8 +66,8 @@ class Comparison:
 class TrialNumbers:
     """A finished virtual trial: the times of its patients, every endpoint in every arm, every arm against the reference.
 
-    ``kept`` are the patients (n,) that could be simulated, of all that were ``drawn``; each enters on day ``entry`` (n,) and is followed for
-    ``until`` (n,) days, fewer where it is ``lost``.
+    ``kept`` are the patients (n,) that could be simulated, of all that were ``drawn``; each enters on day ``entry`` (n,) and is
+    followed for ``until`` (n,) days, fewer where it is ``lost``.
     """
 
     spec: TrialSpec
@@ -155,7 +155,7 @@ class TrialNumbers:
 
 def conducted(spec: TrialSpec, found: Simulated) -> TrialNumbers:
     """The trial of patients that are simulated already; raises UserError where some failed, unless they are left out."""
-    wrong = found.failed.any(axis=1)
+    wrong: Bools = np.asarray(found.failed.any(axis=1))
     for name in needed_outcomes(spec.endpoints):
         wrong = wrong | ~np.isfinite(found.outcomes[name]).all(axis=1)
     count = int(wrong.sum())

@@ -54,7 +54,9 @@ class TrialFile(StudyFile):
     visits: Number | None = Field(None, gt=0, description="days between visits; everything is seen on its day if left out")
     margin: Number = Field(1.0, ge=0, description="gains of fewer days than this are none")
     failed: Literal["refuse", "leave out"] = Field("refuse", description="what to do about patients that cannot be simulated")
-    criteria: CriteriaEntry = Field(CriteriaEntry(), description="how tumours are measured and judged at visits")
+    criteria: CriteriaEntry = Field(
+        default_factory=lambda: CriteriaEntry.model_validate({}), description="how tumours are measured and judged at visits"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +90,8 @@ class TrialSpec(StudySpec):
             object.__setattr__(self, "follow_up", simulated - self.accrual)
         if not 0 < self.follow_up + self.accrual <= simulated + 1e-9 or self.follow_up <= 0:
             raise UserError(
-                f"a follow-up of {self.follow_up:g} days after an accrual of {self.accrual:g} needs {self.follow_up + self.accrual:g} days "
-                f"after time zero, and {simulated:g} are simulated; give fewer, or more `days` below [set]",
+                f"a follow-up of {self.follow_up:g} days after an accrual of {self.accrual:g} needs as many days as both after "
+                f"time zero, and {simulated:g} are simulated; give fewer, or more `days` below [set]",
                 key="follow_up",
             )
         if self.visits is not None:
@@ -108,9 +110,12 @@ class TrialSpec(StudySpec):
 
 
 class TrialReader(StudyReader[TrialFile, TrialSpec]):
+    """Reads trial files."""
+
     kind, model = TRIAL, TrialFile
 
     def finish(self, file: TrialFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
+        """What is a trial's own."""
         for name in file.endpoints:
             known = len(self.problems)
             self.check_outcomes(scenario, arms, needed_outcomes([name]), ("endpoints",))
@@ -129,4 +134,5 @@ class TrialReader(StudyReader[TrialFile, TrialSpec]):
         return {**own, "criteria": criteria, "endpoints": tuple(dict.fromkeys(file.endpoints))}
 
     def made(self, given: dict[str, Any]) -> TrialSpec:
+        """The trial."""
         return TrialSpec(**given)

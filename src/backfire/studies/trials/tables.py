@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 def notes_of(trial: TrialNumbers) -> list[str]:
     """What was assumed, left out, or could not be had."""
     spec = trial.spec
-    made = [
+    followed = (
         f"{len(trial.kept)} patients, each simulated under every arm ({spec.tumours.source}); followed {spec.follow_up:g} days, "
-        f"entering over {spec.accrual:g} days, {spec.dropout:.0%} lost within the follow-up",
-        "intervals 95 %; curves, log-rank test and hazard ratio as if every arm had patients of its own, gains of the same patients",
+        f"entering over {spec.accrual:g} days, {spec.dropout:.0%} lost within the follow-up"
+    )
+    made = [
+        followed,
+        "intervals 95 %; curves, log-rank test and hazard ratio as if every arm had its own patients, gains of the same patients",
     ]
     if trial.left_out:
         made.append(f"{trial.left_out} of {trial.drawn} patients could not be simulated in every arm and are left out of all")
@@ -90,9 +93,9 @@ def _arms(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
 
 
 _COMPARED = (
-    "endpoint", "arm", "gain", "gain_low", "gain_high", "gain_q05", "gain_q50", "gain_q95", "gaining", "gaining_low", "gaining_high",
-    "harmed", "harmed_low", "harmed_high", "mean_difference", "mean_difference_low", "mean_difference_high", "hazard_ratio",
-    "hazard_ratio_low", "hazard_ratio_high", "proportional_chance", "log_rank_z", "log_rank_chance",
+    "endpoint", "arm", "gain", "gain_low", "gain_high", "gain_q05", "gain_q50", "gain_q95", "gaining", "gaining_low",
+    "gaining_high", "harmed", "harmed_low", "harmed_high", "mean_difference", "mean_difference_low", "mean_difference_high",
+    "hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "proportional_chance", "log_rank_z", "log_rank_chance",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """What an arm brings the same patients over another: ``days`` (n,) more, up to ``horizon``; less than ``margin`` is nothing."""
+    """What an arm brings the same patients over another: ``days`` (n,) more, up to ``horizon``; ``margin`` days are nothing."""
 
     days: Floats
     horizon: float

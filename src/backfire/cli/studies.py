@@ -1,0 +1,235 @@
+"""The commands of studies: questions asked of many tumours. Each runs a study, or shows stored ones without simulating."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from backfire.cli.commands import (
+    FigureFormat,
+    FigureFormats,
+    Form,
+    MechanismFiles,
+    Workers,
+    capped,
+    command,
+    complete_ablations,
+    complete_sensitivities,
+    complete_trials,
+)
+from backfire.cli.terminal import OutputFormat, print_json, print_listing, print_table, say, watched, write_line, write_prose
+from backfire.errors import BackendLostError, StorageError, UserError
+
+if TYPE_CHECKING:
+    from backfire.studies import Ablation, Sensitivity, Trial
+    from backfire.studies.drawing import Study
+
+Out = Annotated[Path, typer.Option(help="folder for results")]
+Dask = Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")]
+Resume = Annotated[bool, typer.Option("--resume", help="go on with what is stored, or ask the same tumours something else")]
+Show = Annotated[list[Path] | None, typer.Option(metavar="DIR", help="show stored studies, asked anew, instead of running one")]
+RESULTS: Final = Path("results/studies")
+RANKED: Final = 10
+"""Inputs that the terminal shows of a ranking; the table has all."""
+
+
+@command(place=121)
+def trial(
+    study: Annotated[
+        str | None, typer.Argument(help="trial file, or shipped name", show_default=False, autocompletion=complete_trials)
+    ] = None,
+    out: Out = RESULTS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
+    figures: FigureFormats = FigureFormat.PNG, own: MechanismFiles = None, form: Form = OutputFormat.TABLE,
+) -> None:  # fmt: skip
+    """A virtual trial: every patient under every arm; survival, own gains, how many patients a real trial would need."""
+    _command("trial", study, _Asked(out, workers, dask, resume, show, own), figures, form, _trial_report)
+
+
+@command(place=122)
+def ablation(
+    study: Annotated[
+        str | None,
+        typer.Argument(help="ablation file, or shipped name", show_default=False, autocompletion=complete_ablations),
+    ] = None,
+    out: Out = RESULTS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
+    figures: FigureFormats = FigureFormat.PNG, own: MechanismFiles = None, form: Form = OutputFormat.TABLE,
+) -> None:  # fmt: skip
+    """Which feedback is to blame: subsets of feedbacks switched off, and shares of the whole."""
+    _command("ablation", study, _Asked(out, workers, dask, resume, show, own), figures, form, _ablation_report)
+
+
+@command(place=123)
+def sensitivity(
+    study: Annotated[
+        str | None,
+        typer.Argument(help="sensitivity file, or shipped name", show_default=False, autocompletion=complete_sensitivities),
+    ] = None,
+    out: Out = RESULTS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
+    figures: FigureFormats = FigureFormat.PNG, own: MechanismFiles = None, form: Form = OutputFormat.TABLE,
+) -> None:  # fmt: skip
+    """Which input decides: Sobol, Morris, or Borgonovo's δ and PAWN of any sample."""
+    _command("sensitivity", study, _Asked(out, workers, dask, resume, show, own), figures, form, _sensitivity_report)
+
+
+class _Asked:
+    """The options that all studies share."""
+
+    def __init__(
+        self, out: Path, workers: int | None, dask: str | None, resume: bool, show: list[Path] | None, own: list[Path] | None
+    ) -> None:
+        self.out, self.workers, self.dask, self.resume, self.show, self.own = out, workers, dask, resume, show, own
+
+    def again(self, kind: str, study: str) -> str:
+        """The command that goes on."""
+        words = ["backfire", kind, study, "--out", str(self.out)]
+        words += ["--workers", str(self.workers)] if self.workers is not None else []
+        words += ["--dask", self.dask] if self.dask else []
+        words += [word for path in self.own or () for word in ("--mechanisms", str(path))]
+        return shlex.join([*words, "--resume"])
+
+
+Report = Callable[[Any], None]
+
+
+def _command(kind: str, study: str | None, asked: _Asked, figures: str, form: OutputFormat, report: Report) -> None:
+    if asked.show:
+        if study is not None or asked.resume or asked.dask:
+            raise UserError("--show reads what is stored; leave out the study, --resume and --dask")
+        from backfire import studies
+
+        done: list[Study] = [getattr(studies, f"read_{kind}")(folder) for folder in asked.show]
+    elif study is None:
+        raise UserError(f"give a {kind} file or the name of a shipped one, or --show DIR")
+    else:
+        done = [_run(kind, study, asked)]
+    _print(done, form, report)
+    for item in done:
+        _draw(item, figures)
+        if not asked.show:
+            say(f"written: {item.folder}")
+
+
+def _run(kind: str, study: str, asked: _Asked) -> Study:
+    """Run one study, with a bar while someone watches, and say how to go on if it is cut off."""
+    from backfire import studies
+
+    if asked.dask and asked.workers is not None:
+        raise UserError("give --workers or --dask, not both: Dask has workers of its own")
+    spec = getattr(studies, f"load_{kind}")(study, asked.own or ())
+    client = None
+    if asked.dask:
+        from backfire.sweeps import dask_client
+
+        client = dask_client(asked.dask)
+    again = asked.again(kind, study)
+    try:
+        with watched(spec.count) as advance:
+            means = studies.Means(capped(asked.workers), client, asked.resume, advance, say)
+            made: Study = getattr(studies, kind)(spec, asked.out, means)
+            return made
+    except (KeyboardInterrupt, SystemExit) as ended:
+        code = 130 if isinstance(ended, KeyboardInterrupt) else ended.code
+        say(f"interrupted; what is stored is whole. Go on with: {again}")
+        raise typer.Exit(int(str(code))) from None
+    except (BackendLostError, StorageError):
+        say(f"When that is mended, go on with: {again}")
+        raise
+
+
+def _print(done: Sequence[Study], form: OutputFormat, report: Report) -> None:
+    if form is OutputFormat.JSON:
+        from backfire.reports import as_records
+
+        print_json([{**item.manifest, "tables": {name: as_records(rows) for name, rows in item.shown.items()}} for item in done])
+    elif form is OutputFormat.CSV:
+        for item in done:
+            print_listing([*next(iter(item.shown.values()))], form)
+    else:
+        for item in done:
+            write_prose(item.spec.title)
+            report(item)
+            for words in item.notes:
+                write_prose(f"· {words}", "  ")
+            write_line(f"{item.manifest['caution']} · scenario {item.spec.scenario.name} {item.spec.scenario.hash}\n")
+
+
+def _draw(item: Study, form: str) -> None:
+    """Write the figures beside the tables; one that cannot be drawn is a note, the numbers stand."""
+    from backfire.studies.drawing import draw_study
+
+    try:
+        for path in draw_study(item, form):
+            say(f"figure: {path}")
+    except (ArithmeticError, ValueError, MemoryError) as error:
+        say(f"figures not drawn ({type(error).__name__}: {error}); the tables are whole")
+
+
+def _trial_report(made: Trial) -> None:
+    from backfire.studies import trials
+
+    if made.spec.compared:
+        print_table(trials.comparison_rows(made))
+    print_table(trials.arm_rows(made))
+    if made.seen is not None:
+        print_table(trials.response_rows(made))
+    for words in (*trials.needed_lines(made), *trials.gaining_lines(made)):
+        write_prose(words, "  ")
+
+
+def _ablation_report(made: Ablation) -> None:
+    for item in made.blames:
+        all_on, all_off, whole = (number_between(found) for found in (item.all_on, item.all_off, item.whole))
+        write_prose(f"{item.title}, {item.arm}: {all_on} with all on, {all_off} with all off; between them {whole}")
+        rows: list[tuple[Any, ...]] = [("feedback", "falls when off", "rises when alone", "share", "of the whole")]
+        order = sorted(item.alone_off, key=lambda name: -abs(item.shares.get(name, item.alone_off[name]).value))
+        for name in order:
+            cells = [
+                number_between(found[name]) if name in found else "–" for found in (item.alone_off, item.alone_on, item.shares)
+            ]
+            rows.append((name, *cells, number_between(item.percent[name], " %") if name in item.percent else "–"))
+        print_table(rows)
+        if len(item.pairs) > 1:
+            one, other = max(item.pairs, key=lambda pair: abs(item.pairs[pair].value))
+            write_prose(f"strongest pair: {one} and {other}, {number_between(item.pairs[one, other])} more together than apart\n")
+
+
+def _sensitivity_report(made: Sensitivity) -> None:
+    from backfire.studies.sensitivity import SOBOL
+
+    for item in made.rankings:
+        main = 1 if made.spec.method == SOBOL else 0
+        first = next(iter(item.indices.values()))
+        longest = max(found[main].estimate.high for found in item.indices.values()) or 1.0
+        rows: list[tuple[Any, ...]] = [("input", "", first[main].kind, first[1 - main].kind)]
+        for name in [*item.indices][:RANKED]:
+            found = item.indices[name]
+            told = "" if found[main].told else " (not told from nothing)"
+            rows.append(
+                (
+                    name,
+                    _bar(found[main].estimate.value, longest),
+                    f"{number_between(found[main].estimate)}{told}",
+                    number_between(found[1 - main].estimate),
+                )
+            )
+        write_prose(f"{item.title}, {item.arm}")
+        print_table(rows)
+        for one in item.deciding:
+            write_prose(f"yes rather where {one}")
+
+
+def number_between(found: Any, unit: str = "") -> str:
+    """1.23 (1.1 to 1.4), with three digits at most."""
+    from backfire.formatting import number
+
+    value, low, high = (number(part) if math.isfinite(part) else "–" for part in (found.value, found.low, found.high))
+    return f"{value}{unit} ({low} to {high})"
+
+
+def _bar(value: float, longest: float, width: int = 20) -> str:
+    return "█" * max(0, round(width * value / longest))
