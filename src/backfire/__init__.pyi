@@ -1,4 +1,5 @@
 from . import figures as figures
+from . import studies as studies
 from .claims import evaluate_claims as evaluate_claims
 from .errors import BackfireError as BackfireError
 from .exchange import export as export

@@ -26,6 +26,9 @@ class SchemaKind(StrEnum):
     SCENARIO = "scenario"
     SWEEP = "sweep"
     CLAIMS = "claims"
+    TRIAL = "trial"
+    ABLATION = "ablation"
+    SENSITIVITY = "sensitivity"
 
 
 @command(place=40)
@@ -52,13 +55,14 @@ def new(
 def schema(
     kind: Annotated[SchemaKind, typer.Argument(help="of which kind of file")] = SchemaKind.SCENARIO, own: MechanismFiles = None
 ) -> None:
-    """Print the JSON Schema of scenario files, or of sweeps or claims, for editors that complete and check."""
+    """Print the JSON Schema of scenario files, or of sweeps, claims or studies, for editors that complete and check."""
     from backfire.claims import claims_schema
     from backfire.scenario import json_schema
+    from backfire.studies import study_schema
     from backfire.sweeps import sweep_schema
 
     made = {SchemaKind.SCENARIO: lambda: json_schema(own or ()), SchemaKind.SWEEP: sweep_schema, SchemaKind.CLAIMS: claims_schema}
-    print_json(made[kind]())
+    print_json(made[kind]() if kind in made else study_schema(kind))
 
 
 @command(place=60)

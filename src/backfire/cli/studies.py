@@ -33,7 +33,7 @@ Out = Annotated[Path, typer.Option(help="folder for results")]
 Dask = Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with what is stored, or ask the same tumours something else")]
 Show = Annotated[list[Path] | None, typer.Option(metavar="DIR", help="show stored studies, asked anew, instead of running one")]
-RESULTS: Final = Path("results/studies")
+TRIALS, ABLATIONS, SENSITIVITIES = Path("results/trials"), Path("results/ablations"), Path("results/sensitivities")
 RANKED: Final = 10
 """Inputs that the terminal shows of a ranking; the table has all."""
 
@@ -43,24 +43,24 @@ def trial(
     study: Annotated[
         str | None, typer.Argument(help="trial file, or shipped name", show_default=False, autocompletion=complete_trials)
     ] = None,
-    out: Out = RESULTS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
+    out: Out = TRIALS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
     figures: FigureFormats = FigureFormat.PNG, own: MechanismFiles = None, form: Form = OutputFormat.TABLE,
 ) -> None:  # fmt: skip
     """A virtual trial: every patient under every arm; survival, own gains, how many patients a real trial would need."""
-    _command("trial", study, _Asked(out, workers, dask, resume, show, own), figures, form, _trial_report)
+    _command("trial", [study] if study else [], _Asked(out, workers, dask, resume, show, own), figures, form, _trial_report)
 
 
 @command(place=122)
 def ablation(
     study: Annotated[
-        str | None,
-        typer.Argument(help="ablation file, or shipped name", show_default=False, autocompletion=complete_ablations),
+        list[str] | None,
+        typer.Argument(help="ablation files, or shipped names", show_default=False, autocompletion=complete_ablations),
     ] = None,
-    out: Out = RESULTS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
+    out: Out = ABLATIONS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
     figures: FigureFormats = FigureFormat.PNG, own: MechanismFiles = None, form: Form = OutputFormat.TABLE,
 ) -> None:  # fmt: skip
     """Which feedback is to blame: subsets of feedbacks switched off, and shares of the whole."""
-    _command("ablation", study, _Asked(out, workers, dask, resume, show, own), figures, form, _ablation_report)
+    _command("ablation", study or [], _Asked(out, workers, dask, resume, show, own), figures, form, _ablation_report)
 
 
 @command(place=123)
@@ -69,11 +69,13 @@ def sensitivity(
         str | None,
         typer.Argument(help="sensitivity file, or shipped name", show_default=False, autocompletion=complete_sensitivities),
     ] = None,
-    out: Out = RESULTS, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
+    out: Out = SENSITIVITIES, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
     figures: FigureFormats = FigureFormat.PNG, own: MechanismFiles = None, form: Form = OutputFormat.TABLE,
 ) -> None:  # fmt: skip
     """Which input decides: Sobol, Morris, or Borgonovo's δ and PAWN of any sample."""
-    _command("sensitivity", study, _Asked(out, workers, dask, resume, show, own), figures, form, _sensitivity_report)
+    _command(
+        "sensitivity", [study] if study else [], _Asked(out, workers, dask, resume, show, own), figures, form, _sensitivity_report
+    )
 
 
 class _Asked:
@@ -96,18 +98,21 @@ class _Asked:
 Report = Callable[[Any], None]
 
 
-def _command(kind: str, study: str | None, asked: _Asked, figures: str, form: OutputFormat, report: Report) -> None:
+def _command(kind: str, names: Sequence[str], asked: _Asked, figures: str, form: OutputFormat, report: Report) -> None:
     if asked.show:
-        if study is not None or asked.resume or asked.dask:
+        if names or asked.resume or asked.dask:
             raise UserError("--show reads what is stored; leave out the study, --resume and --dask")
         from backfire import studies
 
         done: list[Study] = [getattr(studies, f"read_{kind}")(folder) for folder in asked.show]
-    elif study is None:
+    elif not names:
         raise UserError(f"give a {kind} file or the name of a shipped one, or --show DIR")
     else:
-        done = [_run(kind, study, asked)]
-    _print(done, form, report)
+        done = [_run(kind, study, asked) for study in names]
+    if len(done) > 1 and kind == "ablation" and form is OutputFormat.TABLE:
+        _ablations_report(done)
+    else:
+        _print(done, form, report)
     for item in done:
         _draw(item, figures)
         if not asked.show:
@@ -185,17 +190,51 @@ def _ablation_report(made: Ablation) -> None:
     for item in made.blames:
         all_on, all_off, whole = (number_between(found) for found in (item.all_on, item.all_off, item.whole))
         write_prose(f"{item.title}, {item.arm}: {all_on} with all on, {all_off} with all off; between them {whole}")
-        rows: list[tuple[Any, ...]] = [("feedback", "falls when off", "rises when alone", "share", "of the whole")]
-        order = sorted(item.alone_off, key=lambda name: -abs(item.shares.get(name, item.alone_off[name]).value))
-        for name in order:
+        rows: list[tuple[Any, ...]] = [("feedback", "falls when off", "rises when alone", "share", "carries")]
+        for name in _ordered(item):
             cells = [
                 number_between(found[name]) if name in found else "–" for found in (item.alone_off, item.alone_on, item.shares)
             ]
-            rows.append((name, *cells, number_between(item.percent[name], " %") if name in item.percent else "–"))
+            rows.append((name, *cells, _percent(item, name)))
         print_table(rows)
         if len(item.pairs) > 1:
             one, other = max(item.pairs, key=lambda pair: abs(item.pairs[pair].value))
             write_prose(f"strongest pair: {one} and {other}, {number_between(item.pairs[one, other])} more together than apart\n")
+
+
+def _ordered(item: Any) -> list[str]:
+    """The feedbacks, the one that carries most first."""
+    return sorted(item.alone_off, key=lambda name: -abs(item.shares.get(name, item.alone_off[name]).value))
+
+
+def _percent(item: Any, name: str) -> str:
+    """The share of the whole, in whole per cent."""
+    if name not in item.percent:
+        return "–"
+    found = item.percent[name]
+    value, low, high = (round(part) for part in (found.value, found.low, found.high))
+    return f"{value} % ({low} to {high})"
+
+
+def _fixed(found: Any) -> str:
+    """An estimate of decades or days, with two decimals."""
+    value, low, high = (round(part, 2) + 0.0 for part in (found.value, found.low, found.high))
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _ablations_report(done: Sequence[Any]) -> None:
+    """The first arm and outcome of several ablations in one table: the feedbacks of each, the one that carries most first."""
+    rows: list[tuple[Any, ...]] = [("ablation", "outcome", "all on − all off", "feedback", "falls when off", "carries")]
+    for made in done:
+        item = made.blames[0]
+        for place, name in enumerate(_ordered(item)):
+            heads = (made.spec.name, item.title, _fixed(item.whole)) if not place else ("", "", "")
+            rows.append((*heads, name, _fixed(item.alone_off[name]), _percent(item, name)))
+    print_table(rows)
+    for made in done:
+        for words in made.notes:
+            write_prose(f"· {made.spec.name}, {made.blames[0].arm}: {words}", "  ")
+    write_line(done[0].manifest["caution"])
 
 
 def _sensitivity_report(made: Sensitivity) -> None:

@@ -333,7 +333,10 @@ def ablated(spec: AblationSpec, found: Simulated, folder: Path | None = None) ->
 
     games = {(item.arm, item.outcome): game(item) for item in readings}
     titles = {(item.arm, item.outcome): item.title for item in readings}
-    count = f"{int(kept.sum())} tumours × {len(spec.subsets)} subsets of {len(spec.feedbacks)} feedbacks ({spec.tumours.source})"
+    feedbacks = "feedback" if len(spec.feedbacks) == 1 else "feedbacks"
+    count = (
+        f"{int(kept.sum())} tumours × {len(spec.subsets)} subsets of {len(spec.feedbacks)} {feedbacks} ({spec.tumours.source})"
+    )
     shared = "all subsets: the whole is shared out" if spec.whole else "one and two off at a time: nothing is shared out"
     return Ablation(spec, games, titles, (f"{count}; {shared}; intervals 95 % over tumours", *notes), folder)
 

@@ -229,7 +229,7 @@ def ranked_inputs(spec: SensitivitySpec, found: Simulated, folder: Path | None =
     kept: NDArray[np.bool_] = np.asarray(good.reshape(-1, spec.group).all(axis=1))
     if not good.all() and spec.group > 1:
         notes.append(
-            f"with them {int((~kept).sum())} of {len(kept)} groups of {spec.group} members are left out: the rest is no longer even"
+            f"with them {int((~kept).sum())} of {len(kept)} groups of {spec.group} members are left out: the rest is uneven"
         )
     rankings, refused = [], []
     for item in readings:

@@ -13,7 +13,8 @@
     [tumours.correlations]
     "growth_rate, capacity" = 0.5                        # of ranks
 
-Without a population and without ``vary`` every parameter varies in its plausible range. All problems of a file are raised
+Without a population and without ``vary`` every parameter varies in its plausible range, with ``within = 2`` between half and
+double its value. All problems of a file are raised
 together, each with line, key and the nearest right name.
 """
 
@@ -78,6 +79,7 @@ class TumoursEntry(StrictModel):
     number: int | None = Field(None, ge=1, description=f"how many; {NUMBER}, or the whole population, if left out")
     seed: int = Field(0, ge=0, description="another number draws other tumours")
     population: str | None = Field(None, description="folder that `backfire population` wrote, seen from the study file")
+    within: Number | None = Field(None, gt=1, description="every parameter within this factor of its value")
     vary: dict[str, Any] = Field({}, description="inputs that vary, and how; every parameter in its plausible range if left out")
     correlations: dict[str, Number] = Field({}, description='rank correlations: "one input, another" = 0.5')
 
@@ -259,7 +261,7 @@ class StudyReader(ABC, Generic[File, Spec]):
             return None
 
     def _population(self, scenario: Scenario, entry: TumoursEntry) -> StoredMembers | None:
-        for key in ("vary", "correlations"):
+        for key in ("vary", "within", "correlations"):
             if getattr(entry, key):
                 self.add(("tumours", key), "is not needed: the population says what varies, and how")
         if self.drawn is not None:
@@ -273,6 +275,10 @@ class StudyReader(ABC, Generic[File, Spec]):
         return found
 
     def _space(self, scenario: Scenario, entry: TumoursEntry) -> Space | None:
+        if entry.within is not None:
+            if entry.vary:
+                self.add(("tumours", "within"), "says how every parameter varies; leave it out, or `vary`")
+            return Space.box(scenario.inputs.values(), entry.within)
         if not entry.vary:
             return Space.plausible(scenario.inputs.values())
         inputs: dict[str, Distribution] = {}

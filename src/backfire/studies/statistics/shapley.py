@@ -1,9 +1,12 @@
 """Who carries what of a whole: Shapley's shares and the interactions of pairs, from the values of all coalitions.
 
 A game of n players is its values (…, 2^n): place ``mask`` is the coalition of the players whose bit is set.
+
 Share of i: φ_i = Σ_S |S|!(n-|S|-1)!/n! (v(S ∪ i) - v(S)), the only one that is efficient (Σ φ_i = v(N) - v(∅)), symmetric,
-additive and gives nothing to who does nothing (Shapley 1953). Interaction of i and j, over the coalitions without both (Grabisch and
-Roubens 1999): Σ_S |S|!(n-|S|-2)!/(n-1)! (v(S ∪ ij) - v(S ∪ i) - v(S ∪ j) + v(S)); above 0 they do more together than apart.
+additive and gives nothing to who does nothing (Shapley 1953).
+
+Interaction of i and j, over the coalitions without both: Σ_S |S|!(n-|S|-2)!/(n-1)! (v(S ∪ ij) - v(S ∪ i) - v(S ∪ j) + v(S));
+above 0 they do more together than apart (Grabisch and Roubens 1999).
 """
 
 from __future__ import annotations

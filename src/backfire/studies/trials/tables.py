@@ -174,7 +174,7 @@ def comparison_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
 
 def needed_lines(trial: TrialNumbers) -> list[str]:
     """How many patients a real trial would need, in sentences."""
-    lines = []
+    lines, reference = [], trial.spec.reference
     for arm, found in trial.needed.items():
         if isinstance(found, str):
             lines.append(f"{arm}: {found}")
@@ -185,7 +185,7 @@ def needed_lines(trial: TrialNumbers) -> list[str]:
             )
         else:
             lines.append(
-                f"{arm}: {found.patients:g} patients per arm find the difference to {trial.spec.reference} in {POWER:.0%} of trials"
+                f"{arm}: {found.patients:g} patients per arm find the difference to {reference} in {POWER:.0%} of trials"
             )
     return lines
 
