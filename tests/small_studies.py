@@ -40,14 +40,19 @@ drug_kill_rate = { low = 0.1, high = 2 }
 
 ABLATION = """
 title = "What brings it back?"
-scenario = "small.toml"
-outcomes = ["final_burden"]
+scenario = "wnt16b-stroma"
+arms = ["monotherapy", "combination"]
+outcomes = ["final_burden", "day_above(burden, 9e8)"]
+censored = "as watched"
 
 [tumours]
-number = 12
+number = 6
 within = 1.5
+
+[feedbacks]
+shields = ["stroma.protects_kill"]
+feeds = ["stroma.promotes_growth"]
 """
-"""Needs a scenario with influences."""
 
 
 def written(folder: Path, text: str, *changes: tuple[str, str], scenario: str = SMALL_FOR_RUNS) -> Path:

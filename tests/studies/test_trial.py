@@ -133,7 +133,7 @@ def test_patients_that_fail_are_refused_or_left_out_of_all_arms(tmp_path: Path) 
         (("[tumours]", "[tumors]"), "did you mean `tumours`?"),
         (('scenario = "small.toml"', 'scenario = "smal.toml"'), "did you mean `small.toml`?"),
         (("number = 40", "number = 0"), "greater than or equal to 1"),
-        (("reference =", "[criteria]\ngrowth = 0\n#"), "must lie between 1 and 100"),
+        (('rate" = 0.5', 'rate" = 0.5\n[criteria]\ngrowth = 0'), "must lie between 1 and 100"),
     ],
 )
 def test_mistakes_are_told_with_their_line(tmp_path: Path, change: tuple[str, str], said: str) -> None:

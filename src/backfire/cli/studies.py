@@ -26,7 +26,9 @@ from backfire.cli.terminal import OutputFormat, print_json, print_listing, print
 from backfire.errors import BackendLostError, StorageError, UserError
 
 if TYPE_CHECKING:
-    from backfire.studies import Ablation, Sensitivity, Trial
+    from backfire.reports import Loader
+    from backfire.scenario import FileKind
+    from backfire.studies import Ablation, Sensitivity, StudySpec, Trial
     from backfire.studies.drawing import Study
 
 Out = Annotated[Path, typer.Option(help="folder for results")]
@@ -272,3 +274,23 @@ def number_between(found: Any, unit: str = "") -> str:
 
 def _bar(value: float, longest: float, width: int = 20) -> str:
     return "█" * max(0, round(width * value / longest))
+
+
+def study_loaders() -> dict[FileKind, Loader]:
+    """How `backfire check` reads the files of studies."""
+    from backfire.reports import CheckedFile
+    from backfire.scenario import ABLATION, SENSITIVITY, TRIAL, Library
+    from backfire.studies import load_ablation, load_sensitivity, load_trial
+
+    def loader(kind: FileKind, load: Callable[[str | Path, Library], StudySpec]) -> Loader:
+        def read(source: str | Path, library: Library) -> CheckedFile:
+            spec = load(source, library)
+            content = f"{kind.name} of {spec.scenario.name}: {spec.count} members, {len(spec.arms)} arms"
+            return CheckedFile(spec.name, kind.name, content, [spec.scenario])
+
+        return read
+
+    return {
+        kind: loader(kind, load)
+        for kind, load in ((ABLATION, load_ablation), (TRIAL, load_trial), (SENSITIVITY, load_sensitivity))
+    }

@@ -10,6 +10,7 @@ from .outcome_table import outcome_section as outcome_section
 from .outcome_table import results_csv as results_csv
 from .outcome_table import results_data as results_data
 from .runs import CheckedFile as CheckedFile
+from .runs import Loader as Loader
 from .runs import check as check
 from .runs import load_all as load_all
 from .runs import redraw as redraw

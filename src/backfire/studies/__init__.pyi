@@ -15,6 +15,7 @@ from .sensitivity import load_sensitivity as load_sensitivity
 from .sensitivity import parse_sensitivity as parse_sensitivity
 from .sensitivity import read_sensitivity as read_sensitivity
 from .sensitivity import sensitivity as sensitivity
+from .spec import StudySpec as StudySpec
 from .spec import shipped_studies as shipped_studies
 from .statistics import Times as Times
 from .statistics import delta_index as delta_index

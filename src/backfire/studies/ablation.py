@@ -207,8 +207,7 @@ class Ablation:
             raise ArithmeticError(f"shares miss the whole by {missed:g}")
         drawn, totals = bootstrap_means(found), bootstrap_means(whole)
         shares = {name: _interval(found[:, at].mean(), drawn[:, at]) for at, name in enumerate(names)}
-        low, high = np.quantile(totals, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        if low <= 0 <= high:  # a share of nothing
+        if totals.min() <= 0 <= totals.max():  # a share of nothing
             return shares, {}, missed
         percent = {
             name: _interval(100 * found[:, at].mean() / whole.mean(), 100 * drawn[:, at] / totals)

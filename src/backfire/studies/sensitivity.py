@@ -53,7 +53,7 @@ METHODS: Final = {
 class SensitivityFile(ReadingFile):
     """A backfire sensitivity study: which input decides. Illustrative, not clinically calibrated."""
 
-    method: Literal["sobol", "morris", "given"] = Field("given", description="how; sobol and morris need independent inputs")
+    method: Literal["sobol", "morris", "given"] = Field(description="how; sobol and morris need independent inputs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class SensitivitySpec(StudySpec):
 
 
 class _SensitivityReader(StudyReader[SensitivityFile, SensitivitySpec]):
-    kind, model, instead = SENSITIVITY, SensitivityFile, {"outcomes": []}
+    kind, model, instead = SENSITIVITY, SensitivityFile, {"outcomes": [], "method": GIVEN}
 
     def finish(self, file: SensitivityFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
         self.check_outcomes(scenario, arms, file.outcomes, ("outcomes",))

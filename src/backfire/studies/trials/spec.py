@@ -47,7 +47,7 @@ class TrialFile(StudyFile):
     """A backfire trial: patients, arms, endpoints. Illustrative, not clinically calibrated."""
 
     reference: str | None = Field(None, description="the arm that others are compared with; that of the scenario if left out")
-    endpoints: list[str] = Field([PROGRESSION], min_length=1, description="progression, death, or an outcome that is a day")
+    endpoints: list[str] = Field(min_length=1, description="progression, death, or an outcome that is a day")
     follow_up: Number | None = Field(None, gt=0, description="days that the last patient is followed; all there are if left out")
     accrual: Number = Field(0.0, ge=0, description="days over which patients enter, evenly")
     dropout: Number = Field(0.0, ge=0, lt=1, description="share of patients lost within the follow-up")
@@ -112,7 +112,7 @@ class TrialSpec(StudySpec):
 class TrialReader(StudyReader[TrialFile, TrialSpec]):
     """Reads trial files."""
 
-    kind, model = TRIAL, TrialFile
+    kind, model, instead = TRIAL, TrialFile, {"endpoints": [PROGRESSION]}
 
     def finish(self, file: TrialFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
         """What is a trial's own."""
