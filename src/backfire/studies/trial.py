@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from backfire.errors import UserError, unknown
 from backfire.scenario import OwnMechanisms
 from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
 from backfire.studies.runs import Means, run_study, stored_study
-from backfire.studies.trials.endpoints import needed_outcomes, visit_step
+from backfire.studies.trials.endpoints import visit_step
 from backfire.studies.trials.numbers import TrialNumbers, conducted
 from backfire.studies.trials.spec import TrialReader, TrialSpec
 from backfire.studies.trials.tables import notes_of, tables_of
@@ -19,6 +19,8 @@ from backfire.studies.trials.tables import notes_of, tables_of
 if TYPE_CHECKING:
     import pandas
 
+PLAIN: Final = "final_burden"
+"""What is read of patients of whom nothing but visits is asked."""
 load_trial, parse_trial = TrialReader.load, TrialReader.parse
 
 
@@ -72,7 +74,7 @@ def trial(
     spec = source if isinstance(source, TrialSpec) else load_trial(source, mechanisms)
     every = None if spec.visits is None else visit_step(spec.scenario.time_zero, spec.visits)
     values = spec.tumours.draw()
-    found = run_study(spec, spec.tumours.names, values, needed_outcomes(spec.endpoints), out, means or Means(), every)
+    found = run_study(spec, spec.tumours.names, values, spec.needed or [PLAIN], out, means or Means(), every)
     return _stored(conducted(spec, found), None if out is None else Path(out) / spec.name)
 
 
@@ -83,7 +85,7 @@ def read_trial(folder: Path | str) -> Trial:
     spec = TrialReader.again(place, found.scenario, drawn)
     if found.fields != spec.tumours.names or len(found.values) != spec.tumours.number:
         raise UserError(f"{place}: other patients were simulated; run it anew")
-    missing = [name for name in needed_outcomes(spec.endpoints) if name not in found.outcomes]
+    missing = [name for name in spec.needed if name not in found.outcomes]
     if missing or not {*spec.arms} <= {*found.arms} or (spec.visits is not None and not len(found.days)):
         raise UserError(
             f"{place}: its patients were simulated without {', '.join(missing) or 'these arms or visits'}; run it anew"

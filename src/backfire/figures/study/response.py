@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from backfire.figures.labels import note
 from backfire.figures.page import Page, round_places, set_ticks
 from backfire.figures.style import FAINT, INK, ArmStyle, arm_styles, styled
 from backfire.formatting import display_name
@@ -39,9 +40,12 @@ def response_plots(
     for place, arm in enumerate(arms):
         columns = sheet[place], sheet[len(arms) + place], sheet[2 * len(arms) + place]
         first = place == 0
-        _waterfall(columns[0], best[:, place], kinds[:, place], styles[arm], first)
         name = display_name(arm)
         columns[0].set_title(name, color=styles[arm].colour, fontsize=11 if len(name) < 90 // len(arms) else 7.5, pad=8)
+        if not np.isfinite(best[:, place]).any():
+            _nothing(columns)
+            continue
+        _waterfall(columns[0], best[:, place], kinds[:, place], styles[arm], first)
         _spider(columns[1], days, changes[chosen, place], progression[chosen, place], styles[arm], first)
         _swimmer(columns[2], progression[chosen, place], followed[chosen, place], float(days[-1]), styles[arm], first)
     rows = [
@@ -53,6 +57,14 @@ def response_plots(
     ]
     page.key(rows)
     return page.figure
+
+
+def _nothing(columns: Sequence[Axes]) -> None:
+    """No patient of the arm has a primary to measure after the first visit."""
+    for axes in columns:
+        set_ticks(axes.xaxis)
+        set_ticks(axes.yaxis)
+        note(axes, "no primary to measure").set_fontsize(8)
 
 
 def _waterfall(axes: Axes, best: Floats, kinds: NDArray[np.str_], style: ArmStyle, first: bool) -> None:

@@ -205,9 +205,10 @@ class Endpoint:
         return np.where(came, self.days, limit), came, np.where(came, "", why)
 
 
-def needed_outcomes(endpoints: Sequence[str]) -> list[str]:
-    """The outcomes behind endpoints."""
-    return list(dict.fromkeys(name for item in endpoints for name in NAMED.get(item, (item,))))
+def needed_outcomes(endpoints: Sequence[str], visits: bool = False) -> list[str]:
+    """The outcomes behind endpoints; at ``visits`` progression is seen on the burden itself."""
+    names = dict.fromkeys(name for item in endpoints for name in NAMED.get(item, (item,)))
+    return [name for name in names if not (visits and name == "time_to_progression" and name not in endpoints)]
 
 
 def check_endpoint(name: str) -> None:
@@ -233,8 +234,10 @@ def _endpoint(found: Simulated, name: str, seen: Seen | None) -> Endpoint:
         case _ if name == PROGRESSION_FREE:
             first, death = _endpoint(found, PROGRESSION, seen), _endpoint(found, DEATH, seen)
             came = np.minimum(first.days, death.days)
-            watched = np.where(np.isfinite(came), np.maximum(came, first.watched), first.watched)
-            return Endpoint(name, came, watched, first.why, first.visits)
+            gone = first.why == SURGERY  # no primary to progress: what can still come is death
+            alone = np.where(gone, death.watched, first.watched)
+            why = np.where(gone, death.why, first.why)
+            return Endpoint(name, came, np.where(np.isfinite(came), np.maximum(came, alone), alone), why, first.visits)
         case _:
             (outcome,) = NAMED.get(name, (name,))
             values, observed = found.outcomes[outcome], found.observed[outcome]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from backfire.studies.trials.tables import between, notes_of, percent
 
 if TYPE_CHECKING:
     from backfire.studies.trials.numbers import TrialNumbers
+
+
+HAZARDS: Final = 2
+"""Of so many arms the hazard ratios stand above the curves; of more only in the table."""
 
 
 def endpoint_in_words(name: str) -> str:
@@ -45,17 +49,18 @@ def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
 
 
 def _compared(trial: TrialNumbers, name: str) -> list[str]:
-    """What is said of an endpoint above its curves: gains first, the hazard ratio only with its check."""
+    """What is said of an endpoint above its curves: gains first; hazard ratios of few arms, with their check."""
+    found = [item for item in trial.comparisons if item.endpoint == name]
+    if not found:
+        return []
+    few = len(found) <= HAZARDS
     made = []
-    for item in trial.comparisons:
-        if item.endpoint != name:
-            continue
-        words = f"{item.arm} − {trial.spec.reference}: {between(item.mean_difference)} days more on the restricted mean"
-        if item.ratio:
-            checked = "" if item.ratio.constant else ", NOT proportional"
-            words += f"; hazard ratio {between(item.ratio.ratio)}{checked}"
+    for item in found:
+        words = f"{item.arm} {between(item.mean_difference)}"
+        if few and item.ratio:
+            words += f", hazard ratio {between(item.ratio.ratio)}{'' if item.ratio.constant else ' but NOT proportional'}"
         made.append(words)
-    return ["   ·   ".join(made)] if made else []
+    return [f"Days more on the restricted mean than under {trial.spec.reference}: {'; '.join(made)}"]
 
 
 def _lines(trial: TrialNumbers, name: str) -> list[SurvivalLine]:

@@ -26,7 +26,7 @@ from backfire.studies.statistics import (
     restricted_mean,
     survival_curve,
 )
-from backfire.studies.trials.endpoints import END, LOST, Endpoint, Seen, endpoints_of, needed_outcomes, seen_at_visits
+from backfire.studies.trials.endpoints import END, LOST, Endpoint, Seen, endpoints_of, seen_at_visits
 from backfire.studies.trials.spec import LEAVE_OUT, REFUSE, TrialSpec
 from backfire.studies.trials.twins import Gains
 
@@ -156,12 +156,19 @@ class TrialNumbers:
 def conducted(spec: TrialSpec, found: Simulated) -> TrialNumbers:
     """The trial of patients that are simulated already; raises UserError where some failed, unless they are left out."""
     wrong: Bools = np.asarray(found.failed.any(axis=1))
-    for name in needed_outcomes(spec.endpoints):
-        wrong = wrong | ~np.isfinite(found.outcomes[name]).all(axis=1)
+    why = [found.failures] if wrong.any() else []
+    for name in spec.needed:
+        without = ~np.isfinite(found.outcomes[name]) & ~found.failed
+        arms = [
+            f"{int(without[:, at].sum())} of {len(wrong)} in {arm}" for at, arm in enumerate(found.arms) if without[:, at].any()
+        ]
+        why += [f"{name} does not apply to {', '.join(arms)}"] if arms else []
+        wrong |= without.any(axis=1)
     count = int(wrong.sum())
-    if count and (spec.failed == REFUSE or count == len(wrong)):
-        why = found.failures or f"{count} of {len(wrong)} patients have no {' or no '.join(spec.endpoints)} in some arm"
-        raise UserError(f'{why}; a trial without them may deceive: mend them, or say failed = "{LEAVE_OUT}"')
+    if count == len(wrong):
+        raise UserError(f"no patient is left: {'; '.join(why)}")
+    if count and spec.failed == REFUSE:
+        raise UserError(f'{"; ".join(why)}; a trial without them may deceive: mend them, or say failed = "{LEAVE_OUT}"')
     kept = np.flatnonzero(~wrong)
     chosen = found.only(kept)
     seen = None if spec.visits is None else seen_at_visits(chosen, spec.visits, spec.criteria)

@@ -104,6 +104,11 @@ class TrialSpec(StudySpec):
             visit_step(self.scenario.time_zero, self.visits)
 
     @property
+    def needed(self) -> list[str]:
+        """The outcomes that are read of every patient."""
+        return needed_outcomes(self.endpoints, visits=self.visits is not None)
+
+    @property
     def compared(self) -> tuple[str, ...]:
         """The arms that are compared with the reference."""
         return tuple(arm for arm in self.arms if arm != self.reference)

@@ -11,6 +11,7 @@ import numpy as np
 from backfire.formatting import number, short
 from backfire.studies.folder import Rows
 from backfire.studies.statistics import POWER, Estimate, Needed, share
+from backfire.studies.trials.endpoints import DIED, SURGERY
 
 if TYPE_CHECKING:
     from backfire.studies.trials.numbers import TrialNumbers
@@ -35,6 +36,7 @@ def notes_of(trial: TrialNumbers) -> list[str]:
         horizon = trial.horizon(name)
         if horizon < spec.follow_up - 1e-9:
             made.append(f"{name}: restricted means end on day {horizon:g}, where the follow-up of the first arm ends")
+    made += _censoring(trial)
     made += [f"{item.endpoint}, {item.arm}: {item.problem}" for item in trial.comparisons if item.problem]
     changing = [item for item in trial.comparisons if item.ratio and not item.ratio.constant]
     if changing:
@@ -43,6 +45,15 @@ def notes_of(trial: TrialNumbers) -> list[str]:
             f"hazards are not proportional ({named}): the hazard ratio is an average that hangs on the follow-up; read the gains"
         )
     return made
+
+
+def _censoring(trial: TrialNumbers) -> Iterator[str]:
+    """Censoring that is not by chance."""
+    for name, (_, _, reason) in trial.followed.items():
+        for why, words in ((DIED, "died before it"), (SURGERY, "lost their primary before it")):
+            count = int((reason == why).any(axis=1).sum())
+            if count:
+                yield f"{name}: {count} patients {words} in some arm and are censored then, as if it might still have come"
 
 
 def tables_of(trial: TrialNumbers) -> dict[str, Rows]:
