@@ -28,8 +28,7 @@ from backfire.errors import BackendLostError, StorageError, UserError
 if TYPE_CHECKING:
     from backfire.reports import Loader
     from backfire.scenario import FileKind
-    from backfire.studies import Ablation, Sensitivity, StudySpec, Trial
-    from backfire.studies.drawing import Study
+    from backfire.studies import Ablation, Sensitivity, Study, StudySpec, Trial
 
 Out = Annotated[Path, typer.Option(help="folder for results")]
 Dask = Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")]
@@ -40,7 +39,7 @@ RANKED: Final = 10
 """Inputs that the terminal shows of a ranking; the table has all."""
 
 
-@command(place=121)
+@command(place=140)
 def trial(
     study: Annotated[
         str | None, typer.Argument(help="trial file, or shipped name", show_default=False, autocompletion=complete_trials)
@@ -52,7 +51,7 @@ def trial(
     _command("trial", [study] if study else [], _Asked(out, workers, dask, resume, show, own), figures, form, _trial_report)
 
 
-@command(place=122)
+@command(place=150)
 def ablation(
     study: Annotated[
         list[str] | None,
@@ -65,7 +64,7 @@ def ablation(
     _command("ablation", study or [], _Asked(out, workers, dask, resume, show, own), figures, form, _ablation_report)
 
 
-@command(place=123)
+@command(place=160)
 def sensitivity(
     study: Annotated[
         str | None,
@@ -167,7 +166,7 @@ def _print(done: Sequence[Study], form: OutputFormat, report: Report) -> None:
 
 def _draw(item: Study, form: str) -> None:
     """Write the figures beside the tables; one that cannot be drawn is a note, the numbers stand."""
-    from backfire.studies.drawing import draw_study
+    from backfire.studies import draw_study
 
     try:
         for path in draw_study(item, form):
@@ -201,7 +200,8 @@ def _ablation_report(made: Ablation) -> None:
         print_table(rows)
         if len(item.pairs) > 1:
             one, other = max(item.pairs, key=lambda pair: abs(item.pairs[pair].value))
-            write_prose(f"strongest pair: {one} and {other}, {number_between(item.pairs[one, other])} more together than apart\n")
+            words = f"{number_between(item.pairs[one, other])} more together than apart (below 0: less)"
+            write_prose(f"strongest pair: {one} and {other}, {words}\n")
 
 
 def _ordered(item: Any) -> list[str]:
@@ -240,10 +240,8 @@ def _ablations_report(done: Sequence[Any]) -> None:
 
 
 def _sensitivity_report(made: Sensitivity) -> None:
-    from backfire.studies.sensitivity import SOBOL
-
     for item in made.rankings:
-        main = 1 if made.spec.method == SOBOL else 0
+        main = made.spec.main
         first = next(iter(item.indices.values()))
         longest = max(found[main].estimate.high for found in item.indices.values()) or 1.0
         rows: list[tuple[Any, ...]] = [("input", "", first[main].kind, first[1 - main].kind)]

@@ -43,6 +43,10 @@ KINDS: Final = (SCENARIO, SWEEP, CLAIMS, ABLATION, TRIAL, SENSITIVITY)
 """Of kinds with as many marks the first is meant."""
 
 
+_COMMON: Final = {"method"}
+"""Words that too many others are near to."""
+
+
 def kind_of_document(document: Document) -> FileKind | None:
     """What a file is, by the tables it has, misspelt ones too; None if by nothing."""
     counts = _counts(document)
@@ -53,7 +57,7 @@ def _counts(document: Document) -> dict[FileKind, int]:
     """How many of its marks a file has of every kind; where it has none of any, how many keys are near one."""
     counts = {kind: sum(key in kind.marks for key in document.data) for kind in KINDS}
     if not any(counts.values()):
-        marks = {mark for kind in KINDS for mark in kind.marks}
+        marks = {mark for kind in KINDS for mark in kind.marks} - _COMMON
         near = [nearest(key, marks) for key in document.data]
         counts = {kind: sum(mark in kind.marks for mark in near) for kind in KINDS}
     return counts

@@ -4,6 +4,7 @@ from .ablation import ablation as ablation
 from .ablation import load_ablation as load_ablation
 from .ablation import parse_ablation as parse_ablation
 from .ablation import read_ablation as read_ablation
+from .drawing import Study as Study
 from .drawing import draw_study as draw_study
 from .drawing import study_figures as study_figures
 from .readings import Handling as Handling

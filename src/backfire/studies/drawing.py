@@ -11,7 +11,7 @@ import numpy as np
 from backfire.figures.study import BlamePanel, RankingPanel, blame, ranking
 from backfire.studies.ablation import Ablation
 from backfire.studies.ablation import Blame as BlameOf
-from backfire.studies.sensitivity import SOBOL, Sensitivity
+from backfire.studies.sensitivity import Sensitivity
 from backfire.studies.statistics import Estimate
 from backfire.studies.trial import Trial
 from backfire.studies.trials import trial_figures
@@ -73,7 +73,7 @@ def _paired(without: Estimate, falls: Estimate) -> tuple[float, float, float]:
 
 def _ranking(study: Sensitivity) -> Any:
     panels = []
-    main = 1 if study.spec.method == SOBOL else 0
+    main = study.spec.main
     for item in study.rankings:
         first = next(iter(item.indices.values()))
         kinds = first[main].kind, first[1 - main].kind

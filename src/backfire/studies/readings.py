@@ -74,7 +74,7 @@ def read_outcome(found: Simulated, arm: str, outcome: str, unit: str) -> Reading
     missing = found.failed[:, found.arms.index(arm)] | ~np.isfinite(values)
     censored = ~missing & ~observed if item.kind == "time" else np.zeros(len(values), dtype=bool)
     if item.kind == "amount" and unit == "cell":
-        return Reading(arm, outcome, np.log10(np.maximum(values, ONE_CELL)), "log10 cells", missing, censored)
+        return Reading(arm, outcome, np.log10(np.maximum(values, ONE_CELL)), "log10", missing, censored)
     return Reading(arm, outcome, values, {"day": "days"}.get(unit, unit), missing, censored)
 
 

@@ -95,6 +95,11 @@ class SensitivitySpec(StudySpec):
         return self.tumours.number * self.group
 
     @property
+    def main(self) -> int:
+        """Which of the two indices ranks: of Sobol's the total, of others the first."""
+        return 1 if self.method == SOBOL else 0
+
+    @property
     def sample(self) -> str:
         """The sample in words."""
         number, count = self.tumours.number, len(self.tumours.names)
@@ -257,8 +262,7 @@ def _ranked(spec: SensitivitySpec, found: Simulated, item: Reading, kept: NDArra
         made = [(delta_index(column, values, seed), pawn_index(column, values, seed)) for column in columns.T]
         if declared(item.outcome).kind == "yes":
             deciding = monte_carlo_filtering(columns, names, values > 0.5)
-    main = 1 if spec.method == SOBOL else 0
-    order = sorted(range(len(names)), key=lambda at: -made[at][main].estimate.value)
+    order = sorted(range(len(names)), key=lambda at: -made[at][spec.main].estimate.value)
     return Ranking(item.arm, item.outcome, item.title, {names[at]: made[at] for at in order}, deciding)
 
 

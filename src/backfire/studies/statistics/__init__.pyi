@@ -13,9 +13,9 @@ from .power import Needed as Needed
 from .power import patients_needed as patients_needed
 from .shapley import pair_interactions as pair_interactions
 from .shapley import shapley_shares as shapley_shares
-from .survival import Curve as Curve
 from .survival import HazardRatio as HazardRatio
 from .survival import LogRank as LogRank
+from .survival import SurvivalCurve as SurvivalCurve
 from .survival import Times as Times
 from .survival import hazard_ratio as hazard_ratio
 from .survival import log_rank as log_rank

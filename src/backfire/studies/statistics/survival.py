@@ -77,7 +77,7 @@ class Times:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class SurvivalCurve:
     """Kaplan and Meier's estimate: from ``days`` (k,) on, beginning at 0, a share ``survival`` (k,) has not ended.
 
     ``low`` and ``high`` (k,) are the 95 % band at each day (log(-log S) with Greenwood's variance; not simultaneous). Where
@@ -108,7 +108,7 @@ class Curve:
         return float(self.days[under[0]]) if len(under) else math.inf
 
 
-def survival_curve(times: Times) -> Curve:
+def survival_curve(times: Times) -> SurvivalCurve:
     """Kaplan and Meier's curve of one group."""
     from scipy.stats import ecdf
 
@@ -125,7 +125,7 @@ def survival_curve(times: Times) -> Curve:
     ended = survival <= 1e-12
     before = high[np.maximum(np.arange(len(high)) - 1, 0)]
     low, high = np.where(ended, 0.0, low), np.where(ended, before, high)
-    return Curve(np.concatenate([[0.0], days[steps]]), np.where(ended, 0.0, survival), low, high, float(times.days.max()))
+    return SurvivalCurve(np.concatenate([[0.0], days[steps]]), np.where(ended, 0.0, survival), low, high, float(times.days.max()))
 
 
 def longest_horizon(groups: Sequence[Times]) -> float:

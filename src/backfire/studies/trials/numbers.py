@@ -47,7 +47,7 @@ class ArmSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class ArmComparison:
     """One endpoint, an arm against the reference: the gains of the same patients first, then what a trial would say.
 
     ``problem`` says why there is no log-rank test, or no hazard ratio.
@@ -112,7 +112,7 @@ class TrialNumbers:
         return made
 
     @cached_property
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[ArmComparison]:
         """Every endpoint, every arm against the reference."""
         return [self._compared(name, arm) for name in self.spec.endpoints for arm in self.spec.compared]
 
@@ -122,7 +122,7 @@ class TrialNumbers:
         at = [self.simulated.arms.index(name) for name in (arm, self.spec.reference)]
         return Gains(reached[:, at[0]] - reached[:, at[1]], self.spec.follow_up, self.spec.margin)
 
-    def _compared(self, name: str, arm: str) -> Comparison:
+    def _compared(self, name: str, arm: str) -> ArmComparison:
         first, second = (self.times[name, item] for item in (self.spec.reference, arm))
         horizon = self.horizon(name)
         means = [restricted_mean(times, horizon) for times in (first, second)]
@@ -133,7 +133,7 @@ class TrialNumbers:
             ratio = hazard_ratio(first, second)
         except UserError as error:
             problem = str(error)
-        return Comparison(name, arm, self.gains(name, arm), difference, test, ratio, problem)
+        return ArmComparison(name, arm, self.gains(name, arm), difference, test, ratio, problem)
 
     @cached_property
     def needed(self) -> dict[str, Needed | str]:

@@ -22,7 +22,7 @@ def notes_of(trial: TrialNumbers) -> list[str]:
     spec = trial.spec
     followed = (
         f"{len(trial.kept)} patients, each simulated under every arm ({spec.tumours.source}); followed {spec.follow_up:g} days, "
-        f"entering over {spec.accrual:g} days, {spec.dropout:.0%} lost within the follow-up"
+        f"entering over {spec.accrual:g} days, {100 * spec.dropout:g} % lost within the follow-up"
     )
     made = [
         followed,
@@ -190,14 +190,11 @@ def needed_lines(trial: TrialNumbers) -> list[str]:
         if isinstance(found, str):
             lines.append(f"{arm}: {found}")
         elif math.isinf(found.patients):
-            tried = found.sizes[-1]
-            lines.append(
-                f"{arm}: not even {tried} patients per arm find the difference in {POWER:.0%} of trials ({found.power[-1]:.0%})"
-            )
+            tried, power = found.sizes[-1], round(100 * found.power[-1])
+            lines.append(f"{arm}: {tried} patients per arm find the difference to {reference} in {power} % of trials only")
         else:
-            lines.append(
-                f"{arm}: {found.patients:g} patients per arm find the difference to {reference} in {POWER:.0%} of trials"
-            )
+            most = f"{found.patients:g} patients per arm"
+            lines.append(f"{arm}: {most} find the difference to {reference} in {100 * POWER:g} % of trials")
     return lines
 
 
