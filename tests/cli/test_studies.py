@@ -110,3 +110,20 @@ def test_every_kind_is_shipped() -> None:
         "all-together",
     }
     assert {*shipped_studies("ablation")} >= five
+
+
+def test_members_without_a_number_are_told_and_a_rule_goes_on_with_what_is_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = ("growth_rate =", "drug.every = { low = 5, high = 16 }\ngrowth_rate =")  # the last dose may come after the end
+    path = written(tmp_path, SENSITIVITY, late)
+    words = ("sensitivity", path, "--out", tmp_path / "out", "--workers", 0)
+    assert call(*words) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "could not be simulated" in said.err
+    assert "--resume" in said.err
+    monkeypatch.setattr(sweeps.planning, "run_members", None)
+    written(tmp_path, SENSITIVITY, late, ('"sobol"', '"sobol"\nfailed = "leave out"'))
+    assert call(*words, "--resume") == 0
+    assert "are left out" in capsys.readouterr().out

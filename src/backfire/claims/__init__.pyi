@@ -12,6 +12,7 @@ from .evaluation import Report as Report
 from .evaluation import calibrated_failures as calibrated_failures
 from .evaluation import evaluate_articles as evaluate_articles
 from .evaluation import evaluate_claims as evaluate_claims
+from .filtering import SCREENED as SCREENED
 from .filtering import BoxSample as BoxSample
 from .filtering import DecidingParameter as DecidingParameter
 from .filtering import Robustness as Robustness

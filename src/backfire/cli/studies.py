@@ -23,7 +23,7 @@ from backfire.cli.commands import (
     complete_trials,
 )
 from backfire.cli.terminal import OutputFormat, print_json, print_listing, print_table, say, watched, write_line, write_prose
-from backfire.errors import BackendLostError, StorageError, UserError
+from backfire.errors import BackendLostError, StorageError, UnansweredError, UserError
 
 if TYPE_CHECKING:
     from backfire.reports import Loader
@@ -144,6 +144,9 @@ def _run(kind: str, study: str, asked: _Asked) -> Study:
         raise typer.Exit(int(str(code))) from None
     except (BackendLostError, StorageError):
         say(f"When that is mended, go on with: {again}")
+        raise
+    except UnansweredError:
+        say(f"the members are stored; when the file says what is to be done, go on with: {again}")
         raise
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from backfire.errors import UserError
+from backfire.errors import UnansweredError, UserError
 from backfire.outcomes import declared
 from backfire.solvers import Floats
 from backfire.studies.runs import Simulated
@@ -100,5 +100,5 @@ def handled(readings: list[Reading], rules: Handling, found: Simulated) -> tuple
         else:
             notes.append(f"{said} and are left out")
     if problems:
-        raise UserError("\n".join(problems))
+        raise UnansweredError("\n".join(problems))
     return ~missing, notes

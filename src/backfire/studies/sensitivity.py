@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from backfire.claims import DecidingParameter, monte_carlo_filtering
-from backfire.errors import UserError, unknown
+from backfire.errors import UnansweredError, UserError, unknown
 from backfire.outcomes import declared
 from backfire.sampling import Axis, Morris
 from backfire.scenario import SENSITIVITY, OwnMechanisms, Scenario
@@ -243,7 +243,7 @@ def ranked_inputs(spec: SensitivitySpec, found: Simulated, folder: Path | None =
         except UserError as error:
             refused.append(f"{item.outcome} in {item.arm}: {error}")
     if not rankings:
-        raise UserError("\n".join(refused))
+        raise UnansweredError("\n".join(refused))
     notes = [f"{spec.sample}; {METHODS[spec.method]}; intervals 95 %", *notes, *refused]
     return Sensitivity(spec, tuple(rankings), tuple(notes), int(kept.sum()) * spec.group, folder)
 

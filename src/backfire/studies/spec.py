@@ -20,6 +20,7 @@ together, each with line, key and the nearest right name.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -254,8 +255,12 @@ class StudyReader(ABC, Generic[File, Spec]):
         if len(self.problems) > known:
             return None
         number = entry.number or (len(stored.values) if stored else NUMBER)
+        said = self.said
         try:
-            return Tumours(number, entry.seed, space, matrix, stored, self.said)
+            made = Tumours(number, entry.seed, space, matrix, stored, said)
+            if stored is not None and not said and stored.hash != scenario.hash:
+                said = f"{made.source}; of {stored.scenario} {stored.hash}, which is not this scenario to the letter"
+            return dataclasses.replace(made, said=said)
         except UserError as error:
             self.add(("tumours",), error)
             return None

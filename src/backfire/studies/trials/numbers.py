@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.errors import UserError
+from backfire.errors import UnansweredError, UserError
 from backfire.solvers import Floats
 from backfire.studies.runs import Simulated
 from backfire.studies.statistics import (
@@ -166,9 +166,9 @@ def conducted(spec: TrialSpec, found: Simulated) -> TrialNumbers:
         wrong |= without.any(axis=1)
     count = int(wrong.sum())
     if count == len(wrong):
-        raise UserError(f"no patient is left: {'; '.join(why)}")
+        raise UnansweredError(f"no patient is left: {'; '.join(why)}")
     if count and spec.failed == REFUSE:
-        raise UserError(f'{"; ".join(why)}; a trial without them may deceive: mend them, or say failed = "{LEAVE_OUT}"')
+        raise UnansweredError(f'{"; ".join(why)}; a trial without them may deceive: mend them, or say failed = "{LEAVE_OUT}"')
     kept = np.flatnonzero(~wrong)
     chosen = found.only(kept)
     seen = None if spec.visits is None else seen_at_visits(chosen, spec.visits, spec.criteria)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backfire.claims import SCREENED
 from backfire.formatting import number, short
 from backfire.studies.folder import Rows
 from backfire.studies.statistics import POWER, Estimate, Needed, share
@@ -212,6 +213,8 @@ def response_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
 
 def gaining_lines(trial: TrialNumbers) -> list[str]:
     """Who gains, in sentences."""
+    if trial.spec.compared and len(trial.kept) < SCREENED:
+        return [f"who gains: {len(trial.kept)} patients are too few to say it ({SCREENED} at least)"]
     found: dict[tuple[str, str], list[str]] = {}
     for row in _gaining(trial):
         endpoint, arm, name, distance, _, side = row
