@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +23,9 @@ from backfire.solvers import Floats
 Interval = tuple[float, float, float]
 """Value, low, high."""
 LONGEST: Final = 24
+MARKS: Final = ("o", "s", "D", "^", "v", "P", "X")
+HATCHES: Final = ("", "///", "...", "xx", "\\\\\\", "||", "++")
+"""Arms are told apart in grey by their marks and hatches."""
 COLOURS: Final = "PuOr_r"
 """Two colours that differ in grey too, by the numbers written in them."""
 
@@ -53,12 +57,12 @@ def blame(title: str, remarks: Sequence[str], outcome: str, panels: Sequence[Bla
     wide = 2.6 if len(names) > 1 else 4.5
     _shares(page.axes(at, foot, wide, height), panels, names)
     if 1 < len(names) <= 12:
-        side = min(page.width - at - wide - 1.35, height)
+        side = min(page.width - at - wide - 1.35, height, 1.1 * (len(names) - 1))
         _pairs(page.axes(page.width - side - 0.35, foot + height - side, side, side), panels[0], names)
     styles = arm_styles(panel.arm for panel in panels)
     rows = [
-        (Line2D([], [], marker="o", linestyle="none", color=styles[panel.arm].colour, markersize=7), display_name(panel.arm))
-        for panel in panels
+        (Line2D([], [], marker=mark, linestyle="none", color=styles[panel.arm].colour, markersize=7), display_name(panel.arm))
+        for panel, mark in zip(panels, itertools.cycle(MARKS))
     ]
     hollow = Line2D([], [], marker="o", linestyle="none", markerfacecolor="white", markeredgecolor=INK, markersize=7)
     page.key(
@@ -104,8 +108,9 @@ def _dots(axes: Axes, panels: Sequence[BlamePanel], names: Sequence[str], outcom
             value, low, high = panel.without[name]
             ends += [value, low, high, panel.on[0]]
             axes.plot([low, high], [at[row, column]] * 2, color=colour, linewidth=1.1, alpha=0.7, zorder=2)
-            axes.plot([value], [at[row, column]], "o", markerfacecolor="white", markeredgecolor=colour, markersize=size, zorder=4)
-            axes.plot([panel.on[0]], [at[row, column]], "o", color=colour, markersize=size, zorder=3)
+            hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": colour, "markersize": size}
+            axes.plot([value], [at[row, column]], MARKS[column % len(MARKS)], zorder=4, **hollow)
+            axes.plot([panel.on[0]], [at[row, column]], MARKS[column % len(MARKS)], color=colour, markersize=size, zorder=3)
     _rows(axes, names, named=True)
     _reach(axes, ends, outcome)
     axes.set_title("switching one off", pad=8, fontsize=10)
@@ -155,7 +160,12 @@ def _shares(axes: Axes, panels: Sequence[BlamePanel], names: Sequence[str]) -> N
         for row, name in enumerate(names):
             value, low, high = panel.shares[name]
             ends += [value, low, high]
-            axes.barh(at[row, column], value, height=height, color=styles[panel.arm].colour, alpha=0.85)
+            look: dict[str, Any] = {
+                "facecolor": styles[panel.arm].colour,
+                "edgecolor": "white",
+                "hatch": HATCHES[column % len(HATCHES)],
+            }
+            axes.barh(at[row, column], value, height=height, linewidth=0, **look)
             axes.plot([low, high], [at[row, column]] * 2, color=INK, linewidth=1.1)
     _rows(axes, names, named=False)
     _reach(axes, ends, "Shapley share")

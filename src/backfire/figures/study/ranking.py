@@ -92,4 +92,5 @@ def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int) -> None:
     )
     left = len(panel.rows) - len(names)
     if left:
-        axes.text(0.99, 0.03, f"and {left} inputs of less", transform=axes.transAxes, ha="right", fontsize=8.5, color=SOFT)
+        where = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axes.annotate(f"and {left} inputs of less", (1, 0), (0, -26), ha="right", fontsize=8.5, color=SOFT, **where)
