@@ -30,4 +30,7 @@ from .simulation import run_members as run_members
 from .simulation import simulate as simulate
 from .solvers import Settings as Settings
 from .solvers import Trajectory as Trajectory
+from .studies import ablation as ablation
+from .studies import sensitivity as sensitivity
+from .studies import trial as trial
 from .sweeps import sweep as sweep

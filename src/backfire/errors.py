@@ -7,6 +7,7 @@
     │   ├── DeclarationError      a mechanism part without unit, source, range …
     │   ├── CompositionError      mechanisms that do not fit together
     │   ├── ScheduleError         a regimen that cannot be given
+    │   ├── UnansweredError       exit code 3: what was computed does not answer what was asked; what is stored stays
     │   └── DocumentError         a file with problems, each with file, line and key
     │       └── MechanismError    a mechanism of one's own that is missing, broken, or not the one it was
     ├── RefusedError              exit code 4: an output that must not be overwritten
@@ -69,6 +70,12 @@ class CompositionError(UserError):
 
 class ScheduleError(UserError):
     """A regimen that cannot be given as written."""
+
+
+class UnansweredError(UserError):
+    """What was computed does not answer what was asked, as where members failed and no rule says what becomes of them."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True, order=True)

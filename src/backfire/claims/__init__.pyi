@@ -12,8 +12,11 @@ from .evaluation import Report as Report
 from .evaluation import calibrated_failures as calibrated_failures
 from .evaluation import evaluate_articles as evaluate_articles
 from .evaluation import evaluate_claims as evaluate_claims
+from .filtering import SCREENED as SCREENED
 from .filtering import BoxSample as BoxSample
+from .filtering import DecidingParameter as DecidingParameter
 from .filtering import Robustness as Robustness
+from .filtering import monte_carlo_filtering as monte_carlo_filtering
 from .filtering import robustness as robustness
 from .language import Claim as Claim
 from .language import OutcomeRef as OutcomeRef

@@ -43,6 +43,9 @@ def _shipped(*folders: Sequence[str]) -> Callable[[str], list[str]]:
 _SCENARIOS: Final = ("configs", "scenarios")
 _SWEEPS: Final = ("configs", "sweeps")
 complete_scenarios, complete_sweeps = _shipped(_SCENARIOS), _shipped(_SWEEPS)
+complete_trials, complete_ablations, complete_sensitivities = (
+    _shipped(("configs", "studies", kind)) for kind in ("trial", "ablation", "sensitivity")
+)
 complete_any, complete_claims = _shipped(_SCENARIOS, _SWEEPS), _shipped(("seeds",))
 
 Scenarios = Annotated[

@@ -27,6 +27,9 @@ class SchemaKind(StrEnum):
     SWEEP = "sweep"
     CLAIMS = "claims"
     POPULATION = "population"
+    TRIAL = "trial"
+    ABLATION = "ablation"
+    SENSITIVITY = "sensitivity"
 
 
 @command(place=40)
@@ -57,10 +60,11 @@ def new(
 def schema(
     kind: Annotated[SchemaKind, typer.Argument(help="of which kind of file")] = SchemaKind.SCENARIO, own: MechanismFiles = None
 ) -> None:
-    """Print the JSON Schema of scenario files, or of sweeps, claims or populations, for editors that complete and check."""
+    """Print the JSON Schema of scenario files, or of sweeps, claims, populations or studies, for editors that complete and check."""
     from backfire.claims import claims_schema
     from backfire.populations import population_schema
     from backfire.scenario import json_schema
+    from backfire.studies import study_schema
     from backfire.sweeps import sweep_schema
 
     made = {
@@ -69,7 +73,7 @@ def schema(
         SchemaKind.CLAIMS: claims_schema,
         SchemaKind.POPULATION: population_schema,
     }
-    print_json(made[kind]())
+    print_json(made[kind]() if kind in made else study_schema(kind))
 
 
 @command(place=60)

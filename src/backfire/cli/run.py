@@ -22,6 +22,7 @@ from backfire.cli.commands import (
     command,
     complete_any,
 )
+from backfire.cli.studies import study_loaders
 from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_results, print_section, progress, say, write_line
 from backfire.errors import DocumentError, UserError
 
@@ -120,7 +121,7 @@ def check(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="files of scenarios, sweeps or claims, or names of shipped ones",
+            help="files of scenarios, sweeps, claims or studies, or names of shipped ones",
             show_default=False,
             autocompletion=complete_any,
         ),
@@ -132,7 +133,7 @@ def check(
     from backfire import reports
 
     try:
-        checked = reports.check(files, own or ())
+        checked = reports.check(files, own or (), study_loaders())
     except DocumentError as error:
         if form is DataFormat.JSON:
             print_json({"checked": [], "problems": [dataclasses.asdict(problem) for problem in error.problems]})

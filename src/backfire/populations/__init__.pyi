@@ -25,3 +25,5 @@ from .spec import load_population as load_population
 from .spec import parse_population as parse_population
 from .spec import population_schema as population_schema
 from .spec import shipped_populations as shipped_populations
+from .stored import StoredMembers as StoredMembers
+from .stored import stored_members as stored_members

@@ -15,6 +15,7 @@ from .population_run import population_data as population_data
 from .population_run import population_section as population_section
 from .population_run import run_population as run_population
 from .runs import CheckedFile as CheckedFile
+from .runs import Loader as Loader
 from .runs import check as check
 from .runs import load_all as load_all
 from .runs import redraw as redraw

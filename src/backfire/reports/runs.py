@@ -68,30 +68,40 @@ class CheckedFile:
     scenarios: Sequence[Scenario]
 
 
-def check(sources: Iterable[str | Path], mechanisms: OwnMechanisms = ()) -> list[CheckedFile]:
+Loader = Callable[[str | Path, Library], CheckedFile]
+"""Reads a file of one kind."""
+
+
+def check(
+    sources: Iterable[str | Path], mechanisms: OwnMechanisms = (), others: Mapping[FileKind, Loader] | None = None
+) -> list[CheckedFile]:
     """Read files of any kind, or shipped scenarios and sweeps by name, without running them.
 
-    What a file is, its tables tell. Raises DocumentError with every problem of all of them.
+    What a file is, its tables tell; ``others`` read the kinds that reports know nothing of.
+
+    Raises DocumentError with every problem of all of them.
     """
     checked, problems, library = list[CheckedFile](), Problems(), library_of(mechanisms)
     for source in sources:
         with problems.gathered():
-            checked.append(_checked(source, library))
+            checked.append(_checked(source, library, _LOADERS | dict(others or {})))
     problems.stop()
     return checked
 
 
-def _checked(source: str | Path, library: Library) -> CheckedFile:
+def _checked(source: str | Path, library: Library, loaders: Mapping[FileKind, Loader]) -> CheckedFile:
     if not os.path.exists(source) and not (Path(source).suffix == ".toml" or "/" in str(source)):
         kind: FileKind | None = SWEEP if str(source) in shipped_sweeps() else SCENARIO  # a population has its scenario's name
     else:
         document = read_document(source)
         kind = kind_of_document(document)
         if kind is None:
-            known = ", ".join(f"a {item.name} has [{item.marks[0]}]" for item in _LOADERS)
+            known = ", ".join(f"a {item.name} has [{item.marks[0]}]" for item in loaders)
             raise DocumentError([Problem(document.name, 0, "", f"cannot be told what it is: {known}")])
     assert kind is not None
-    return _LOADERS[kind](source, library)
+    if kind not in loaders:
+        raise DocumentError([Problem(str(source), 0, "", f"is a {kind.name}; nothing that was given here reads it")])
+    return loaders[kind](source, library)
 
 
 def _scenario(source: str | Path, library: Library) -> CheckedFile:
@@ -124,7 +134,7 @@ def _population(source: str | Path, library: Library) -> CheckedFile:
     return CheckedFile(spec.name, POPULATION.name, content, [spec.scenario])
 
 
-_LOADERS: Final[dict[FileKind, Callable[[str | Path, Library], CheckedFile]]] = {
+_LOADERS: Final[dict[FileKind, Loader]] = {
     SCENARIO: _scenario,
     POPULATION: _population,
     SWEEP: _sweep,

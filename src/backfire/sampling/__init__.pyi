@@ -1,4 +1,6 @@
 from .axis import Axis as Axis
+from .correlation import correlated as correlated
+from .correlation import correlation_matrix as correlation_matrix
 from .designs import MOST_MEMBERS as MOST_MEMBERS
 from .designs import Design as Design
 from .designs import design_kinds as design_kinds

@@ -23,10 +23,13 @@ from .scenario import shipped_scenarios as shipped_scenarios
 from .scenario import stored_scenario as stored_scenario
 from .schema import Number as Number
 from .schema import json_schema as json_schema
+from .shape import ABLATION as ABLATION
 from .shape import CLAIMS as CLAIMS
 from .shape import POPULATION as POPULATION
 from .shape import SCENARIO as SCENARIO
+from .shape import SENSITIVITY as SENSITIVITY
 from .shape import SWEEP as SWEEP
+from .shape import TRIAL as TRIAL
 from .shape import FileKind as FileKind
 from .shape import Shape as Shape
 from .shape import expect_kind as expect_kind

@@ -37,26 +37,42 @@ SCENARIO: Final = FileKind("scenario", ("mechanisms", "regimens", "rules", "para
 POPULATION: Final = FileKind("population", ("members", "correlated", "leave_out"), "population")
 SWEEP: Final = FileKind("sweep study", ("design", "vary"), "sweep")
 CLAIMS: Final = FileKind("file of claims", ("claims",), "claims")
-KINDS: Final = (SCENARIO, POPULATION, SWEEP, CLAIMS)
+ABLATION: Final = FileKind("ablation", ("feedbacks", "tumours"), "ablation")
+TRIAL: Final = FileKind("trial", ("endpoints", "tumours", "follow_up", "visits", "dropout"), "trial")
+SENSITIVITY: Final = FileKind("sensitivity study", ("method", "tumours"), "sensitivity")
+KINDS: Final = (SCENARIO, POPULATION, SWEEP, CLAIMS, ABLATION, TRIAL, SENSITIVITY)
+"""Of kinds with as many marks the first is meant."""
+
+
+_COMMON: Final = {"method"}
+"""Words that too many others are near to."""
 
 
 def kind_of_document(document: Document) -> FileKind | None:
     """What a file is, by the tables it has, misspelt ones too; None if by nothing."""
-    marks = {mark: kind for kind in KINDS for mark in kind.marks}
-    written = [marks[key] for key in document.data if key in marks]
+    counts = _counts(document)
+    return max(KINDS, key=lambda kind: counts[kind]) if any(counts.values()) else None
+
+
+def _counts(document: Document) -> dict[FileKind, int]:
+    """How many of its marks a file has of every kind; where it has none of any, how many keys are near one."""
+    counts = {kind: sum(key in kind.marks for key in document.data) for kind in KINDS}
     if isinstance(document.data.get("claims"), dict):  # by name, as no file of claims has them
-        written = [kind for kind in written if kind is not CLAIMS] + 2 * [POPULATION]
-    found = written or [marks[mark] for key in document.data if (mark := nearest(key, marks))]
-    return max(KINDS, key=found.count) if found else None
+        counts |= {CLAIMS: 0, POPULATION: counts[POPULATION] + 2}
+    if not any(counts.values()):
+        marks = {mark for kind in KINDS for mark in kind.marks} - _COMMON
+        near = [nearest(key, marks) for key in document.data]
+        counts = {kind: sum(mark in kind.marks for mark in near) for kind in KINDS}
+    return counts
 
 
 def expect_kind(document: Document, wanted: FileKind) -> None:
     """Raises DocumentError, with the command that is meant, for a file of another kind."""
-    kind = kind_of_document(document)
-    if kind not in (wanted, None):
-        assert kind is not None
+    kind, counts = kind_of_document(document), _counts(document)
+    if kind is not None and counts[wanted] < counts[kind]:
         key = next((key for key in document.data if nearest(key, kind.marks)), "")
-        message = f"this is a {kind.name}, not a {wanted.name}; `backfire {kind.command}` reads it"
+        article = "an" if wanted.name[0] in "aeiou" else "a"
+        message = f"this is a {kind.name}, not {article} {wanted.name}; `backfire {kind.command}` reads it"
         raise DocumentError([document.problem((key,), message)])
 
 

@@ -1,0 +1,9 @@
+from .blame import BlamePanel as BlamePanel
+from .blame import blame as blame
+from .ranking import RankingPanel as RankingPanel
+from .ranking import ranking as ranking
+from .response import response_plots as response_plots
+from .survival import SurvivalLine as SurvivalLine
+from .survival import survival_curves as survival_curves
+from .twins import TwinPanel as TwinPanel
+from .twins import twin_gains as twin_gains

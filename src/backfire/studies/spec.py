@@ -1,0 +1,363 @@
+"""What the files of all studies share: which scenario, which arms, which tumours.
+
+    scenario = "wnt16b-stroma"
+    arms     = ["monotherapy", "combination"]
+
+    [tumours]
+    number = 500
+    seed   = 0
+    population = "results/populations/wnt16b-stroma"     # or: distributions
+    [tumours.vary]
+    growth_rate = { low = 0.05, high = 0.2, scale = "log" }
+    capacity    = { median = 1e9, factor = 2 }           # two thirds within a factor of two
+    [tumours.correlations]
+    "growth_rate, capacity" = 0.5                        # of ranks
+
+Without a population and without ``vary`` every parameter varies in its plausible range, with ``within = 2`` between half and
+double its value. All problems of a file are raised
+together, each with line, key and the nearest right name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backfire.errors import DocumentError, Problems, StorageError, UserError, unknown
+from backfire.populations import StoredMembers, stored_members
+from backfire.sampling import Distribution, LogNormal, LogUniform, Space, Uniform, correlation_matrix
+from backfire.scenario import (
+    Document,
+    FileKind,
+    Input,
+    Library,
+    Number,
+    OwnMechanisms,
+    Scenario,
+    check_folder_name,
+    expect_kind,
+    find_inputs,
+    library_of,
+    load_named,
+    parse_document,
+    read_document,
+    read_shape,
+    unknown_source,
+)
+from backfire.simulation import outcome_names
+from backfire.studies.tumours import NUMBER, Tumours
+from backfire.system import shipped_folder
+
+
+class StrictModel(BaseModel):
+    """A part of a file in which every key must be known."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class DistributionEntry(StrictModel):
+    """How one input varies: between `low` and `high`, or log-normally around its `median`."""
+
+    low: Number | None = Field(None, description="lowest value; that of the plausible range if left out")
+    high: Number | None = Field(None, description="highest value; that of the plausible range if left out")
+    scale: Literal["linear", "log"] | None = Field(None, description="the logarithm beyond a factor of ten if left out")
+    median: Number | None = Field(None, description="log-normal: half of all values lie below")
+    factor: Number | None = Field(None, description="log-normal: two thirds of all values lie within this factor of the median")
+
+
+class TumoursEntry(StrictModel):
+    """Which tumours are asked."""
+
+    number: int | None = Field(None, ge=1, description=f"how many; {NUMBER}, or the whole population, if left out")
+    seed: int = Field(0, ge=0, description="another number draws other tumours")
+    population: str | None = Field(None, description="folder that `backfire population` wrote, seen from the study file")
+    within: Number | None = Field(None, gt=1, description="every parameter within this factor of its value")
+    vary: dict[str, Any] = Field({}, description="inputs that vary, and how; every parameter in its plausible range if left out")
+    correlations: dict[str, Number] = Field({}, description='rank correlations: "one input, another" = 0.5')
+
+
+class StudyFile(StrictModel):
+    """What every study file has."""
+
+    title: str = Field(min_length=1, max_length=200, description="one sentence that says what is asked")
+    note: str = Field("", max_length=2000, description="what a reader should know before trusting it")
+    scenario: str = Field(min_length=1, description="a shipped scenario, or a file beside the study file")
+    arms: list[str] | None = Field(None, min_length=1, description="arms to run; all if left out")
+    tumours: TumoursEntry = Field(default_factory=lambda: TumoursEntry.model_validate({}), description="which tumours are asked")
+    set: dict[str, Any] = Field({}, description="values of the scenario changed for every tumour, `days` too")
+
+
+@dataclass(frozen=True, eq=False)
+class StudySpec:
+    """What every study asks: ``tumours`` of a ``scenario`` in its ``arms``; ``text`` is the file it came from.
+
+    Raises UserError for arms and inputs that the scenario does not have.
+    """
+
+    name: str
+    title: str
+    scenario: Scenario
+    tumours: Tumours
+    arms: tuple[str, ...]
+    note: str = ""
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        check_folder_name(self.name)
+        for arm in self.arms:
+            if arm not in self.scenario.arms:
+                raise UserError(unknown("arm", arm, self.scenario.arms))
+        find_inputs(self.scenario.inputs, self.tumours.names)
+
+    @property
+    def count(self) -> int:
+        """How many members are simulated."""
+        return self.tumours.number
+
+
+File = TypeVar("File", bound=StudyFile)
+Spec = TypeVar("Spec", bound=StudySpec)
+
+
+def shipped_studies(kind: str) -> dict[str, Path]:
+    """Shipped studies of a kind (``trial``, ``ablation``, ``sensitivity``) by name, sorted."""
+    place = shipped_folder("configs") / "studies" / kind
+    return {path.stem: path for path in sorted(place.glob("*.toml"))}
+
+
+class StudyReader(ABC, Generic[File, Spec]):
+    """Checks what all study files share; every kind of study adds what is its own in ``finish``.
+
+    ``stored`` is the scenario of a study that is read again from its folder, ``drawn`` the tumours that it asked, and ``said``
+    where those came from.
+    """
+
+    kind: FileKind
+    model: type[File]
+    instead: Mapping[str, Any] = {}
+
+    def __init__(
+        self, document: Document, name: str, folder: Path, library: Library, stored: Scenario | None = None,
+        drawn: StoredMembers | None = None, said: str = "",
+    ) -> None:  # fmt: skip
+        check_folder_name(name)
+        expect_kind(document, self.kind)
+        self.document, self.name, self.folder, self.library = document, name, folder, library
+        self.stored, self.drawn, self.said = stored, drawn, said
+        self.problems = Problems()
+
+    @classmethod
+    def load(cls, source: str | Path, mechanisms: OwnMechanisms = ()) -> Spec:
+        """A study by path or by shipped name; raises DocumentError with every problem of the file."""
+        known = shipped_studies(cls.kind.command)
+        path = known[str(source)] if str(source) in known and not os.path.isfile(source) else Path(source)
+        if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
+            raise DocumentError([unknown_source(cls.kind.name, source, known)])
+        document = read_document(path)
+        return cls(document, path.stem, path.parent, library_of(mechanisms)).study(path.read_text(encoding="utf-8-sig"))
+
+    @classmethod
+    def parse(cls, text: str, name: str = "study", folder: Path | str = ".", mechanisms: OwnMechanisms = ()) -> Spec:
+        """A study from TOML text; files that it names are looked for in ``folder``."""
+        return cls(parse_document(text, name), name, Path(folder), library_of(mechanisms)).study(text)
+
+    @classmethod
+    def again(cls, folder: Path, scenario: Scenario, drawn: StoredMembers) -> Spec:
+        """The study whose folder this is, of the scenario and the tumours that are stored there."""
+        path = folder / "study.toml"
+        document = read_document(path)
+        try:
+            said = str(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["tumours"])
+        except (OSError, ValueError, KeyError, TypeError):
+            said = ""  # it was cut off before its manifest was written
+        reader = cls(document, folder.name, folder, scenario.library, scenario, drawn, said)
+        return reader.study(path.read_text(encoding="utf-8"))
+
+    def add(self, path: Sequence[str], message: object) -> None:
+        """One more problem, at its line."""
+        self.problems.append(self.document.problem(path, str(message)))
+
+    def study(self, text: str) -> Spec:
+        """The study; raises DocumentError with every problem."""
+        usual = {"title": "untitled", "scenario": ""}
+        shape = read_shape(self.document, self.model, instead={**usual, **self.instead})
+        file, self.document = shape.file, shape.document
+        self.problems += shape.problems
+        if file is None:
+            self.problems.stop()
+        assert file is not None
+        scenario = self.stored or (None if shape.has_lost("scenario") else self._scenario(file))
+        if scenario is None:
+            self.problems.stop()
+        assert scenario is not None
+        for arm in file.arms or ():
+            if arm not in scenario.arms:
+                self.add(("arms",), unknown("arm", arm, scenario.arms))
+        arms = tuple(dict.fromkeys(arm for arm in file.arms or scenario.arms if arm in scenario.arms))
+        tumours = None if shape.has_lost("tumours") else self._tumours(scenario, file.tumours)
+        made: list[Spec] = []
+        if arms:
+            known = len(self.problems)
+            shared = {"name": self.name, "title": file.title, "scenario": scenario, "tumours": tumours, "arms": arms}
+            shared |= {"note": file.note, "text": text}
+            own = self.finish(file, scenario, arms)
+            if tumours is not None and len(self.problems) == known:
+                try:
+                    made.append(self.made({**shared, **own}))
+                except UserError as error:
+                    self.add((error.key,) if error.key else (), error)
+        self.problems.stop()
+        return made[0]
+
+    @abstractmethod
+    def finish(self, file: File, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
+        """What is this kind's own, as keywords of its spec; notes its problems."""
+
+    @abstractmethod
+    def made(self, given: dict[str, Any]) -> Spec:
+        """The spec of these keywords."""
+
+    def check_outcomes(self, scenario: Scenario, arms: Sequence[str], names: Sequence[str], at: Sequence[str]) -> None:
+        """Note every name that is no outcome of any of the arms."""
+        for name in names:
+            try:
+                outcome_names(scenario, arms, [name])
+            except UserError as error:
+                self.add(at, error if str(error).startswith("unknown outcome") else f"{name}: {error}")
+
+    def _scenario(self, file: StudyFile) -> Scenario | None:
+        scenario = None
+        with self.problems.gathered():
+            scenario = load_named(self.document, file.scenario, self.folder, self.library)
+            places = {".".join(path[1:]): path for path, _ in _values(file.set, ("set",))}
+            changes = {".".join(path[1:]): value for path, value in _values(file.set, ("set",))}
+            try:
+                scenario = scenario.changed(changes) if changes else scenario
+            except DocumentError as error:
+                found = [self.document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
+                raise DocumentError(found) from None
+        return scenario
+
+    def _tumours(self, scenario: Scenario, entry: TumoursEntry) -> Tumours | None:
+        known = len(self.problems)
+        stored = None if entry.population is None else self._population(scenario, entry)
+        space = self._space(scenario, entry) if entry.population is None else None
+        matrix = self._matrix(space, entry) if space is not None and entry.correlations else None
+        if len(self.problems) > known:
+            return None
+        number = entry.number or (len(stored.values) if stored else NUMBER)
+        said = self.said
+        try:
+            made = Tumours(number, entry.seed, space, matrix, stored, said)
+            if stored is not None and not said and stored.hash != scenario.hash:
+                said = f"{made.source}; of {stored.scenario} {stored.hash}, which is not this scenario to the letter"
+            return dataclasses.replace(made, said=said)
+        except UserError as error:
+            self.add(("tumours",), error)
+            return None
+
+    def _population(self, scenario: Scenario, entry: TumoursEntry) -> StoredMembers | None:
+        for key in ("vary", "within", "correlations"):
+            if getattr(entry, key):
+                self.add(("tumours", key), "is not needed: the population says what varies, and how")
+        if self.drawn is not None:
+            return self.drawn
+        try:
+            found = stored_members(self.folder / str(entry.population))
+            find_inputs(scenario.inputs, found.names)
+        except (StorageError, UserError) as error:
+            self.add(("tumours", "population"), error)
+            return None
+        return found
+
+    def _space(self, scenario: Scenario, entry: TumoursEntry) -> Space | None:
+        if entry.within is not None:
+            if entry.vary:
+                self.add(("tumours", "within"), "says how every parameter varies; leave it out, or `vary`")
+            return Space.box(scenario.inputs.values(), entry.within)
+        if not entry.vary:
+            return Space.plausible(scenario.inputs.values())
+        inputs: dict[str, Distribution] = {}
+        for path, given in _entries(entry.vary, ("tumours", "vary")):
+            name = ".".join(path[2:])
+            if not isinstance(given, dict):
+                self.add(path, "is written { low = 1, high = 4 } or { median = 2, factor = 1.5 }")
+                continue
+            shape = read_shape(self.document, DistributionEntry, path)
+            self.problems += shape.problems
+            try:
+                (item,) = find_inputs(scenario.inputs, [name])
+                if shape.file is not None and not shape.lost:
+                    inputs[name] = _distribution(item, shape.file)
+            except UserError as error:
+                self.add(path, error)
+        return Space(inputs)
+
+    def _matrix(self, space: Space, entry: TumoursEntry) -> Any:
+        pairs: dict[tuple[str, str], float] = {}
+        for text, rank in entry.correlations.items():
+            one, _, other = (part.strip() for part in text.partition(","))
+            try:
+                correlation_matrix(space.names, {(one, other): float(rank)})
+                pairs[one, other] = float(rank)
+            except UserError as error:
+                self.add(("tumours", "correlations", text), error)
+        try:
+            return correlation_matrix(space.names, pairs)
+        except UserError as error:
+            self.add(("tumours", "correlations"), error)
+            return None
+
+
+def _distribution(item: Input, entry: DistributionEntry) -> Distribution:
+    if (entry.median is None) != (entry.factor is None):
+        raise UserError("a log-normal input needs `median` and `factor`")
+    if entry.median is not None and entry.factor is not None:
+        if entry.scale is not None:
+            raise UserError("a log-normal input has no `scale`")
+        most = item.most / item.per_unit
+        low = entry.low if entry.low is not None else entry.median / entry.factor**4
+        high = entry.high if entry.high is not None else min(entry.median * entry.factor**4, most)
+        made: Distribution = LogNormal(low, high, entry.median, entry.factor)
+    else:
+        low, high = (given if given is not None else usual for given, usual in ((entry.low, item.low), (entry.high, item.high)))
+        if not low < high:
+            nothing = "needs low and high: only parameters and switches have a range of their own"
+            raise UserError(
+                nothing if math.isnan(low + high) else f"goes from low = {low:g} to high = {high:g}; low must be below high"
+            )
+        scale = entry.scale or ("log" if low > 0 and high / low > 10 else "linear")
+        made = (LogUniform if scale == "log" else Uniform)(low, high)
+    if item.whole:
+        raise UserError("counts whole doses; make an arm of each number instead")
+    if item.kind != "regimen":
+        for value in (made.low, made.high):
+            if said := item.problem_with(value):
+                raise UserError(said)
+    return made
+
+
+def _entries(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Pairs (path, entry): a table of tables is a dotted name such as ``mitoxantrone.amount``."""
+    for key, value in given.items():
+        if isinstance(value, dict) and value and all(isinstance(inner, dict) for inner in value.values()):
+            yield from _entries(value, (*at, key))
+        else:
+            yield (*at, key), value
+
+
+def _values(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in given.items():
+        if isinstance(value, dict):
+            yield from _values(value, (*at, key))
+        else:
+            yield (*at, key), value

@@ -1,0 +1,61 @@
+"""Estimates with their intervals: of means over patients drawn again, and of shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from backfire.solvers import Floats
+
+CONFIDENCE: Final = 0.95
+RESAMPLES: Final = 2000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def error(self) -> float:
+        """The standard error that a normal interval of this width has."""
+        return (self.high - self.low) / (2 * _quantile())
+
+    @classmethod
+    def normal(cls, value: float, error: float) -> Estimate:
+        """value ± 1.96 standard errors."""
+        reach = _quantile() * error
+        return cls(value, value - reach, value + reach)
+
+
+def _quantile() -> float:
+    from scipy.stats import norm
+
+    return float(norm.ppf(0.5 + CONFIDENCE / 2))
+
+
+def share(count: int, total: int) -> Estimate:
+    """A share with Wilson's 95 % interval."""
+    from scipy.stats import binomtest
+
+    found = binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(count / total, float(found.low), float(found.high))
+
+
+def bootstrapped(values: Floats, seed: int = 0) -> Estimate:
+    """The mean over the first axis of ``values`` (n,) with its percentile interval over patients drawn again."""
+    found = bootstrap_means(values, seed)
+    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
+def bootstrap_means(values: Floats, seed: int = 0) -> Floats:
+    """Means (resamples, …) of ``values`` (n, …) over patients drawn again with replacement; the same draws for the same seed."""
+    count = len(values)
+    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
+    return np.asarray(np.tensordot(weights, values, axes=(1, 0)))

@@ -1,0 +1,100 @@
+"""Virtual trials: every patient under every arm, endpoints as a trial sees them, and what no trial can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from backfire.errors import UserError, unknown
+from backfire.scenario import OwnMechanisms
+from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
+from backfire.studies.runs import Means, run_study, stored_study
+from backfire.studies.trials.endpoints import visit_step
+from backfire.studies.trials.numbers import TrialNumbers, conducted
+from backfire.studies.trials.spec import TrialReader, TrialSpec
+from backfire.studies.trials.tables import notes_of, tables_of
+
+if TYPE_CHECKING:
+    import pandas
+
+PLAIN: Final = "final_burden"
+"""What is read of patients of whom nothing but visits is asked."""
+load_trial, parse_trial = TrialReader.load, TrialReader.parse
+
+
+@dataclass(frozen=True, eq=False)
+class Trial(TrialNumbers):
+    """A finished virtual trial. ``tables`` has every table by name, first the names of its columns."""
+
+    folder: Path | None = None
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What has to be said beside every number."""
+        return notes_of(self)
+
+    @cached_property
+    def tables(self) -> dict[str, Rows]:
+        """``times``, ``patients``, ``arms``, ``comparisons``, ``power``, ``gaining`` and, with visits, ``response``."""
+        return tables_of(self)
+
+    @property
+    def shown(self) -> dict[str, Rows]:
+        """The tables that are printed; those with a row for every patient are in the folder."""
+        return {name: self.tables[name] for name in ("arms", "comparisons", "power", "gaining")}
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What was asked, as data."""
+        spec = self.spec
+        about = {
+            "reference": spec.reference, "endpoints": list(spec.endpoints), "patients": len(self.kept), "left_out": self.left_out,
+            "follow_up": spec.follow_up, "accrual": spec.accrual, "dropout": spec.dropout, "visits": spec.visits,
+            "criteria": str(spec.criteria),
+        }  # fmt: skip
+        return study_manifest(spec, "trial", self.notes, about)
+
+    def table(self, name: str) -> pandas.DataFrame:
+        """One of the tables as a DataFrame."""
+        if name not in self.tables:
+            raise UserError(unknown("table", name, self.tables))
+        return as_frame(self.tables[name])
+
+
+def trial(
+    source: TrialSpec | str | Path, out: Path | str | None = None, means: Means | None = None, mechanisms: OwnMechanisms = ()
+) -> Trial:
+    """Run a virtual trial: a spec, a path or a shipped name.
+
+    With ``out`` it is stored in ``<out>/<name>/``: the patients as a sweep in ``members``, tables, and a manifest. ``means`` say
+    who computes. Raises UserError for what cannot be asked, and where patients failed and are not to be left out.
+    """
+    spec = source if isinstance(source, TrialSpec) else load_trial(source, mechanisms)
+    every = None if spec.visits is None else visit_step(spec.scenario.time_zero, spec.visits)
+    values = spec.tumours.draw()
+    found = run_study(spec, spec.tumours.names, values, spec.needed or [PLAIN], out, means or Means(), every)
+    return _stored(conducted(spec, found), None if out is None else Path(out) / spec.name)
+
+
+def read_trial(folder: Path | str) -> Trial:
+    """The trial that stands in a folder, without simulating: its ``study.toml`` may ask something else of the same patients."""
+    place = Path(folder)
+    found, drawn = stored_study(place)
+    spec = TrialReader.again(place, found.scenario, drawn)
+    if found.fields != spec.tumours.names or len(found.values) != spec.tumours.number:
+        raise UserError(f"{place}: other patients were simulated; run it anew")
+    missing = [name for name in spec.needed if name not in found.outcomes]
+    if missing or not {*spec.arms} <= {*found.arms} or (spec.visits is not None and not len(found.days)):
+        raise UserError(
+            f"{place}: its patients were simulated without {', '.join(missing) or 'these arms or visits'}; run it anew"
+        )
+    return _stored(conducted(spec, found), place)
+
+
+def _stored(numbers: TrialNumbers, folder: Path | None) -> Trial:
+    made = Trial(**vars(numbers), folder=folder)
+    if folder is not None:
+        write_study(folder, made.manifest, made.tables)
+    return made

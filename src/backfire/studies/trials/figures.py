@@ -1,0 +1,104 @@
+"""The figures of a trial: survival of every endpoint, gains of the same patients, response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from backfire.figures.study import SurvivalLine, TwinPanel, response_plots, survival_curves, twin_gains
+from backfire.formatting import short
+from backfire.outcomes import declared
+from backfire.studies.statistics import Needed, survival_curve
+from backfire.studies.trials.endpoints import NAMED
+from backfire.studies.trials.tables import between, notes_of, percent
+
+if TYPE_CHECKING:
+    from backfire.studies.trials.numbers import TrialNumbers
+
+
+HAZARDS: Final = 2
+"""Of so many arms the hazard ratios stand above the curves; of more only in the table."""
+
+
+def endpoint_in_words(name: str) -> str:
+    """An endpoint as figures call it."""
+    return name.replace("_", " ") if name in NAMED else declared(name).titled(name)
+
+
+def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
+    """Pairs (name of the file without its ending, matplotlib figure)."""
+    spec, hashes = trial.spec, {trial.spec.scenario.name: trial.spec.scenario.hash}
+    said = ". ".join([spec.title.rstrip(".?!") + ("?" if spec.title.endswith("?") else ""), *([spec.note] if spec.note else [])])
+    for place, name in enumerate(spec.endpoints):
+        remarks = [notes_of(trial)[0], *_compared(trial, name)]
+        yield (
+            f"survival-{place + 1}",
+            survival_curves(said, remarks, endpoint_in_words(name), _lines(trial, name), trial.horizon(name), hashes),
+        )
+    if spec.compared:
+        for place, name in enumerate(spec.endpoints):
+            panels = _panels(trial, name, powered=place == 0)
+            yield (
+                f"twins-{place + 1}",
+                twin_gains(said, [notes_of(trial)[0]], endpoint_in_words(name), spec.reference, panels, spec.follow_up, hashes),
+            )
+    if trial.seen is not None:
+        yield "response", _response(trial, said)
+
+
+def _compared(trial: TrialNumbers, name: str) -> list[str]:
+    """What is said of an endpoint above its curves: gains first; hazard ratios of few arms, with their check."""
+    found = [item for item in trial.comparisons if item.endpoint == name]
+    if not found:
+        return []
+    few = len(found) <= HAZARDS
+    made = []
+    for item in found:
+        words = f"{item.arm} {between(item.mean_difference)}"
+        if few and item.ratio:
+            words += f", hazard ratio {between(item.ratio.ratio)}{'' if item.ratio.constant else ' but NOT proportional'}"
+        made.append(words)
+    return [f"Days more on the restricted mean than under {trial.spec.reference}: {'; '.join(made)}"]
+
+
+def _lines(trial: TrialNumbers, name: str) -> list[SurvivalLine]:
+    means = {item.arm: item.mean for item in trial.summaries if item.endpoint == name}
+    made = []
+    for arm in trial.spec.arms:
+        times, mean = trial.times[name, arm], means[arm]
+        curve = survival_curve(times)
+        drawn = (curve.days, curve.survival, curve.low, curve.high, curve.last)
+        told = (mean.value, mean.low, mean.high)
+        made.append(SurvivalLine(arm, *drawn, times.days, times.observed.astype(float), told))
+    return made
+
+
+def _panels(trial: TrialNumbers, name: str, powered: bool) -> list[TwinPanel]:
+    made = []
+    for arm in trial.spec.compared:
+        gains = trial.gains(name, arm)
+        gaining, harmed = gains.shares()
+        said = [f"mean {between(gains.mean)} days", f"gaining {percent(gaining)}", f"harmed {percent(harmed)}"]
+        needed = trial.needed[arm] if powered else ""
+        if isinstance(needed, Needed):
+            said.append(f"{short(needed.patients, 3)} per arm for 80 %" if np.isfinite(needed.patients) else "no trial finds it")
+            made.append(TwinPanel(arm, gains.days, gains.margin, said, needed.sizes, needed.power))
+        else:
+            made.append(TwinPanel(arm, gains.days, gains.margin, said))
+    return made
+
+
+def _response(trial: TrialNumbers, said: str) -> Any:
+    seen = trial.seen
+    assert seen is not None
+    first = seen.diameters[:, :, :1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        changes = np.where(seen.judged & (first > 0), seen.diameters / first - 1.0, np.nan)
+    followed = np.minimum(seen.last, trial.until[:, None])
+    hashes = {trial.spec.scenario.name: trial.spec.scenario.hash}
+    return response_plots(
+        said, [notes_of(trial)[0], f"{seen.criteria}"], trial.simulated.arms, seen.best_change, seen.response, seen.days, changes,
+        seen.progression, followed, hashes,
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""What a trial sees at visits, worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from backfire.errors import UserError
+from backfire.studies.trials.endpoints import DIED, END, Criteria, Endpoint, Seen, visit_step
+
+NEVER = math.inf
+
+
+def seen(*rows: list[float], surgery: float = NEVER) -> Seen:
+    """Visits every ten days of patients in one arm, diameters in mm."""
+    diameters = np.array(rows, dtype=float)[:, None, :]
+    return Seen(10.0 * np.arange(diameters.shape[2]), diameters, np.array([surgery]))
+
+
+def test_a_ball_of_cells() -> None:
+    one_cm3 = 1e8
+    assert Criteria().diameter(np.array([one_cm3]))[0] == pytest.approx(12.407, abs=1e-3)
+    assert Criteria().diameter(np.array([8 * one_cm3]))[0] == pytest.approx(2 * 12.407, abs=1e-3)
+    assert Criteria().diameter(np.array([0.0, -1.0])).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("diameters", "progression", "response", "best"),
+    [
+        ([30, 20, 18, 22, 24], 40, "PR", -0.4),  # 22 is 20 % over 18, but only 4 mm; 24 is 6 mm over the nadir, not over 30
+        ([30, 31, 33, 35, 36], 40, "SD", 1 / 30),  # 36 is 20 % and 6 mm over the first
+        ([30, 37, 20, 20, 20], 10, "PD", 7 / 30),  # what comes after progression does not count
+        ([30, 10, 1, 1, 10], 40, "CR", 1 / 30 - 1),
+        ([30, 22, 22, 22, 22], NEVER, "SD", -8 / 30),  # 27 % is no response
+        ([1, 5, 9, 20, 30], 20, "NE", 4.0),  # nothing to measure at first
+        ([30, math.nan, math.nan, math.nan, math.nan], NEVER, "NE", math.nan),  # died before the second visit
+    ],
+)
+def test_response_by_hand(diameters: list[float], progression: float, response: str, best: float) -> None:
+    found = seen(diameters)
+    assert found.progression[0, 0] == progression
+    assert found.response[0, 0] == response
+    assert found.best_change[0, 0] == pytest.approx(best, nan_ok=True)
+
+
+def test_after_surgery_the_primary_is_not_judged() -> None:
+    found = seen([30, 25, 40, 60, 90], surgery=20)
+    assert found.progression[0, 0] == NEVER
+    assert found.last[0, 0] == 10
+    assert found.best_change[0, 0] == pytest.approx(-5 / 30)
+
+
+def test_patients_are_followed_as_long_as_they_are() -> None:
+    days = np.array([[12.0], [NEVER], [30.0], [NEVER]])
+    watched = np.array([[50.0], [50.0], [50.0], [20.0]])
+    why = np.array([[END], [END], [END], [DIED]], dtype=object)
+    until, reason = np.array([40.0, 33.0, 25.0, 40.0]), [END, "lost to follow-up", END, END]
+    time, event, told = Endpoint("death", days, watched, why).followed(until, reason)
+    assert time.ravel().tolist() == [12, 33, 25, 20]
+    assert event.ravel().tolist() == [True, False, False, False]
+    assert told.ravel().tolist() == ["", "lost to follow-up", END, DIED]
+    at_visits, _, _ = Endpoint("progression", days, watched, why, np.arange(0, 60, 10.0)).followed(until, reason)
+    assert at_visits.ravel().tolist() == [12, 30, 20, 20]  # censored at the last visit
+
+
+def test_gains_count_up_to_the_horizon_or_to_the_end_of_watching() -> None:
+    found = Endpoint(
+        "progression",
+        np.array([[12.0, NEVER, NEVER]]),
+        np.array([[50.0, 50.0, 20.0]]),
+        np.array([[END, END, DIED]], dtype=object),
+    )
+    assert found.restricted(60).ravel().tolist() == [12, 60, 20]
+    assert found.restricted(10).ravel().tolist() == [10, 10, 10]
+
+
+def test_visits_meet_stored_rows() -> None:
+    assert visit_step(14, 7) == 7
+    assert visit_step(13, 7) == 1
+    assert visit_step(0, 10) == 10
+    assert visit_step(10.5, 7) == 3.5
+    with pytest.raises(UserError, match="whole days"):
+        visit_step(0.1, 7)
+
+
+@pytest.mark.parametrize("word", ["cells_per_cm3", "growth", "response", "gone", "millimetres"])
+def test_criteria_out_of_reason_are_refused(word: str) -> None:
+    with pytest.raises(UserError, match=word):
+        Criteria(**{word: -1.0})
