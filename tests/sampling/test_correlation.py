@@ -32,5 +32,5 @@ def test_log_normal_quantiles() -> None:
     item = LogNormal(0.0, np.exp(50), 2.0, 1.5)
     assert item.at(np.array([0.15865525, 0.5, 0.84134475])) == pytest.approx([2 / 1.5, 2, 3])
     assert LogNormal(1.0, 4.0, 2.0, 1.5).at(np.array([0.0, 0.5, 1.0])) == pytest.approx([1, 2, 4])
-    with pytest.raises(UserError, match="median between low and high"):
+    with pytest.raises(UserError, match="median must lie between"):
         LogNormal(3.0, 4.0, 2.0, 1.5)

@@ -60,7 +60,7 @@ def new(
 def schema(
     kind: Annotated[SchemaKind, typer.Argument(help="of which kind of file")] = SchemaKind.SCENARIO, own: MechanismFiles = None
 ) -> None:
-    """Print the JSON Schema of scenario files, or of sweeps, claims, populations or studies, for editors that complete and check."""
+    """Print the JSON Schema of scenario files, sweeps, claims, populations or studies, for editors that complete and check."""
     from backfire.claims import claims_schema
     from backfire.populations import population_schema
     from backfire.scenario import json_schema

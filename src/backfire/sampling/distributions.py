@@ -89,23 +89,27 @@ class LogUniform(_AboveZero):
 
 
 @dataclass(frozen=True)
-class LogNormal(_AboveZero):
+class LogNormal(Distribution):
     """ln(value) is normal about ln(``median``), one standard deviation a factor of ``spread``, cut off at both ends."""
 
     kind: ClassVar[str] = "lognormal"
+    scale: ClassVar[str] = "log"
     median: float = 1.0
     spread: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.low < self.median < self.high and 1 < self.spread < math.inf):
+        if not (0 <= self.low < self.median < self.high and 1 < self.spread < math.inf):
             raise UserError(
                 f"is log-normal with median = {self.median:g} and spread = {self.spread:g}; the median must lie between "
                 f"{self.low:g} and {self.high:g}, the spread, a factor, above 1"
             )
 
     def _ends(self) -> tuple[float, float]:
-        return tuple(math.log(end / self.median) / math.log(self.spread) for end in (self.low, self.high))  # type: ignore[return-value]
+        low, high = (
+            math.log(end / self.median) / math.log(self.spread) if end > 0 else -math.inf for end in (self.low, self.high)
+        )
+        return low, high
 
     def _at(self, shares: Floats) -> Floats:
         from scipy.stats import truncnorm
@@ -115,7 +119,9 @@ class LogNormal(_AboveZero):
     def _below(self, values: Floats) -> Floats:
         from scipy.stats import truncnorm
 
-        return np.asarray(truncnorm.cdf(np.log(values / self.median) / math.log(self.spread), *self._ends()))
+        with np.errstate(divide="ignore"):
+            scores = np.log(values / self.median) / math.log(self.spread)
+        return np.asarray(truncnorm.cdf(scores, *self._ends()))
 
 
 @dataclass(frozen=True)
