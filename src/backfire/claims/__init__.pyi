@@ -15,8 +15,10 @@ from .evaluation import evaluate_claims as evaluate_claims
 from .filtering import BoxSample as BoxSample
 from .filtering import Robustness as Robustness
 from .filtering import robustness as robustness
+from .language import Arithmetic as Arithmetic
 from .language import Claim as Claim
 from .language import OutcomeRef as OutcomeRef
+from .language import Term as Term
 from .language import parse_claim as parse_claim
 from .measuring import measure as measure
 from .own import load_claims as load_claims
@@ -27,6 +29,7 @@ from .scorecard import margin_text as margin_text
 from .variants import VARIANTS as VARIANTS
 from .variants import Variant as Variant
 from .variants import VariantResult as VariantResult
+from .verdict import RESOLVED as RESOLVED
 from .verdict import SAMPLED as SAMPLED
 from .verdict import Measured as Measured
 from .verdict import Verdict as Verdict

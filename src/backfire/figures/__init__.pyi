@@ -1,3 +1,4 @@
+from .answers import answers as answers
 from .claims import article_page as article_page
 from .claims import claims_overview as claims_overview
 from .page import IMAGE_FORMATS as IMAGE_FORMATS

@@ -1,0 +1,2 @@
+from .explorer import engine as engine
+from .explorer import study as study
