@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -17,27 +17,33 @@ from backfire.claims import ROLES, Article, Finding, Verdict, evaluate_claims, l
 from backfire.exchange import default_arm
 from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
-from backfire.outcomes import Outcome
+from backfire.reports.blocks import Block, as_markdown
 from backfire.reports.description import describe
 from backfire.reports.markdown import bullets, commands, named, plain, table
 from backfire.scenario import Scenario, load, shipped_scenarios
-from backfire.simulation import simulate
+from backfire.simulation import Result, simulate
 from backfire.solvers import Settings
 from backfire.system import shipped_folder
 
 
 @dataclass(frozen=True)
-class _Matter:
-    """Everything a page is written from. ``article``: whose scenario this is, if it is one.
+class Subject:
+    """Everything a page is written from. ``article``: whose scenario this is, if it is one; ``findings``: what its claims come
+    to; ``sets``: where they are from.
 
     ``shipped``: the scenario is the shipped one of its name, so that links to other files lead somewhere.
     """
 
-    scenario: Scenario
+    result: Result
     article: Article | None
+    sets: Sequence[Article]
     findings: Sequence[Finding]
-    outcomes: Mapping[str, Mapping[str, Outcome]]
     shipped: bool
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the page is about."""
+        return self.result.scenario
 
     @property
     def source(self) -> str:
@@ -51,19 +57,31 @@ class _Matter:
 
 def page(scenario: Scenario) -> str:
     """The page of a scenario as Markdown, ending in a line break; simulates its arms and the claims that speak of it."""
-    articles = load_articles()
+    return as_markdown(blocks(subject(simulate(scenario))))
+
+
+def subject(result: Result) -> Subject:
+    """What there is to say of the scenario of a run; evaluates the claims that speak of it."""
+    scenario, articles = result.scenario, load_articles()
     own = next((item for item in articles if item.file.scenario == scenario.name), None)
     only = [claim for item in articles for claim in item.claims if item is own or item.scenario_of(claim) == scenario.name]
     findings = evaluate_claims(only=only, loaded={scenario.name: scenario}).findings
-    outcomes = simulate(scenario).outcomes
     known = shipped_scenarios()
     shipped = scenario.name in known and load(known[scenario.name]).hash == scenario.hash
-    matter = _Matter(scenario, own, findings, outcomes, shipped)
-    blocks = [*_context(matter), *_credible(matter), "## Understandable", *describe(scenario, outcomes)]
-    return "\n\n".join([*blocks, *_reproducible(matter), *_extensible(matter)]) + "\n"
+    return Subject(result, own, articles, findings, shipped)
 
 
-def _context(matter: _Matter) -> Iterator[str]:
+def blocks(matter: Subject) -> Iterator[Block]:
+    """The blocks of a page, whoever writes them."""
+    yield from _context(matter)
+    yield from _credible(matter)
+    yield "## Understandable"
+    yield from describe(matter.scenario, matter.result.outcomes)
+    yield from _reproducible(matter)
+    yield from _extensible(matter)
+
+
+def _context(matter: Subject) -> Iterator[str]:
     scenario, article = matter.scenario, matter.article
     yield f"# {plain(scenario.name)}"
     yield f"**{plain(scenario.title.rstrip('. '))}.**"
@@ -119,7 +137,7 @@ def _reference(scenario: Scenario) -> str:
     return f"{plain(found.authors)} {found.year}, *{plain(found.journal)}*, on {plain(found.subject)}{link}"
 
 
-def _credible(matter: _Matter) -> Iterator[str]:
+def _credible(matter: Subject) -> Iterator[str]:
     yield "## Credible"
     yield "### Where the numbers come from"
     parameters = matter.scenario.network.parameters.values()
@@ -163,7 +181,7 @@ def _credible(matter: _Matter) -> Iterator[str]:
     )
 
 
-def _changes(matter: _Matter) -> Iterator[str]:
+def _changes(matter: Subject) -> Iterator[str]:
     """What is not in the model, and what it means now that it did not mean before."""
     if matter.article is None:
         return
@@ -176,7 +194,7 @@ def _changes(matter: _Matter) -> Iterator[str]:
         yield bullets(plain(text) for text in file.revised)
 
 
-def _claims(matter: _Matter) -> Iterator[str]:
+def _claims(matter: Subject) -> Iterator[str]:
     findings = matter.findings
     yield "### What the article states, and whether the model holds it"
     if not findings:
@@ -222,7 +240,7 @@ def _holding(findings: Sequence[Finding]) -> str:
     return ", ".join(parts)
 
 
-def _claim_row(matter: _Matter, item: Finding) -> tuple[str, ...]:
+def _claim_row(matter: Subject, item: Finding) -> tuple[str, ...]:
     statement = plain(item.claim.statement)
     if item.claim.scenario and item.claim.scenario != matter.scenario.name:
         statement += f" (in `{item.claim.scenario}`)"
@@ -230,7 +248,7 @@ def _claim_row(matter: _Matter, item: Finding) -> tuple[str, ...]:
     return item.claim.id, statement, item.claim.role, verdict, margin_text(item.margin) or "–", named(item.claim.names)
 
 
-def _reproducible(matter: _Matter) -> Iterator[str]:
+def _reproducible(matter: Subject) -> Iterator[str]:
     scenario, source, settings = matter.scenario, matter.source, Settings()
     article = matter.article.name if matter.article and matter.shipped else ""
     yield "## Reproducible"
@@ -272,7 +290,7 @@ def _reproducible(matter: _Matter) -> Iterator[str]:
     )
 
 
-def _extensible(matter: _Matter) -> Iterator[str]:
+def _extensible(matter: Subject) -> Iterator[str]:
     scenario, source = matter.scenario, matter.source
     changed = scenario.document.data.get("parameters") or scenario.values
     linked = [name for item in matter.findings for name in item.claim.names if name in scenario.switches]

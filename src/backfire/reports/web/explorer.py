@@ -139,9 +139,8 @@ def _agent(scenario: Scenario, item: Intervention) -> str:
     given: dict[str, dict[str, str]] = {"multiply": {}, "add": {}}
     for state, action, formula in item.formulas():
         given[action][state] = _function(scenario, formula)
-    facts = {
-        "unit": item.amount_unit, "infuses": item.infuses, "switches": item.switches, "resects": scenario.network.resects(item.name)
-    }  # fmt: skip
+    facts = {"unit": item.amount_unit, "infuses": item.infuses, "switches": item.switches}
+    facts |= {"resects": scenario.network.resects(item.name)}
     parts = [f"{word}: {json.dumps(value)}" for word, value in facts.items()]
     for word, action in (("multiplies", "multiply"), ("adds", "add")):
         parts.append(f"{word}: {{{', '.join(f'{json.dumps(state)}: {text}' for state, text in given[action].items())}}}")
