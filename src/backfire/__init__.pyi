@@ -17,6 +17,7 @@ from .outcomes import Outcome as Outcome
 from .populations import population as population
 from .reports import explain as explain
 from .reports import redraw as redraw
+from .reports import report as report
 from .reports import run as run
 from .scenario import Scenario as Scenario
 from .scenario import load as load

@@ -20,7 +20,7 @@ _TIGHT: Final = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2}
 def as_mathml(expression: Expression, name: Callable[[str], str] = str) -> str:
     """Presentation MathML without its outer ``<math>``; ``name`` gives the words for a name.
 
-    ``hill(x, h, n)`` is written out as xⁿ/(hⁿ + xⁿ), ``positive(x)`` as max(0, x). Unit constants are left out as factors.
+    ``hill(x, h, n)`` is written out as xⁿ/(hⁿ + xⁿ), ``positive(x)`` as max(0, x).
     """
     return _Writer(name).row(expression.tree)
 
@@ -49,7 +49,7 @@ class _Writer:
                 assert isinstance(value, int | float)
                 return f"<mn>{value:g}</mn>"
             case ast.Name(name):
-                return f"<mn>1</mn>{word(name)}" if name in UNIT_CONSTANTS else word(self.name(name))
+                return word(name if name in UNIT_CONSTANTS else self.name(name))
             case ast.UnaryOp(mark, operand):
                 text = ("<mo>−</mo>" if isinstance(mark, ast.USub) else "") + self.written(operand, 2)
                 return _bracketed(text) if outside else text

@@ -20,6 +20,9 @@ from backfire.reports.markdown import fenced
 WIDTH: Final = 100
 """Characters in a line of equations."""
 
+Kind = Literal["balances", "rates", "definitions"]
+"""The kinds of equations."""
+
 
 @dataclass(frozen=True)
 class Wiring:
@@ -37,7 +40,7 @@ class EquationLines:
     """One kind of the equations of a network below a head."""
 
     head: str
-    kind: Literal["balances", "rates", "definitions"]
+    kind: Kind
     network: Network
 
     @cached_property

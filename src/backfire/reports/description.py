@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from backfire.formatting import exact
 from backfire.model import Mechanism
 from backfire.outcomes import HOST_LOAD, Outcome, ranked
-from backfire.reports.blocks import Block, EquationLines, Wiring
+from backfire.reports.blocks import Block, EquationLines, Kind, Wiring
 from backfire.reports.explanation import how_given
 from backfire.reports.markdown import fenced, named, plain, table
 from backfire.scenario import Scenario
@@ -135,11 +135,12 @@ def _equations(scenario: Scenario) -> Iterator[Block]:
         "`fold` are one cell and onefold."
     )
     network = scenario.network
-    for head, kind in (
-        ("What changes each state:", "balances"),
-        ("The rates:", "rates"),
-        ("What the rates are made of:", "definitions"),
-    ):
+    heads: dict[Kind, str] = {
+        "balances": "What changes each state:",
+        "rates": "The rates:",
+        "definitions": "What the rates are made of:",
+    }
+    for kind, head in heads.items():
         block = EquationLines(head, kind, network)
         if block.lines:
             yield block

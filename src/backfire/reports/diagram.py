@@ -22,8 +22,8 @@ def mermaid(network: Network) -> str:
     """The flowchart of a network; equal text for equal networks."""
     codes = {state.name: f"s{number}" for number, state in enumerate(network.states)}
     lines = ["flowchart LR"]
-    for state in network.states:
-        lines.append(f"    {codes[state.name]}{_SHAPES[kind_of_state(state)].format(state.name.replace('_', ' '))}")
+    shapes = {state.name: _SHAPES[kind_of_state(state)].format(state.name.replace("_", " ")) for state in network.states}
+    lines += [f"    {codes[name]}{shape}" for name, shape in shapes.items()]
     for (arrow, source, target), labels in arrows(network).items():
         text = f'|"{", ".join(labels)}"|' if labels else ""
         lines.append(f"    {codes[source]} {arrow}{text} {codes[target]}")

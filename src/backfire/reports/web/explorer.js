@@ -75,7 +75,7 @@ function describe(item) {
   const dot = item.name.lastIndexOf('.');
   if (dot < 0) return words(item.name);
   const word = item.name.slice(dot + 1).replaceAll('_', ' ');
-  return item.kind === 'regimen' ? {amount: 'each dose', start: 'first day', every: 'days between', count: 'doses'}[word] ?? word : `${words(item.owner)} ${word}`;
+  return item.kind === 'regimen' ? {amount: 'each dose', start: 'first day', every: 'days between', count: 'doses'}[word] ?? word : `${words(item.owner)}: ${word}`;
 }
 
 function control(item) {
@@ -103,12 +103,12 @@ const sliding = (item) => item.low !== null;
 
 function controls() {
   const groups = [];
+  const switches = study.inputs.filter((item) => item.kind === 'switch');
+  if (switches.length) groups.push(make('fieldset', {}, make('legend', {}, 'Feedbacks, on or off'), ...switches.map(toggle)));
   for (const regimen of Object.keys(study.regimens)) {
     const own = study.inputs.filter((item) => item.kind === 'regimen' && item.name.startsWith(`${regimen}.`) && sliding(item));
     if (own.length) groups.push(make('fieldset', {}, make('legend', {}, words(regimen)), ...own.map(control)));
   }
-  const switches = study.inputs.filter((item) => item.kind === 'switch');
-  if (switches.length) groups.push(make('fieldset', {}, make('legend', {}, 'Feedbacks, on or off'), ...switches.map(toggle)));
   const values = study.inputs.filter((item) => item.kind === 'parameter' && sliding(item));
   parts.matter = make('div', {}, make('p', {class: 'about'}, 'Being worked out …'));
   groups.push(make('fieldset', {}, make('legend', {}, 'Values that matter most here'), parts.matter));
@@ -351,6 +351,7 @@ function begin() {
 }
 
 begin();
+addEventListener('resize', () => draw());
 addEventListener('hashchange', () => {
   if (!location.hash.includes('=')) return;
   state.inputs = inputsOf(study);

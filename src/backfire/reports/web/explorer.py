@@ -139,7 +139,7 @@ def _agent(scenario: Scenario, item: Intervention) -> str:
     given: dict[str, dict[str, str]] = {"multiply": {}, "add": {}}
     for state, action, formula in item.formulas():
         given[action][state] = _function(scenario, formula)
-    facts = {"unit": item.amount_unit, "infuses": item.infuses, "switches": item.switches}
+    facts: dict[str, Any] = {"unit": item.amount_unit, "infuses": item.infuses, "switches": item.switches}
     facts |= {"resects": scenario.network.resects(item.name)}
     parts = [f"{word}: {json.dumps(value)}" for word, value in facts.items()]
     for word, action in (("multiplies", "multiply"), ("adds", "add")):
@@ -181,6 +181,4 @@ def _term(term: Term) -> Any:
 def _readings(claims: Iterable[tuple[ClaimEntry, Claim]]) -> dict[str, dict[str, Any]]:
     """How outcomes that claims read are compared: their kind, and whether they are read at the end of an arm."""
     columns = {ref.column: ref.outcome for _, claim in claims for ref in claim.refs()}
-    return {
-        column: {"kind": declared(outcome).kind, "toEnd": declared(column).to_end} for column, outcome in columns.items()
-    }
+    return {column: {"kind": declared(outcome).kind, "toEnd": declared(column).to_end} for column, outcome in columns.items()}

@@ -1,7 +1,7 @@
 // Curves of arms over days as SVG: axes, lines in the looks of the arms, doses that can be dragged, bands where there are any.
 
 const SVG = 'http://www.w3.org/2000/svg';
-const PLOT = {width: 720, left: 64, right: 14, foot: 40, head: 26, row: 17};
+const PLOT = {left: 64, right: 14, foot: 40, head: 26, row: 17};
 
 function drawn(parent, name, attributes = {}, text) {
   const element = document.createElementNS(SVG, name);
@@ -45,8 +45,9 @@ function short(value, digits = 3) {
 function plot(svg, {title, unit, days, log, lines, bands = [], doses = [], floor = 0}) {
   const head = PLOT.head + doses.length * PLOT.row;
   const height = head + 250 + PLOT.foot;
+  const width = Math.max(320, Math.round(svg.parentNode?.clientWidth || 720));
   svg.replaceChildren();
-  svg.setAttribute('viewBox', `0 0 ${PLOT.width} ${height}`);
+  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
   let [low, high] = [Infinity, -Infinity];
   for (const {points} of [...lines, ...bands.flatMap((band) => [{points: band.low}, {points: band.high}])]) {
     for (const [, value] of points) {
@@ -61,28 +62,28 @@ function plot(svg, {title, unit, days, log, lines, bands = [], doses = [], floor
     low = Math.min(0, low);
     high = high > low ? high + 0.04 * (high - low) : low + 1;
   }
-  const [inner, tall] = [PLOT.width - PLOT.left - PLOT.right, 250];
+  const [inner, tall] = [width - PLOT.left - PLOT.right, 250];
   const x = (day) => PLOT.left + (day / days) * inner;
   const scaled = log ? (value) => Math.log(value / low) / Math.log(high / low) : (value) => (value - low) / (high - low);
   const y = (value) => head + tall * (1 - Math.min(1.02, Math.max(-0.01, scaled(value))));
   drawn(svg, 'title', {}, `${title}, by arm, over ${days} days`);
   drawn(svg, 'text', {x: 4, y: 15, class: 'title'}, unit ? `${title} (${unit})` : title);
   for (const value of ticks(low, high, 6, log)) {
-    drawn(svg, 'line', {class: 'grid', x1: PLOT.left, x2: PLOT.width - PLOT.right, y1: y(value), y2: y(value)});
+    drawn(svg, 'line', {class: 'grid', x1: PLOT.left, x2: width - PLOT.right, y1: y(value), y2: y(value)});
     drawn(svg, 'text', {x: PLOT.left - 6, y: y(value) + 4, 'text-anchor': 'end'}, short(value));
   }
-  for (const day of ticks(0, days, 8, false)) {
+  for (const day of ticks(0, days, width > 500 ? 8 : 4, false)) {
     drawn(svg, 'line', {class: 'axis', x1: x(day), x2: x(day), y1: head + tall, y2: head + tall + 5});
     drawn(svg, 'text', {x: x(day), y: head + tall + 19, 'text-anchor': 'middle'}, short(day));
   }
-  drawn(svg, 'line', {class: 'axis', x1: PLOT.left, x2: PLOT.width - PLOT.right, y1: head + tall, y2: head + tall});
+  drawn(svg, 'line', {class: 'axis', x1: PLOT.left, x2: width - PLOT.right, y1: head + tall, y2: head + tall});
   drawn(svg, 'text', {x: PLOT.left + inner / 2, y: height - 5, 'text-anchor': 'middle'}, 'day');
   for (const {look, low: below, high: above} of bands) {
     const outline = [...above, ...[...below].reverse()].map(([day, value]) => `${x(day).toFixed(1)},${y(value).toFixed(1)}`);
     drawn(svg, 'polygon', {class: 'band', fill: look.colour, points: outline.join(' ')});
   }
   for (const {look, points} of lines) drawn(svg, 'path', {class: 'line', stroke: look.colour, 'stroke-width': 2.3, 'stroke-dasharray': dashed(look), d: pathOf(points, x, y, log ? floor : -Infinity)});
-  doses.forEach((row, place) => doseRow(svg, row, PLOT.head + place * PLOT.row + 4, x, days, inner));
+  doses.forEach((row, place) => doseRow(svg, row, PLOT.head + place * PLOT.row + 4, x, days, inner, width));
 }
 
 const dashed = ({dashes}) => (dashes ? dashes.map((one) => 2.3 * one).join(' ') : null);
@@ -106,16 +107,16 @@ function pathOf(points, x, y, floor) {
 }
 
 /** One regimen as a row of doses; dragging it, or an arrow key on it, moves the day of its first dose. */
-function doseRow(svg, {name, label, spans, start, move}, top, x, days, inner) {
+function doseRow(svg, {name, label, spans, start, move}, top, x, days, inner, width) {
   const group = drawn(svg, 'g', {tabindex: 0, role: 'slider', 'aria-label': `first day of ${label}`, 'aria-valuenow': start, 'aria-valuemin': 0, 'aria-valuemax': days, 'data-regimen': name});
   const wide = spans.length > inner / 7;
   const marks = wide ? [[spans[0][0], spans[spans.length - 1][1]]] : spans;
   for (const [from, to] of marks) drawn(group, 'rect', {class: 'dose', x: x(from) - 1.5, y: top, width: Math.max(3, x(to) - x(from)), height: 10, rx: 1});
   const [first, last] = [x(spans[0]?.[0] ?? start), x(spans[spans.length - 1]?.[1] ?? start)];
   drawn(group, 'rect', {class: 'handle', x: first - 9, y: top - 4, width: last - first + 18, height: 18});
-  const right = last + 8 + label.length * 6.5 < PLOT.width;
+  const right = last + 8 + label.length * 6.5 < width;
   drawn(group, 'text', right ? {x: last + 8, y: top + 9} : {x: first - 8, y: top + 9, 'text-anchor': 'end'}, label);
-  const perPixel = () => days / inner * (PLOT.width / svg.getBoundingClientRect().width);
+  const perPixel = () => days / inner * (width / svg.getBoundingClientRect().width);
   group.addEventListener('pointerdown', (event) => {
     event.preventDefault();
     const from = event.clientX;

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backfire.formatting import display_name, short, unit_in_words
 from backfire.outcomes import Outcome
-from backfire.reports.markdown import plain, table
+from backfire.reports.markdown import bullets, plain, table
 from backfire.reports.model_page import Subject
 from backfire.simulation import Result
 
@@ -18,8 +18,12 @@ def story(matter: Subject) -> Iterator[str]:
         rows = [("The drug", told.drug), ("The answer to it", told.answer), ("What blocks the answer", told.blocked_by)]
         yield table(("in short", ""), [(f"**{head}**", plain(text)) for head, text in rows])
     yield "In this model, arm by arm:"
-    yield "\n".join(f"- **{plain(display_name(arm))}**{_given(matter.result, arm)}: {_course(matter.result, arm)}" for arm in matter.result.outcomes)
-    yield "Two lines that cross, a factor that rises, a time that shifts: these are what to look for. The numbers themselves are not."
+    result = matter.result
+    yield bullets(f"**{plain(display_name(arm))}**{_given(result, arm)}: {_course(result, arm)}" for arm in result.outcomes)
+    yield (
+        "Which line lies below which, what rises and when, which time shifts: these are what to look for. The numbers themselves "
+        "are not."
+    )
 
 
 def _given(result: Result, arm: str) -> str:
@@ -45,7 +49,12 @@ def _course(result: Result, arm: str) -> str:
         elif progression is not None:
             parts.append("is not seen to progress")
         if death is None:
-            parts.append("is gone on the last day" if _yes(found.get("eradicated")) else f"has {_amount(final, unit)} on the last day")
+            gone = found.get("eradicated")
+            left = "is gone" if gone is not None and gone.value == 1 else f"has {_amount(final, unit)}"
+            parts.append(f"{left} on the last day")
+    metastases = found.get("metastatic_burden")
+    if metastases is not None and death is None:
+        parts.append(f"with {_amount(metastases, unit_in_words(metastases.unit))} in metastases")
     if death is not None:
         parts.append(f"and the host dies on day {short(death, 3)}")
     return f"{', '.join(parts)}." if parts else "see the table of outcomes."
@@ -57,7 +66,3 @@ def _amount(item: Outcome, unit: str) -> str:
 
 def _day(result: Result, item: Outcome | None) -> str:
     return "–" if item is None else short(item.value + result.scenario.time_zero, 3)
-
-
-def _yes(item: Outcome | None) -> bool:
-    return item is not None and item.value == 1

@@ -6,7 +6,8 @@ states stand where their neighbours are. Colours are those of the page, so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -15,9 +16,9 @@ from backfire.formatting import display_name
 from backfire.model import Network
 from backfire.reports.diagram import Arrow, arrows, kind_of_state
 
-WIDE, HIGH = 168.0, 38.0
+WIDE, HIGH = 150.0, 36.0
 """A state."""
-ACROSS, DOWN = 190.0, 44.0
+ACROSS, DOWN = 150.0, 40.0
 """Between columns, where labels stand, and between rows."""
 _LETTER: Final = 6.3
 _SAID: Final = {"-->": "adds to", "--x": "takes from", "==>": "becomes", "-.->": "influences"}
@@ -30,20 +31,25 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class _Curve:
-    """A cubic from its first to its last point."""
+    """Cubics, each from where the one before ends."""
 
-    points: tuple[Point, Point, Point, Point]
+    pieces: tuple[tuple[Point, Point, Point, Point], ...]
 
-    def at(self, share: float) -> Point:
-        rest = 1 - share
-        weights = (rest**3, 3 * rest**2 * share, 3 * rest * share**2, share**3)
-        x, y = (sum(weight * point[axis] for weight, point in zip(weights, self.points, strict=True)) for axis in (0, 1))
-        return x, y
+    def places(self) -> Iterator[Point]:
+        """Where its words may stand, the best place first: along the pieces between columns, which are every other one."""
+        for share in _SHARES:
+            for points in self.pieces[::2]:
+                rest = 1 - share
+                weights = (rest**3, 3 * rest**2 * share, 3 * rest * share**2, share**3)
+                x, y = (sum(weight * point[axis] for weight, point in zip(weights, points, strict=True)) for axis in (0, 1))
+                yield x, y
 
     @property
     def path(self) -> str:
-        (a, b), *rest = self.points
-        return f"M{a:.1f} {b:.1f}C{' '.join(f'{x:.1f} {y:.1f}' for x, y in rest)}"
+        """As SVG writes it."""
+        start = self.pieces[0][0]
+        rest = "".join(f"C{' '.join(f'{x:.1f} {y:.1f}' for x, y in piece[1:])}" for piece in self.pieces)
+        return f"M{start[0]:.1f} {start[1]:.1f}{rest}"
 
 
 def wiring_in_words(network: Network) -> list[str]:
@@ -60,7 +66,7 @@ def wiring_svg(network: Network) -> str:
     drawn = arrows(network)
     columns = _columns(network, drawn)
     places = _places(columns)
-    width = len(columns) * WIDE + (len(columns) - 1) * ACROSS + 90
+    width = len(columns) * WIDE + (len(columns) - 1) * ACROSS + 120
     height = max(len(column) for column in columns) * (HIGH + DOWN) + 14
     curves = _curves(drawn, places, columns)
     lines = [
@@ -69,8 +75,9 @@ def wiring_svg(network: Network) -> str:
     ]
     shapes = [_shape(kind_of_state(state), display_name(state.name), places[state.name]) for state in network.states]
     said = "; ".join(wiring_in_words(network))
+    size = f"max-width:{width:.0f}px;min-width:{0.7 * width:.0f}px"
     return (
-        f'<svg class="wiring" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
+        f'<svg class="wiring" viewBox="0 0 {width:.0f} {height:.0f}" style="{size}" role="img" '
         f'aria-labelledby="wiring-title wiring-words"><title id="wiring-title">Who acts on whom in this model</title>'
         f'<desc id="wiring-words">{escape(said)}</desc><defs>{_MARKERS}</defs>'
         f"{''.join(lines)}{''.join(shapes)}{''.join(_labels(drawn, curves, places))}</svg>"
@@ -126,9 +133,7 @@ def _places(columns: list[list[str]]) -> dict[str, Point]:
     }
 
 
-def _curves(
-    drawn: Mapping[Arrow, list[str]], places: Mapping[str, Point], columns: list[list[str]]
-) -> dict[Arrow, _Curve]:
+def _curves(drawn: Mapping[Arrow, list[str]], places: Mapping[str, Point], columns: list[list[str]]) -> dict[Arrow, _Curve]:
     """Where every arrow runs; those that share a side of a state are spread over it, by where they lead."""
     home = {name: place for place, column in enumerate(columns) for name in column}
     ports: dict[tuple[str, int], list[tuple[float, Arrow]]] = {}
@@ -149,11 +154,33 @@ def _curves(
         (a, b), (c, d) = at[source, arrow], at[target, arrow]
         if home[source] == home[target]:
             bulge = min(40 + 0.22 * abs(d - b), 110)
-            made[arrow] = _Curve(((a, b), (a + bulge, b), (c + bulge, d), (c, d)))
+            made[arrow] = _Curve((((a, b), (a + bulge, b), (c + bulge, d), (c, d)),))
         else:
-            reach = (c - a) * 0.45
-            made[arrow] = _Curve(((a, b), (a + reach, b), (c - reach, d), (c, d)))
+            made[arrow] = _through((a, b), (c, d), [columns[place] for place in _between(home[source], home[target])], places)
     return made
+
+
+def _between(first: int, last: int) -> list[int]:
+    return [*range(first + 1, last)] if first < last else [*range(first - 1, last, -1)]
+
+
+def _through(start: Point, end: Point, columns: list[list[str]], places: Mapping[str, Point]) -> _Curve:
+    """From a point to another, between the states of the columns on the way."""
+    side = 1 if end[0] > start[0] else -1
+    stops = [start]
+    for column in columns:
+        x = places[column[0]][0]
+        straight = start[1] + (end[1] - start[1]) * (x - start[0]) / (end[0] - start[0])
+        rows = [places[name][1] for name in column]
+        gaps = [rows[0] - (HIGH + DOWN) / 2, *(row + (HIGH + DOWN) / 2 for row in rows)]
+        y = min(gaps, key=lambda gap: abs(gap - straight))
+        y += max(-10.0, min(10.0, straight - y))  # so that those through one gap do not lie on each other
+        stops += [(x - side * WIDE / 2, y), (x + side * WIDE / 2, y)]
+    pieces = []
+    for (a, b), (c, d) in itertools.pairwise([*stops, end]):
+        reach = (c - a) * 0.45
+        pieces.append(((a, b), (a + reach, b), (c - reach, d), (c, d)))
+    return _Curve(tuple(pieces))
 
 
 def _shape(kind: str, words: str, place: Point) -> str:
@@ -161,8 +188,9 @@ def _shape(kind: str, words: str, place: Point) -> str:
     left, top = x - WIDE / 2, y - HIGH / 2
     if kind == "agent":
         lean = 10
-        corners = f"{left + lean:.1f},{top:.1f} {left + WIDE:.1f},{top:.1f} {left + WIDE - lean:.1f},{top + HIGH:.1f} {left:.1f},{top + HIGH:.1f}"
-        outline = f'<polygon points="{corners}"/>'
+        right, foot = left + WIDE, top + HIGH
+        corners = ((left + lean, top), (right, top), (right - lean, foot), (left, foot))
+        outline = f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}"/>'
     else:
         rounded = HIGH / 2 if kind == "cells" else 7
         outline = f'<rect x="{left:.1f}" y="{top:.1f}" width="{WIDE}" height="{HIGH}" rx="{rounded}"/>'
@@ -177,13 +205,13 @@ def _labels(drawn: Mapping[Arrow, list[str]], curves: Mapping[Arrow, _Curve], pl
     for arrow, labels in drawn.items():
         if not labels:
             continue
-        text = ", ".join(labels)
-        half = len(text) * _LETTER / 2
-        boxes = [(x - half, y - 8, x + half, y + 5) for x, y in (curves[arrow].at(share) for share in _SHARES)]
+        half, tall = max(map(len, labels)) * _LETTER / 2, 6.5 * len(labels)
+        boxes = [(x - half, y - tall, x + half, y + tall) for x, y in curves[arrow].places()]
         covers = [sum(_overlap(box, other) for other in taken) for box in boxes]
         best = boxes[covers.index(min(covers))]
         taken.append(best)
-        made.append(f'<text class="label" x="{best[0] + half:.1f}" y="{best[3] - 2:.1f}">{escape(text)}</text>')
+        for row, text in enumerate(labels):
+            made.append(f'<text class="label" x="{best[0] + half:.1f}" y="{best[1] + 10 + 13 * row:.1f}">{escape(text)}</text>')
     return made
 
 

@@ -93,10 +93,10 @@ def _equations(block: EquationLines) -> Iterable[str]:
                       for place, (factor, name) in enumerate(terms)]  # fmt: skip
             yield _math(f"{rate}<mo>=</mo>{''.join(signed) or '<mn>0</mn>'}")
         return
-    parts = network.processes if block.kind == "rates" else network.definitions
-    for part in parts:
-        formula = getattr(part, "rate", None) or getattr(part, "formula", "")
-        yield _line(network, part.name, formula)
+    rates = {item.name: item.rate for item in network.processes}
+    formulas = rates if block.kind == "rates" else {item.name: item.formula for item in network.definitions}
+    for name, formula in formulas.items():
+        yield _line(network, name, formula)
 
 
 def _line(network: Network, name: str, formula: str) -> str:
@@ -109,4 +109,4 @@ def _line(network: Network, name: str, formula: str) -> str:
 
 
 def _math(content: str) -> str:
-    return f"<math>{content}</math>"
+    return f'<math displaystyle="true">{content}</math>'

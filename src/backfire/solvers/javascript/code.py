@@ -18,7 +18,7 @@ from backfire.model import Network
 from backfire.solvers.pycode import generate
 
 _SIGNS: Final[dict[type[ast.operator], str]] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-_FUNCTIONS: Final = {"exp": "Math.exp", "log": "Math.log", "sqrt": "Math.sqrt", "abs": "Math.abs", "min": "Math.min", "max": "Math.max"}
+_FUNCTIONS: Final = {name: f"Math.{name}" for name in ("exp", "log", "sqrt", "abs", "min", "max")}
 """What JavaScript has; ``positive``, ``hill``, ``step`` and ``floored`` stand in ``solver.js``."""
 
 
