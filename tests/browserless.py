@@ -14,18 +14,40 @@ from backfire.scenario import Scenario
 
 
 class Engine:
-    """The explorer's engine with one scenario in it."""
+    """The explorer's engine with one scenario in it, ``study``, and its ``inputs``."""
 
     def __init__(self, scenario: Scenario, *given: Any) -> None:
         self.context = MiniRacer()
-        self.context.eval(f"{engine()}\nconst study = {study(scenario, *given)};\nconst number = {_NUMBER};\n0")
+        self.context.eval(f"{engine()}\nconst study = {study(scenario, *given)};\nconst inputs = inputsOf(study);\n{_TELL}\n0")
 
     def ask(self, expression: str) -> Any:
         """The value of an expression; what is no finite number comes as None."""
-        return json.loads(self.context.eval(f"JSON.stringify({expression})"))
+        return json.loads(str(self.context.eval(f"JSON.stringify({expression})")))
 
 
-_NUMBER = "(value) => (Number.isFinite(value) ? value : null)"
+_TELL = """
+const number = (value) => (Number.isFinite(value) ? value : null);
+const readAll = (arm, names, given = inputs) => {
+  const run = runArm(study, arm, given);
+  const reader = new Reader(study, run);
+  return {died: run.died, status: run.status, extinctions: run.extinctions,
+    found: names.map((name) => { const one = reader.read(name); return one && [number(one.value), one.observed]; })};
+};
+const courses = (arm, names, days) => {
+  const run = runArm(study, arm, inputs);
+  const reader = new Reader(study, run);
+  reader.watch(names);
+  return names.map((name) => {
+    const cells = study.units[name] === 'cell';
+    const course = new Interpolant(run.steps, reader.nodes(name), cells, cells);
+    return days.map((day) => number(course.before(day)));
+  });
+};
+const verdicts = () => {
+  const judge = new Judge(study, inputs);
+  return study.claims.map((claim) => { const {verdict, margin} = judge.judge(claim); return [claim.id, verdict, number(margin)]; });
+};
+"""
 
 
 @contextmanager
