@@ -50,7 +50,6 @@ def extinctions(result: Result, arm: str) -> list[tuple[str, float]]:
 
 def test_courses_deaths_and_extinctions_are_those_of_the_reference_solver(both: tuple[Result, Engine]) -> None:
     result, engine = both
-    scenario = result.scenario
     some = next(iter(result.trajectories.values()))
     names = [name for name, unit in zip(some.names, some.units, strict=True) if unit == "fold" or name == "burden"]
     for arm, trajectory in result.trajectories.items():
@@ -67,7 +66,9 @@ def test_courses_deaths_and_extinctions_are_those_of_the_reference_solver(both: 
         days = np.linspace(0.01, float(trajectory.times[-1]) * (1 - 1e-7), 701)
         gone = [day for _, day in mine]
         days = days[[all(abs(day - one) > 2e-3 for one in gone) for day in days]]
-        for name, values in zip(names, engine.ask(f"courses({json.dumps(arm)}, {json.dumps(names)}, {days.tolist()})"), strict=True):
+        for name, values in zip(
+            names, engine.ask(f"courses({json.dumps(arm)}, {json.dumps(names)}, {days.tolist()})"), strict=True
+        ):
             column = trajectory.names.index(name)
             inside = trajectory.units[column] == "cell"
             course = Interpolant(trajectory.steps, trajectory.steps.values[..., column], inside, inside)
@@ -104,7 +105,13 @@ def test_claims_come_to_the_same_verdicts_and_margins(name: str) -> None:
         assert (math.nan if margin is None else margin) == pytest.approx(item.margin, rel=1e-4, abs=1e-5, nan_ok=True)
 
 
-CHANGES = {"growth_rate": 0.2, "mitoxantrone.amount": 3.5, "mitoxantrone.start": 20.5, "anti_wnt16b.count": 4, "stroma.protects_kill": 0}
+CHANGES = {
+    "growth_rate": 0.2,
+    "mitoxantrone.amount": 3.5,
+    "mitoxantrone.start": 20.5,
+    "anti_wnt16b.count": 4,
+    "stroma.protects_kill": 0,
+}
 
 
 def test_a_saved_scenario_is_the_scenario_and_gives_the_numbers_of_the_page() -> None:
@@ -205,11 +212,15 @@ def test_plausible_tumours_agree_too(name: str) -> None:
             for arm in scenario.arms:
                 if not result.trajectories[arm].status.good:
                     continue
-                told = engine.ask(f"readAll({json.dumps(arm)}, ['final_burden', 'nadir'], inputsOf(study, {json.dumps(changes)}))")
+                told = engine.ask(
+                    f"readAll({json.dumps(arm)}, ['final_burden', 'nadir'], inputsOf(study, {json.dumps(changes)}))"
+                )
                 outcomes, death = result.outcomes[arm], result.death(arm)
                 assert told["status"] == "ok"
                 assert (told["died"] is None) == (death is None)
                 assert death is None or told["died"] == pytest.approx(death, rel=CLOSE)
                 assert [item for item, _ in told["extinctions"]] == [item for item, _ in extinctions(result, arm)]
                 for (value, _), key in zip(told["found"], ("final_burden", "nadir"), strict=True):
-                    assert (math.nan if value is None else value) == pytest.approx(outcomes[key].value, rel=CLOSE, abs=1e-3, nan_ok=True)
+                    assert (math.nan if value is None else value) == pytest.approx(
+                        outcomes[key].value, rel=CLOSE, abs=1e-3, nan_ok=True
+                    )

@@ -69,6 +69,10 @@ class _Renderer(RendererHTML):
         """Ends what ``table_open`` begins."""
         return "</table></div>"
 
+    def fence(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        """Lines as they stand, which a keyboard can scroll."""
+        return f'<pre tabindex="0"><code>{escape(tokens[index].content)}</code></pre>\n'
+
     def heading_open(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
         """With the id that links within the page use."""
         return f'<{tokens[index].tag} id="{escape(anchor(tokens[index + 1].content))}">'
