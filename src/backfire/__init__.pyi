@@ -2,6 +2,7 @@ from . import figures as figures
 from .claims import evaluate_claims as evaluate_claims
 from .errors import BackfireError as BackfireError
 from .exchange import export as export
+from .exchange import from_sbml as from_sbml
 from .model import Definition as Definition
 from .model import Influence as Influence
 from .model import Intervention as Intervention
