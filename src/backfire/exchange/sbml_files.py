@@ -12,7 +12,7 @@ from backfire.model import CAUTION, Intervention, Part
 
 
 @dataclass(frozen=True)
-class Change:
+class EventChange:
     """What an event does to a state at a time: state ← state·multiply + add."""
 
     time: float
@@ -22,7 +22,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Given:
+class ImportedRegimen:
     """A regimen: ``count`` times from ``start`` on, ``every`` so many days."""
 
     agent: str
@@ -32,7 +32,7 @@ class Given:
     count: int
 
 
-def agents_of(changes: Iterable[Change], units: Mapping[str, str]) -> tuple[list[Intervention], list[Given]]:
+def agents_of(changes: Iterable[EventChange], units: Mapping[str, str]) -> tuple[list[Intervention], list[ImportedRegimen]]:
     """What events do as interventions, and when as regimens: an amount is added (``dose_of_x``), set (``level_of_x``), or left as
     a share (``share_of_x``); ``units`` are those of the states."""
     agents: dict[str, Intervention] = {}
@@ -64,7 +64,7 @@ def agents_of(changes: Iterable[Change], units: Mapping[str, str]) -> tuple[list
     return [*agents.values()], [given for (agent, amount), days in times.items() for given in _runs(agent, amount, sorted(days))]
 
 
-def _runs(agent: str, amount: float, days: Sequence[float]) -> Iterator[Given]:
+def _runs(agent: str, amount: float, days: Sequence[float]) -> Iterator[ImportedRegimen]:
     """Times as few regimens, each of equal steps."""
     place = 0
     while place < len(days):
@@ -73,7 +73,7 @@ def _runs(agent: str, amount: float, days: Sequence[float]) -> Iterator[Given]:
             every = days[place + 1] - days[place]
             while place + count < len(days) and math.isclose(days[place + count], days[place] + count * every, abs_tol=1e-9):
                 count += 1
-        yield Given(agent, amount, days[place], every if count > 1 else 0.0, count)
+        yield ImportedRegimen(agent, amount, days[place], every if count > 1 else 0.0, count)
         place += count
 
 
@@ -120,9 +120,9 @@ def _call(part: Part) -> str:
     return f"{type(part).__name__}({', '.join(given)})"
 
 
-def scenario_file(name: str, label: str, title: str, regimens: Sequence[Given], days: float) -> str:
+def scenario_file(name: str, label: str, title: str, regimens: Sequence[ImportedRegimen], days: float) -> str:
     """A TOML file that runs the mechanism, untreated and, if there are events, with them."""
-    taken: dict[str, Given] = {}
+    taken: dict[str, ImportedRegimen] = {}
     for item in regimens:
         called = item.agent
         number = 2
@@ -149,6 +149,6 @@ def scenario_file(name: str, label: str, title: str, regimens: Sequence[Given], 
     return "\n".join(lines) + "\n"
 
 
-def _fields(item: Given) -> str:
+def _fields(item: ImportedRegimen) -> str:
     often = f", every = {item.every!r}, count = {item.count}" if item.count > 1 else ""
     return f'agent = "{item.agent}", amount = {item.amount!r}, start = {item.start!r}{often}'

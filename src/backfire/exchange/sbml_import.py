@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from backfire.errors import CompositionError, StorageError, UserError, echo
-from backfire.exchange.sbml_files import Change, agents_of, mechanism_file, scenario_file
+from backfire.exchange.sbml_files import EventChange, agents_of, mechanism_file, scenario_file
 from backfire.exchange.sbml_formulas import CLOCK, Notation, UnfitError, fitting_name
 from backfire.formulas import parse
 from backfire.model import Definition, Mechanism, Parameter, Part, Process, State, compose
@@ -106,7 +106,7 @@ class _Reader:
     plain: bool
     parts: list[Part] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[EventChange] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -297,7 +297,7 @@ class _Reader:
         if not math.isclose(third - second, second - first, rel_tol=1e-9, abs_tol=1e-12) or not math.isfinite(third):
             raise UnfitError(f"event `{event.getId()}` sets `{identifier}` to more than a multiple of itself and a sum")
         self.changed.add(identifier)
-        self.changes.append(Change(when, name, second - first, first))
+        self.changes.append(EventChange(when, name, second - first, first))
 
     # -- parts ----------------------------------------------------------------------------------------------------------
 

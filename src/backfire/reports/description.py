@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from backfire.formatting import exact
 from backfire.model import Mechanism
 from backfire.outcomes import HOST_LOAD, Outcome, ranked
-from backfire.reports.blocks import Block, EquationLines, Kind, Wiring
 from backfire.reports.explanation import how_given
-from backfire.reports.markdown import fenced, named, plain, table
+from backfire.reports.markdown import Block, EquationLines, Kind, Wiring, fenced, named, plain, table
 from backfire.scenario import Scenario
 
 

@@ -17,9 +17,8 @@ from backfire.claims import ROLES, Article, Finding, Verdict, evaluate_claims, l
 from backfire.exchange import default_arm
 from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
-from backfire.reports.blocks import Block, as_markdown
 from backfire.reports.description import describe
-from backfire.reports.markdown import bullets, commands, named, plain, table
+from backfire.reports.markdown import Block, as_markdown, bullets, commands, named, plain, table
 from backfire.scenario import Scenario, load, shipped_scenarios
 from backfire.simulation import Result, simulate
 from backfire.solvers import Settings

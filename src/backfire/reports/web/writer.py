@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from backfire.formatting import display_name
 from backfire.formulas import as_mathml, parse, sign, word
 from backfire.model import Network
-from backfire.reports.blocks import Block, EquationLines, Wiring
+from backfire.reports.markdown import Block, EquationLines, Wiring
 from backfire.reports.web.wiring import wiring_in_words, wiring_svg
 
 _FAR: Final = re.compile(r"https?://|#")
