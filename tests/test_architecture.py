@@ -22,7 +22,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 FAMILIES = [path.parent for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE]
 FAMILY_NAMES = [".".join(folder.relative_to(PACKAGE).parts) for folder in FAMILIES]
-GROUND = {"errors", "system", "formatting", "mechanisms"}
+GROUND = {"errors", "system", "formatting", "palette", "notebook", "mechanisms"}
 """What every family may import from any module of: the ground, and the pieces of biology, which have no face but themselves."""
 
 

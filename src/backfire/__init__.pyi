@@ -2,6 +2,7 @@ from . import figures as figures
 from .claims import evaluate_claims as evaluate_claims
 from .errors import BackfireError as BackfireError
 from .exchange import export as export
+from .exchange import from_sbml as from_sbml
 from .model import Definition as Definition
 from .model import Influence as Influence
 from .model import Intervention as Intervention
@@ -17,6 +18,7 @@ from .outcomes import Outcome as Outcome
 from .populations import population as population
 from .reports import explain as explain
 from .reports import redraw as redraw
+from .reports import report as report
 from .reports import run as run
 from .scenario import Scenario as Scenario
 from .scenario import load as load

@@ -18,8 +18,10 @@ from .filtering import DecidingParameter as DecidingParameter
 from .filtering import Robustness as Robustness
 from .filtering import monte_carlo_filtering as monte_carlo_filtering
 from .filtering import robustness as robustness
+from .language import Arithmetic as Arithmetic
 from .language import Claim as Claim
 from .language import OutcomeRef as OutcomeRef
+from .language import Term as Term
 from .language import parse_claim as parse_claim
 from .language import refs_of as refs_of
 from .measuring import measure as measure
@@ -41,6 +43,7 @@ from .variants import Variant as Variant
 from .variants import VariantResult as VariantResult
 from .variants import in_variant as in_variant
 from .variants import renamed as renamed
+from .verdict import RESOLVED as RESOLVED
 from .verdict import SAMPLED as SAMPLED
 from .verdict import Measured as Measured
 from .verdict import Verdict as Verdict

@@ -7,6 +7,7 @@ applicable* (what it speaks of did not happen). A claim that cannot be evaluated
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,8 @@ from backfire.claims.plausible import OverPopulation, over_population
 from backfire.claims.pool import worker_pool
 from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial, flips
 from backfire.claims.verdict import RESOLVED, Verdict
+from backfire.model import CAUTION
+from backfire.notebook import shown
 from backfire.sampling import Tumours
 from backfire.scenario import OwnMechanisms, Scenario, library_of
 from backfire.solvers import Settings
@@ -63,6 +66,27 @@ class Report:
     variants: Mapping[str, Sequence[VariantResult]] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
     populations: Sequence[OverPopulation] = ()
+
+    def __repr__(self) -> str:
+        """One line: how many claims came to which verdict."""
+        counted = Counter(item.verdict.value for item in self.findings)
+        return f"<Report on {len(self.findings)} claims: {', '.join(f'{count} {word}' for word, count in counted.items())}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: every claim with its verdict, those that do not hold first."""
+        ordered = sorted(self.findings, key=lambda item: item.verdict is Verdict.HOLDS)
+        rows = [
+            (
+                item.claim.id,
+                item.claim.statement,
+                item.claim.role,
+                item.verdict.value,
+                "" if item.margin != item.margin else f"{item.margin:+.3f}",
+            )
+            for item in ordered
+        ]
+        told = ", ".join(f"{name} {digest}" for name, digest in self.hashes.items())
+        return shown(repr(self)[1:-1], ("id", "claim", "role", "verdict", "margin"), rows, f"{CAUTION.capitalize()}. {told}")
 
     def flips(self, item: Finding) -> list[VariantResult]:
         """The variants in which a claim comes to another verdict."""

@@ -11,7 +11,7 @@ import typer
 
 from backfire.cli.commands import Form, FormOfData, MechanismFiles, OneScenario, changes_of, command, complete_scenarios
 from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_listing, say, terminal_width, write_line
-from backfire.errors import UserError
+from backfire.errors import RefusedError, UserError
 from backfire.exchange import format_names
 
 if TYPE_CHECKING:
@@ -46,14 +46,37 @@ def new(
     population: Annotated[
         bool, typer.Option("--population", help="plausible tumours of this scenario, file or shipped name")
     ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="an SBML model to start from; writes its mechanism beside, NAME.py"),
+    ] = None,
 ) -> None:
     """Print a file to start from: backfire new my-study > my-study.toml"""
     from backfire import reports
 
-    if sweep + claims + population > 1:
-        raise UserError("give --sweep, --claims or --population, not two of them: each is a file of its own")
+    if sweep + claims + population + (source is not None) > 1:
+        raise UserError("give --sweep, --claims, --population or --from, not two of them: each is a file of its own")
+    if source is not None:
+        write_line(_from_sbml(name, source).rstrip("\n"))
+        return
     asked = ((sweep, reports.new_sweep), (claims, reports.new_claims), (population, reports.new_population))
     write_line(next((make for wanted, make in asked if wanted), reports.new_scenario)(name).rstrip("\n"))
+
+
+def _from_sbml(name: str, source: Path) -> str:
+    """The scenario of an SBML model, whose mechanism is written beside it, over no file that is there."""
+    from backfire.exchange import from_sbml
+    from backfire.system import require_writable, write_whole
+
+    made, path = from_sbml(source, name), Path(f"{name}.py")
+    if path.exists():
+        raise RefusedError(f"{path} is there already; give another name, or move it away")
+    require_writable(path)
+    write_whole(path, made.mechanism)
+    say(f"written: {path}")
+    if made.plain:
+        say("its units are not made of cells and days: every number is a plain one, and a day one unit of its time")
+    return made.scenario
 
 
 @command(place=50)

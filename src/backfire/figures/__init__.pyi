@@ -1,3 +1,4 @@
+from .answers import answers as answers
 from .bands import BAND_LEVELS as BAND_LEVELS
 from .bands import population_courses as population_courses
 from .bands import shown_answer as shown_answer

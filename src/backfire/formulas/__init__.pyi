@@ -6,6 +6,9 @@ from .expression import SCALAR_FUNCTIONS as SCALAR_FUNCTIONS
 from .expression import UNIT_CONSTANTS as UNIT_CONSTANTS
 from .expression import Expression as Expression
 from .expression import parse as parse
+from .mathml import as_mathml as as_mathml
+from .mathml import sign as sign
+from .mathml import word as word
 from .symbolic import as_latex as as_latex
 from .symbolic import as_sympy as as_sympy
 from .symbolic import derivative as derivative

@@ -18,7 +18,9 @@ from typing import Any, Final
 import numpy as np
 
 from backfire.errors import MechanismError, StorageError, UserError, echo
+from backfire.formatting import short
 from backfire.model import CAUTION, version
+from backfire.notebook import shown
 from backfire.populations.diagnostics import Diagnosis, diagnose
 from backfire.populations.facts import Weighted
 from backfire.populations.judging import ClaimJudge
@@ -57,6 +59,17 @@ class Population:
     weighted: Weighted | None = None
     met: tuple[dict[str, Any], ...] = ()
     worths: Mapping[str, Worth] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line: how many tumours, of what, and where they are kept."""
+        kept = f", in {self.folder}" if self.folder else ""
+        return f"<Population {self.spec.name}: {len(self.members)} tumours, {len(self.names)} inputs, seed {self.seed}{kept}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: where every input lies in the population."""
+        quantiles = np.quantile(self.members, (0.05, 0.5, 0.95), axis=0).T if self.found else np.empty((0, 3))
+        rows = [(name, *(short(float(value)) for value in row)) for name, row in zip(self.names, quantiles, strict=self.found)]
+        return shown(repr(self)[1:-1], ("input", "5 %", "median", "95 %"), rows, f"{CAUTION.capitalize()}.")
 
     @property
     def names(self) -> tuple[str, ...]:

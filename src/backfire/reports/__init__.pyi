@@ -33,3 +33,4 @@ from .starting import new_scenario as new_scenario
 from .starting import new_sweep as new_sweep
 from .stored_sweep import sweep_data as sweep_data
 from .stored_sweep import sweep_sections as sweep_sections
+from .web import report as report

@@ -7,26 +7,20 @@ from __future__ import annotations
 
 import inspect
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from backfire.formatting import exact
 from backfire.model import Mechanism
 from backfire.outcomes import HOST_LOAD, Outcome, ranked
-from backfire.reports.diagram import mermaid
-from backfire.reports.explanation import equations, how_given
-from backfire.reports.markdown import fenced, named, plain, table
+from backfire.reports.explanation import how_given
+from backfire.reports.markdown import Block, EquationLines, Kind, Wiring, fenced, named, plain, table
 from backfire.scenario import Scenario
 
-WIDTH: Final = 100
-"""Characters in a line of equations."""
 
-
-def describe(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> Iterator[str]:
+def describe(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> Iterator[Block]:
     """The blocks of the description; ``outcomes`` maps arm → name → outcome."""
     yield "### The model in one picture"
-    yield fenced("mermaid", [mermaid(scenario.network)])
+    yield Wiring(scenario.network)
     yield (
         "Stadiums are cells, slanted boxes agents, rounded boxes factors and shares. An arrow with a cross takes away, a thick "
         "arrow moves cells, a dotted one is an influence on the rates of its target. Growth, decay and clearance of a state by "
@@ -68,7 +62,7 @@ def _arms(scenario: Scenario, outcomes: Mapping[str, Mapping[str, Outcome]]) -> 
     yield table(
         heads,
         [
-            (f"`{arm}`", named(given) or "nothing", *(_text(outcomes[arm], name) for name in names))
+            (f"`{arm}`", named(given) or "nothing", *(_text(outcomes.get(arm, {}), name) for name in names))
             for arm, given in scenario.arms.items()
         ],
     )
@@ -135,22 +129,20 @@ def _option(value: object) -> str:
     return " and ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
 
 
-def _equations(scenario: Scenario) -> Iterator[str]:
-    text = equations(scenario.network)
+def _equations(scenario: Scenario) -> Iterator[Block]:
     yield "### Equations"
     yield (
         "In the words of the model, the same that commands and files use; `backfire explain … --latex` sets them for a paper. "
         "`[name]` stands for 1 + switch · (factor - 1) of that influence, and hill(x, h, n) for xⁿ / (hⁿ + xⁿ); `cell` and "
         "`fold` are one cell and onefold."
     )
-    for head, lines in (
-        ("What changes each state:", text.balances),
-        ("The rates:", text.rates),
-        ("What the rates are made of:", text.definitions),
-    ):
-        if lines:
-            yield f"{head}\n\n{fenced('text', (part for line in lines for part in _wrapped(line)))}"
-
-
-def _wrapped(line: str) -> list[str]:
-    return textwrap.wrap(line, WIDTH, subsequent_indent="        ", break_long_words=False, break_on_hyphens=False)
+    network = scenario.network
+    heads: dict[Kind, str] = {
+        "balances": "What changes each state:",
+        "rates": "The rates:",
+        "definitions": "What the rates are made of:",
+    }
+    for kind, head in heads.items():
+        block = EquationLines(head, kind, network)
+        if block.lines:
+            yield block

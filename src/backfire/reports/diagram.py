@@ -7,41 +7,52 @@ a cross ends what takes away, a thick arrow moves cells from one state to anothe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from backfire.formulas import parse, parse_unit
 from backfire.model import Network, Process, State, reached
 
 _QUIET = "host_"
 """Kinds of processes that begin so only renew a level: an arrow says as much as their name."""
-_Edge = tuple[str, str, str]
-"""Arrow, from, to."""
+Arrow = tuple[str, str, str]
+"""Kind, from, to."""
 
 
 def mermaid(network: Network) -> str:
     """The flowchart of a network; equal text for equal networks."""
     codes = {state.name: f"s{number}" for number, state in enumerate(network.states)}
-    drawn: dict[_Edge, list[str]] = {}
-    for edge, label in (*_processes(network), *_influences(network)):
-        labels = drawn.setdefault(edge, [])
-        if label and label not in labels:
-            labels.append(label)
     lines = ["flowchart LR"]
-    lines += [f"    {codes[state.name]}{_shape(state)}" for state in network.states]
-    for (arrow, source, target), labels in drawn.items():
+    shapes = {state.name: _SHAPES[kind_of_state(state)].format(state.name.replace("_", " ")) for state in network.states}
+    lines += [f"    {codes[name]}{shape}" for name, shape in shapes.items()]
+    for (arrow, source, target), labels in arrows(network).items():
         text = f'|"{", ".join(labels)}"|' if labels else ""
         lines.append(f"    {codes[source]} {arrow}{text} {codes[target]}")
     return "\n".join(lines)
 
 
-def _shape(state: State) -> str:
-    """Cells are stadiums, agents are slanted, host factors and shares are round."""
-    name = state.name.replace("_", " ")
+def arrows(network: Network) -> dict[Arrow, list[str]]:
+    """Every arrow of a network, (kind, from, to), with what stands at it; kinds are Mermaid's: ``-->`` adds to, ``--x`` takes
+    away, ``==>`` moves cells, ``-.->`` is an influence."""
+    drawn: dict[Arrow, list[str]] = {}
+    for edge, label in (*_processes(network), *_influences(network)):
+        labels = drawn.setdefault(edge, [])
+        if label and label not in labels:
+            labels.append(label)
+    return drawn
+
+
+_SHAPES: Final = {"cells": '(["{}"])', "agent": '[/"{}"/]', "factor": '("{}")'}
+"""Cells are stadiums, agents are slanted, host factors and shares are round."""
+
+
+def kind_of_state(state: State) -> str:
+    """``cells``, ``agent`` or ``factor``."""
     if state.is_cells:
-        return f'(["{name}"])'
-    return f'[/"{name}"/]' if parse_unit(state.unit) == parse_unit("EC50") else f'("{name}")'
+        return "cells"
+    return "agent" if parse_unit(state.unit) == parse_unit("EC50") else "factor"
 
 
-def _processes(network: Network) -> Iterator[tuple[_Edge, str]]:
+def _processes(network: Network) -> Iterator[tuple[Arrow, str]]:
     totals = {state.name: set(state.totals) for state in network.states}
     for process in network.processes:
         label = "" if process.kind.startswith(_QUIET) else process.kind.replace("_", " ")
@@ -56,7 +67,7 @@ def _processes(network: Network) -> Iterator[tuple[_Edge, str]]:
                 yield ("-->" if process.enters else "--x", source, target), label
 
 
-def _influences(network: Network) -> Iterator[tuple[_Edge, str]]:
+def _influences(network: Network) -> Iterator[tuple[Arrow, str]]:
     processes = {process.name: process for process in network.processes}
     for switch in network.switches.values():
         label = switch.influence.name.replace("_", " ")

@@ -28,33 +28,38 @@ from backfire.claims import (
 from backfire.exchange import default_arm
 from backfire.formatting import exact
 from backfire.model import ARTICLES, CAUTION, GRADES
-from backfire.outcomes import Outcome
 from backfire.reports.description import describe
 from backfire.reports.explanation import narrowing
-from backfire.reports.markdown import bullets, commands, named, plain, table
+from backfire.reports.markdown import Block, as_markdown, bullets, commands, named, plain, table
 from backfire.reports.sections import cell_text
 from backfire.sampling import Tumours
 from backfire.scenario import Scenario, load, shipped_scenarios
-from backfire.simulation import simulate
+from backfire.simulation import Result, simulate
 from backfire.solvers import Settings
 from backfire.system import shipped_folder
 
 
 @dataclass(frozen=True)
-class _Matter:
-    """Everything a page is written from. ``article``: whose scenario this is, if it is one.
+class Subject:
+    """Everything a page is written from. ``article``: whose scenario this is, if it is one; ``findings``: what its claims come
+    to; ``sets``: where they are from.
 
     ``shipped``: the scenario is the shipped one of its name, so that links to other files lead somewhere. ``plausible``: the
     shares of its claims among plausible ``tumours``, if there are any.
     """
 
-    scenario: Scenario
+    result: Result
     article: Article | None
+    sets: Sequence[Article]
     findings: Sequence[Finding]
-    outcomes: Mapping[str, Mapping[str, Outcome]]
     shipped: bool
     plausible: Mapping[str, PlausibleShare]
     tumours: Tumours | None
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the page is about."""
+        return self.result.scenario
 
     @property
     def source(self) -> str:
@@ -71,21 +76,33 @@ def page(scenario: Scenario, tumours: Tumours | None = None) -> str:
 
     With a population of plausible ``tumours`` every claim has its share of them, and every parameter how far it is narrowed.
     """
-    articles = load_articles()
+    return as_markdown(blocks(subject(simulate(scenario), tumours)))
+
+
+def subject(result: Result, tumours: Tumours | None = None) -> Subject:
+    """What there is to say of the scenario of a run, and of plausible ``tumours``; evaluates the claims that speak of it."""
+    scenario, articles = result.scenario, load_articles()
     own = next((item for item in articles if item.file.scenario == scenario.name), None)
     only = [claim for item in articles for claim in item.claims if item is own or item.scenario_of(claim) == scenario.name]
     over = [] if tumours is None else [(tumours, scenario)]
     known = evaluate_claims(only=only, loaded={scenario.name: scenario}, populations=over)
-    outcomes = simulate(scenario).outcomes
     shares = known.populations[0].shares if known.populations else {}
     paths = shipped_scenarios()
     shipped = scenario.name in paths and load(paths[scenario.name]).hash == scenario.hash
-    matter = _Matter(scenario, own, known.findings, outcomes, shipped, shares, tumours)
-    blocks = [*_context(matter), *_credible(matter), "## Understandable", *describe(scenario, outcomes)]
-    return "\n\n".join([*blocks, *_reproducible(matter), *_extensible(matter)]) + "\n"
+    return Subject(result, own, articles, known.findings, shipped, shares, tumours)
 
 
-def _context(matter: _Matter) -> Iterator[str]:
+def blocks(matter: Subject) -> Iterator[Block]:
+    """The blocks of a page, whoever writes them."""
+    yield from _context(matter)
+    yield from _credible(matter)
+    yield "## Understandable"
+    yield from describe(matter.scenario, matter.result.outcomes)
+    yield from _reproducible(matter)
+    yield from _extensible(matter)
+
+
+def _context(matter: Subject) -> Iterator[str]:
     scenario, article = matter.scenario, matter.article
     yield f"# {plain(scenario.name)}"
     yield f"**{plain(scenario.title.rstrip('. '))}.**"
@@ -141,7 +158,7 @@ def _reference(scenario: Scenario) -> str:
     return f"{plain(found.authors)} {found.year}, *{plain(found.journal)}*, on {plain(found.subject)}{link}"
 
 
-def _credible(matter: _Matter) -> Iterator[str]:
+def _credible(matter: Subject) -> Iterator[str]:
     yield "## Credible"
     yield "### Where the numbers come from"
     parameters = matter.scenario.network.parameters.values()
@@ -185,7 +202,7 @@ def _credible(matter: _Matter) -> Iterator[str]:
     )
 
 
-def _changes(matter: _Matter) -> Iterator[str]:
+def _changes(matter: Subject) -> Iterator[str]:
     """What is not in the model, and what it means now that it did not mean before."""
     if matter.article is None:
         return
@@ -198,7 +215,7 @@ def _changes(matter: _Matter) -> Iterator[str]:
         yield bullets(plain(text) for text in file.revised)
 
 
-def _claims(matter: _Matter) -> Iterator[str]:
+def _claims(matter: Subject) -> Iterator[str]:
     findings = matter.findings
     yield "### What the article states, and whether the model holds it"
     if not findings:
@@ -247,7 +264,7 @@ def _holding(findings: Sequence[Finding]) -> str:
     return ", ".join(parts)
 
 
-def _claim_row(matter: _Matter, item: Finding) -> tuple[str, ...]:
+def _claim_row(matter: Subject, item: Finding) -> tuple[str, ...]:
     statement = plain(item.claim.statement)
     if item.claim.scenario and item.claim.scenario != matter.scenario.name:
         statement += f" (in `{item.claim.scenario}`)"
@@ -271,7 +288,7 @@ def _plausible(scenario: Scenario, tumours: Tumours) -> Iterator[str]:
     yield table(heads, [[cell_text(cell) for cell in row] for row in rows])
 
 
-def _reproducible(matter: _Matter) -> Iterator[str]:
+def _reproducible(matter: Subject) -> Iterator[str]:
     scenario, source, settings = matter.scenario, matter.source, Settings()
     article = matter.article.name if matter.article and matter.shipped else ""
     yield "## Reproducible"
@@ -313,7 +330,7 @@ def _reproducible(matter: _Matter) -> Iterator[str]:
     )
 
 
-def _extensible(matter: _Matter) -> Iterator[str]:
+def _extensible(matter: Subject) -> Iterator[str]:
     scenario, source = matter.scenario, matter.source
     changed = scenario.document.data.get("parameters") or scenario.values
     linked = [name for item in matter.findings for name in item.claim.names if name in scenario.switches]

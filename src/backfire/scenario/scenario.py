@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from backfire.errors import DocumentError, MechanismError, Problem, Problems, unknown
-from backfire.model import Dose, DosingRule, Event, EventPlan, Mechanism, Network, Parameter, Regimen
+from backfire.model import CAUTION, Dose, DosingRule, Event, EventPlan, Mechanism, Network, Parameter, Regimen
+from backfire.notebook import shown
 from backfire.outcomes import Rules
 from backfire.scenario.composing import UNKNOWN
 from backfire.scenario.inputs import DAYS, Input, named_inputs
@@ -61,6 +62,24 @@ class Scenario:
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process builds it anew: mechanisms of one's own travel as the text of their files."""
         return build, (self.document, self.name, self.library)
+
+    def __repr__(self) -> str:
+        """One line: what it is and how large, not everything in it."""
+        network = self.network
+        size = f"{len(network.states)} states, {len(network.parameters)} parameters, {len(self.arms)} arms, {self.days:g} days"
+        return f"<Scenario {self.name}: {size}, hash {self.hash}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the arms, and how each is treated."""
+        rows = [
+            (
+                arm,
+                ", ".join(f"{name} ({self.regimens[name].agent}, from day {self.regimens[name].start:g})" for name in given)
+                or "nothing",
+            )
+            for arm, given in self.arms.items()
+        ]
+        return shown(self.title, ("arm", "is given"), rows, f"{repr(self)[1:-1]}. {CAUTION.capitalize()}.")
 
     @cached_property
     def own_mechanisms(self) -> dict[str, str]:

@@ -1,5 +1,7 @@
 from .arms import Contrast as Contrast
 from .arms import Result as Result
+from .arms import course_agents as course_agents
+from .arms import feeds as feeds
 from .arms import simulate as simulate
 from .arms import watch as watch
 from .cohort import arm_outcomes as arm_outcomes

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from backfire.errors import UserError, unknown
+from backfire.formatting import with_unit
 from backfire.formulas import parse
-from backfire.model import Administered, Dose, Event, EventPlan, Network, branching, multiples
-from backfire.outcomes import HOST_LOAD, ROUNDED, Lineages, Outcome, Watch, declared, outcomes
+from backfire.model import CAUTION, Administered, Dose, Event, EventPlan, Network, branching, multiples
+from backfire.notebook import curves, shown
+from backfire.outcomes import HOST_LOAD, ROUNDED, Lineages, Outcome, Watch, declared, outcomes, ranked
 from backfire.scenario import Scenario
 from backfire.solvers import (
     Code,
@@ -68,6 +70,38 @@ class Result:
     trajectories: Mapping[str, Trajectory]
     settings: Settings = field(default_factory=Settings)
     _read: dict[str, dict[str, Outcome]] = field(default_factory=dict, init=False, repr=False)
+
+    def __repr__(self) -> str:
+        """One line: of what, and how every arm ended."""
+        ends = ", ".join(f"{arm} {trajectory.status.word}" for arm, trajectory in self.trajectories.items())
+        return f"<Result of {self.scenario.name} {self.scenario.hash}: {ends}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the burden of the arms, and the outcomes that tell most."""
+        arms = [*self.trajectories]
+        named = [item.name for item in ranked("page") if any(item.name in found for found in self.outcomes.values())]
+        units = {name: next(found[name].unit for found in self.outcomes.values() if name in found) for name in named}
+        rows = [
+            (
+                declared(name).label(name, units[name]),
+                *(found[name].text if name in found else "–" for found in self.outcomes.values()),
+            )
+            for name in named
+        ]
+        return shown(self.scenario.title, ("outcome", *arms), rows, f"{CAUTION.capitalize()} · {self!r:.200}", self._drawn())
+
+    def _drawn(self) -> str:
+        """The burden of the arms as curves; nothing where the model has none."""
+        lines = {
+            arm: [*zip(item.times.tolist(), item["burden"].tolist(), strict=True)]
+            for arm, item in self.trajectories.items()
+            if "burden" in item
+        }
+        if not lines:
+            return ""
+        some = next(iter(self.trajectories.values()))
+        unit = some.units[some.names.index("burden")]
+        return curves(lines, self.scenario.days, with_unit("tumour burden", unit), 0.5 if unit == "cell" else 1e-12)
 
     @property
     def ok(self) -> bool:

@@ -1,7 +1,8 @@
 """COMBINE archive (OMEX) of a whole study.
 
 It holds one SBML file per arm, a SED-ML file that runs them all and plots the comparison, our own
-trajectories as CSV to compare with, and the manifest that says what is what.
+trajectories as CSV to compare with, our figure of them, the metadata that repositories read, and the manifest that says
+what is what. It passes the validator of BioSimulations, which refuses a manifest that lists itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Final
 
 from backfire.exchange.formats import Format
 from backfire.exchange.formats.sbml import to_sbml
+from backfire.exchange.metadata import metadata
 from backfire.exchange.reactions import Model, translate
+from backfire.figures import comparison, image
 from backfire.model import CAUTION
 from backfire.scenario import Scenario
 from backfire.simulation import simulate, trajectories_csv
@@ -29,21 +32,28 @@ _KINDS: Final[dict[str, str]] = {
     # without level and version: libCombine, which COPASI reads archives with, does not know level 1 version 4 by name
     "sedml": "http://identifiers.org/combine.specifications/sed-ml",
     "csv": "http://purl.org/NET/mediatypes/text/csv",
+    "png": "http://purl.org/NET/mediatypes/image/png",
+    "rdf": "http://identifiers.org/combine.specifications/omex-metadata",
 }
+_THUMBNAIL: Final = "thumbnail.png"
+"""Our figure, which is wider than the 1,216 dots that BioSimulations asks for."""
 _CVODE, _RELATIVE, _ABSOLUTE = "KISAO:0000019", "KISAO:0000209", "KISAO:0000211"
 
 
 def archive(scenario: Scenario, arms: Sequence[str]) -> bytes:
     """The COMBINE archive of some arms; equal bytes for equal content."""
     models = {arm: translate(scenario, arm) for arm in arms}
-    files = {f"{arm}.xml": to_sbml(model) for arm, model in models.items()}
+    result = simulate(scenario, arms)
+    files: dict[str, str | bytes] = {f"{arm}.xml": to_sbml(model) for arm, model in models.items()}
     files["comparison.sedml"] = sedml(scenario, models)
-    files["trajectories.csv"] = trajectories_csv(simulate(scenario, arms))
+    files["trajectories.csv"] = trajectories_csv(result)
+    files[_THUMBNAIL] = image(comparison(result))
+    files["metadata.rdf"] = _xml(metadata(scenario, _THUMBNAIL))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, text in {"manifest.xml": _manifest(files), **files}.items():
+        for name, content in {"manifest.xml": _manifest(files), **files}.items():
             # no clock: the same study gives the same archive
-            zipped.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+            zipped.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 
@@ -122,7 +132,6 @@ def _notes(element: Tree.Element, text: str) -> None:
 def _manifest(files: Iterable[str]) -> str:
     root = Tree.Element("omexManifest", {"xmlns": _OMEX})
     Tree.SubElement(root, "content", {"location": ".", "format": _KINDS["."]})
-    Tree.SubElement(root, "content", {"location": "./manifest.xml", "format": _OMEX})
     for name in files:
         kind = name.rpartition(".")[2]
         master = {"master": "true"} if kind == "sedml" else {}

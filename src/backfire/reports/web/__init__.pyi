@@ -1,0 +1,3 @@
+from .explorer import engine as engine
+from .explorer import study as study
+from .page import report as report

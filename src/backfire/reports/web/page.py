@@ -1,0 +1,140 @@
+"""One file on a model that opens anywhere: story, figure, explorer, and everything the Markdown page says.
+
+No request leaves the page, and its content policy forbids any: figures are data, scripts and styles are inside. Without
+JavaScript all but the explorer is there. Equal bytes for equal models: no dates, no paths.
+"""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from backfire.figures import answers, comparison, image
+from backfire.formatting import display_name
+from backfire.model import CAUTION, version
+from backfire.reports.model_page import Subject, blocks, subject
+from backfire.reports.web.explorer import engine, script, study
+from backfire.reports.web.story import story
+from backfire.reports.web.writer import as_html, scrolled
+from backfire.scenario import OwnMechanisms, Scenario, load
+from backfire.simulation import Result, read_run, simulate
+from backfire.system import write_whole
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""What a browser may load for the page: nothing that is not in it."""
+
+LARGEST_DRAWING: Final = 500_000
+"""Bytes of a figure that is kept as lines."""
+
+
+def report(source: Scenario | Result | Path | str, out: Path | str | None = None, mechanisms: OwnMechanisms = ()) -> str:
+    """A scenario, or a run of it, as one HTML page; gives its text, and writes it to ``out`` as well.
+
+        page = backfire.report("wnt16b-stroma", "wnt16b.html")
+
+    ``source`` is a scenario, a file or shipped name of one, a result, or the folder of a stored run, whose arms are not
+    simulated again; ``mechanisms`` are those of yours that it uses. Claims that speak of the scenario are evaluated.
+    Raises DocumentError, UserError and StorageError as ``load`` and ``read_run``.
+    """
+    text = html_page(subject(_result(source, mechanisms)))
+    if out is not None:
+        write_whole(Path(out), text)
+    return text
+
+
+def _result(source: Scenario | Result | Path | str, mechanisms: OwnMechanisms) -> Result:
+    if isinstance(source, Result):
+        return source
+    if isinstance(source, Scenario):
+        return simulate(source)
+    return read_run(source, mechanisms) if Path(source).is_dir() else simulate(load(source, mechanisms))
+
+
+def html_page(matter: Subject) -> str:
+    """The page on what there is to say of a scenario."""
+    scenario = matter.scenario
+    every = [*blocks(matter)]
+    lead, rest = every[:3], every[4:]  # the contents of this page, in place of those of the Markdown page, have more in them
+    made = (
+        f"Made by backfire {escape(version())} from scenario {escape(scenario.name)}, hash <code>{escape(scenario.hash)}</code>."
+    )
+    body = [
+        f"<header>{as_html(lead)}{_contents()}</header>",
+        "<main>",
+        _section("story", "What happens", as_html(story(matter)) + _figure(matter.result)),
+        _section("explorer", "Try it", _explorer_place()),
+        as_html(rest),
+        "</main>",
+        f"<footer><p>{escape(CAUTION.capitalize())}. {made}</p></footer>",
+    ]
+    css = script("page.css")
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        f'<link rel="icon" href="data:,"><title>{escape(scenario.name)} · backfire</title><style>{css}</style>'
+    )
+    parts = (engine(), f"const study = {_study(matter)};", script("plot.js"), script("explorer.js"))
+    code = "\n".join(["'use strict';", "(() => {", *parts, "})();"])
+    content = "\n".join(body)
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{content}\n<script>\n{code}\n</script>\n</body></html>\n'
+
+
+def _study(matter: Subject) -> str:
+    scenario = matter.scenario
+    spoken = {item.claim.id for item in matter.findings}
+    claims = [
+        entry
+        for item in matter.sets
+        for name, entry in item.claims.items()
+        if name in spoken and item.scenario_of(name) == scenario.name
+    ]
+    # of a factor that can be blocked, what still acts tells the arms apart
+    blocked = {item.name: f"excess_{item.name}" for item in answers(matter.result) if item.measure.startswith("unblocked")}
+    names = [blocked.get(item.name, item.name) for item in answers(matter.result)]
+    shown = [name for name in names if name in scenario.network.observables or name in scenario.network.state_names]
+    network = scenario.network
+    sources = [*network.state_names, *(item.name for item in network.definitions)]
+    return study(scenario, claims, shown, [*shown, *(name for name in sources if name not in shown)])
+
+
+def _section(name: str, head: str, content: str) -> str:
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(head)}</h2>\n{content}</section>'
+
+
+def _contents() -> str:
+    names = {"story": "What happens", "explorer": "Try it", "context-of-use": "Context of use", "credible": "Credible"}
+    names |= {"understandable": "Understandable", "reproducible": "Reproducible", "extensible": "Extensible"}
+    links = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words in names.items())
+    return f'<nav aria-label="On this page"><ul>{links}</ul></nav>'
+
+
+def _figure(result: Result) -> str:
+    """The comparison figure as an image, with what it shows in words: of lines, or of dots where the lines are too many."""
+    figure = comparison(result)
+    drawn, kind = image(figure, "svg"), "svg+xml"
+    if len(drawn) > LARGEST_DRAWING:
+        drawn, kind = image(figure, "png"), "png"
+    encoded = base64.b64encode(drawn).decode()
+    arms = ", ".join(display_name(arm) for arm in result.trajectories)
+    words = (
+        f"Comparison of the arms {arms}: tumour burden over {result.scenario.days:g} days with the doses above it, what answers "
+        "to treatment, and outcomes as bars. The same numbers stand in the table of arms."
+    )
+    picture = f'<img class="figure" src="data:image/{kind};base64,{encoded}" alt="{escape(words)}">'
+    caption = f"<figcaption>{escape(result.scenario.title)}</figcaption>"
+    return f"<figure>{scrolled(picture, 'comparison of the arms')}{caption}</figure>"
+
+
+def _explorer_place() -> str:
+    """Where the explorer is built; bands of a population have their place in its plot, given as ``study.bands``."""
+    return (
+        "<p>Move a value, a dose or a switch: everything below is simulated anew, here in this page. It shows what this model "
+        "does, not what a patient would.</p>"
+        '<noscript><p class="notice">The explorer needs JavaScript. All else on this page does not.</p></noscript>'
+        '<div id="explorer-place"></div>'
+    )
