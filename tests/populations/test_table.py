@@ -83,7 +83,7 @@ def test_what_is_known_of_an_article_is_of_its_claims_ranges_and_equations_of_to
     assert about["sampled"] == json.loads(to_json(sampled_of(article))), f"sample {article} again"
     assert about["worst_rhat"] <= 1.02
     assert about["worth"] >= 400
-    assert about["calibrated_hold"] == 1.0
+    assert about["calibrated_hold"] > 1 - 1e-9
 
 
 def test_the_readme_shows_the_table_and_the_commands() -> None:
