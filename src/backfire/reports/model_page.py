@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Final
 
 from backfire.claims import ROLES, Article, Finding, Verdict, evaluate_claims, load_articles, margin_text
 from backfire.exchange import default_arm
@@ -23,7 +24,7 @@ from backfire.reports.markdown import bullets, commands, named, plain, table
 from backfire.scenario import Scenario, load, shipped_scenarios
 from backfire.simulation import simulate
 from backfire.solvers import Settings
-from backfire.system import shipped_folder
+from backfire.system import shipped_folder, shipped_names
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,20 @@ def _claim_row(matter: _Matter, item: Finding) -> tuple[str, ...]:
     return item.claim.id, statement, item.claim.role, verdict, margin_text(item.margin) or "–", named(item.claim.names)
 
 
+_STUDIES: Final = {
+    "trial": "what a trial would show, and what each patient gains",
+    "ablation": "which feedback carries how much of the outcome",
+    "sensitivity": "which parameter decides",
+}
+"""What the shipped studies of a scenario answer, each in one figure; they bear its name."""
+
+
+def _studies(matter: _Matter) -> Iterator[tuple[str, str]]:
+    for kind, words in _STUDIES.items():
+        if matter.shipped and matter.scenario.name in shipped_names("configs", "studies", kind):
+            yield f"backfire {kind} {matter.scenario.name}", f"{words}, with figures"
+
+
 def _reproducible(matter: _Matter) -> Iterator[str]:
     scenario, source, settings = matter.scenario, matter.source, Settings()
     article = matter.article.name if matter.article and matter.shipped else ""
@@ -239,6 +254,7 @@ def _reproducible(matter: _Matter) -> Iterator[str]:
             (f"backfire check {source}", f"reads the file; hash {scenario.hash}"),
             (f"backfire run {source}", f"arms, outcomes and figure, in results/{scenario.name}"),
             *([(f"backfire claims {article}", "verdicts and margins as above")] if article else []),
+            *_studies(matter),
             (f"backfire explain {source} --markdown", "this page"),
         ]
     )

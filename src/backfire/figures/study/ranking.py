@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -92,5 +92,5 @@ def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int) -> None:
     )
     left = len(panel.rows) - len(names)
     if left:
-        where = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
         axes.annotate(f"and {left} inputs of less", (1, 0), (0, -26), ha="right", fontsize=8.5, color=SOFT, **where)

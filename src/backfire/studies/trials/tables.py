@@ -171,16 +171,20 @@ def arm_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
 
 
 def comparison_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
-    """The comparisons as a reader sees them: gains first."""
-    reference = trial.spec.reference
-    rows: list[tuple[Any, ...]] = [
-        ("endpoint", f"against {reference}", "gain (days)", "gaining", "harmed", "hazard ratio", "proportional?")
-    ]
+    """The comparisons as a reader sees them: gains first; hazard ratios that clearly change over time are marked."""
+    heads = (
+        "endpoint",
+        f"against {trial.spec.reference}",
+        "gain (days)",
+        "gaining",
+        "harmed",
+        "hazard ratio (! not proportional)",
+    )
+    rows: list[tuple[Any, ...]] = [heads]
     for item in trial.comparisons:
         gaining, harmed = item.gains.shares()
-        ratio = between(item.ratio.ratio) if item.ratio else "–"
-        checked = "–" if item.ratio is None else "yes" if item.ratio.constant else "no"
-        rows.append((item.endpoint, item.arm, between(item.gains.mean), percent(gaining), percent(harmed), ratio, checked))
+        ratio = "–" if item.ratio is None else between(item.ratio.ratio) + ("" if item.ratio.constant else " !")
+        rows.append((item.endpoint, item.arm, between(item.gains.mean), percent(gaining), percent(harmed), ratio))
     return rows
 
 
