@@ -337,7 +337,7 @@ def ablated(spec: AblationSpec, found: Simulated, folder: Path | None = None) ->
         f"{int(kept.sum())} tumours × {len(spec.subsets)} subsets of {len(spec.feedbacks)} {feedbacks} ({spec.tumours.source})"
     )
     shared = "all subsets: the whole is shared out" if spec.whole else "one and two off at a time: nothing is shared out"
-    return Ablation(spec, games, titles, (f"{count}; {shared}; intervals 95 % over tumours", *notes), folder)
+    return Ablation(spec, games, titles, (count, f"{shared}; intervals 95 % over tumours", *notes), folder)
 
 
 def _stored(made: Ablation) -> Ablation:
