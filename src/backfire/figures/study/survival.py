@@ -88,7 +88,7 @@ def _at_risk(
     left, foot, width = at
     top = foot - 0.62
     page.text(left + width, foot - 0.42, "days after time zero", fontsize=10, ha="right", va="center")
-    page.text(left, foot - 0.42, "still followed", fontsize=9, color=SOFT, ha="left", va="center")
+    page.text(left, foot - 0.42, "at risk", fontsize=9, color=SOFT, ha="left", va="center")
     size = min(9.0, 45 * row)
     for place, line in enumerate(lines):
         height = top - row * place
