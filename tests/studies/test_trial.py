@@ -191,3 +191,23 @@ def test_patients_of_a_population_come_by_their_weights(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({**about, "inputs": ["growth_rte"]}), encoding="utf-8")
     with pytest.raises(DocumentError, match="damaged"):
         load_trial(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([('"progression", "day_above(burden, 1e8)"', '"day_above(burden, 1e12)"')], "no event in either group"),
+        ([('reference = "untreated"', 'arms = ["monotherapy"]')], ""),
+        ([("number = 40", "number = 1")], "the hazard ratio has no bound"),
+    ],
+    ids=["no events", "one arm", "one patient"],
+)
+def test_what_hardly_is_a_trial_has_tables_and_figures_and_says_what_is_missing(
+    tmp_path: Path, changes: list[tuple[str, str]], said: str
+) -> None:
+    made = studies.trial(str(written(tmp_path, TRIAL, *changes)), tmp_path / "out", HERE)
+    assert said in " ".join(made.notes)
+    assert all(len(list(rows)) > 0 for rows in made.tables.values())
+    assert [path for path in studies.draw_study(made) if path.stat().st_size > 1000]
+    if said:
+        assert all(isinstance(found, str) for found in made.needed.values())
