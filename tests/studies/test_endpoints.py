@@ -65,15 +65,23 @@ def test_patients_are_followed_as_long_as_they_are() -> None:
     assert at_visits.ravel().tolist() == [12, 30, 20, 20]  # censored at the last visit
 
 
-def test_gains_count_up_to_the_horizon_or_to_the_end_of_watching() -> None:
-    found = Endpoint(
-        "progression",
-        np.array([[12.0, NEVER, NEVER]]),
-        np.array([[50.0, 50.0, 20.0]]),
-        np.array([[END, END, DIED]], dtype=object),
-    )
-    assert found.restricted(60).ravel().tolist() == [12, 60, 20]
-    assert found.restricted(10).ravel().tolist() == [10, 10, 10]
+@pytest.mark.parametrize(
+    ("days", "watched", "why", "gain"),
+    [
+        ((40, 12), (50, 50), (END, END), 28),
+        ((NEVER, 12), (50, 50), (END, END), 48),  # up to the horizon
+        ((NEVER, NEVER), (50, 50), (END, END), 0),
+        ((NEVER, 12), (20, 50), (DIED, END), 8),  # as far as both could be seen
+        ((40, NEVER), (50, 20), (END, DIED), 0),  # nothing is known of what comes after day 20
+        ((15, NEVER), (50, 20), (END, DIED), -5),
+    ],
+)
+def test_gains_count_as_far_as_both_twins_are_watched(
+    days: tuple[float, float], watched: tuple[float, float], why: tuple[str, str], gain: float
+) -> None:
+    found = Endpoint("progression", np.array([days]), np.array([watched], dtype=float), np.array([why], dtype=object))
+    assert found.gains(0, 1, 60).tolist() == [gain]
+    assert found.gains(1, 0, 60).tolist() == [-gain]
 
 
 def test_visits_meet_stored_rows() -> None:

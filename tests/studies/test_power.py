@@ -39,10 +39,13 @@ def test_the_resampled_test_is_scipys() -> None:
 
 
 def test_the_same_arms_need_no_number_of_patients() -> None:
-    with pytest.raises(UserError, match="do not differ"):
+    with pytest.raises(UserError, match="no difference is seen"):
         patients_needed(exponential(1.0), exponential(1.0))
-    with pytest.raises(UserError, match="do not differ"):
-        patients_needed(Times([1.0, 2.0], [0, 0]), Times([1.0, 2.0], [0, 0]))
+    nobody = Times(np.arange(30.0), [0] * 30)
+    with pytest.raises(UserError, match="no difference is seen"):
+        patients_needed(nobody, nobody)
+    with pytest.raises(UserError, match="too few to draw"):
+        patients_needed(Times([1.0], [1]), Times([2.0], [1]))
 
 
 def test_a_difference_hardly_there_is_not_found() -> None:

@@ -91,8 +91,22 @@ def test_a_trial_leaves_a_folder_and_is_asked_anew_without_simulating(
     assert set(other.table("times")["reason"]) == {"", "end of study"}
     assert other.gains("progression", "monotherapy").days.tolist() == done.gains("progression", "monotherapy").days.tolist()
     path.write_text(path.read_text(encoding="utf-8").replace("number = 40", "number = 41"), encoding="utf-8")
-    with pytest.raises(UserError, match="other patients were simulated"):
+    with pytest.raises(UserError, match="asks for other tumours than were simulated"):
         read_trial(done.folder)
+    path.write_text(path.read_text(encoding="utf-8").replace("number = 41", "number = 40\nseed = 1"), encoding="utf-8")
+    with pytest.raises(UserError, match="asks for other tumours than were simulated"):
+        read_trial(done.folder)
+
+
+def test_changes_of_the_scenario_are_part_of_what_is_stored(tmp_path: Path) -> None:
+    text = TRIAL.replace("[tumours]", "[set]\ndays = 45\ndrug.amount = 2\n[tumours]", 1)
+    made = studies.trial(str(written(tmp_path, text)), tmp_path / "out", HERE)
+    assert made.spec.scenario.days == 45
+    assert read_trial(made.folder).table("arms").equals(made.table("arms"))
+    path = made.folder / "study.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("drug.amount = 2", "drug.amount = 3"), encoding="utf-8")
+    with pytest.raises(DocumentError, match="set: is not what was simulated"):
+        read_trial(made.folder)
 
 
 def test_without_visits_everything_is_seen_on_its_day(tmp_path: Path) -> None:
@@ -177,3 +191,23 @@ def test_patients_of_a_population_come_by_their_weights(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({**about, "inputs": ["growth_rte"]}), encoding="utf-8")
     with pytest.raises(DocumentError, match="damaged"):
         load_trial(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([('"progression", "day_above(burden, 1e8)"', '"day_above(burden, 1e12)"')], "no event in either group"),
+        ([('reference = "untreated"', 'arms = ["monotherapy"]')], ""),
+        ([("number = 40", "number = 1")], "the hazard ratio has no bound"),
+    ],
+    ids=["no events", "one arm", "one patient"],
+)
+def test_what_hardly_is_a_trial_has_tables_and_figures_and_says_what_is_missing(
+    tmp_path: Path, changes: list[tuple[str, str]], said: str
+) -> None:
+    made = studies.trial(str(written(tmp_path, TRIAL, *changes)), tmp_path / "out", HERE)
+    assert said in " ".join(made.notes)
+    assert all(len(list(rows)) > 0 for rows in made.tables.values())
+    assert [path for path in studies.draw_study(made) if path.stat().st_size > 1000]
+    if said:
+        assert all(isinstance(found, str) for found in made.needed.values())

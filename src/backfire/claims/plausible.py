@@ -88,7 +88,7 @@ def over_population(topics: Iterable[Topic], tumours: Tumours, progress: Progres
 
 def share_of(judged: Judged, tumours: Tumours) -> PlausibleShare:
     """The share of the tumours in which a claim holds that was judged in each of them."""
-    share = float(tumours.weights[judged.having(Verdict.HOLDS)].sum())
+    share = min(1.0, float(tumours.weights[judged.having(Verdict.HOLDS)].sum()))  # rounding
     seen = np.isfinite(judged.margins)
     return PlausibleShare(
         share,

@@ -236,9 +236,12 @@ def _ablations_report(done: Sequence[Any]) -> None:
             heads = (made.spec.name, item.title, _fixed(item.whole)) if not place else ("", "", "")
             rows.append((*heads, name, _fixed(item.alone_off[name]), _percent(item, name)))
     print_table(rows)
+    shared = [words for words in done[0].notes if all(words in made.notes for made in done)]
     for made in done:
-        for words in made.notes:
+        for words in (words for words in made.notes if words not in shared):
             write_prose(f"· {made.spec.name}, {made.blames[0].arm}: {words}", "  ")
+    for words in shared:
+        write_prose(f"· {words}", "  ")
     write_line(done[0].manifest["caution"])
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Final
 
 from backfire.claims import (
     NEARLY_ALL,
@@ -36,7 +37,7 @@ from backfire.sampling import Tumours
 from backfire.scenario import Scenario, load, shipped_scenarios
 from backfire.simulation import Result, simulate
 from backfire.solvers import Settings
-from backfire.system import shipped_folder
+from backfire.system import shipped_folder, shipped_names
 
 
 @dataclass(frozen=True)
@@ -288,6 +289,20 @@ def _plausible(scenario: Scenario, tumours: Tumours) -> Iterator[str]:
     yield table(heads, [[cell_text(cell) for cell in row] for row in rows])
 
 
+_STUDIES: Final = {
+    "trial": "what a trial would show, and what each patient gains",
+    "ablation": "which feedback carries how much of the outcome",
+    "sensitivity": "which parameter decides",
+}
+"""What the shipped studies of a scenario answer, each in one figure; they bear its name."""
+
+
+def _studies(matter: Subject) -> Iterator[tuple[str, str]]:
+    for kind, words in _STUDIES.items():
+        if matter.shipped and matter.scenario.name in shipped_names("configs", "studies", kind):
+            yield f"backfire {kind} {matter.scenario.name}", f"{words}, with figures"
+
+
 def _reproducible(matter: Subject) -> Iterator[str]:
     scenario, source, settings = matter.scenario, matter.source, Settings()
     article = matter.article.name if matter.article and matter.shipped else ""
@@ -297,6 +312,7 @@ def _reproducible(matter: Subject) -> Iterator[str]:
             (f"backfire check {source}", f"reads the file; hash {scenario.hash}"),
             (f"backfire run {source}", f"arms, outcomes and figure, in results/{scenario.name}"),
             *([(f"backfire claims {article}", "verdicts and margins as above")] if article else []),
+            *_studies(matter),
             (f"backfire explain {source} --markdown", "this page"),
         ]
     )

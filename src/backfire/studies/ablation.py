@@ -32,7 +32,7 @@ from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
 from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
 from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
-from backfire.studies.runs import Means, Simulated, run_study, stored_study
+from backfire.studies.runs import Means, Simulated, require_same, run_study, stored_study
 from backfire.studies.spec import StudyReader, StudySpec
 from backfire.studies.statistics import CONFIDENCE, Estimate, bootstrap_means, pair_interactions, shapley_shares
 from backfire.studies.tumours import Tumours
@@ -313,8 +313,7 @@ def read_ablation(folder: Path | str) -> Ablation:
         once = dataclasses.replace(tumours, values=tumours.values[:: len(spec.subsets)])
         same = Tumours(len(once.values), spec.tumours.seed, stored=once, said=spec.tumours.source)
         spec = dataclasses.replace(spec, tumours=same)
-    if found.fields != spec.fields or len(found.values) != spec.tumours.number * len(spec.subsets):
-        raise UserError(f"{place}: its members were simulated with other feedbacks or tumours; run it anew")
+    require_same(place, found, spec.fields, spec.members, spec.count)
     return _stored(ablated(spec, found, place))
 
 
@@ -337,7 +336,7 @@ def ablated(spec: AblationSpec, found: Simulated, folder: Path | None = None) ->
         f"{int(kept.sum())} tumours × {len(spec.subsets)} subsets of {len(spec.feedbacks)} {feedbacks} ({spec.tumours.source})"
     )
     shared = "all subsets: the whole is shared out" if spec.whole else "one and two off at a time: nothing is shared out"
-    return Ablation(spec, games, titles, (f"{count}; {shared}; intervals 95 % over tumours", *notes), folder)
+    return Ablation(spec, games, titles, (count, f"{shared}; intervals 95 % over tumours", *notes), folder)
 
 
 def _stored(made: Ablation) -> Ablation:

@@ -48,7 +48,8 @@ def _ablation_figures(study: Ablation) -> Iterator[tuple[str, Any]]:
         if own:
             panels = [_blame_panel(item, [*spec.feedbacks]) for item in own]
             hashes = {spec.scenario.name: spec.scenario.hash}
-            yield f"blame-{place + 1}", blame(spec.title, [*study.notes], own[0].title, panels, hashes)
+            remarks = [" · ".join([*study.notes, *([spec.note] if spec.note else [])])]
+            yield f"blame-{place + 1}", blame(spec.title, remarks, own[0].title, panels, hashes)
 
 
 def _blame_panel(item: BlameOf, names: Sequence[str]) -> BlamePanel:

@@ -24,6 +24,7 @@ REFUSE: Final = "refuse"
 LEAVE_OUT: Final = "leave out"
 AS_WATCHED: Final = "as watched"
 ONE_CELL: Final = 1.0
+DECADES: Final = "log10"
 
 
 class ReadingFile(StudyFile):
@@ -74,14 +75,15 @@ def read_outcome(found: Simulated, arm: str, outcome: str, unit: str) -> Reading
     missing = found.failed[:, found.arms.index(arm)] | ~np.isfinite(values)
     censored = ~missing & ~observed if item.kind == "time" else np.zeros(len(values), dtype=bool)
     if item.kind == "amount" and unit == "cell":
-        return Reading(arm, outcome, np.log10(np.maximum(values, ONE_CELL)), "log10", missing, censored)
+        return Reading(arm, outcome, np.log10(np.maximum(values, ONE_CELL)), DECADES, missing, censored)
     return Reading(arm, outcome, values, {"day": "days"}.get(unit, unit), missing, censored)
 
 
 def handled(readings: list[Reading], rules: Handling, found: Simulated) -> tuple[Bools, list[str]]:
     """(members (members,) that every reading has, notes on those that were treated by a rule); raises UserError where a rule
     would be needed and is not given, with what there is."""
-    problems, notes = [], []
+    problems: list[str] = []
+    notes = ["burdens are in decades, of one cell at least"] if any(item.unit == DECADES for item in readings) else []
     missing = np.zeros(len(found.values), dtype=bool)
     for item in readings:
         missing |= item.missing

@@ -137,6 +137,13 @@ def stored_study(folder: Path | str) -> tuple[Simulated, StoredMembers]:
     return found, StoredMembers(found.fields, found.values, np.ones(len(found.values)), scenario.name, scenario.hash)
 
 
+def require_same(place: Path, found: Simulated, fields: Sequence[str], values: Callable[[], Floats], count: int) -> None:
+    """Refuse a study that asks for other members, of ``fields`` and ``values`` (members, fields), than are stored."""
+    same = found.fields == tuple(fields) and len(found.values) == count
+    if not (same and np.allclose(values(), found.values, rtol=1e-9, atol=0.0)):
+        raise UserError(f"{place}: its study.toml asks for other tumours than were simulated; run it anew, into another --out")
+
+
 def read_study(folder: Path, scenario: Scenario) -> Simulated:
     """What stands in the store of a study's members."""
     frame, manifest = sweep_store.read_table(folder)

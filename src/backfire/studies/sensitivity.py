@@ -34,7 +34,7 @@ from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
 from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
 from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
-from backfire.studies.runs import Means, Simulated, run_study, stored_study
+from backfire.studies.runs import Means, Simulated, require_same, run_study, stored_study
 from backfire.studies.spec import StudyReader, StudySpec
 from backfire.studies.statistics import Index, delta_index, morris_indices, pawn_index, sobol_indices
 from backfire.studies.tumours import unit_points
@@ -219,8 +219,7 @@ def read_sensitivity(folder: Path | str) -> Sensitivity:
     place = Path(folder)
     found, drawn = stored_study(place)
     spec = _SensitivityReader.again(place, found.scenario, drawn)
-    if found.fields != spec.tumours.names or len(found.values) != spec.tumours.number * spec.group:
-        raise UserError(f"{place}: its members were simulated with other tumours or another method; run it anew")
+    require_same(place, found, spec.tumours.names, spec.members, spec.count)
     return _stored(ranked_inputs(spec, found, place))
 
 

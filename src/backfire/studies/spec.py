@@ -195,7 +195,7 @@ class StudyReader(ABC, Generic[File, Spec]):
         if file is None:
             self.problems.stop()
         assert file is not None
-        scenario = self.stored or (None if shape.has_lost("scenario") else self._scenario(file))
+        scenario = self._unchanged(file) or (None if shape.has_lost("scenario") else self._scenario(file))
         if scenario is None:
             self.problems.stop()
         assert scenario is not None
@@ -233,6 +233,14 @@ class StudyReader(ABC, Generic[File, Spec]):
                 outcome_names(scenario, arms, [name])
             except UserError as error:
                 self.add(at, error if str(error).startswith("unknown outcome") else f"{name}: {error}")
+
+    def _unchanged(self, file: StudyFile) -> Scenario | None:
+        """The stored scenario, if there is one; notes where [set] asks for another."""
+        if self.stored is not None and file.set:
+            changes = {".".join(path[1:]): value for path, value in _values(file.set, ("set",))}
+            if self.stored.changed(changes).hash != self.stored.hash:
+                self.add(("set",), "is not what was simulated; run it anew")
+        return self.stored
 
     def _scenario(self, file: StudyFile) -> Scenario | None:
         scenario = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backfire.errors import UserError, unknown
 from backfire.scenario import OwnMechanisms
 from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
-from backfire.studies.runs import Means, run_study, stored_study
+from backfire.studies.runs import Means, require_same, run_study, stored_study
 from backfire.studies.trials.endpoints import visit_step
 from backfire.studies.trials.numbers import TrialNumbers, conducted
 from backfire.studies.trials.spec import TrialReader, TrialSpec
@@ -83,8 +83,7 @@ def read_trial(folder: Path | str) -> Trial:
     place = Path(folder)
     found, drawn = stored_study(place)
     spec = TrialReader.again(place, found.scenario, drawn)
-    if found.fields != spec.tumours.names or len(found.values) != spec.tumours.number:
-        raise UserError(f"{place}: other patients were simulated; run it anew")
+    require_same(place, found, spec.tumours.names, spec.tumours.draw, spec.count)
     missing = [name for name in spec.needed if name not in found.outcomes]
     if missing or not {*spec.arms} <= {*found.arms} or (spec.visits is not None and not len(found.days)):
         raise UserError(

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from backfire.figures.labels import label_ends
+from backfire.figures.labels import label_ends, note
 from backfire.figures.page import Page, round_places, set_ticks
 from backfire.figures.style import FAINT, INK, SOFT, ArmStyle, arm_styles, styled
 from backfire.formatting import display_name, short
@@ -48,7 +48,7 @@ def survival_curves(
     row = min(0.2, 1.5 / len(lines))
     foot, left = 1.15 + row * (len(lines) + 1), 2.35
     width, height = 6.9, page.top - foot - 0.5
-    end = max(line.last for line in lines)
+    end = max(1.0, *(line.last for line in lines))
     axes = page.axes(left, foot, width, height)
     axes.set_title(f"free of {endpoint}" if endpoint != "death" else "alive", pad=8)
     axes.set(xlim=(0, end), ylim=(0, 1.02), ylabel="share of patients")
@@ -88,7 +88,7 @@ def _at_risk(
     left, foot, width = at
     top = foot - 0.62
     page.text(left + width, foot - 0.42, "days after time zero", fontsize=10, ha="right", va="center")
-    page.text(left, foot - 0.42, "still followed", fontsize=9, color=SOFT, ha="left", va="center")
+    page.text(left, foot - 0.42, "at risk", fontsize=9, color=SOFT, ha="left", va="center")
     size = min(9.0, 45 * row)
     for place, line in enumerate(lines):
         height = top - row * place
@@ -116,13 +116,18 @@ def _means(
 ) -> None:
     axes = page.axes(*at)
     axes.set_title(f"mean up to day {short(horizon, 3)}", pad=8, fontsize=10)
+    ends = [value for line in lines for value in line.mean if math.isfinite(value)]
+    if not ends:
+        set_ticks(axes.xaxis)
+        set_ticks(axes.yaxis)
+        note(axes, "no mean").set_fontsize(9)
+        return
     rows = np.arange(len(lines))[::-1]
     for place, line in zip(rows, lines, strict=True):
         mean, low, high = line.mean
         axes.plot([low, high], [place, place], color=styles[line.arm].colour, linewidth=2.2, solid_capstyle="butt")
         axes.plot([mean], [place], "o", color=styles[line.arm].colour, markersize=7, markeredgecolor="white")
         axes.text(mean, place + 0.18, short(mean, 3), ha="center", va="bottom", fontsize=9, color=styles[line.arm].colour)
-    ends = [value for line in lines for value in line.mean if math.isfinite(value)]
     room = 0.12 * (max(ends) - min(ends)) or 1.0
     axes.set(xlim=(min(ends) - room, max(ends) + room), ylim=(-0.6, len(lines) - 0.3), xlabel="days")
     set_ticks(axes.xaxis, round_places(*axes.get_xlim(), 4))

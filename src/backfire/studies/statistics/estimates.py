@@ -11,6 +11,8 @@ from backfire.solvers import Floats
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2000
+LARGEST: Final = 10_000_000
+"""Draws that are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ def bootstrapped(values: Floats, seed: int = 0) -> Estimate:
 
 def bootstrap_means(values: Floats, seed: int = 0) -> Floats:
     """Means (resamples, …) of ``values`` (n, …) over patients drawn again with replacement; the same draws for the same seed."""
-    count = len(values)
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
-    return np.asarray(np.tensordot(weights, values, axes=(1, 0)))
+    count, generator, parts = len(values), np.random.default_rng(seed), []
+    portion = max(1, LARGEST // count)
+    for start in range(0, RESAMPLES, portion):
+        draws = generator.multinomial(count, np.full(count, 1 / count), min(portion, RESAMPLES - start))
+        parts.append(np.tensordot(draws / count, values, axes=(1, 0)))
+    return np.concatenate(parts)

@@ -16,6 +16,7 @@ from backfire.studies.statistics.survival import Bools, Times
 
 TRIALS: Final = 1000
 SMALLEST_TRIAL, LARGEST_TRIAL = 5, 5000
+FEWEST: Final = 20
 POWER: Final = 0.8
 SIGNIFICANT: Final = 0.05
 
@@ -33,11 +34,13 @@ class Needed:
 
 def patients_needed(first: Times, second: Times, seed: int = 0) -> Needed:
     """Trials drawn from two groups: every patient of an arm anew and with replacement, in sizes that grow by a third, until nine
-    in ten find the difference; raises UserError where the groups do not differ at all."""
+    in ten find the difference; raises UserError where no difference is seen, or there are too few patients to draw from."""
+    if min(len(first), len(second)) < FEWEST:
+        raise UserError(f"{min(len(first), len(second))} patients are too few to draw trials from; at least {FEWEST}")
     generator = np.random.default_rng(seed)
     pooled = _Pooled(first, second)
     if not math.isfinite(pooled.whole) or pooled.whole == 0:
-        raise UserError("the groups do not differ: no number of patients would do")
+        raise UserError("no difference is seen: no number of patients would do")
     sizes: list[int] = []
     power: list[float] = []
     size = SMALLEST_TRIAL

@@ -149,7 +149,8 @@ def restricted_mean(times: Times, horizon: float) -> Estimate:
     areas = np.diff(edges) * curve.survival[: len(edges) - 1]
     days, events, at_risk = times.steps
     inside = days < horizon
-    after = np.array([areas[np.searchsorted(edges, day) :].sum() for day in days[inside]])
+    left_over = np.append(areas[::-1].cumsum()[::-1], 0.0)  # the area behind each edge
+    after = left_over[np.searchsorted(edges, days[inside])]
     died, left = events[inside].astype(float), at_risk[inside].astype(float)
     terms = np.where(left > died, after**2 * died / (left * np.where(left > died, left - died, 1.0)), 0.0)
     return Estimate.normal(float(areas.sum()), math.sqrt(float(terms.sum())))
@@ -182,10 +183,10 @@ def _refuse_incomparable(first: Times, second: Times) -> None:
     if not first.events + second.events:
         raise UserError("no event in either group: nothing can be compared")
     days = np.union1d(first.days[first.observed], second.days[second.observed])
-    shared = [day for day in days if first.at_risk([day])[0] and second.at_risk([day])[0]]
-    if not shared:
+    shared = days[(first.at_risk(days) > 0) & (second.at_risk(days) > 0)]
+    if not len(shared):
         raise UserError("when the first event comes, nobody is left in one of the groups: nothing can be compared")
-    at_first = first.at_risk(shared)[0] + second.at_risk(shared)[0]
+    at_first = first.at_risk(shared[:1])[0] + second.at_risk(shared[:1])[0]
     ended = int(((first.days == shared[0]) & first.observed).sum() + ((second.days == shared[0]) & second.observed).sum())
     if len(shared) == 1 and ended == at_first:
         raise UserError(f"all events come on day {shared[0]:g}, to everybody who is left: nothing can be compared")

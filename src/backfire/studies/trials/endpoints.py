@@ -187,10 +187,12 @@ class Endpoint:
     why: NDArray[np.object_]
     visits: Floats | None = None
 
-    def restricted(self, horizon: float) -> Floats:
-        """(n, arms): days until it came, until nothing could be seen any more, or until ``horizon``, whatever is first."""
-        watched = np.where(self.why == END, horizon, self.watched)
-        return np.minimum(np.minimum(self.days, watched), horizon)
+    def gains(self, arm: int, reference: int, horizon: float) -> Floats:
+        """(n,): how many days later it came in an arm than in the reference, up to ``horizon``, or to where one of the two could
+        no longer be seen without it (death before it, surgery)."""
+        ended = np.where((self.days <= self.watched) | (self.why == END), np.inf, self.watched)[:, [arm, reference]]
+        reached = np.minimum(self.days[:, [arm, reference]], np.minimum(ended.min(axis=1), horizon)[:, None])
+        return np.asarray(reached[:, 0] - reached[:, 1])
 
     def followed(self, until: Floats, reason: Sequence[str]) -> tuple[Floats, Bools, NDArray[np.object_]]:
         """(time, event, reason of censoring), each (n, arms), where every patient is followed up to a day ``until`` (n,).

@@ -12,14 +12,15 @@ from backfire.formatting import short
 from backfire.outcomes import declared
 from backfire.studies.statistics import Needed, survival_curve
 from backfire.studies.trials.endpoints import NAMED
-from backfire.studies.trials.tables import between, notes_of, percent
+from backfire.studies.trials.tables import between, gaining_lines, notes_of, percent
 
 if TYPE_CHECKING:
     from backfire.studies.trials.numbers import TrialNumbers
 
 
+MEDIANS: Final = 4
 HAZARDS: Final = 2
-"""Of so many arms the hazard ratios stand above the curves; of more only in the table."""
+"""Of so many arms medians and hazard ratios stand above the curves; of more only in the table."""
 
 
 def endpoint_in_words(name: str) -> str:
@@ -30,22 +31,29 @@ def endpoint_in_words(name: str) -> str:
 def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
     """Pairs (name of the file without its ending, matplotlib figure)."""
     spec, hashes = trial.spec, {trial.spec.scenario.name: trial.spec.scenario.hash}
-    said = ". ".join([spec.title.rstrip(".?!") + ("?" if spec.title.endswith("?") else ""), *([spec.note] if spec.note else [])])
+    who = [" ".join([notes_of(trial)[0], *([f"· {spec.note}"] if spec.note else [])])]
     for place, name in enumerate(spec.endpoints):
-        remarks = [notes_of(trial)[0], *_compared(trial, name)]
-        yield (
-            f"survival-{place + 1}",
-            survival_curves(said, remarks, endpoint_in_words(name), _lines(trial, name), trial.horizon(name), hashes),
-        )
-    if spec.compared:
-        for place, name in enumerate(spec.endpoints):
-            panels = _panels(trial, name, powered=place == 0)
-            yield (
-                f"twins-{place + 1}",
-                twin_gains(said, [notes_of(trial)[0]], endpoint_in_words(name), spec.reference, panels, spec.follow_up, hashes),
-            )
+        remarks, words = [*who, *_medians(trial, name), *_compared(trial, name)], endpoint_in_words(name)
+        figure = survival_curves(spec.title, remarks, words, _lines(trial, name), trial.horizon(name), hashes)
+        yield f"survival-{place + 1}", figure
+    for place, name in enumerate(spec.endpoints if spec.compared else ()):
+        remarks, panels = [*who, *_gainers(trial, name)], _panels(trial, name, powered=place == 0)
+        figure = twin_gains(spec.title, remarks, endpoint_in_words(name), spec.reference, panels, spec.follow_up, hashes)
+        yield f"twins-{place + 1}", figure
     if trial.seen is not None:
-        yield "response", _response(trial, said)
+        yield "response", _response(trial, spec.title)
+
+
+def _gainers(trial: TrialNumbers, name: str) -> list[str]:
+    """Who gains, in one line."""
+    found = [words for words in gaining_lines(trial) if f"({name})" in words]
+    return ["   ·   ".join(found)] if found else []
+
+
+def _medians(trial: TrialNumbers, name: str) -> list[str]:
+    """The medians of few arms; of more they stand in the table."""
+    found = [f"{item.arm} {between(item.median)}" for item in trial.summaries if item.endpoint == name]
+    return [f"Median (days): {'; '.join(found)}"] if len(found) <= MEDIANS else []
 
 
 def _compared(trial: TrialNumbers, name: str) -> list[str]:

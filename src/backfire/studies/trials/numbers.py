@@ -108,7 +108,7 @@ class TrialNumbers:
             for arm in self.spec.arms:
                 times = self.times[name, arm]
                 median = Estimate(*survival_curve(times).median)
-                made.append(ArmSummary(name, arm, len(times), times.events, median, restricted_mean(times, horizon), horizon))
+                made.append(ArmSummary(name, arm, len(times), times.events, median, _mean(times, horizon), horizon))
         return made
 
     @cached_property
@@ -118,14 +118,13 @@ class TrialNumbers:
 
     def gains(self, endpoint: str, arm: str) -> Gains:
         """What an arm brings every patient over the reference."""
-        reached = self.endpoints[endpoint].restricted(self.spec.follow_up)
-        at = [self.simulated.arms.index(name) for name in (arm, self.spec.reference)]
-        return Gains(reached[:, at[0]] - reached[:, at[1]], self.spec.follow_up, self.spec.margin)
+        at, reference = (self.simulated.arms.index(name) for name in (arm, self.spec.reference))
+        return Gains(self.endpoints[endpoint].gains(at, reference, self.spec.follow_up), self.spec.follow_up, self.spec.margin)
 
     def _compared(self, name: str, arm: str) -> ArmComparison:
         first, second = (self.times[name, item] for item in (self.spec.reference, arm))
         horizon = self.horizon(name)
-        means = [restricted_mean(times, horizon) for times in (first, second)]
+        means = [_mean(times, horizon) for times in (first, second)]
         difference = Estimate.normal(means[1].value - means[0].value, math.hypot(means[0].error, means[1].error))
         test, ratio, problem = None, None, ""
         try:
@@ -151,6 +150,11 @@ class TrialNumbers:
     def left_out(self) -> int:
         """How many patients could not be simulated and are left out."""
         return self.drawn - len(self.kept)
+
+
+def _mean(times: Times, horizon: float) -> Estimate:
+    """The restricted mean; none where somebody's follow-up ends at once."""
+    return restricted_mean(times, horizon) if horizon > 0 else Estimate(math.nan, math.nan, math.nan)
 
 
 def conducted(spec: TrialSpec, found: Simulated) -> TrialNumbers:

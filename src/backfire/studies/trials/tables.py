@@ -35,7 +35,9 @@ def notes_of(trial: TrialNumbers) -> list[str]:
         made.append(f"measured every {spec.visits:g} days; {spec.criteria}")
     for name in spec.endpoints:
         horizon = trial.horizon(name)
-        if horizon < spec.follow_up - 1e-9:
+        if horizon <= 0:
+            made.append(f"{name}: no restricted means, for in some arm nobody is followed beyond time zero")
+        elif horizon < spec.follow_up - 1e-9:
             made.append(f"{name}: restricted means end on day {horizon:g}, where the follow-up of the first arm ends")
     made += _censoring(trial)
     made += [f"{item.endpoint}, {item.arm}: {item.problem}" for item in trial.comparisons if item.problem]
@@ -54,7 +56,7 @@ def _censoring(trial: TrialNumbers) -> Iterator[str]:
         for why, words in ((DIED, "died before it"), (SURGERY, "lost their primary before it")):
             count = int((reason == why).any(axis=1).sum())
             if count:
-                yield f"{name}: {count} patients {words} in some arm and are censored then, as if it might still have come"
+                yield f"{name}: {count} patients {words} in some arm and are censored then; gains count up to then"
 
 
 def tables_of(trial: TrialNumbers) -> dict[str, Rows]:
@@ -149,7 +151,9 @@ def _three(item: Estimate) -> tuple[float, float, float]:
 
 
 def between(item: Estimate, unit: str = "") -> str:
-    """12.3 (10.1 to 14.5), or what is not reached."""
+    """12.3 (10.1 to 14.5), or what is not reached; a dash where there is none."""
+    if math.isnan(item.value):
+        return "–"
     if math.isinf(item.value) and math.isinf(item.low):
         return "not reached"
     value, low, high = (short(part, 3) if math.isfinite(part) else "not reached" for part in _three(item))
@@ -171,16 +175,20 @@ def arm_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
 
 
 def comparison_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
-    """The comparisons as a reader sees them: gains first."""
-    reference = trial.spec.reference
-    rows: list[tuple[Any, ...]] = [
-        ("endpoint", f"against {reference}", "gain (days)", "gaining", "harmed", "hazard ratio", "proportional?")
-    ]
+    """The comparisons as a reader sees them: gains first; hazard ratios that clearly change over time are marked."""
+    heads = (
+        "endpoint",
+        f"against {trial.spec.reference}",
+        "gain (days)",
+        "gaining",
+        "harmed",
+        "hazard ratio (! not proportional)",
+    )
+    rows: list[tuple[Any, ...]] = [heads]
     for item in trial.comparisons:
         gaining, harmed = item.gains.shares()
-        ratio = between(item.ratio.ratio) if item.ratio else "–"
-        checked = "–" if item.ratio is None else "yes" if item.ratio.constant else "no"
-        rows.append((item.endpoint, item.arm, between(item.gains.mean), percent(gaining), percent(harmed), ratio, checked))
+        ratio = "–" if item.ratio is None else between(item.ratio.ratio) + ("" if item.ratio.constant else " !")
+        rows.append((item.endpoint, item.arm, between(item.gains.mean), percent(gaining), percent(harmed), ratio))
     return rows
 
 
@@ -214,7 +222,7 @@ def response_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
 def gaining_lines(trial: TrialNumbers) -> list[str]:
     """Who gains, in sentences."""
     if trial.spec.compared and len(trial.kept) < SCREENED:
-        return [f"who gains: {len(trial.kept)} patients are too few to say it ({SCREENED} at least)"]
+        return [f"who gains: too few patients to say it ({len(trial.kept)}, at least {SCREENED} are needed)"]
     found: dict[tuple[str, str], list[str]] = {}
     for row in _gaining(trial):
         endpoint, arm, name, distance, _, side = row
