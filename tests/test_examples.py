@@ -34,7 +34,7 @@ def test_there_are_examples_and_they_are_numbered() -> None:
     assert EXAMPLES
 
 
-LONG = {"04_switch_the_response_off", "08_cost_of_resistance", "11_which_feedback", "12_which_parameter"}
+LONG = {"04_switch_the_response_off", "08_cost_of_resistance", "13_which_feedback", "14_which_parameter"}
 
 
 @pytest.mark.parametrize(

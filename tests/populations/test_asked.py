@@ -14,7 +14,7 @@ from backfire.claims import evaluate_claims, parse_claims
 from backfire.errors import DocumentError, StorageError, UserError
 from backfire.populations import parse_population, population, read_population
 from backfire.reports import explain, run_population
-from backfire.sampling import Tumours
+from backfire.sampling import PlausibleTumours
 from backfire.scenario import Scenario
 from commands import call
 from small import SMALL
@@ -54,12 +54,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def known(folder: Path) -> tuple[Tumours, Scenario]:
+def known(folder: Path) -> tuple[PlausibleTumours, Scenario]:
     return read_population(folder / "mine")
 
 
 @pytest.fixture(scope="module")
-def burdens(folder: Path, known: tuple[Tumours, Scenario]) -> dict[str, np.ndarray]:
+def burdens(folder: Path, known: tuple[PlausibleTumours, Scenario]) -> dict[str, np.ndarray]:
     """Final burdens by arm, member by member, by the reference solver."""
     tumours, scenario = known
     found: dict[str, list[float]] = {arm: [] for arm in scenario.arms}
@@ -71,7 +71,7 @@ def burdens(folder: Path, known: tuple[Tumours, Scenario]) -> dict[str, np.ndarr
 
 
 def test_a_run_over_tumours_has_their_quantiles(
-    folder: Path, known: tuple[Tumours, Scenario], burdens: dict[str, np.ndarray], tmp_path: Path
+    folder: Path, known: tuple[PlausibleTumours, Scenario], burdens: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     made = run_population(folder / "mine", tmp_path)
     rows = {(row["arm"], row["outcome"]): row for row in made.outcome_rows()}
@@ -104,7 +104,7 @@ def test_what_differs_between_tumours_cannot_be_set_and_doses_can(folder: Path) 
 
 
 def test_shares_of_claims_are_those_of_the_members(
-    folder: Path, known: tuple[Tumours, Scenario], burdens: dict[str, np.ndarray]
+    folder: Path, known: tuple[PlausibleTumours, Scenario], burdens: dict[str, np.ndarray]
 ) -> None:
     report = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[known])
     (over,) = report.populations
@@ -135,7 +135,7 @@ def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
         parse_population(FILE, "mine", folder, form="logistic growth")
 
 
-def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple[Tumours, Scenario]) -> None:
+def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple[PlausibleTumours, Scenario]) -> None:
     tumours, scenario = known
     (section,) = [item for item in explain(scenario, tumours) if item.title == "Narrowed by the claims"]
     rows = {row[0]: row for row in section.rows[1:]}

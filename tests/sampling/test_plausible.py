@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from backfire.errors import StorageError, UserError
-from backfire.sampling import Plausible, Tumours, read_tumours
+from backfire.sampling import Plausible, PlausibleTumours, read_tumours
 
 
-def tumours(weights: np.ndarray, mixed: float = 1e9) -> Tumours:
-    return Tumours(Path("somewhere"), ("a",), np.zeros((len(weights), 1)), weights / weights.sum(), mixed, {})
+def tumours(weights: np.ndarray, mixed: float = 1e9) -> PlausibleTumours:
+    return PlausibleTumours(Path("somewhere"), ("a",), np.zeros((len(weights), 1)), weights / weights.sum(), mixed, {})
 
 
 @given(some.lists(some.tuples(some.floats(-1e6, 1e6), some.integers(1, 5)), min_size=1, max_size=30))

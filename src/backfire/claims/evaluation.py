@@ -26,7 +26,7 @@ from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial, flip
 from backfire.claims.verdict import RESOLVED, Verdict
 from backfire.model import CAUTION
 from backfire.notebook import shown
-from backfire.sampling import Tumours
+from backfire.sampling import PlausibleTumours
 from backfire.scenario import OwnMechanisms, Scenario, library_of
 from backfire.solvers import Settings
 
@@ -103,7 +103,7 @@ def evaluate_claims(
     progress: Callable[[str, int], None] | None = None,
     notify: Callable[[str], None] | None = None,
     mechanisms: OwnMechanisms = (),
-    populations: Sequence[tuple[Tumours, Scenario]] = (),
+    populations: Sequence[tuple[PlausibleTumours, Scenario]] = (),
 ) -> Report:
     """Check what articles state, or what you claim yourself, against the models: a verdict and a margin for every claim.
 
@@ -162,7 +162,7 @@ def evaluate_claims(
     return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes, over)
 
 
-def _of_form(sets: Sequence[ClaimSet], tumours: Tumours, scenario: Scenario) -> list[ClaimSet]:
+def _of_form(sets: Sequence[ClaimSet], tumours: PlausibleTumours, scenario: Scenario) -> list[ClaimSet]:
     """Sets of claims that speak of the form of the equations that a population has, where it has another."""
     if not tumours.manifest.get("form"):
         return list(sets)
@@ -170,7 +170,7 @@ def _of_form(sets: Sequence[ClaimSet], tumours: Tumours, scenario: Scenario) -> 
     return [dataclasses.replace(known, scenarios=made) for known, made in zip(sets, own, strict=True)]
 
 
-def _loaded(loaded: Mapping[str, Scenario] | None, tumours: Tumours, scenario: Scenario) -> Mapping[str, Scenario]:
+def _loaded(loaded: Mapping[str, Scenario] | None, tumours: PlausibleTumours, scenario: Scenario) -> Mapping[str, Scenario]:
     """The scenarios that articles speak of by name: that of a population where it has another form of the equations."""
     return {**(loaded or {}), **({scenario.name: scenario} if tumours.manifest.get("form") else {})}
 

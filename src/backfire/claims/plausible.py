@@ -19,7 +19,7 @@ from backfire.claims.measuring import Progress, evaluate_members
 from backfire.claims.variants import Renamed, renamed
 from backfire.claims.verdict import VERDICTS, Judged, Verdict
 from backfire.errors import UserError
-from backfire.sampling import Tumours
+from backfire.sampling import PlausibleTumours
 
 NEARLY_ALL: Final = 0.95
 """A prediction that holds in so many plausible tumours, or fails in so many, follows from the article; others are open."""
@@ -52,7 +52,7 @@ class PlausibleShare:
 class OverPopulation:
     """The shares of claims, by id, among the ``tumours`` of one population."""
 
-    tumours: Tumours
+    tumours: PlausibleTumours
     shares: Mapping[str, PlausibleShare]
 
     @property
@@ -61,7 +61,7 @@ class OverPopulation:
         return str(self.tumours.manifest["name"])
 
 
-def over_population(topics: Iterable[Topic], tumours: Tumours, progress: Progress | None = None) -> OverPopulation:
+def over_population(topics: Iterable[Topic], tumours: PlausibleTumours, progress: Progress | None = None) -> OverPopulation:
     """Every claim that speaks of the population's scenario, over its tumours; claims on other scenarios are left out.
 
     Where the population is of another form of the equations, claims are asked in the words of that form. Raises UserError
@@ -86,7 +86,7 @@ def over_population(topics: Iterable[Topic], tumours: Tumours, progress: Progres
     return OverPopulation(tumours, found)
 
 
-def share_of(judged: Judged, tumours: Tumours) -> PlausibleShare:
+def share_of(judged: Judged, tumours: PlausibleTumours) -> PlausibleShare:
     """The share of the tumours in which a claim holds that was judged in each of them."""
     share = min(1.0, float(tumours.weights[judged.having(Verdict.HOLDS)].sum()))  # rounding
     seen = np.isfinite(judged.margins)

@@ -27,7 +27,7 @@ from backfire.populations.judging import ClaimJudge
 from backfire.populations.region import RegionSample
 from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
-from backfire.sampling import MANIFEST, MEMBERS, Tumours, read_tumours
+from backfire.sampling import MANIFEST, MEMBERS, PlausibleTumours, read_tumours
 from backfire.scenario import OwnMechanisms, Scenario, stored_scenario
 from backfire.simulation import keep_mechanisms
 from backfire.solvers import Floats
@@ -248,7 +248,7 @@ def manifest_of(made: Population) -> dict[str, Any]:
     )
 
 
-def read_population(folder: Path | str, mechanisms: OwnMechanisms = ()) -> tuple[Tumours, Scenario]:
+def read_population(folder: Path | str, mechanisms: OwnMechanisms = ()) -> tuple[PlausibleTumours, Scenario]:
     """The tumours of a folder and the scenario they are of; ``mechanisms`` are classes of yours that this uses.
 
     Raises StorageError for what is no sound population, MechanismError if a mechanism is missing or another.

@@ -32,6 +32,7 @@ All problems of a file are raised together, each with line, key and the nearest 
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class RangeEntry(_Strict):
+class DistributionEntry(_Strict):
     """How one input varies: evenly between `low` and `high`, evenly in the logarithm, or as the further words say."""
 
     low: Number | None = Field(None, description="lowest value; that of the plausible range if left out")
@@ -130,7 +131,9 @@ class PopulationFile(_Strict):
     form: str | None = Field(None, description="another form of the equations, such as `gompertz growth`")
     leave_out: list[str] = Field([], description="calibrated claims of the article that need not hold, by id")
     claims: dict[str, str] = Field({}, description="own claims: a name, and the claim in the language of claims")
-    vary: dict[str, RangeEntry | Literal[False]] = Field({}, description="inputs that vary otherwise, or `false`: not at all")
+    vary: dict[str, DistributionEntry | Literal[False]] = Field(
+        {}, description="inputs that vary otherwise, or `false`: not at all"
+    )
     facts: list[FactEntry] = Field([], description="measured numbers that the tumours together must meet, by weights")
     correlated: list[CorrelationEntry] = Field([], description="pairs of inputs that go together")
 
@@ -341,7 +344,7 @@ def _space(document: Document, scenario: Scenario, file: PopulationFile) -> tupl
             inputs.pop(name, None)
             continue
         try:
-            inputs[name] = _distribution(allowed[name], entry)
+            inputs[name] = distribution_of(allowed[name], entry)
         except UserError as error:
             problems.append(document.problem(place, str(error)))
     try:
@@ -359,20 +362,29 @@ _WORDS: Final = {
 """Which words of an entry go together."""
 
 
-def _distribution(item: Input, entry: RangeEntry) -> Distribution:
-    """How an input varies, as an entry says; raises UserError."""
+def distribution_of(item: Input, entry: DistributionEntry) -> Distribution:
+    """How an input varies, as an entry says, in its plausible range where that does not say; raises UserError."""
     given = entry.model_fields_set
     kind = next((kind for kind, words in _WORDS.items() if kind != "uniform" and given & (words - {"low", "high"})), "uniform")
     if strange := given - _WORDS[kind]:
         raise UserError(f"has {', '.join(sorted(strange))} beside {', '.join(sorted(given - strange))}, which do not go together")
     if missing := (_WORDS[kind] - {"low", "high", "scale"}) - given:
         raise UserError(f"needs {', '.join(sorted(missing))} too")
-    low, high = (own if own is not None else usual for own, usual in ((entry.low, item.low), (entry.high, item.high)))
-    for value in entry.values or (low, high):
-        if said := item.problem_with(value):
+    if item.whole:
+        raise UserError("counts whole doses; make an arm of each number instead")
+    made = _made(kind, item, entry)
+    for value in entry.values or (made.low, made.high):
+        if item.kind != "regimen" and (said := item.problem_with(value)):
             raise UserError(said)
+    return made
+
+
+def _made(kind: str, item: Input, entry: DistributionEntry) -> Distribution:
     if kind == "classes":
         return Classes(values=tuple(map(float, entry.values or ())), shares=tuple(map(float, entry.shares or ())))
+    low, high = (own if own is not None else usual for own, usual in ((entry.low, item.low), (entry.high, item.high)))
+    if math.isnan(low + high):
+        raise UserError("needs low and high: only parameters and switches have a range of their own")
     if not low < high:
         raise UserError(f"goes from low = {low:g} to high = {high:g}; low must be below high")
     if kind == "lognormal":

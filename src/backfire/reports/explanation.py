@@ -11,12 +11,12 @@ from backfire.errors import UserError
 from backfire.formulas import as_latex, parse
 from backfire.model import ARTICLES, CAUTION, GRADES, Network, Regimen, balance
 from backfire.reports.sections import Section, Span
-from backfire.sampling import Tumours
+from backfire.sampling import PlausibleTumours
 from backfire.scenario import Scenario
 from backfire.solvers import Floats
 
 
-def explain(scenario: Scenario, tumours: Tumours | None = None) -> list[Section]:
+def explain(scenario: Scenario, tumours: PlausibleTumours | None = None) -> list[Section]:
     """Everything a reader needs to judge a scenario, section by section.
 
     With a population of plausible ``tumours`` also how far its claims narrow every parameter.
@@ -65,7 +65,7 @@ def explain(scenario: Scenario, tumours: Tumours | None = None) -> list[Section]
     ]
 
 
-def narrowing(scenario: Scenario, tumours: Tumours) -> Section:
+def narrowing(scenario: Scenario, tumours: PlausibleTumours) -> Section:
     """How far the claims of a population narrow the parameters of a scenario, those narrowed most first."""
     if tumours.manifest["scenario"]["name"] != scenario.name:
         raise UserError(

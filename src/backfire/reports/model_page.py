@@ -33,7 +33,7 @@ from backfire.reports.description import describe
 from backfire.reports.explanation import narrowing
 from backfire.reports.markdown import Block, as_markdown, bullets, commands, named, plain, table
 from backfire.reports.sections import cell_text
-from backfire.sampling import Tumours
+from backfire.sampling import PlausibleTumours
 from backfire.scenario import Scenario, load, shipped_scenarios
 from backfire.simulation import Result, simulate
 from backfire.solvers import Settings
@@ -55,7 +55,7 @@ class Subject:
     findings: Sequence[Finding]
     shipped: bool
     plausible: Mapping[str, PlausibleShare]
-    tumours: Tumours | None
+    tumours: PlausibleTumours | None
 
     @property
     def scenario(self) -> Scenario:
@@ -72,7 +72,7 @@ class Subject:
         return " ".join([f"{self.scenario.name}.toml", *(f"--mechanisms {name}" for name in given if name not in named)])
 
 
-def page(scenario: Scenario, tumours: Tumours | None = None) -> str:
+def page(scenario: Scenario, tumours: PlausibleTumours | None = None) -> str:
     """The page of a scenario as Markdown, ending in a line break; simulates its arms and the claims that speak of it.
 
     With a population of plausible ``tumours`` every claim has its share of them, and every parameter how far it is narrowed.
@@ -80,7 +80,7 @@ def page(scenario: Scenario, tumours: Tumours | None = None) -> str:
     return as_markdown(blocks(subject(simulate(scenario), tumours)))
 
 
-def subject(result: Result, tumours: Tumours | None = None) -> Subject:
+def subject(result: Result, tumours: PlausibleTumours | None = None) -> Subject:
     """What there is to say of the scenario of a run, and of plausible ``tumours``; evaluates the claims that speak of it."""
     scenario, articles = result.scenario, load_articles()
     own = next((item for item in articles if item.file.scenario == scenario.name), None)
@@ -275,7 +275,7 @@ def _claim_row(matter: Subject, item: Finding) -> tuple[str, ...]:
     return item.claim.id, statement, item.claim.role, verdict, margin_text(item.margin) or "–", *over, named(item.claim.names)
 
 
-def _plausible(scenario: Scenario, tumours: Tumours) -> Iterator[str]:
+def _plausible(scenario: Scenario, tumours: PlausibleTumours) -> Iterator[str]:
     """What a population adds: what its column means, and how far its claims narrow the parameters."""
     about = tumours.manifest
     yield (

@@ -20,7 +20,7 @@ from backfire.outcomes import declared, in_table
 from backfire.populations import read_population
 from backfire.reports.runs import showing
 from backfire.reports.sections import Section
-from backfire.sampling import Tumours
+from backfire.sampling import PlausibleTumours
 from backfire.scenario import OwnMechanisms, Scenario, Value
 from backfire.simulation import Cohort, Result, courses, needs_compiling, prepare_folder, run_members, simulate
 from backfire.solvers import Floats, Status
@@ -40,7 +40,7 @@ class PopulationRun:
     """
 
     scenario: Scenario
-    tumours: Tumours
+    tumours: PlausibleTumours
     default: Result
     cohort: Cohort
     days: Floats

@@ -1,6 +1,4 @@
 from .axis import Axis as Axis
-from .correlation import correlated as correlated
-from .correlation import correlation_matrix as correlation_matrix
 from .designs import MOST_MEMBERS as MOST_MEMBERS
 from .designs import Design as Design
 from .designs import design_kinds as design_kinds
@@ -17,7 +15,7 @@ from .permutation import permuted as permuted
 from .plausible import MANIFEST as MANIFEST
 from .plausible import MEMBERS as MEMBERS
 from .plausible import Plausible as Plausible
-from .plausible import Tumours as Tumours
+from .plausible import PlausibleTumours as PlausibleTumours
 from .plausible import read_tumours as read_tumours
 from .qmc import LatinHypercube as LatinHypercube
 from .qmc import Sobol as Sobol

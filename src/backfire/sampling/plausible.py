@@ -29,7 +29,7 @@ BESIDES: Final = ("member", "weight", "smallest_margin")
 
 
 @dataclass(frozen=True, eq=False)
-class Tumours:
+class PlausibleTumours:
     """A stored population: ``values`` (n, inputs) of ``names``, ``weights`` (n,) that add up to 1.
 
     ``mixed`` says how many independent tumours they are worth before weights, as the sampler found; ``manifest`` is the
@@ -42,6 +42,16 @@ class Tumours:
     weights: Floats
     mixed: float
     manifest: Mapping[str, Any]
+
+    @property
+    def scenario(self) -> str:
+        """The name of the scenario they are of."""
+        return str(self.manifest["scenario"]["name"])
+
+    @property
+    def hash(self) -> str:
+        """The hash that the scenario had."""
+        return str(self.manifest["scenario"]["hash"])
 
     def __len__(self) -> int:
         return len(self.values)
@@ -84,7 +94,7 @@ class Tumours:
         return found
 
 
-def read_tumours(folder: Path | str) -> Tumours:
+def read_tumours(folder: Path | str) -> PlausibleTumours:
     """The tumours that ``backfire population`` wrote to a folder. Raises StorageError for what is no population."""
     import pyarrow
     import pyarrow.parquet
@@ -107,7 +117,7 @@ def read_tumours(folder: Path | str) -> Tumours:
     except (KeyError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         raise StorageError(f"{place}: is no sound population ({echo(error)})") from None
     weights = columns.pop("weight")
-    return Tumours(place, names, np.column_stack([*columns.values()]), weights / weights.sum(), mixed, manifest)
+    return PlausibleTumours(place, names, np.column_stack([*columns.values()]), weights / weights.sum(), mixed, manifest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +132,7 @@ class Plausible(Listed):
     folder: str = setting("a folder that `backfire population` wrote", "", needed=True)
 
     @classmethod
-    def of(cls, tumours: Tumours) -> Plausible:
+    def of(cls, tumours: PlausibleTumours) -> Plausible:
         """The design that has every tumour once."""
         if np.ptp(tumours.weights) > 1e-9 * tumours.weights.max():
             raise UserError(f"{tumours.folder}: its tumours have weights; a sweep takes those of a population without [facts]")

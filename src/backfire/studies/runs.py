@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from backfire import sweeps
 from backfire.errors import StorageError, UserError
-from backfire.populations import StoredMembers
-from backfire.sampling import Table
+from backfire.sampling import PlausibleTumours, Table
 from backfire.scenario import Scenario
 from backfire.simulation import prepare_folder
 from backfire.solvers import Floats, Status
@@ -127,14 +126,15 @@ def _place(out: Path | str | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def stored_study(folder: Path | str) -> tuple[Simulated, StoredMembers]:
+def stored_study(folder: Path | str) -> tuple[Simulated, PlausibleTumours]:
     """The members of a study that stand in its folder, and the same as tumours; raises StorageError if they are not all there."""
     place = Path(folder)
     if not (place / "study.toml").exists():
         raise StorageError(f"{place}: is no study (study.toml: No such file)")
     scenario, _ = sweeps.read_scenario(place / MEMBERS)
     found = read_study(place / MEMBERS, scenario)
-    return found, StoredMembers(found.fields, found.values, np.ones(len(found.values)), scenario.name, scenario.hash)
+    count, about = len(found.values), {"scenario": {"name": scenario.name, "hash": scenario.hash}}
+    return found, PlausibleTumours(place, found.fields, found.values, np.full(count, 1 / count), float(count), about)
 
 
 def require_same(place: Path, found: Simulated, fields: Sequence[str], values: Callable[[], Floats], count: int) -> None:

@@ -9,7 +9,7 @@
     population = "results/populations/wnt16b-stroma"     # or: distributions
     [tumours.vary]
     growth_rate = { low = 0.05, high = 0.2, scale = "log" }
-    capacity    = { median = 1e9, factor = 2 }           # two thirds within a factor of two
+    capacity    = { median = 1e9, spread = 2 }           # two thirds within a factor of two
     [tumours.correlations]
     "growth_rate, capacity" = 0.5                        # of ranks
 
@@ -22,23 +22,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from backfire.errors import DocumentError, Problems, StorageError, UserError, unknown
-from backfire.populations import StoredMembers, stored_members
-from backfire.sampling import Distribution, LogNormal, LogUniform, Space, Uniform, correlation_matrix
+from backfire.populations import DistributionEntry, distribution_of
+from backfire.sampling import Distribution, PlausibleTumours, Space, read_tumours
 from backfire.scenario import (
     Document,
     FileKind,
-    Input,
     Library,
     Number,
     OwnMechanisms,
@@ -62,16 +60,6 @@ class StrictModel(BaseModel):
     """A part of a file in which every key must be known."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class DistributionEntry(StrictModel):
-    """How one input varies: between `low` and `high`, or log-normally around its `median`."""
-
-    low: Number | None = Field(None, description="lowest value; that of the plausible range if left out")
-    high: Number | None = Field(None, description="highest value; that of the plausible range if left out")
-    scale: Literal["linear", "log"] | None = Field(None, description="the logarithm beyond a factor of ten if left out")
-    median: Number | None = Field(None, description="log-normal: half of all values lie below")
-    factor: Number | None = Field(None, description="log-normal: two thirds of all values lie within this factor of the median")
 
 
 class TumoursEntry(StrictModel):
@@ -147,7 +135,7 @@ class StudyReader(ABC, Generic[File, Spec]):
 
     def __init__(
         self, document: Document, name: str, folder: Path, library: Library, stored: Scenario | None = None,
-        drawn: StoredMembers | None = None, said: str = "",
+        drawn: PlausibleTumours | None = None, said: str = "",
     ) -> None:  # fmt: skip
         check_folder_name(name)
         expect_kind(document, self.kind)
@@ -171,7 +159,7 @@ class StudyReader(ABC, Generic[File, Spec]):
         return cls(parse_document(text, name), name, Path(folder), library_of(mechanisms)).study(text)
 
     @classmethod
-    def again(cls, folder: Path, scenario: Scenario, drawn: StoredMembers) -> Spec:
+    def again(cls, folder: Path, scenario: Scenario, drawn: PlausibleTumours) -> Spec:
         """The study whose folder this is, of the scenario and the tumours that are stored there."""
         path = folder / "study.toml"
         document = read_document(path)
@@ -259,13 +247,14 @@ class StudyReader(ABC, Generic[File, Spec]):
         known = len(self.problems)
         stored = None if entry.population is None else self._population(scenario, entry)
         space = self._space(scenario, entry) if entry.population is None else None
-        matrix = self._matrix(space, entry) if space is not None and entry.correlations else None
+        if space is not None and entry.correlations:
+            space = self._correlated(space, entry)
         if len(self.problems) > known:
             return None
         number = entry.number or (len(stored.values) if stored else NUMBER)
         said = self.said
         try:
-            made = Tumours(number, entry.seed, space, matrix, stored, said)
+            made = Tumours(number, entry.seed, space, stored, said)
             if stored is not None and not said and stored.hash != scenario.hash:
                 said = f"{made.source}; of {stored.scenario} {stored.hash}, which is not this scenario to the letter"
             return dataclasses.replace(made, said=said)
@@ -273,14 +262,14 @@ class StudyReader(ABC, Generic[File, Spec]):
             self.add(("tumours",), error)
             return None
 
-    def _population(self, scenario: Scenario, entry: TumoursEntry) -> StoredMembers | None:
+    def _population(self, scenario: Scenario, entry: TumoursEntry) -> PlausibleTumours | None:
         for key in ("vary", "within", "correlations"):
             if getattr(entry, key):
                 self.add(("tumours", key), "is not needed: the population says what varies, and how")
         if self.drawn is not None:
             return self.drawn
         try:
-            found = stored_members(self.folder / str(entry.population))
+            found = read_tumours(self.folder / str(entry.population))
             find_inputs(scenario.inputs, found.names)
         except (StorageError, UserError) as error:
             self.add(("tumours", "population"), error)
@@ -298,60 +287,32 @@ class StudyReader(ABC, Generic[File, Spec]):
         for path, given in _entries(entry.vary, ("tumours", "vary")):
             name = ".".join(path[2:])
             if not isinstance(given, dict):
-                self.add(path, "is written { low = 1, high = 4 } or { median = 2, factor = 1.5 }")
+                self.add(path, "is written { low = 1, high = 4 } or { median = 2, spread = 1.5 }")
                 continue
             shape = read_shape(self.document, DistributionEntry, path)
             self.problems += shape.problems
             try:
                 (item,) = find_inputs(scenario.inputs, [name])
                 if shape.file is not None and not shape.lost:
-                    inputs[name] = _distribution(item, shape.file)
+                    inputs[name] = distribution_of(item, shape.file)
             except UserError as error:
                 self.add(path, error)
         return Space(inputs)
 
-    def _matrix(self, space: Space, entry: TumoursEntry) -> Any:
+    def _correlated(self, space: Space, entry: TumoursEntry) -> Space:
         pairs: dict[tuple[str, str], float] = {}
         for text, rank in entry.correlations.items():
             one, _, other = (part.strip() for part in text.partition(","))
             try:
-                correlation_matrix(space.names, {(one, other): float(rank)})
+                Space(space.inputs, {(one, other): float(rank)})
                 pairs[one, other] = float(rank)
             except UserError as error:
                 self.add(("tumours", "correlations", text), error)
         try:
-            return correlation_matrix(space.names, pairs)
+            return Space(space.inputs, pairs)
         except UserError as error:
             self.add(("tumours", "correlations"), error)
-            return None
-
-
-def _distribution(item: Input, entry: DistributionEntry) -> Distribution:
-    if (entry.median is None) != (entry.factor is None):
-        raise UserError("a log-normal input needs `median` and `factor`")
-    if entry.median is not None and entry.factor is not None:
-        if entry.scale is not None:
-            raise UserError("a log-normal input has no `scale`")
-        most = item.most / item.per_unit
-        low = entry.low if entry.low is not None else entry.median / entry.factor**4
-        high = entry.high if entry.high is not None else min(entry.median * entry.factor**4, most)
-        made: Distribution = LogNormal(low, high, entry.median, entry.factor)
-    else:
-        low, high = (given if given is not None else usual for given, usual in ((entry.low, item.low), (entry.high, item.high)))
-        if not low < high:
-            nothing = "needs low and high: only parameters and switches have a range of their own"
-            raise UserError(
-                nothing if math.isnan(low + high) else f"goes from low = {low:g} to high = {high:g}; low must be below high"
-            )
-        scale = entry.scale or ("log" if low > 0 and high / low > 10 else "linear")
-        made = (LogUniform if scale == "log" else Uniform)(low, high)
-    if item.whole:
-        raise UserError("counts whole doses; make an arm of each number instead")
-    if item.kind != "regimen":
-        for value in (made.low, made.high):
-            if said := item.problem_with(value):
-                raise UserError(said)
-    return made
+            return space
 
 
 def _entries(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

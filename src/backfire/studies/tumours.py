@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from backfire.errors import UserError
-from backfire.populations import StoredMembers
-from backfire.sampling import Distribution, LogUniform, Space, Uniform, correlated
+from backfire.sampling import PlausibleTumours, Space
 from backfire.solvers import Floats
 
 NUMBER: Final = 500
@@ -18,8 +17,7 @@ MOST: Final = 100_000
 
 @dataclass(frozen=True, eq=False)
 class Tumours:
-    """``number`` tumours of a ``stored`` population, or of a ``space``, whose inputs may go together as ``matrix`` says. ``said``
-    is where they come from, in words, if that is known already.
+    """``number`` tumours of a ``stored`` population, or of a ``space``; ``said`` is where they come from, if that is known.
 
     Raises UserError where nothing varies.
     """
@@ -27,8 +25,7 @@ class Tumours:
     number: int = NUMBER
     seed: int = 0
     space: Space | None = None
-    matrix: Floats | None = None
-    stored: StoredMembers | None = None
+    stored: PlausibleTumours | None = None
     said: str = ""
 
     def __post_init__(self) -> None:
@@ -45,7 +42,7 @@ class Tumours:
     @property
     def independent(self) -> bool:
         """True if no input says anything of another."""
-        return self.stored is None and self.matrix is None
+        return self.stored is None and not (self.space and self.space.correlations)
 
     @property
     def source(self) -> str:
@@ -53,7 +50,7 @@ class Tumours:
         if self.said:
             return self.said
         if self.stored is None:
-            together = ", some of them correlated" if self.matrix is not None else ""
+            together = ", some of them correlated" if not self.independent else ""
             return f"{self.number} tumours, {len(self.names)} inputs varied{together}"
         again = " drawn with replacement" if self._with_replacement else ""
         return f"{self.number} of {len(self.stored.values)} plausible tumours{again}"
@@ -76,7 +73,7 @@ class Tumours:
             return self.stored.values[chosen]
         assert self.space is not None
         unit = unit_points(self.number, len(self.names), self.seed)
-        return self.space.place(unit if self.matrix is None else correlated(unit, self.matrix))
+        return self.space.place(unit)
 
 
 def unit_points(count: int, inputs: int, seed: int) -> Floats:
@@ -85,14 +82,3 @@ def unit_points(count: int, inputs: int, seed: int) -> Floats:
 
     engine = qmc.Sobol(inputs, scramble=True, seed=np.random.default_rng(seed))
     return np.asarray(engine.random_base2(max(0, (count - 1).bit_length()))[:count])
-
-
-def shares(space: Space, values: Floats) -> Floats:
-    """Where values (n, inputs) stand between the ends of a space, 0 to 1, by the logarithm where it is one."""
-
-    def share(item: Distribution, column: Floats) -> Floats:
-        linear = isinstance(item, Uniform) or not (isinstance(item, LogUniform) or item.low > 0)
-        low, high, column = (item.low, item.high, column) if linear else (np.log(item.low), np.log(item.high), np.log(column))
-        return np.asarray((column - low) / (high - low) if high > low else np.zeros(len(column)))
-
-    return np.column_stack([share(item, column) for item, column in zip(space.inputs.values(), values.T, strict=True)])
