@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backfire.populations.distances import STEP, Distance
+from backfire.populations.sampler.distances import STEP, Distance
 
 margins = arrays(float, (6, 3), elements=st.one_of(st.floats(-1e6, 1e6), st.sampled_from([np.inf, -np.inf, np.nan, 0.0, 1e-300])))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backfire.populations.distances import Distance
-from backfire.populations.margins import MarginNetwork
+from backfire.populations.sampler.distances import Distance
+from backfire.populations.sampler.margins import MarginNetwork
 
 
 def taught() -> tuple[MarginNetwork, np.ndarray, np.ndarray]:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from backfire.populations.distances import Distance
-from backfire.populations.margins import MarginNetwork, covariance_root
-from backfire.populations.proposals import PASSED, Guide, chords, differences, redraws
+from backfire.populations.sampler.distances import Distance
+from backfire.populations.sampler.margins import MarginNetwork, covariance_root
+from backfire.populations.sampler.proposals import PASSED, Guide, chords, differences, redraws
 
 
 def test_chords_end_at_the_walls() -> None:

@@ -12,8 +12,8 @@ from scipy import stats
 
 from backfire.errors import UserError
 from backfire.populations import Effort, Goal, RegionSample, sample_region
-from backfire.populations.descent import Level, Run
-from backfire.populations.region import Halfway, pilot
+from backfire.populations.sampler.descent import Level, Run
+from backfire.populations.sampler.region import Halfway, pilot
 from known_regions import Floats, Known, ball, box, curved, pieces, simplex, slab
 
 SHORT = Goal(sweeps=60, rounds=1)

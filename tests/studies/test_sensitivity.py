@@ -90,7 +90,7 @@ def test_one_nan_among_a_thousand_is_told(done: Sensitivity, tmp_path: Path) -> 
         (("number = 64", "number = 100"), "give 64 or 128 instead of 100"),
         (('"sobol"', '"sobl"'), "did you mean `sobol`?"),
         (("high = 2 }", 'high = 2 }\n[tumours.correlations]\n"growth_rate, drug_kill_rate" = 0.5'), "depend on each other"),
-        (("high = 2 }", 'high = 2 }\n[tumours.correlations]\n"growth_rate, growth_rate" = 0.5'), "join two inputs"),
+        (("high = 2 }", 'high = 2 }\n[tumours.correlations]\n"growth_rate, growth_rate" = 0.5'), "of two inputs"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, change: tuple[str, str], said: str) -> None:

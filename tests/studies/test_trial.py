@@ -142,7 +142,7 @@ def test_patients_that_fail_are_refused_or_left_out_of_all_arms(tmp_path: Path) 
         (('"untreated"', '"untretaed"'), "did you mean `untreated`?"),
         (("growth_rate =", "growth_rte ="), "did you mean `growth_rate`?"),
         (('"growth_rate, drug_kill_rate"', '"growth_rate, kill"'), "unknown input that varies `kill`"),
-        (("median = 0.6, factor = 1.5", "median = 0.6"), "needs `median` and `factor`"),
+        (("median = 0.6, spread = 1.5", "median = 0.6"), "needs spread too"),
         (("visits = 5", "visits = 0.1"), "visits every 0.1 days"),
         (("[tumours]", "[tumors]"), "did you mean `tumours`?"),
         (('scenario = "small.toml"', 'scenario = "smal.toml"'), "did you mean `small.toml`?"),
@@ -179,7 +179,13 @@ def test_patients_of_a_population_come_by_their_weights(tmp_path: Path) -> None:
     )
     folder = path.parent / "pop"
     folder.mkdir()
-    about = {"found": True, "inputs": ["growth_rate"], "scenario": {"name": "small", "hash": "0"}}
+    about = {
+        "found": True,
+        "inputs": ["growth_rate"],
+        "scenario": {"name": "small", "hash": "0"},
+        "members": 3,
+        "least_effective_size": 3.0,
+    }
     (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
     members = pd.DataFrame({"member": [0, 1, 2], "weight": [0.0, 1.0, 3.0], "growth_rate": [0.1, 0.2, 0.3]})
     members.to_parquet(folder / "members.parquet")
@@ -189,7 +195,7 @@ def test_patients_of_a_population_come_by_their_weights(tmp_path: Path) -> None:
     assert (drawn == 0.3).mean() == pytest.approx(0.75, abs=0.1)
     assert "with replacement" in spec.tumours.source
     (folder / "manifest.json").write_text(json.dumps({**about, "inputs": ["growth_rte"]}), encoding="utf-8")
-    with pytest.raises(DocumentError, match="damaged"):
+    with pytest.raises(DocumentError, match="no sound population"):
         load_trial(path)
 
 

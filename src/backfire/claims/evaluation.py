@@ -119,8 +119,7 @@ def evaluate_claims(
     scenarios use. ``robustness`` samples a box of parameters, and ``variants`` tries other forms of
     the equations, in ``workers`` processes (None: one per core; 0: this one): both for claims that can be evaluated at
     all. ``populations`` are plausible tumours with the scenario they are of (``read_population``), over which claims on that
-    scenario are evaluated too, whatever form its equations have.
-    ``loaded`` gives scenarios by name in place of the shipped ones of articles. ``progress`` is called with what
+    scenario are evaluated too, whatever form its equations have. ``loaded`` gives scenarios by name in place of the shipped ones of articles. ``progress`` is called with what
     runs next and how many such steps there are at most; ``notify`` with what to wait for. Raises UserError for names
     that do not exist, DocumentError with every problem of a file, BackendLostError if a worker process dies.
     """
@@ -130,16 +129,10 @@ def evaluate_claims(
     for identifier in wanted or ():
         find_claim(chosen, identifier)
     asked = topics(chosen, wanted, loaded, library)
-    waiting = (
-        [topic.scenario.name for topic in asked if has_to_compile(topic.scenario, topic.claims.values())]
-        if robustness or variants or populations
-        else []
-    )
-    if notify is not None and waiting:
-        notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
-    steps = (1 + (robustness is not None) + len(populations)) * sum(len(topic.arms) for topic in asked) + variants * len(
-        VARIANTS
-    ) * len(asked)
+    if notify is not None and (robustness or variants or populations):
+        _say_what_compiles(asked, notify)
+    rounds = 1 + (robustness is not None) + len(populations)
+    steps = rounds * sum(len(topic.arms) for topic in asked) + variants * len(VARIANTS) * len(asked)
     told = None if progress is None else lambda what: progress(what, steps)
     found: dict[str, Evaluated] = {}
     sound: list[Topic] = []
@@ -160,6 +153,12 @@ def evaluate_claims(
         other = {name: results for trial in trials for name, results in trial.results(told).items()}
     hashes = {topic.scenario.name: topic.hash for topic in asked}
     return Report(chosen, _findings(chosen, found), robustness, shares, other, hashes, over)
+
+
+def _say_what_compiles(asked: Sequence[Topic], notify: Callable[[str], None]) -> None:
+    waiting = [topic.scenario.name for topic in asked if has_to_compile(topic.scenario, topic.claims.values())]
+    if waiting:
+        notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
 
 
 def _of_form(sets: Sequence[ClaimSet], tumours: PlausibleTumours, scenario: Scenario) -> list[ClaimSet]:

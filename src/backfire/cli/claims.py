@@ -28,6 +28,12 @@ class ClaimsFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
+Populations = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="DIR", help="also over the tumours that `backfire population` wrote to this folder; may be repeated"),
+]
+
+
 @command(place=100)
 def claims(
     claims: Annotated[
@@ -51,12 +57,7 @@ def claims(
     forms: Annotated[
         bool | None, typer.Option("--forms/--no-forms", help="also other forms of the equations (as --robustness does)")
     ] = None,
-    population: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="DIR", help="also over the tumours that `backfire population` wrote to this folder; may be repeated"
-        ),
-    ] = None,
+    population: Populations = None,
     workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="folder for claims.csv, claims.json and claims.png")] = None,
     form: Annotated[

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backfire.errors import StorageError
-from backfire.populations.descent import Effort
-from backfire.populations.region import Halfway
+from backfire.populations.sampler import Effort, Halfway
 from backfire.populations.spec import PopulationSpec
 from backfire.solvers import cache_folder, keep, read_own
 from backfire.sweeps import code_identity

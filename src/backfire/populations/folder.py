@@ -21,10 +21,9 @@ from backfire.errors import MechanismError, StorageError, UserError, echo
 from backfire.formatting import short
 from backfire.model import CAUTION, version
 from backfire.notebook import shown
-from backfire.populations.diagnostics import Diagnosis, diagnose
 from backfire.populations.facts import Weighted
 from backfire.populations.judging import ClaimJudge
-from backfire.populations.region import RegionSample
+from backfire.populations.sampler import Diagnosis, RegionSample, diagnose
 from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
 from backfire.sampling import MANIFEST, MEMBERS, PlausibleTumours, read_tumours

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from backfire.claims import SAMPLED, Claim, Measured, OutcomeRef, Topic, Verdict, judge, measure
 from backfire.errors import UserError
-from backfire.populations.distances import Distance, Hopeful
+from backfire.populations.sampler import Distance, Hopeful
 from backfire.sampling import Space
 from backfire.scenario import Scenario
 from backfire.simulation import Cohort, run_members

@@ -15,12 +15,10 @@ import numpy as np
 from backfire.claims import worker_pool
 from backfire.errors import BackendLostError, BackfireError, RefusedError, UserError, echo
 from backfire.populations.checkpoint import Checkpoint
-from backfire.populations.descent import Effort, Run
-from backfire.populations.distances import Bools
 from backfire.populations.facts import told, weigh
 from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
-from backfire.populations.region import Goal, Spread, pilot, sample_region
+from backfire.populations.sampler import Bools, Effort, Goal, Run, Spread, pilot, sample_region
 from backfire.populations.sentences import Worth, drawn_worth, worth
 from backfire.populations.spec import PopulationSpec, load_population
 from backfire.scenario import OwnMechanisms

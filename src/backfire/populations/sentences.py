@@ -16,8 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from backfire.populations.descent import Run
-from backfire.populations.distances import Judge
+from backfire.populations.sampler import Judge, Run
 from backfire.solvers import Floats
 
 CHAINS: Final = 48

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from backfire.populations.distances import STEP, Distance
+from backfire.populations.sampler.distances import STEP, Distance
 from backfire.solvers import Floats
 
 Singles = NDArray[np.float32]

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from backfire.populations.distances import Bools, Distance, Judge
-from backfire.populations.margins import MarginNetwork
-from backfire.populations.proposals import PASSED, Guide, differences, redraws
+from backfire.populations.sampler.distances import Bools, Distance, Judge
+from backfire.populations.sampler.margins import MarginNetwork
+from backfire.populations.sampler.proposals import PASSED, Guide, differences, redraws
 from backfire.solvers import Floats
 
 KINDS: Final = ("walk", "difference", "redraw")

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.random import Generator
 
-from backfire.populations.distances import Distance
-from backfire.populations.margins import MarginNetwork, covariance_root
+from backfire.populations.sampler.distances import Distance
+from backfire.populations.sampler.margins import MarginNetwork, covariance_root
 from backfire.solvers import Floats
 
 CROSSOVER: Final = (0.1, 0.3, 1.0)

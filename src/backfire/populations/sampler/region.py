@@ -14,9 +14,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from backfire.errors import UserError
-from backfire.populations.descent import Effort, Level, Run, Use
-from backfire.populations.diagnostics import Diagnosis, diagnose
-from backfire.populations.distances import Distance, Judge
+from backfire.populations.sampler.descent import Effort, Level, Run, Use
+from backfire.populations.sampler.diagnostics import Diagnosis, diagnose
+from backfire.populations.sampler.distances import Distance, Judge
 from backfire.solvers import Floats
 
 REJECTION: Final = 5e-3

@@ -1,0 +1,16 @@
+from .descent import Effort as Effort
+from .descent import Level as Level
+from .descent import Run as Run
+from .descent import Use as Use
+from .diagnostics import Diagnosis as Diagnosis
+from .diagnostics import diagnose as diagnose
+from .distances import Bools as Bools
+from .distances import Distance as Distance
+from .distances import Hopeful as Hopeful
+from .distances import Judge as Judge
+from .region import Goal as Goal
+from .region import Halfway as Halfway
+from .region import RegionSample as RegionSample
+from .region import Spread as Spread
+from .region import pilot as pilot
+from .region import sample_region as sample_region
