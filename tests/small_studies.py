@@ -20,7 +20,7 @@ visits = 5
 number = 40
 [tumours.vary]
 growth_rate = { low = 0.1, high = 0.3 }
-drug_kill_rate = { median = 0.6, factor = 1.5 }
+drug_kill_rate = { median = 0.6, spread = 1.5 }
 [tumours.correlations]
 "growth_rate, drug_kill_rate" = 0.5
 """

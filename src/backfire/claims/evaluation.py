@@ -119,9 +119,10 @@ def evaluate_claims(
     scenarios use. ``robustness`` samples a box of parameters, and ``variants`` tries other forms of
     the equations, in ``workers`` processes (None: one per core; 0: this one): both for claims that can be evaluated at
     all. ``populations`` are plausible tumours with the scenario they are of (``read_population``), over which claims on that
-    scenario are evaluated too, whatever form its equations have. ``loaded`` gives scenarios by name in place of the shipped ones of articles. ``progress`` is called with what
-    runs next and how many such steps there are at most; ``notify`` with what to wait for. Raises UserError for names
-    that do not exist, DocumentError with every problem of a file, BackendLostError if a worker process dies.
+    scenario are evaluated too, whatever form its equations have. ``loaded`` gives scenarios by name in place of the shipped
+    ones of articles. ``progress`` is called with what runs next and how many such steps there are at most; ``notify`` with
+    what to wait for. Raises UserError for names that do not exist, DocumentError with every problem of a file,
+    BackendLostError if a worker process dies.
     """
     library = library_of(mechanisms)
     chosen = load_sets(articles, library)
