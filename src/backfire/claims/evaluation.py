@@ -27,7 +27,7 @@ from backfire.claims.verdict import RESOLVED, Verdict
 from backfire.model import CAUTION
 from backfire.notebook import shown
 from backfire.sampling import PlausibleTumours
-from backfire.scenario import OwnMechanisms, Scenario, library_of
+from backfire.scenario import Library, OwnMechanisms, Scenario, library_of
 from backfire.solvers import Settings
 
 REFERENCE: Final = Settings()
@@ -146,10 +146,7 @@ def evaluate_claims(
             if possible:
                 sound.append(dataclasses.replace(topic, claims=possible))
                 trials += [VariantTrial(sound[-1], executor=executor)] if variants else []
-        over = [
-            over_population(topics(_of_form(chosen, tumours, of), wanted, _loaded(loaded, tumours, of), library), tumours, told)
-            for tumours, of in populations
-        ]
+        over = [over_population(_of_form(chosen, wanted, loaded, *item, library), item[0], told) for item in populations]
         shares = {} if robustness is None else robustness_of(sound, robustness, progress=told)
         other = {name: results for trial in trials for name, results in trial.results(told).items()}
     hashes = {topic.scenario.name: topic.hash for topic in asked}
@@ -162,17 +159,16 @@ def _say_what_compiles(asked: Sequence[Topic], notify: Callable[[str], None]) ->
         notify(f"compiling {', '.join(waiting)} for this machine, once: some ten seconds each")
 
 
-def _of_form(sets: Sequence[ClaimSet], tumours: PlausibleTumours, scenario: Scenario) -> list[ClaimSet]:
-    """Sets of claims that speak of the form of the equations that a population has, where it has another."""
+def _of_form(
+    sets: Sequence[ClaimSet], wanted: list[str] | None, loaded: Mapping[str, Scenario] | None,
+    tumours: PlausibleTumours, scenario: Scenario, library: Library,
+) -> list[Topic]:  # fmt: skip
+    """The topics of a population: where its equations have another form, claims speak of that."""
     if not tumours.manifest.get("form"):
-        return list(sets)
+        return topics(sets, wanted, loaded, library)
     own = [{name: scenario if item.name == scenario.name else item for name, item in known.scenarios.items()} for known in sets]
-    return [dataclasses.replace(known, scenarios=made) for known, made in zip(sets, own, strict=True)]
-
-
-def _loaded(loaded: Mapping[str, Scenario] | None, tumours: PlausibleTumours, scenario: Scenario) -> Mapping[str, Scenario]:
-    """The scenarios that articles speak of by name: that of a population where it has another form of the equations."""
-    return {**(loaded or {}), **({scenario.name: scenario} if tumours.manifest.get("form") else {})}
+    formed = [dataclasses.replace(known, scenarios=made) for known, made in zip(sets, own, strict=True)]
+    return topics(formed, wanted, {**(loaded or {}), scenario.name: scenario}, library)
 
 
 def evaluate_articles(

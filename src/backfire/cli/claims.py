@@ -74,13 +74,20 @@ def claims(
     sample = _sample(samples, seed, box, explained=explain_id is not None)
     tried = (sample is not None) if forms is None else forms
     only = None if explain_id is None else [explain_id]
-    workers = capped(workers)
     if out is not None:
         require_writable(out, folder=True)
     over = [read_population(folder, own or ()) for folder in population or ()]
     with progress(None) as advance:
         known = evaluate_claims(
-            claims or (), sample, tried, workers, only, progress=advance, notify=say, mechanisms=own or (), populations=over
+            claims or (),
+            sample,
+            tried,
+            capped(workers),
+            only,
+            progress=advance,
+            notify=say,
+            mechanisms=own or (),
+            populations=over,
         )
     if explain_id is not None:
         if form is ClaimsFormat.TABLE:

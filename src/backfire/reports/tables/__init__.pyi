@@ -1,0 +1,10 @@
+from .outcome_table import outcome_section as outcome_section
+from .outcome_table import results_csv as results_csv
+from .outcome_table import results_data as results_data
+from .population_run import PopulationRun as PopulationRun
+from .population_run import population_csv as population_csv
+from .population_run import population_data as population_data
+from .population_run import population_section as population_section
+from .population_run import run_population as run_population
+from .stored_sweep import sweep_data as sweep_data
+from .stored_sweep import sweep_sections as sweep_sections
