@@ -60,7 +60,7 @@ def test_a_name_of_ones_own_gives_a_file_about_the_example_and_a_misspelt_one_no
         with pytest.raises(DocumentError, match="cannot be opened"):
             new("none.toml")
     assert call("new", "wnt16b-stroma", "--sweep", "--claims") == 2
-    assert "not both" in capsys.readouterr().err
+    assert "not two of them" in capsys.readouterr().err
 
 
 def test_claims_begin_with_every_arm_that_adds_to_the_reference_and_with_names_of_the_scenario(tmp_path: Path) -> None:

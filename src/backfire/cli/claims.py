@@ -28,6 +28,15 @@ class ClaimsFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
+Explained = Annotated[
+    str | None, typer.Option("--explain", metavar="ID", help="one claim with its arms, numbers and what decides it")
+]
+Sampled = Annotated[
+    int | None, typer.Option("--robustness", metavar="N", help="sample the box of plausible parameters, N a power of two")
+]
+Boxed = Annotated[
+    float | None, typer.Option(metavar="FACTOR", help="a box of ± this factor around every value, not the plausible ranges")
+]
 Populations = Annotated[
     list[Path] | None,
     typer.Option(metavar="DIR", help="also over the tumours that `backfire population` wrote to this folder; may be repeated"),
@@ -44,16 +53,10 @@ def claims(
             autocompletion=complete_claims,
         ),
     ] = None,
-    explain_id: Annotated[
-        str | None, typer.Option("--explain", metavar="ID", help="one claim with its arms, numbers and what decides it")
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option("--robustness", metavar="N", help="sample the box of plausible parameters, N a power of two")
-    ] = None,
+    explain_id: Explained = None,
+    samples: Sampled = None,
     seed: Annotated[int, typer.Option(help="of the samples")] = 0,
-    box: Annotated[
-        float | None, typer.Option(metavar="FACTOR", help="a box of ± this factor around every value, not the plausible ranges")
-    ] = None,
+    box: Boxed = None,
     forms: Annotated[
         bool | None, typer.Option("--forms/--no-forms", help="also other forms of the equations (as --robustness does)")
     ] = None,
@@ -88,7 +91,7 @@ def claims(
             notify=say,
             mechanisms=own or (),
             populations=over,
-        )
+        )  # fmt: skip
     if explain_id is not None:
         if form is ClaimsFormat.TABLE:
             write_prose(scorecard.explain_claim(known, explain_id), hanging=" " * 12)
