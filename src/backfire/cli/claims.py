@@ -75,8 +75,7 @@ def claims(
     from backfire.system import require_writable
 
     sample = _sample(samples, seed, box, explained=explain_id is not None)
-    tried = (sample is not None) if forms is None else forms
-    only = None if explain_id is None else [explain_id]
+    tried, only = (sample is not None) if forms is None else forms, None if explain_id is None else [explain_id]
     if out is not None:
         require_writable(out, folder=True)
     over = [read_population(folder, own or ()) for folder in population or ()]
@@ -93,10 +92,7 @@ def claims(
             populations=over,
         )  # fmt: skip
     if explain_id is not None:
-        if form is ClaimsFormat.TABLE:
-            write_prose(scorecard.explain_claim(known, explain_id), hanging=" " * 12)
-        else:
-            _print(known, form)
+        _print(known, form, explain_id)
         return
     written = []
     if out is not None:
@@ -120,10 +116,12 @@ def _sample(samples: int | None, seed: int, box: float | None, explained: bool) 
     return BoxSample(EXPLAINED if samples is None else samples, seed, box)
 
 
-def _print(known: Report, form: ClaimsFormat) -> None:
+def _print(known: Report, form: ClaimsFormat, explained: str | None = None) -> None:
     from backfire.claims import scorecard
 
-    if form is ClaimsFormat.JSON:
+    if explained is not None and form is ClaimsFormat.TABLE:
+        write_prose(scorecard.explain_claim(known, explained), hanging=" " * 12)
+    elif form is ClaimsFormat.JSON:
         print_json(scorecard.as_data(known))
     elif form is ClaimsFormat.CSV:
         write_line(scorecard.as_csv(known).rstrip("\n"))

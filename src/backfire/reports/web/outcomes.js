@@ -336,6 +336,12 @@ class Reader {
       const share = (dose) => (dose.duration ? Math.min(1, Math.max(0, (run.last - dose.time) / dose.duration)) : run.last >= dose.time ? 1 : 0);
       return doses.length ? doses.reduce((sum, dose) => sum + dose.amount * share(dose), 0) : null;
     }
+    const counted = /^(doses|treated_days)_(.+)$/.exec(name);
+    if (counted) {
+      const doses = run.problem.doses.filter((dose) => dose.agent === counted[2] && dose.time <= run.last);
+      const days = (dose) => (dose.duration ? Math.min(dose.duration, run.last - dose.time) : 1);
+      return counted[1] === 'doses' ? doses.length : doses.reduce((sum, dose) => sum + days(dose), 0);
+    }
     if (name.startsWith('peak_')) {
       const acting = name.startsWith('peak_acting_');
       const factor = name.slice(acting ? 12 : 5);
