@@ -70,7 +70,7 @@ def claims(
     own: MechanismFiles = None,
 ) -> None:
     """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
-    from backfire.claims import calibrated_failures, evaluate_claims, scorecard
+    from backfire.claims import calibrated_failures, evaluate_claims
     from backfire.populations import read_population
     from backfire.system import require_writable
 

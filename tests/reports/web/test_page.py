@@ -199,3 +199,11 @@ def test_a_stored_run_is_told_without_simulating_its_arms(tmp_path: Path, capsys
     assert call("report", "wnt16b-strom") == 2
     assert "did you mean `wnt16b-stroma`" in capsys.readouterr().err
     assert call("report", "wnt16b-stroma", "--out", tmp_path) == 4
+
+
+def test_treatment_that_reacts_has_a_page_without_explorer() -> None:
+    """The simulation in the page follows no rules: what it would show were wrong numbers."""
+    path = Path(__file__).parents[3] / "examples" / "10_treatment_that_reacts" / "acquired-resistance.toml"
+    text = backfire.report(path)
+    assert "there is no explorer on it" in text
+    assert "explorer-place" not in text

@@ -28,6 +28,10 @@ POLICY: Final = (
 )
 """What a browser may load for the page: nothing that is not in it."""
 
+NOT_FOLLOWED: Final = (
+    "Treatment here reacts to what is measured at visits. The simulation inside this page gives only what is planned, and so "
+    "there is no explorer on it: <code>backfire run</code> follows the rules."
+)
 LARGEST_DRAWING: Final = 500_000
 """Bytes of a figure that is kept as lines."""
 
@@ -58,7 +62,7 @@ def _result(source: Scenario | Result | Path | str, mechanisms: OwnMechanisms) -
 def html_page(matter: Subject) -> str:
     """The page on what there is to say of a scenario."""
     scenario = matter.scenario
-    every = [*blocks(matter)]
+    explorable, every = not scenario.dosing_rules, [*blocks(matter)]
     lead, rest = every[:3], every[4:]  # the contents of this page, in place of those of the Markdown page, have more in them
     made = (
         f"Made by backfire {escape(version())} from scenario {escape(scenario.name)}, hash <code>{escape(scenario.hash)}</code>."
@@ -67,7 +71,7 @@ def html_page(matter: Subject) -> str:
         f"<header>{as_html(lead)}{_contents()}</header>",
         "<main>",
         _section("story", "What happens", as_html(story(matter)) + _figure(matter.result)),
-        _section("explorer", "Try it", _explorer_place()),
+        _section("explorer", "Try it", _explorer_place() if explorable else f"<p>{NOT_FOLLOWED}</p>"),
         as_html(rest),
         "</main>",
         f"<footer><p>{escape(CAUTION.capitalize())}. {made}</p></footer>",
@@ -78,7 +82,7 @@ def html_page(matter: Subject) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
         f'<link rel="icon" href="data:,"><title>{escape(scenario.name)} · backfire</title><style>{css}</style>'
     )
-    parts = (engine(), f"const study = {_study(matter)};", script("plot.js"), script("explorer.js"))
+    parts = (engine(), f"const study = {_study(matter)};", script("plot.js"), script("explorer.js")) if explorable else ()
     code = "\n".join(["'use strict';", "(() => {", *parts, "})();"])
     content = "\n".join(body)
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{content}\n<script>\n{code}\n</script>\n</body></html>\n'
