@@ -44,7 +44,10 @@ def synergy_surfaces(
     ✕ marks the peak of an excess, ○ the scenario's own doses.
     """
     shown = panels[:MOST]
-    names = [*dict.fromkeys(name for panel in shown for name in panel.excess)]
+    found = dict.fromkeys(name for panel in shown for name in panel.excess)
+    names = [name for name in found if any(np.isfinite(panel.excess[name][1:, 1:]).any() for panel in shown)]
+    if lost := [name for name in found if name not in names]:
+        remark += f" {' and '.join(lost)} {'apply' if len(lost) > 1 else 'applies'} to none of these."
     page = Page(title, hashes, (SLIDE[0], 2.2 + 2.35 * (1 + len(names))))
     page.remark(f"{remark} ○ the scenario's own doses, ✕ the peak of an excess.")
     axes = [*page.panels(len(shown), 1 + len(names), margins=(1.0, 0.9, 0.85, 0.5), gap=(1.1, 0.5))]

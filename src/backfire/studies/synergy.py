@@ -220,7 +220,8 @@ class _Run:
         elif untreated > CROWDED * capacity:
             share = f"{untreated / capacity:.0%}"
             remarks.append(f"without either the tumour fills {share} of its capacity by then: decades bend there")
-        if (burden <= 1.0).any() and untreated > 1e3:
+        given = burden.reshape(self.count, -1)[:, : len(self.grid) ** 2]
+        if (given <= 1.0).any() and untreated > 1e3:
             remarks.append("some tumours are gone, of which no more than all can be killed")
         return self._surface("log_kill", effects, "bliss", remarks, day)
 
