@@ -244,12 +244,17 @@ class _Run:
             curves = [row[size * size :][: len(self.curve)], row[size * size + len(self.curve) :]]
             if not np.isfinite(curves).all():
                 continue
-            first, second = (DoseCurve(self.curve, np.where(self.curve > 0, item, 0.0)) for item in curves)
+            first, second = (DoseCurve(self.curve, _resolved(item)) for item in curves)
             nulls["loewe"][tumour] = loewe(self.grid, self.grid, first, second)
             both = np.array([grid[own, own]])
             index[tumour] = interaction_index(np.ones(1), np.ones(1), first, second, both)[0]
             alone[tumour] = first.dose(both)[0], second.dose(both)[0]
         return Surface(endpoint, self.grid, grids, nulls, index, alone, day, tuple(remarks), self.of)
+
+
+def _resolved(effects: Floats) -> Floats:
+    """Effects along a curve of doses; none where none is more than rounding."""
+    return np.zeros_like(effects) if np.abs(effects).max() <= RESOLVED else np.concatenate([[0.0], effects[1:]])
 
 
 def _quantile(values: Floats, share: float) -> Floats:
