@@ -311,6 +311,6 @@ def test_a_command_is_one_file(
 def test_commands_are_listed_in_the_order_they_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
     listed = shown(capsys, "--help").partition("Commands:\n")[2]
     assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "] == [
-        "run", "redraw", "check", "new", "schema", "scenarios", "mechanisms", "explain", "export", "claims", "sweep", "population", "synergy",
+        "run", "redraw", "check", "new", "schema", "scenarios", "mechanisms", "explain", "export", "claims", "sweep", "population", "synergy", "optimise",
         "sweeps", "rerun",
     ]  # fmt: skip

@@ -4,6 +4,10 @@ from .null_surfaces import bliss as bliss
 from .null_surfaces import highest_single_agent as highest_single_agent
 from .null_surfaces import interaction_index as interaction_index
 from .null_surfaces import loewe as loewe
+from .optimise import Optimum as Optimum
+from .optimise import optimise as optimise
+from .optimise import optimum_data as optimum_data
+from .optimise import scenario_text as scenario_text
 from .synergy import ENDPOINTS as ENDPOINTS
 from .synergy import Surface as Surface
 from .synergy import Synergy as Synergy
