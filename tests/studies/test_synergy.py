@@ -106,6 +106,7 @@ def test_a_blocker_without_an_effect_is_potentiation() -> None:
     assert "anti_wnt16b adds nothing to mitoxantrone" in control
 
 
+@pytest.mark.slow  # compiles a large model
 def test_the_synergy_of_the_rigi_pair_vanishes_without_sensitisation() -> None:
     """Far from capacity, where decades add: by day 35 more than a decade beyond Bliss, and next to nothing without."""
     of = backfire.load("hibernation-rigi").changed({"capacity": 1e13})
@@ -128,6 +129,7 @@ def test_a_population_gives_an_interval() -> None:
     assert "[" in made.statements[0]
 
 
+@pytest.mark.slow  # compiles a reader of single cells
 def test_times_and_chances_have_their_own_words() -> None:
     made = synergy(sham(cells_start=1e4), "pair", endpoints=("time_to_progression", "cure_probability", "burden_area"))
     times, cure, area = made.surfaces
@@ -157,6 +159,7 @@ def test_what_cannot_be_is_refused(words: dict[str, object], message: str) -> No
         synergy(sham(), **words)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow  # a command in a process of its own
 def test_the_command_writes_what_it_says(tmp_path: Path) -> None:
     said = output_of("backfire synergy wnt16b-stroma --at 48 --doses 0,1,2", tmp_path)
     assert "potentiation" in said
