@@ -312,5 +312,5 @@ def test_commands_are_listed_in_the_order_they_ask_for(capsys: pytest.CaptureFix
     listed = shown(capsys, "--help").partition("Commands:\n")[2]
     assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "] == [
         "run", "redraw", "check", "new", "schema", "scenarios", "mechanisms", "explain", "report", "export", "claims", "sweep", "population",
-        "sweeps", "rerun", "trial", "ablation", "sensitivity",
+        "synergy", "optimise", "sweeps", "rerun", "trial", "ablation", "sensitivity",
     ]  # fmt: skip

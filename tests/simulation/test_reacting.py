@@ -500,7 +500,7 @@ def test_the_dosing_strip_shows_what_each_arm_was_given() -> None:
     assert comparison(result).axes
 
 
-@pytest.mark.parametrize("family", ["adaptive", "blocked", "modulated"])
+@pytest.mark.parametrize("family", ["adaptive", pytest.param("blocked", marks=pytest.mark.slow), "modulated"])
 def test_rules_run_alike_in_another_engine(family: str) -> None:
     """As events of SBML, in libRoadRunner; the text of Antimony too."""
     short = FAMILIES[family].text.replace("until = 240", "until = 100").replace("until = 224", "until = 84")

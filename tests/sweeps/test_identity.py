@@ -90,10 +90,10 @@ def test_every_number_of_the_model_names_another_run(scenario: Scenario) -> None
     assert len(scenario.switches) == 3
     assert all(isinstance(state.initial, float | int) or state.initial in changes for state in scenario.network.states)
     for word, given in vars(scenario.regimens["drug"]).items():
-        if word != "name":
+        if word not in ("name", "rules"):
             changes[f"drug.{word}"] = "antibody" if word == "agent" else given + 1
-    # `until` is written in place of a duration, and read as one
-    assert {f"drug.{word}" for word in RegimenEntry.model_fields if word != "until"} <= set(changes)
+    # `until` is written in place of a duration, and read as one; rules have a test of their own
+    assert {f"drug.{word}" for word in RegimenEntry.model_fields if word not in ("until", "rules")} <= set(changes)
     all_new(name_of(scenario), {name: name_of(scenario.changed({name: value})) for name, value in changes.items()})
 
 
@@ -104,6 +104,7 @@ CHANGES: dict[str, Any] = {
     "mechanisms": {"growth": {"law": "gompertz"}},
     "parameters": {"growth_rate": 0.2},
     "switches": {"stroma": {"protects_kill": 0.5}},
+    "rules": {"share": {"visit_every": 7.0, "stop_below": 0.5}},
     "regimens": {"other": {"agent": "drug", "amount": 1.0, "start": 1}},
     "arms": {"other": ["antibody"]},
     "outcomes": {"progression": 1.3},
@@ -133,6 +134,23 @@ def test_every_table_of_a_scenario_file_counts_and_words_do_not(scenario: Scenar
         for name, value in (numbers | {"from": 3.0, "progression_from": "start"}).items()
     }
     all_new(base, {name: name_of(changed) for name, changed in rules.items()})
+
+
+def test_every_number_and_word_of_a_rule_names_another_run(scenario: Scenario) -> None:
+    dosed = {name: scenario.document.data["regimens"][name] for name in ("drug",)}
+    rule = {"visit_every": 7.0, "visit_from": 6.0, "stop_below": 0.5, "resume_above": 1.0, "error": 0.1}
+    base = changed_file(scenario, "rules", {"share": rule})
+    named = changed_file(base, "regimens", {"drug": {**dosed["drug"], "rules": ["share"]}})
+    names = {"the rule decides": name_of(named)}
+    names |= {
+        word: name_of(named.changed({f"share.{word}": 3 if word == "seed" else 1.5 * named.inputs[f"share.{word}"].value}))
+        for word in ("visit_every", "visit_from", "stop_below", "resume_above", "error", "seed")
+    }
+    others = {"measure": "active", "of": "level", "stop_above": 3.0}
+    for word, value in others.items():
+        names[word] = name_of(changed_file(named, "rules", {"share": {**rule, word: value}}))
+    names["doses"] = name_of(changed_file(named, "rules", {"share": {"visit_every": 7.0, "raise_above": 2.0, "by": 2.0}}))
+    all_new(name_of(base), names)
 
 
 def test_every_option_of_every_mechanism_stands_in_the_identity(scenario: Scenario) -> None:

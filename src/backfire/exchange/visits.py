@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 
 from backfire.errors import UserError
+from backfire.exchange.notation import NONE
 from backfire.formulas import Unit
 from backfire.model import DIAMETER, DosingRule, EventPlan, Visit
 from backfire.scenario import Scenario
 
 MOST_VISITS: Final = 1_000
 """A file has one event for each; engines take minutes for more."""
-NONE: Final = "dimensionless"
 
 
 class RuleFormulas:

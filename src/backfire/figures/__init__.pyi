@@ -16,3 +16,5 @@ from .style import arm_styles as arm_styles
 from .style import styled as styled
 from .sweep import draw_sweep as draw_sweep
 from .sweep import sweep_figures as sweep_figures
+from .synergy import SynergyPanel as SynergyPanel
+from .synergy import synergy_surfaces as synergy_surfaces

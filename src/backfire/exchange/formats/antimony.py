@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from backfire.exchange.formats import Format
-from backfire.exchange.reactions import HILL, Happening, Item, Model, Reaction, Rule, in_full, translate
-from backfire.exchange.visits import NONE
+from backfire.exchange.notation import NONE, in_full
+from backfire.exchange.reactions import HILL, Happening, Item, Model, Reaction, Rule, translate
 from backfire.formulas import BASE, Unit
 
 _RESERVED: Final = frozenset(

@@ -15,8 +15,8 @@ from html import escape
 from typing import Any, Final
 
 from backfire.exchange.formats import Format
+from backfire.exchange.notation import NONE
 from backfire.exchange.reactions import HILL, ONE_CELL, Happening, Item, Model, Reaction, Species, translate
-from backfire.exchange.visits import NONE
 from backfire.formulas import BASE, Unit
 from backfire.model import Reference
 

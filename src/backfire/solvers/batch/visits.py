@@ -15,7 +15,7 @@ from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, compiled, peek, wide
 from backfire.solvers.batch.stages import blend
 
-_decide: Any = compiled()(decide)
+_decide: Any = compiled(inline="code")(decide)
 
 
 @compiled()

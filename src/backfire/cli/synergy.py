@@ -1,0 +1,120 @@
+"""The command ``backfire synergy``: do two agents do more together than they should?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backfire.cli.commands import FormOfData, MechanismFiles, OneScenario, changes_of, command
+from backfire.cli.terminal import DataFormat, print_json, print_table, say, write_line
+from backfire.errors import UserError, echo
+
+if TYPE_CHECKING:
+    from backfire.studies import Synergy
+
+
+@command(place=117)
+def synergy(
+    scenario: OneScenario,
+    arm: Annotated[str | None, typer.Option(help="the arm that gives both", show_default=False)] = None,
+    agents: Annotated[
+        list[str] | None,
+        typer.Option("--agent", metavar="NAME", help="one of the pair; twice, where an arm gives more than two"),
+    ] = None,
+    doses: Annotated[str, typer.Option(help="multiples of the scenario's own doses, with 0 and 1")] = "0,0.25,0.5,0.75,1,1.5,2",
+    at: Annotated[str, typer.Option(help="days of the log kills, such as 30,60; thirds of the time if left out")] = "",
+    endpoints: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--endpoint", metavar="NAME", help="log_kill, time_to_progression, burden_area or cure_probability; may be repeated"
+        ),
+    ] = None,
+    of: Annotated[str, typer.Option(help="the total whose log kill it is, such as metastatic_burden")] = "burden",
+    population: Annotated[
+        Path | None, typer.Option(help="folder of a population, whose tumours give intervals", show_default=False)
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="parameter, switch or regimen field")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/synergy"),
+    form: FormOfData = DataFormat.TABLE,
+    own: MechanismFiles = None,
+) -> None:
+    """Compare two agents over a grid of doses with what neither helping the other would give: Bliss, Loewe, the better one."""
+    from backfire import studies
+    from backfire.scenario import load
+    from backfire.simulation import prepare_folder
+    from backfire.system import to_json, write_whole
+
+    loaded = load(scenario, own or ())
+    loaded = loaded.changed(changes_of(change)) if change else loaded
+    folder = prepare_folder(out, loaded.name)
+    made = studies.synergy(
+        loaded, arm, agents or (), _numbers("--doses", doses), _numbers("--at", at), endpoints or studies.ENDPOINTS[:1],
+        studies.tumours_of(population) if population else None, of,
+    )  # fmt: skip
+    data = studies.synergy_data(made)
+    if form is DataFormat.JSON:
+        print_json(data)
+    else:
+        _report(made)
+    write_whole(folder / "synergy.json", to_json(data))
+    write_whole(folder / "surfaces.csv", studies.synergy_csv(made))
+    _draw(made, folder)
+    say(f"written: {folder}")
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise UserError(f"{option} {echo(text)}: give numbers with commas between them") from None
+
+
+def _report(made: Synergy) -> None:
+    from backfire.studies import synergy_data
+
+    tumours = f", {made.tumours} tumours: median, and interval of nine in ten" if made.tumours > 1 else ""
+    write_line(f"{made.scenario.title}\n{' and '.join(made.agents)} in arm {made.arm}{tumours}\n")
+    rows = [("endpoint", "beyond", "at own doses", "peak", "at doses")]
+    for item in synergy_data(made)["excesses"]:
+        if item["excess"] is None and item["peak"] is None:
+            told = ("does not apply", "", "")
+        else:
+            interval = f" [{_short(item['low'])}, {_short(item['high'])}]" if made.tumours > 1 else ""
+            told = (f"{_short(item['excess'])}{interval}", _short(item["peak"]), " × ".join(map(_short, item["peak_doses"])))
+        rows.append((f"{item['endpoint']} ({item['measure']})", item["null"], *told))
+    print_table(rows)
+    for surface, statement in zip(made.surfaces, made.statements, strict=True):
+        write_line(f"\n{statement}.")
+        for remark in surface.remarks:
+            write_line(f"  note: {remark}")
+
+
+def _short(value: float | None) -> str:
+    from backfire.formatting import short
+
+    return "–" if value is None else short(round(value, 6) + 0.0, 3)
+
+
+def _draw(made: Synergy, folder: Path) -> None:
+    from backfire.figures import SynergyPanel, png, synergy_surfaces
+    from backfire.studies import median
+    from backfire.system import write_whole
+
+    panels = [
+        SynergyPanel(
+            item.name, item.measure, median(item.effects), {name: median(item.excess(key)) for key, name in _BEYOND.items()}
+        )
+        for item in made.surfaces
+    ]
+    remark = f"Medians of {made.tumours} tumours." if made.tumours > 1 else "One tumour, the scenario's own."
+    hashes = {made.scenario.name: made.scenario.hash}
+    title = f"{made.scenario.title}: together and apart"
+    figure = synergy_surfaces(title, remark, made.agents, made.surfaces[0].doses, panels, hashes)
+    write_whole(folder / "synergy.png", png(figure))
+
+
+_BEYOND = {"bliss": "Bliss", "loewe": "Loewe"}

@@ -1,0 +1,14 @@
+from .null_surfaces import NULLS as NULLS
+from .null_surfaces import DoseCurve as DoseCurve
+from .null_surfaces import bliss as bliss
+from .null_surfaces import highest_single_agent as highest_single_agent
+from .null_surfaces import interaction_index as interaction_index
+from .null_surfaces import loewe as loewe
+from .synergy import ENDPOINTS as ENDPOINTS
+from .synergy import Surface as Surface
+from .synergy import Synergy as Synergy
+from .synergy import median as median
+from .synergy import synergy as synergy
+from .synergy import synergy_csv as synergy_csv
+from .synergy import synergy_data as synergy_data
+from .synergy import tumours_of as tumours_of
