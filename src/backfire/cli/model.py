@@ -192,6 +192,49 @@ def _explained(
     return reports.as_text(sections, None if wide else terminal_width())
 
 
+@command(place=85)
+def report(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="scenario file or shipped name, or the folder of a stored run",
+            show_default=False,
+            autocompletion=complete_scenarios,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="file to write; the name of the scenario with .html if left out", metavar="FILE")
+    ] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as in run")] = None,
+    population: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="also over the tumours of this population, whose scenario needs no name")
+    ] = None,
+    own: MechanismFiles = None,
+) -> None:
+    """Write a model as one HTML page that opens offline: story, figure, claims, equations, values, and an explorer."""
+    from backfire import reports
+    from backfire.simulation import simulate
+    from backfire.system import require_writable
+
+    if out is not None:
+        require_writable(out)
+    if source is None and population is None:
+        raise UserError("give a scenario, the folder of a stored run, or --population DIR")
+    if change and (source is None or population is not None or Path(source).is_dir()):
+        raise UserError("--set: stored runs and populations have their values; give a scenario instead")
+    if change:
+        from backfire.scenario import load
+
+        assert source is not None
+        result = simulate(load(source, own or ()).changed(changes_of(change)))
+    else:
+        result = reports.result_of(source, own or (), population)
+    path = out or Path(f"{result.scenario.name}.html")
+    require_writable(path)
+    reports.report(result, path, own or (), population)
+    say(f"written: {path}")
+
+
 @command(place=90)
 def export(
     scenario: OneScenario,

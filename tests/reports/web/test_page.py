@@ -206,4 +206,4 @@ def test_treatment_that_reacts_has_a_page_without_explorer() -> None:
     path = Path(__file__).parents[3] / "examples" / "10_treatment_that_reacts" / "acquired-resistance.toml"
     text = backfire.report(path)
     assert "there is no explorer on it" in text
-    assert "explorer-place" not in text
+    assert '<div id="explorer-place">' not in text

@@ -47,6 +47,16 @@ class PopulationRun:
     courses: Mapping[str, Mapping[str, Floats]]
 
     @property
+    def remark(self) -> str:
+        """Of which tumours it speaks, in one sentence."""
+        about = self.tumours.manifest
+        failed = f" {self.failed} tumours could not be solved in some arm and are left out there." if self.failed else ""
+        return (
+            f"Over {len(self.tumours)} tumours that satisfy {len(about['claims'])} claims (population {about['name']}, "
+            f"seed {about['seed']}, worth {self.tumours.effective:.0f} independent ones).{failed}"
+        )
+
+    @property
     def failed(self) -> int:
         """How many tumours could not be solved in some arm."""
         return int((~np.isin(self.cohort.status, GOOD)).any(axis=1).sum())
@@ -128,19 +138,9 @@ def _save(made: PopulationRun, folder: Path, form: str) -> None:
     }  # fmt: skip
     write_whole(folder / "outcomes.csv", population_csv([made]))
     write_whole(folder / "courses.csv", _courses_csv(made))
-    drawn = population_courses(made.default, made.days, made.courses, _remark(made))
+    drawn = population_courses(made.default, made.days, made.courses, made.remark)
     write_whole(folder / f"comparison.{form}", image(drawn, form))
     write_whole(folder / "manifest.json", to_json(about))
-
-
-def _remark(made: PopulationRun) -> str:
-    tumours = made.tumours
-    failed = f" {made.failed} tumours could not be solved in some arm and are left out there." if made.failed else ""
-    about = tumours.manifest
-    return (
-        f"Over {len(tumours)} tumours that satisfy {len(about['claims'])} claims (population {about['name']}, "
-        f"seed {about['seed']}, worth {tumours.effective:.0f} independent ones).{failed}"
-    )
 
 
 def population_section(made: PopulationRun) -> Section:
@@ -158,7 +158,7 @@ def population_section(made: PopulationRun) -> Section:
             rows.append((f"{name.replace('_', ' ')}\n  {units[name]}".rstrip(), *(found.get(arm, "–") for arm in arms)))
     lines = (
         "median tumour; below it the 5 and the 95 % quantile; > not until the last day.",
-        _remark(made),
+        made.remark,
         f"{CAUTION} · scenario {made.scenario.name} {made.scenario.hash}\n",
     )
     return Section(made.scenario.title, tuple(rows), lines, numbers=True)

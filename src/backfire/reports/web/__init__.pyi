@@ -1,3 +1,4 @@
 from .explorer import engine as engine
 from .explorer import study as study
 from .page import report as report
+from .page import result_of as result_of

@@ -11,10 +11,13 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from backfire.figures import answers, comparison, image
+from backfire.errors import UserError
+from backfire.figures import answers, comparison, image, population_courses
 from backfire.formatting import display_name
 from backfire.model import CAUTION, version
+from backfire.populations import read_population
 from backfire.reports.model_page import Subject, blocks, subject
+from backfire.reports.tables import PopulationRun, run_population
 from backfire.reports.web.explorer import engine, script, study
 from backfire.reports.web.story import story
 from backfire.reports.web.writer import as_html, scrolled
@@ -36,22 +39,34 @@ LARGEST_DRAWING: Final = 500_000
 """Bytes of a figure that is kept as lines."""
 
 
-def report(source: Scenario | Result | Path | str, out: Path | str | None = None, mechanisms: OwnMechanisms = ()) -> str:
+def report(
+    source: Scenario | Result | Path | str | None, out: Path | str | None = None, mechanisms: OwnMechanisms = (),
+    population: Path | str | None = None,
+) -> str:  # fmt: skip
     """A scenario, or a run of it, as one HTML page; gives its text, and writes it to ``out`` as well.
 
         page = backfire.report("wnt16b-stroma", "wnt16b.html")
 
     ``source`` is a scenario, a file or shipped name of one, a result, or the folder of a stored run, whose arms are not
-    simulated again; ``mechanisms`` are those of yours that it uses. Claims that speak of the scenario are evaluated.
+    simulated again; ``mechanisms`` are those of yours that it uses. Claims that speak of the scenario are evaluated, also over
+    the tumours of a ``population`` if its folder is given, and every arm is drawn over them; None is the scenario of that.
     Raises DocumentError, UserError and StorageError as ``load`` and ``read_run``.
     """
-    text = html_page(subject(_result(source, mechanisms)))
+    over = None if population is None else run_population(population, mechanisms=mechanisms)
+    text = html_page(subject(result_of(source, mechanisms, population), over.tumours if over else None), over)
     if out is not None:
         write_whole(Path(out), text)
     return text
 
 
-def _result(source: Scenario | Result | Path | str, mechanisms: OwnMechanisms) -> Result:
+def result_of(
+    source: Scenario | Result | Path | str | None, mechanisms: OwnMechanisms = (), population: Path | str | None = None
+) -> Result:
+    """The run that a page is on: ``source`` as for ``report``."""
+    if source is None:
+        if population is None:
+            raise UserError("a page needs a scenario, a run, or a population")
+        return simulate(read_population(population, mechanisms)[1])
     if isinstance(source, Result):
         return source
     if isinstance(source, Scenario):
@@ -59,8 +74,8 @@ def _result(source: Scenario | Result | Path | str, mechanisms: OwnMechanisms) -
     return read_run(source, mechanisms) if Path(source).is_dir() else simulate(load(source, mechanisms))
 
 
-def html_page(matter: Subject) -> str:
-    """The page on what there is to say of a scenario."""
+def html_page(matter: Subject, over: PopulationRun | None = None) -> str:
+    """The page on what there is to say of a scenario, with its arms ``over`` a population if they were simulated there."""
     scenario = matter.scenario
     explorable, every = not scenario.dosing_rules, [*blocks(matter)]
     lead, rest = every[:3], every[4:]  # the contents of this page, in place of those of the Markdown page, have more in them
@@ -70,7 +85,7 @@ def html_page(matter: Subject) -> str:
     body = [
         f"<header>{as_html(lead)}{_contents()}</header>",
         "<main>",
-        _section("story", "What happens", as_html(story(matter)) + _figure(matter.result)),
+        _section("story", "What happens", as_html(story(matter)) + _figure(matter.result) + (_bands(over) if over else "")),
         _section("explorer", "Try it", _explorer_place() if explorable else f"<p>{NOT_FOLLOWED}</p>"),
         as_html(rest),
         "</main>",
@@ -132,6 +147,19 @@ def _figure(result: Result) -> str:
     picture = f'<img class="figure" src="data:image/{kind};base64,{encoded}" alt="{escape(words)}">'
     caption = f"<figcaption>{escape(result.scenario.title)}</figcaption>"
     return f"<figure>{scrolled(picture, 'comparison of the arms')}{caption}</figure>"
+
+
+def _bands(over: PopulationRun) -> str:
+    """Every arm over the plausible tumours, as an image."""
+    drawn = image(population_courses(over.default, over.days, over.courses, over.remark), "png")
+    words = (
+        f"Tumour burden of every arm over {len(over.tumours)} plausible tumours: the median, the band that holds half of them, the "
+        "band that holds nine in ten, and the default tumour as a dashed line."
+    )
+    encoded = base64.b64encode(drawn).decode()
+    picture = f'<img class="figure" src="data:image/png;base64,{encoded}" alt="{escape(words)}">'
+    caption = f"<figcaption>{escape(over.remark)}</figcaption>"
+    return f"<figure>{scrolled(picture, 'the arms over plausible tumours')}{caption}</figure>"
 
 
 def _explorer_place() -> str:

@@ -1,0 +1,5 @@
+from .bands import BAND_LEVELS as BAND_LEVELS
+from .bands import population_courses as population_courses
+from .bands import shown_answer as shown_answer
+from .marginals import population_marginals as population_marginals
+from .message import population_message as population_message
