@@ -153,8 +153,8 @@ def _bands(over: PopulationRun) -> str:
     """Every arm over the plausible tumours, as an image."""
     drawn = image(population_courses(over.default, over.days, over.courses, over.remark), "png")
     words = (
-        f"Tumour burden of every arm over {len(over.tumours)} plausible tumours: the median, the band that holds half of them, the "
-        "band that holds nine in ten, and the default tumour as a dashed line."
+        f"Tumour burden of every arm over {len(over.tumours)} plausible tumours: the median, bands of half of them and "
+        "of nine in ten, and the default tumour as a dashed line."
     )
     encoded = base64.b64encode(drawn).decode()
     picture = f'<img class="figure" src="data:image/png;base64,{encoded}" alt="{escape(words)}">'
