@@ -48,7 +48,7 @@ def new(
     from backfire import reports
 
     if sweep + claims + (source is not None) > 1:
-        raise UserError("give --sweep, --claims or --from, not two of them: each is a file of its own")
+        raise UserError("give --sweep, --claims or --from, not both: each is a file of its own")
     if source is not None:
         write_line(_from_sbml(name, source).rstrip("\n"))
         return

@@ -26,4 +26,5 @@ from .starting import new_scenario as new_scenario
 from .starting import new_sweep as new_sweep
 from .stored_sweep import sweep_data as sweep_data
 from .stored_sweep import sweep_sections as sweep_sections
+from .web import explore as explore
 from .web import report as report

@@ -1,3 +1,5 @@
 from .explorer import engine as engine
 from .explorer import study as study
+from .page import InlinePage as InlinePage
+from .page import explore as explore
 from .page import report as report

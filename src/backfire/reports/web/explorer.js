@@ -127,7 +127,8 @@ function update(done = true) {
   draw(done ? undefined : COARSE);
   state.timer = done ? 0 : setTimeout(() => update(true), 160);
   if (done) {
-    history.replaceState(null, '', fragment() || location.pathname + location.search);
+    // a page inside another, as in a notebook, has no address of its own
+    if (location.protocol !== 'about:') history.replaceState(null, '', fragment() || location.pathname + location.search);
     later(judgeAll);
   }
 }

@@ -7,6 +7,7 @@ JavaScript all but the explorer is there. Equal bytes for equal models: no dates
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,26 @@ def _result(source: Scenario | Result | Path | str, mechanisms: OwnMechanisms) -
     if isinstance(source, Scenario):
         return simulate(source)
     return read_run(source, mechanisms) if Path(source).is_dir() else simulate(load(source, mechanisms))
+
+
+@dataclass(frozen=True)
+class InlinePage:
+    """A page that a notebook shows in its cell, in a frame of its own that can reach nothing else."""
+
+    name: str
+    html: str = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe title="backfire: {escape(self.name)}" srcdoc="{escape(self.html)}" sandbox="allow-scripts allow-downloads" '
+            'style="width:100%;height:54rem;border:1px solid #8a8a8a"></iframe>'
+        )
+
+
+def explore(source: Scenario | Result | Path | str, mechanisms: OwnMechanisms = ()) -> InlinePage:
+    """The page of ``report`` for the cell of a notebook; arguments as there."""
+    result = _result(source, mechanisms)
+    return InlinePage(result.scenario.name, report(result))
 
 
 def html_page(matter: Subject) -> str:
