@@ -124,7 +124,8 @@ def _reach(scenario: Scenario, item: Input) -> tuple[float, float]:
         case "start":
             return 0.0, scenario.days
         case "count" if regimen.every > 0:
-            return 1.0, float(min(max(2 * regimen.count, 6), MOST_DOSES, max(regimen.count, int(scenario.days / regimen.every))))
+            fitting = min(max(2 * regimen.count, 6), MOST_DOSES, int(scenario.days / regimen.every))
+            return 1.0, float(max(regimen.count, fitting))
         case "every" if regimen.count > 1:
             return max(regimen.duration, regimen.every / 4), regimen.every * 3
         case "cycles" if regimen.cycle_length > 0:
