@@ -108,9 +108,8 @@ def _input(scenario: Scenario, item: Input) -> dict[str, Any]:
     return {
         "name": item.name, "kind": item.kind, "unit": "" if item.unit == "1" else item.unit, "meaning": item.meaning,
         "value": item.value, "whole": item.whole, "owner": owner, "low": None if fixed else low, "high": None if fixed else high,
-        "least": 0.0, "most": item.most if math.isfinite(item.most) else None,
+        "most": item.most if math.isfinite(item.most) else None,
         "grade": parameter.grade if parameter else "", "source": parameter.source if parameter else "",
-        "written": item.name in (scenario.document.data.get("parameters") or {}),
     }  # fmt: skip
 
 
