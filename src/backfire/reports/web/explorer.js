@@ -238,7 +238,8 @@ function claimsTable() {
   });
   const head = make('tr', {}, ...['id', 'claim', 'role', 'verdict', 'margin'].map((word) => make('th', {scope: 'col'}, word)));
   const claims = make('table', {}, make('thead', {}, head), make('tbody', {}, ...body));
-  return make('div', {}, parts.counted, make('div', {class: 'wide', role: 'region', tabindex: 0, 'aria-label': 'claims and their verdicts'}, claims));
+  const left = study.elsewhere.length ? [make('p', {class: 'about'}, `Not judged here, as they speak of another scenario or of the chance of cure: ${study.elsewhere.join(', ')}.`)] : [];
+  return make('div', {}, parts.counted, ...left, make('div', {class: 'wide', role: 'region', tabindex: 0, 'aria-label': 'claims and their verdicts'}, claims));
 }
 
 // -- what matters ------------------------------------------------------------------------------------------------------

@@ -45,15 +45,23 @@ def engine() -> str:
 
 
 def study(
-    scenario: Scenario, claims: Iterable[tuple[ClaimEntry, Claim]] = (), shown: Sequence[str] = (), sources: Sequence[str] = ()
+    scenario: Scenario,
+    claims: Iterable[tuple[ClaimEntry, Claim]] = (),
+    shown: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
 ) -> str:
     """An object literal: a scenario as the scripts want it.
 
     ``claims`` speak of this scenario; ``shown`` are recorded names to draw, the first one first; ``sources`` are the recorded
-    names that may be chosen besides (all states if there are none).
+    names that may be chosen besides (all states if there are none). ``elsewhere`` are ids of claims that the page tells but
+    the explorer cannot judge, to which those on the chance of cure are added.
     """
-    read = [(entry, claim) for entry, claim in claims if all(ref.outcome != "cure_probability" for ref in claim.refs())]
-    data = json.dumps(_data(scenario, read, shown, sources), allow_nan=False).replace("<", "\\u003c")
+    given = [*claims]
+    read = [(entry, claim) for entry, claim in given if all(ref.outcome != "cure_probability" for ref in claim.refs())]
+    left = [*elsewhere, *(entry.id for entry, claim in given if (entry, claim) not in read)]
+    content = {**_data(scenario, read, shown, sources), "elsewhere": left}
+    data = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
     agents = ",\n".join(f"{json.dumps(name)}: {_agent(scenario, item)}" for name, item in scenario.network.interventions.items())
     return f"{{...{data},\nagents: {{\n{agents}\n}},\nmodel: {javascript(scenario.network)}\n}}"
 

@@ -120,7 +120,8 @@ def _study(matter: Subject) -> str:
     shown = [name for name in names if name in scenario.network.observables or name in scenario.network.state_names]
     network = scenario.network
     sources = [*network.state_names, *(item.name for item in network.definitions)]
-    return study(scenario, claims, shown, [*shown, *(name for name in sources if name not in shown)])
+    elsewhere = sorted(spoken - {entry.id for entry, _ in claims})
+    return study(scenario, claims, shown, [*shown, *(name for name in sources if name not in shown)], elsewhere)
 
 
 def _section(name: str, head: str, content: str) -> str:
