@@ -182,3 +182,17 @@ def test_the_command_writes_a_mechanism_and_prints_a_scenario(
     assert call("new", "simeoni", "--from", "model.xml") == 4
     assert call("new", "other", "--from", "model.xml", "--sweep") == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_what_a_model_calls_itself_is_only_words(tmp_path: Path) -> None:
+    hostile = '""" + __import__("os").abort() + """ \\ \' <b> &amp; ünïcode'
+    document = sbml("model m() species a; a = 1; r: => a; 1; class = 2; s: a => ; class * a; end")
+    given = hostile.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    document = document.replace('<model metaid="m" id="m"', f'<model metaid="m" id="m" name="{given}"').replace(
+        "<model id", f'<model name="{given}" id'
+    )
+    made, scenario = read(tmp_path, document, 10)
+    assert scenario.title == hostile
+    assert "class_sbml" in scenario.values
+    assert backfire.simulate(scenario).ok
+    assert "Parameter(name='class_sbml'" in made.mechanism
