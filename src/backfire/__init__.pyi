@@ -17,6 +17,7 @@ from .model import option as option
 from .outcomes import Outcome as Outcome
 from .populations import population as population
 from .reports import explain as explain
+from .reports import explore as explore
 from .reports import redraw as redraw
 from .reports import report as report
 from .reports import run as run

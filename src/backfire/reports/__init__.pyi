@@ -33,5 +33,6 @@ from .tables import results_data as results_data
 from .tables import run_population as run_population
 from .tables import sweep_data as sweep_data
 from .tables import sweep_sections as sweep_sections
+from .web import explore as explore
 from .web import report as report
 from .web import result_of as result_of

@@ -162,3 +162,21 @@ def test_a_checker_finds_no_serious_barrier(browser: Any, pages: Callable[[str],
     found = axe.Axe().run(page).response["violations"]
     context.close()
     assert [(item["id"], item["nodes"][0]["html"][:200]) for item in found if item["impact"] in ("serious", "critical")] == []
+
+
+def test_a_notebook_shows_it_in_a_cell(browser: Any, tmp_path: Path) -> None:
+    cell = backfire.explore("wnt16b-stroma")
+    assert len(repr(cell)) < 100
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><title>a notebook</title>{cell._repr_html_()}", encoding="utf-8")
+    said, context = list[str](), browser.new_context(offline=True)
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"file://{tmp_path / 'notebook.html'}")
+    frame = page.frame_locator("iframe")
+    frame.locator("#explorer-place[data-judged]").wait_for(state="attached", timeout=30_000)
+    frame.get_by_label("stroma: protects kill").uncheck()
+    page.wait_for_timeout(500)
+    assert frame.locator(".plot .line").count() == 8
+    context.close()
+    assert said == []

@@ -127,7 +127,8 @@ function update(done = true) {
   draw(done ? undefined : COARSE);
   state.timer = done ? 0 : setTimeout(() => update(true), 160);
   if (done) {
-    history.replaceState(null, '', fragment() || location.pathname + location.search);
+    // a page inside another, as in a notebook, has no address of its own
+    if (location.protocol !== 'about:') history.replaceState(null, '', fragment() || location.pathname + location.search);
     later(judgeAll);
   }
 }
@@ -186,7 +187,10 @@ function table() {
 
 /** Verdicts of all claims, a few at a time, so that the page stays awake; given up as soon as something moves. */
 function judgeAll() {
-  if (!study.claims.length) return;
+  if (!study.claims.length) {
+    if (!state.ranked) later(rank);
+    return;
+  }
   const turn = (state.turn = {});
   const judge = new Judge(study, {...state.inputs}, undefined, state.off.size ? new Map() : state.readers);
   const changed = Object.keys(state.inputs).some((name) => state.inputs[name] !== byName.get(name).value);
@@ -234,7 +238,8 @@ function claimsTable() {
   });
   const head = make('tr', {}, ...['id', 'claim', 'role', 'verdict', 'margin'].map((word) => make('th', {scope: 'col'}, word)));
   const claims = make('table', {}, make('thead', {}, head), make('tbody', {}, ...body));
-  return make('div', {}, parts.counted, make('div', {class: 'wide', role: 'region', tabindex: 0, 'aria-label': 'claims and their verdicts'}, claims));
+  const left = study.elsewhere.length ? [make('p', {class: 'about'}, `Not judged here, as they speak of another scenario or of the chance of cure: ${study.elsewhere.join(', ')}.`)] : [];
+  return make('div', {}, parts.counted, ...left, make('div', {class: 'wide', role: 'region', tabindex: 0, 'aria-label': 'claims and their verdicts'}, claims));
 }
 
 // -- what matters ------------------------------------------------------------------------------------------------------
@@ -242,7 +247,11 @@ function claimsTable() {
 /** How far the burden of the arms moves, in decades and averaged over days, as each value goes through its range. */
 function rank() {
   state.ranked = true;
-  if (study.units.burden === undefined) return parts.matter.replaceChildren(make('p', {class: 'about'}, 'Values stand below, by mechanism.'));
+  if (study.units.burden === undefined) {
+    parts.matter.replaceChildren(make('p', {class: 'about'}, 'Values stand below, by mechanism.'));
+    place.dataset.ready = 'yes';
+    return;
+  }
   const base = inputsOf(study);
   const values = study.inputs.filter((item) => item.kind === 'parameter' && sliding(item));
   const days = Array.from({length: 25}, (_, place) => (study.days * (place + 1)) / 25.01);
@@ -260,7 +269,10 @@ function rank() {
       const far = [item.low, item.high].map((value) => levels({...base, [item.name]: value}).map((arm, place) => arm.reduce((sum, level, day) => sum + Math.abs(level - usual[place][day]), 0) / days.length));
       moved.set(item, Math.max(...far.flat().filter(Number.isFinite), 0));
     }
-    if (next < values.length) return later(some);
+    if (next < values.length) {
+      later(some);
+      return;
+    }
     const first = [...moved].sort((a, b) => b[1] - a[1]).slice(0, 8).map(([item]) => item);
     parts.matter.replaceChildren(make('p', {class: 'about'}, 'By how far the burden moves when each goes through its plausible range alone.'), ...first.map(again));
     place.dataset.ready = 'yes';
@@ -343,7 +355,7 @@ function begin() {
   const bar = make('div', {class: 'bar'}, make('button', {type: 'button', onclick: reset}, 'As it was'), make('button', {type: 'button', onclick: copyLink}, 'Copy link'), make('button', {type: 'button', onclick: save}, 'Save as scenario'));
   keys();
   const side = controls();
-  const plots = make('div', {class: 'plots'}, bar, parts.status, parts.keys, parts.burden, parts.deaths, make('label', {class: 'bar'}, 'Also show ', choice), parts.answer);
+  const plots = make('div', {class: 'plots'}, bar, parts.status, parts.keys, ...(study.units.burden === undefined ? [] : [parts.burden]), parts.deaths, make('label', {class: 'bar'}, 'Also show ', choice), parts.answer);
   place.append(make('div', {class: 'explorer'}, side, plots), make('h3', {}, 'Outcomes now'), parts.outcomes, make('h3', {}, 'Claims now'), claimsTable());
   readFragment();
   for (const name of state.controls.keys()) show(name);

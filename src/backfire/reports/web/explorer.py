@@ -45,15 +45,23 @@ def engine() -> str:
 
 
 def study(
-    scenario: Scenario, claims: Iterable[tuple[ClaimEntry, Claim]] = (), shown: Sequence[str] = (), sources: Sequence[str] = ()
+    scenario: Scenario,
+    claims: Iterable[tuple[ClaimEntry, Claim]] = (),
+    shown: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
 ) -> str:
     """An object literal: a scenario as the scripts want it.
 
     ``claims`` speak of this scenario; ``shown`` are recorded names to draw, the first one first; ``sources`` are the recorded
-    names that may be chosen besides (all states if there are none).
+    names that may be chosen besides (all states if there are none). ``elsewhere`` are ids of claims that the page tells but
+    the explorer cannot judge, to which those on the chance of cure are added.
     """
-    read = [(entry, claim) for entry, claim in claims if all(ref.outcome != "cure_probability" for ref in claim.refs())]
-    data = json.dumps(_data(scenario, read, shown, sources), allow_nan=False).replace("<", "\\u003c")
+    given = [*claims]
+    read = [(entry, claim) for entry, claim in given if all(ref.outcome != "cure_probability" for ref in claim.refs())]
+    left = [*elsewhere, *(entry.id for entry, claim in given if (entry, claim) not in read)]
+    content = {**_data(scenario, read, shown, sources), "elsewhere": left}
+    data = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
     agents = ",\n".join(f"{json.dumps(name)}: {_agent(scenario, item)}" for name, item in scenario.network.interventions.items())
     return f"{{...{data},\nagents: {{\n{agents}\n}},\nmodel: {javascript(scenario.network)}\n}}"
 
@@ -108,9 +116,8 @@ def _input(scenario: Scenario, item: Input) -> dict[str, Any]:
     return {
         "name": item.name, "kind": item.kind, "unit": "" if item.unit == "1" else item.unit, "meaning": item.meaning,
         "value": item.value, "whole": item.whole, "owner": owner, "low": None if fixed else low, "high": None if fixed else high,
-        "least": 0.0, "most": item.most if math.isfinite(item.most) else None,
+        "most": item.most if math.isfinite(item.most) else None,
         "grade": parameter.grade if parameter else "", "source": parameter.source if parameter else "",
-        "written": item.name in (scenario.document.data.get("parameters") or {}),
     }  # fmt: skip
 
 
@@ -124,7 +131,8 @@ def _reach(scenario: Scenario, item: Input) -> tuple[float, float]:
         case "start":
             return 0.0, scenario.days
         case "count" if regimen.every > 0:
-            return 1.0, float(min(max(2 * regimen.count, 6), MOST_DOSES, max(regimen.count, int(scenario.days / regimen.every))))
+            fitting = min(max(2 * regimen.count, 6), MOST_DOSES, int(scenario.days / regimen.every))
+            return 1.0, float(max(regimen.count, fitting))
         case "every" if regimen.count > 1:
             return max(regimen.duration, regimen.every / 4), regimen.every * 3
         case "cycles" if regimen.cycle_length > 0:

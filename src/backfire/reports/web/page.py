@@ -7,6 +7,7 @@ JavaScript all but the explorer is there. Equal bytes for equal models: no dates
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -74,6 +75,26 @@ def result_of(
     return read_run(source, mechanisms) if Path(source).is_dir() else simulate(load(source, mechanisms))
 
 
+@dataclass(frozen=True)
+class InlinePage:
+    """A page that a notebook shows in its cell, in a frame of its own that can reach nothing else."""
+
+    name: str
+    html: str = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe title="backfire: {escape(self.name)}" srcdoc="{escape(self.html)}" sandbox="allow-scripts allow-downloads" '
+            'style="width:100%;height:54rem;border:1px solid #8a8a8a"></iframe>'
+        )
+
+
+def explore(source: Scenario | Result | Path | str, mechanisms: OwnMechanisms = ()) -> InlinePage:
+    """The page of ``report`` for the cell of a notebook; arguments as there."""
+    result = result_of(source, mechanisms)
+    return InlinePage(result.scenario.name, report(result))
+
+
 def html_page(matter: Subject, over: PopulationRun | None = None) -> str:
     """The page on what there is to say of a scenario, with its arms ``over`` a population if they were simulated there."""
     scenario = matter.scenario
@@ -118,7 +139,8 @@ def _study(matter: Subject) -> str:
     shown = [name for name in names if name in scenario.network.observables or name in scenario.network.state_names]
     network = scenario.network
     sources = [*network.state_names, *(item.name for item in network.definitions)]
-    return study(scenario, claims, shown, [*shown, *(name for name in sources if name not in shown)])
+    elsewhere = sorted(spoken - {entry.id for entry, _ in claims})
+    return study(scenario, claims, shown, [*shown, *(name for name in sources if name not in shown)], elsewhere)
 
 
 def _section(name: str, head: str, content: str) -> str:

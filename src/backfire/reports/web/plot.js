@@ -114,8 +114,9 @@ function doseRow(svg, {name, label, spans, start, move}, top, x, days, inner, wi
   for (const [from, to] of marks) drawn(group, 'rect', {class: 'dose', x: x(from) - 1.5, y: top, width: Math.max(3, x(to) - x(from)), height: 10, rx: 1});
   const [first, last] = [x(spans[0]?.[0] ?? start), x(spans[spans.length - 1]?.[1] ?? start)];
   drawn(group, 'rect', {class: 'handle', x: first - 9, y: top - 4, width: last - first + 18, height: 18});
-  const right = last + 8 + label.length * 6.5 < width;
-  drawn(group, 'text', right ? {x: last + 8, y: top + 9} : {x: first - 8, y: top + 9, 'text-anchor': 'end'}, label);
+  const long = label.length * 6.5 + 8;
+  const beside = last + long < width ? {x: last + 8} : first > long ? {x: first - 8, 'text-anchor': 'end'} : {x: first + 5, class: 'upon'};
+  drawn(group, 'text', {y: top + 9, ...beside}, label);
   const perPixel = () => days / inner * (width / svg.getBoundingClientRect().width);
   group.addEventListener('pointerdown', (event) => {
     event.preventDefault();

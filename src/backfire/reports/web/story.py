@@ -57,7 +57,7 @@ def _course(result: Result, arm: str) -> str:
         parts.append(f"with {_amount(metastases, unit_in_words(metastases.unit))} in metastases")
     if death is not None:
         parts.append(f"and the host dies on day {short(death, 3)}")
-    return f"{', '.join(parts)}." if parts else "see the table of outcomes."
+    return f"{', '.join(parts)}." if parts else "this model has no tumour burden; the figure shows what it has."
 
 
 def _amount(item: Outcome, unit: str) -> str:

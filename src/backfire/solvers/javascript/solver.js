@@ -6,7 +6,7 @@
 
 const NODES = [0, 0.2, 0.4, 0.6, 0.8, 1];
 const ONE_CELL = 1;
-const SETTINGS = {relative: 1e-8, cells: 1e-6, absolute: 1e-10, mostSteps: 200000};
+const SETTINGS = {relative: 1e-9, cells: 1e-6, absolute: 1e-11, mostSteps: 200000};
 
 const positive = (x) => (x <= 0 ? 0 : x);
 const step = (x) => (x > 0 ? 1 : 0);
