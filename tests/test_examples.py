@@ -173,6 +173,24 @@ def test_every_family_of_rules_reacts(name: str) -> None:
         assert result.given(arm) != of.doses(arm), arm
 
 
+PAIR = ROOT / "examples" / "11_pair_and_schedule"
+
+
+@pytest.mark.slow  # runs commands in processes of their own
+def test_a_pair_and_a_schedule_are_told_from_a_question_to_a_figure(tmp_path: Path) -> None:
+    text = (PAIR / "README.md").read_text(encoding="utf-8")
+    assert {path.name for path in PAIR.iterdir() if path.is_file()} == {"README.md", *re.findall(r"\]\(([\w.-]+)\)", text)}
+    ((command, shown, printed),) = followed(PAIR / "README.md", tmp_path)
+    assert same(shown, printed) or shown == printed, command
+    made = backfire.load("wnt16b-stroma")
+    assert f"wnt16b-stroma {made.hash}".encode() in (PAIR / "synergy.png").read_bytes()
+    for line in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0].splitlines():
+        words = [*shlex.split(line)[1:], *(["--generations", "4"] if " optimise " in line and "--vary" in line else [])]
+        done = called([sys.executable, "-m", "backfire", *words], timeout=300, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results" / "best" / "comparison.png").exists()
+
+
 def test_a_mechanism_of_ones_own_takes_under_thirty_lines() -> None:
     text = (ROOT / "examples" / "02_your_own_mechanism.py").read_text(encoding="utf-8")
     mechanism = text[text.index("@dataclass") : text.index("SCENARIO")]
@@ -195,6 +213,10 @@ def update() -> None:
         folder = Path(name)
         rewrite(REACTING / "README.md", {command: printed for command, _, printed in followed(REACTING / "README.md", folder)})
         shutil.copy(folder / "results" / "acquired-resistance" / "comparison.png", REACTING / "acquired-resistance.png")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rewrite(PAIR / "README.md", {command: printed for command, _, printed in followed(PAIR / "README.md", folder)})
+        shutil.copy(folder / "results" / "synergy" / "wnt16b-stroma" / "synergy.png", PAIR / "synergy.png")
 
 
 if __name__ == "__main__":
