@@ -34,7 +34,7 @@ def test_there_are_examples_and_they_are_numbered() -> None:
     assert EXAMPLES
 
 
-LONG = {"04_switch_the_response_off", "08_cost_of_resistance", "13_which_feedback", "14_which_parameter"}
+LONG = {"04_switch_the_response_off", "08_cost_of_resistance", "14_which_feedback", "15_which_parameter"}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_study_of_ones_own_shows_its_figure_and_all_its_files() -> None:
     assert {"check", "run", "claims", "sweep", "rerun", "explain", "export"} <= {*commands}
 
 
-PLAUSIBLE = ROOT / "examples" / "11_plausible_tumours"
+PLAUSIBLE = ROOT / "examples" / "12_plausible_tumours"
 
 
 @pytest.mark.slow  # compiles, and simulates some thousand tumours
