@@ -20,12 +20,16 @@ def blocks_in(text: str) -> list[tuple[str, str]]:
     return [(match.group(1), match.group(2)) for match in BLOCK.finditer(text)]
 
 
+def reader_environment() -> dict[str, str]:
+    """The environment of a reader who has put `backfire` on the path."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def output_of(command: str, folder: Path) -> str:
     """stdout, then stderr of a README command, without trailing blanks."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # stderr is appended, not mixed in: the order in which two streams reach a pipe is nobody's promise
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
+        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, env=reader_environment(), check=False
     )
     # that something is compiled, once, belongs to the machine
     lines = [line.rstrip() for line in (done.stdout + done.stderr).splitlines() if not line.startswith("compiling ")]

@@ -142,7 +142,7 @@ def test_a_run_does_without_pyplot_and_pandas() -> None:
 def test_top_level_holds_what_the_design_names() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
     top = {name.split("/")[0] for name in tracked}
-    allowed = {"pyproject.toml", "README.md", "LICENSE", "seeds", "src", "tests", "examples", "configs"}
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "seeds", "src", "tests", "examples", "configs", "docs"}
     assert {name for name in top if not name.startswith(".")} <= allowed
 
 

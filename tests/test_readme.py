@@ -1,6 +1,6 @@
-"""The README tells the truth: its commands run, and its outputs are what they print.
+"""The documents tell the truth: their commands run, their outputs are what these print, and their links lead somewhere.
 
-``python tests/test_readme.py`` writes the real outputs (and the figure) into the README.
+``python tests/test_readme.py`` writes the real outputs into ``docs/commands.md``, and the figure of the README.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from console import blocks_in, output_of, rewrite, same
+from console import blocks_in, output_of, reader_environment, rewrite, same
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+COMMANDS = ROOT / "docs" / "commands.md"
 FIGURE = ROOT / "examples" / "wnt16b-stroma.png"
 
 
@@ -26,7 +28,7 @@ LONG = ("backfire trial", "backfire ablation", "backfire sensitivity")
 
 
 def blocks() -> list[tuple[str, str]]:
-    return blocks_in(README.read_text(encoding="utf-8"))
+    return blocks_in(COMMANDS.read_text(encoding="utf-8"))
 
 
 def prepare(folder: Path) -> None:
@@ -46,13 +48,13 @@ def test_there_are_sixteen_commands() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command, _ in blocks() if command.startswith(LONG)])
-def test_study_prints_what_the_readme_shows(command: str, tmp_path: Path) -> None:
+def test_study_prints_what_the_how_to_shows(command: str, tmp_path: Path) -> None:
     shown, printed = dict(blocks())[command], output_of(command, tmp_path)
     assert same(shown, printed) or shown == printed
 
 
 @pytest.mark.parametrize("command", [command for command, _ in blocks() if not command.startswith(LONG)])
-def test_command_prints_what_the_readme_shows(command: str, outputs: dict[str, str]) -> None:
+def test_command_prints_what_the_how_to_shows(command: str, outputs: dict[str, str]) -> None:
     shown, printed = dict(blocks())[command], outputs[command]
     assert same(shown, printed) or shown == printed  # where they differ, show how
 
@@ -73,7 +75,7 @@ def test_the_figure_is_of_the_shipped_scenario() -> None:
 
 
 def test_python_blocks_run(tmp_path: Path) -> None:
-    codes = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    codes = re.findall(r"```python\n(.*?)```", COMMANDS.read_text(encoding="utf-8"), re.DOTALL)
     assert len(codes) == 2
     outputs = []
     for code in codes:
@@ -92,6 +94,31 @@ def test_two_set_up_commands_and_the_examples_are_named() -> None:
     assert len(list((ROOT / "examples").glob("*.py"))) == 10
 
 
+def test_the_readme_is_short_and_every_link_leads_somewhere() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+    for path in (README, *DOCUMENTS):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            assert target.startswith("https://") or (path.parent / target).exists(), (path.name, target)
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", README.read_text(encoding="utf-8")))
+    assert linked == {path.name for path in DOCUMENTS}
+
+
+@pytest.mark.slow
+def test_the_first_five_minutes(tmp_path: Path) -> None:
+    text = README.read_text(encoding="utf-8")
+    section = text[text.index("## Five minutes") : text.index("## Where to go")]
+    (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    commands = [line.partition("  #")[0] for line in block.splitlines()]
+    assert len(commands) == 5
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=reader_environment(), check=False
+        )
+        assert done.returncode == 0, (command, done.stderr)
+    assert (tmp_path / "wnt16b.html").stat().st_size > 100_000
+    assert (tmp_path / "my-study.toml").exists()
+
+
 def test_every_shipped_scenario_is_named() -> None:
     text = README.read_text(encoding="utf-8")
     for path in (ROOT / "configs" / "scenarios").glob("*.toml"):
@@ -102,7 +129,7 @@ def update() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        rewrite(README, {command: output_of(command, folder) for command, _ in blocks()})
+        rewrite(COMMANDS, {command: output_of(command, folder) for command, _ in blocks()})
         shutil.copy(folder / "results" / "wnt16b-stroma" / "comparison.png", FIGURE)
 
 

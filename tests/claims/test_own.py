@@ -189,8 +189,8 @@ def test_claims_of_several_files_are_told_apart(own: Path, tmp_path: Path) -> No
         backfire.evaluate_claims([own, moved])
 
 
-def test_the_claims_in_the_readme_hold() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_claims_in_the_how_to_hold() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     written = text.split("```toml\n")[1].split("```")[0].replace("my-study.toml", "wnt16b-stroma")
     (finding,) = backfire.evaluate_claims(parse_claims(written)).findings
     assert finding.verdict is Verdict.HOLDS
