@@ -56,14 +56,14 @@ def text() -> str:
     blocks = [
         "# Reference", "Made from the code by `python tests/test_reference.py`; everything here is declared once, there.",
         "## Commands", *commands(),
-        "## Outcomes", "Any of them in tables, sweeps, claims and studies; `peak(…)`, `lowest(…)`, `final(…)`, `mean(…)`, `area(…)`, "
-        "`day_above(…, level)` and `day_below(…, level)` of anything recorded besides.",
+        "## Outcomes", ("Any of them in tables, sweeps, claims and studies; `peak(…)`, `lowest(…)`, `final(…)`, `mean(…)`, `area(…)`, "
+        "`day_above(…, level)` and `day_below(…, level)` of anything recorded besides."),
         table(("outcome", "unit", "meaning"), outcomes),
         "## Mechanisms", "`backfire mechanisms NAME` has each with its equations, options and parameters.",
         table(("mechanism", "what it is", "reads", "changes"), mechanisms),
         "## Designs of sweeps", table(("kind", "what it is", "settings"), designs),
-        "## Files", "`backfire schema scenario|sweep|claims|population|trial|ablation|sensitivity` prints the JSON Schema of each kind, "
-        "`backfire new` begins one, `backfire check` reads any.",
+        "## Files", ("`backfire schema scenario|sweep|claims|population|trial|ablation|sensitivity` prints the JSON Schema of each kind, "
+        "`backfire new` begins one, `backfire check` reads any."),
     ]  # fmt: skip
     return "\n\n".join(block for block in blocks if block) + "\n"
 
