@@ -32,8 +32,8 @@ def output_of(command: str, folder: Path) -> str:
         ["bash", "-c", command], cwd=folder, capture_output=True, text=True, env=reader_environment(), check=False
     )
     # that something is compiled, once, belongs to the machine
-    lines = [line.rstrip() for line in (done.stdout + done.stderr).splitlines() if not line.startswith("compiling ")]
-    return "\n".join(lines).strip("\n") + "\n"
+    lines = [line.rstrip() for line in (done.stdout + done.stderr).strip("\n").splitlines() if not line.startswith("compiling ")]
+    return "\n".join(lines) + "\n"
 
 
 DECIMAL = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e-?\d+)?(?![\w.])")
