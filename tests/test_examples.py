@@ -54,7 +54,7 @@ def test_example_runs(path: Path, tmp_path: Path) -> None:
 OWN = ROOT / "examples" / "06_own_mechanism"
 
 
-@pytest.mark.slow  # compiles, and computes a sweep twice
+@pytest.mark.thorough  # compiles, and computes a sweep twice
 def test_an_own_mechanism_is_known_to_every_command(tmp_path: Path) -> None:
     """What its README says, word for word, in a folder of its own; and the same from Python."""
     folder = shutil.copytree(OWN, tmp_path / "own", ignore=shutil.ignore_patterns("results", "__pycache__"))

@@ -46,7 +46,7 @@ def test_there_are_sixteen_commands() -> None:
     assert len(blocks()) == 16
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [command for command, _ in blocks() if command.startswith(LONG)])
 def test_study_prints_what_the_how_to_shows(command: str, tmp_path: Path) -> None:
     shown, printed = dict(blocks())[command], output_of(command, tmp_path)

@@ -197,7 +197,7 @@ def test_every_claim_has_the_role_that_the_box_gives_it(article: Article) -> Non
             assert entry.fragile.startswith("Holds in less than 5 % of the box.") == (item.share < 0.05), (identifier, item.share)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("article", load_articles(), ids=lambda article: article.name)
 def test_structural_claims_hold_in_every_sample_and_calibrated_ones_do_not(article: Article) -> None:
     found = robustness(topics([article]), BoxSample(64))

@@ -118,7 +118,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_killed_command_goes_on_to_the_same_bytes(study: Path, tmp_path: Path) -> None:
     study.write_text(HARD, encoding="utf-8")
     words = ["population", str(study), "--workers", "0", "--rounds", "2"]
@@ -142,7 +142,7 @@ def test_a_killed_command_goes_on_to_the_same_bytes(study: Path, tmp_path: Path)
     assert found == plain
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_dask_gives_the_same_bytes(study: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")

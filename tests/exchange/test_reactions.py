@@ -269,7 +269,7 @@ def test_a_few_random_networks_and_schedules_run_alike(study: dict[str, Any]) ->
     agree_on_random(study)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @settings(max_examples=50, phases=[Phase.generate])
 @given(studies())
 def test_fifty_random_networks_and_schedules_run_alike(study: dict[str, Any]) -> None:

@@ -279,7 +279,7 @@ def test_both_readers_agree(name: str) -> None:
     agree(name, 3, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", shipped_scenarios())
 def test_both_readers_agree_in_every_scenario(name: str) -> None:
     agree(name, 12, 2)

@@ -13,7 +13,7 @@ from backfire.scenario import whole_numbers
 
 @pytest.fixture(scope="module")
 def spec() -> PopulationSpec:
-    return load_population("hibernation-rigi")
+    return load_population("wnt16b-stroma")
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_what_is_drawn_is_drawn_without_bias() -> None:
 
 
 @pytest.mark.parametrize(
-    ("walks", "runs"), [(0.0, 80), pytest.param(0.75, 60, marks=pytest.mark.slow)], ids=["differences", "walks"]
+    ("walks", "runs"), [(0.0, 80), pytest.param(0.75, 60, marks=pytest.mark.thorough)], ids=["differences", "walks"]
 )
 def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_little(walks: float, runs: int) -> None:
     """Over many runs whose walkers are too few and move too little, the mean share is the share."""

@@ -93,7 +93,7 @@ def test_the_readme_shows_the_table_and_the_commands() -> None:
     assert "backfire population" in text
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_another_seed_finds_the_same_shares(tmp_path: Path) -> None:
     """The article that is sampled fastest, once more: its share of the box, and every prediction, within both intervals."""
     article = "wnt16b-stroma"

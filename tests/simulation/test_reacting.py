@@ -289,7 +289,7 @@ def test_both_solvers_decide_alike_by_any_rules(text: str) -> None:
     same_decisions(text)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @settings(max_examples=500, deadline=None)
 @given(studies())
 def test_both_solvers_decide_alike_by_five_hundred_rules(text: str) -> None:

@@ -122,7 +122,7 @@ def life(folder: Path) -> float:
     return time.monotonic() - begun
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_killed_at_any_moment_a_sweep_can_be_resumed(tmp_path: Path, undisturbed: str) -> None:
     draw, whole = random.Random(2), life(tmp_path / "whole")
     for number in range(4):  # one in each quarter of its life

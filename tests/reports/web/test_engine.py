@@ -193,7 +193,7 @@ def test_names_that_javascript_keeps_for_itself_are_only_names() -> None:
     assert told[0][0] == pytest.approx(backfire.simulate(scenario).outcomes["monotherapy"]["final_burden"].value, rel=CLOSE)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["wnt16b-stroma", "exosome-metastasis", "pi3k-jak2-bypass", "all-together"])
 def test_plausible_tumours_agree_too(name: str) -> None:
     """Anywhere in the plausible box, where models turn stiff: burden, death and extinction of a dozen tumours in every arm."""
