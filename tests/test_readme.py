@@ -28,7 +28,7 @@ LONG = ("backfire trial", "backfire ablation", "backfire sensitivity")
 
 
 def blocks() -> list[tuple[str, str]]:
-    return blocks_in(COMMANDS.read_text(encoding="utf-8"))
+    return [block for path in (README, COMMANDS) for block in blocks_in(path.read_text(encoding="utf-8"))]
 
 
 def prepare(folder: Path) -> None:
@@ -46,8 +46,14 @@ def test_there_are_sixteen_commands() -> None:
     assert len(blocks()) == 16
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("command", [command for command, _ in blocks() if command.startswith(LONG)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=pytest.mark.slow if command.startswith("backfire ablation") else pytest.mark.thorough)
+        for command, _ in blocks()
+        if command.startswith(LONG)
+    ],
+)
 def test_study_prints_what_the_how_to_shows(command: str, tmp_path: Path) -> None:
     shown, printed = dict(blocks())[command], output_of(command, tmp_path)
     assert same(shown, printed) or shown == printed
@@ -129,7 +135,9 @@ def update() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        rewrite(COMMANDS, {command: output_of(command, folder) for command, _ in blocks()})
+        printed = {command: output_of(command, folder) for command, _ in blocks()}
+        for path in (README, COMMANDS):
+            rewrite(path, printed)
         shutil.copy(folder / "results" / "wnt16b-stroma" / "comparison.png", FIGURE)
 
 
