@@ -39,7 +39,7 @@ LONG = {"04_switch_the_response_off", "08_cost_of_resistance", "14_which_feedbac
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in LONG else ()) for path in EXAMPLES],
+    [pytest.param(path, id=path.stem, marks=pytest.mark.thorough if path.stem in LONG else ()) for path in EXAMPLES],
 )
 def test_example_runs(path: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(path), str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -125,7 +125,7 @@ def test_the_study_of_ones_own_shows_its_figure_and_all_its_files() -> None:
 PLAUSIBLE = ROOT / "examples" / "12_plausible_tumours"
 
 
-@pytest.mark.slow  # compiles, and simulates some thousand tumours
+@pytest.mark.thorough  # compiles, and simulates some thousand tumours
 def test_plausible_tumours_are_told_step_by_step(tmp_path: Path) -> None:
     for command, shown, printed in followed(PLAUSIBLE / "README.md", tmp_path):
         assert same(shown, printed) or shown == printed, command
@@ -146,7 +146,7 @@ REACTING = ROOT / "examples" / "10_treatment_that_reacts"
 RULED = [path.stem for path in sorted(REACTING.glob("*.toml")) if path.stem != "when-to-pause"]
 
 
-@pytest.mark.slow  # runs a command in a process of its own
+@pytest.mark.thorough  # runs a command in a process of its own
 def test_treatment_that_reacts_is_told_from_a_question_to_a_figure(tmp_path: Path) -> None:
     """What its README shows is what the command prints; every file is linked; the figure is that of the file."""
     text = (REACTING / "README.md").read_text(encoding="utf-8")
@@ -176,7 +176,7 @@ def test_every_family_of_rules_reacts(name: str) -> None:
 PAIR = ROOT / "examples" / "11_pair_and_schedule"
 
 
-@pytest.mark.slow  # runs commands in processes of their own
+@pytest.mark.thorough  # runs commands in processes of their own
 def test_a_pair_and_a_schedule_are_told_from_a_question_to_a_figure(tmp_path: Path) -> None:
     text = (PAIR / "README.md").read_text(encoding="utf-8")
     assert {path.name for path in PAIR.iterdir() if path.is_file()} == {"README.md", *re.findall(r"\]\(([\w.-]+)\)", text)}

@@ -117,7 +117,7 @@ def test_nohup_keeps_its_word(small: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "small" / "comparison.png").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_sigterm_ends_with_143_and_whole_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "backfire", "run", *shipped_scenarios(), "--out", str(tmp_path / "out")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

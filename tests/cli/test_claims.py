@@ -62,7 +62,7 @@ def test_a_calibrated_claim_that_fails_ends_with_exit_code_1(
     assert "fails" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_command_writes_shares_forms_and_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,7 @@ def test_ctrl_c_at_any_import_of_the_command_line_ends_in_one_line() -> None:
         assert is_one_line(imports(place, "--help")), place
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_ctrl_c_at_any_import_of_a_run_ends_in_one_line_and_leaves_nothing_half_written(small: Path, tmp_path: Path) -> None:
     whole = imports(0, "run", small, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr

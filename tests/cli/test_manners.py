@@ -241,7 +241,11 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(
-    "what", [pytest.param(what, marks=pytest.mark.thorough if what in ("redraw", "sweep", "rerun") else ()) for what in SHOWN]
+    "what",
+    [
+        pytest.param(what, marks=pytest.mark.thorough if what in ("run", "redraw", "sweep", "rerun", "claims") else ())
+        for what in SHOWN
+    ],
 )
 def test_narrow_terminals_show_every_word_and_number_whole(what: str, place: Path) -> None:
     command = SHOWN[what]

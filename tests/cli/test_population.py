@@ -78,7 +78,7 @@ def test_mechanisms_of_ones_own_and_json(study: Path, tmp_path: Path, capsys: py
     assert shown == json.loads((tmp_path / "own" / "mine" / "manifest.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_claims_that_contradict_each_other_end_in_a_report(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,7 +141,7 @@ def test_antimony_text_runs_to_the_same_course(name: str, arm: str) -> None:
     antimony_agrees(name, arm)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "arm"), [pair for pair in ARMS if pair not in ANTIMONY_ARMS])
 def test_antimony_text_of_every_arm_runs_to_the_same_course(name: str, arm: str) -> None:
     antimony_agrees(name, arm)

@@ -274,7 +274,7 @@ def agree(name: str, members: int, seed: int) -> None:
         np.testing.assert_allclose(found.values[arm][CURE], wanted.values[arm][CURE], atol=1e-4, rtol=0, err_msg=arm)
 
 
-@pytest.mark.parametrize("name", ["hibernation-rigi", "exosome-metastasis"])
+@pytest.mark.parametrize("name", [pytest.param("hibernation-rigi", marks=pytest.mark.thorough), "exosome-metastasis"])
 def test_both_readers_agree(name: str) -> None:
     agree(name, 3, 1)
 

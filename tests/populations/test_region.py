@@ -37,7 +37,7 @@ def test_volume_and_moments_of_a_ball() -> None:
     check(ball(4, 0.15))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("known", [box(6, 0.2, 0.4), ball(6, 0.2), simplex(6, 0.5), slab(5, 5e-7)], ids=lambda known: known.name)
 def test_volume_and_moments_are_those_of_the_region(known: Known) -> None:
     check(known)

@@ -244,7 +244,7 @@ def test_workers_give_the_table_of_one_process(ran: Path, tmp_path: Path) -> Non
     assert backfire.sweep(loaded, tmp_path / "recorded", workers=0, trajectories=10.0).trajectories()["resting"].max() > 1e5
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_dask_workers_know_them(ran: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")

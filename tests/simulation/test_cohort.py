@@ -98,7 +98,7 @@ def test_outcomes_are_those_of_the_reference(name: str) -> None:
     check(name)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(set(SHIPPED) - set(QUICK)))
 def test_outcomes_of_the_other_scenarios_are_those_of_the_reference(name: str) -> None:
     check(name)

@@ -60,7 +60,7 @@ def test_a_worker_killed_once_costs_nothing(tmp_path: Path, by: signal.Signals, 
     assert (code, table_hash, err) == (0, undisturbed, "")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_poison_is_isolated_and_its_neighbours_are_intact(tmp_path: Path) -> None:
     code, _, err = finish(start(tmp_path, chunk=20, deadly=[37.0], by=signal.SIGSEGV))
     assert code == 3, err
@@ -210,7 +210,7 @@ def test_every_change_of_the_identity_is_refused_and_named(tmp_path: Path) -> No
     ).ok
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_members(tmp_path: Path) -> None:
     """Of a sweep whose table has 96 MB; first a small one, so that everything is loaded and has the room it needs."""
     done = subprocess.run(

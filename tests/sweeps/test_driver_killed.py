@@ -137,7 +137,7 @@ def test_killed_fifty_times_at_any_moment_a_sweep_can_be_resumed(tmp_path: Path,
     assert sum(0 < chunks < COUNT / 10 for _, chunks in found) > 5
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_killed_sweep_of_a_shipped_study_can_be_resumed(tmp_path: Path) -> None:
     whole = sweeps.sweep(SHIPPED, tmp_path / "whole", workers=0).table_hash
     folder, draw = tmp_path / "out", random.Random(4)
@@ -169,8 +169,8 @@ def told_nothing(study: Path) -> str:
     ("number", "code"),
     [
         (signal.SIGTERM, 143),
-        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.thorough),
     ],
 )
 def test_a_signal_ends_in_order_and_the_command_it_prints_goes_on(

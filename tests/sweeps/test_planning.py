@@ -203,7 +203,7 @@ SIZES = (1, 4, 9)
 @pytest.mark.parametrize(
     "pools",
     [
-        pytest.param([(1, 9), (2, 4), (4, 1)], marks=pytest.mark.slow, id="each once"),
+        pytest.param([(1, 9), (2, 4), (4, 1)], marks=pytest.mark.thorough, id="each once"),
         pytest.param([*itertools.product((1, 2, 4), SIZES)], marks=pytest.mark.thorough, id="all pairs"),
     ],
 )

@@ -22,7 +22,7 @@ from browserless import Engine, running
 NAMES = [*backfire.shipped_scenarios()]
 QUICK = {"wnt16b-stroma", "exosome-metastasis", "bortezomib-macrophages"}
 """The others take a second or more each."""
-EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
+EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough) for name in NAMES]
 CLOSE = 1e-5
 
 
@@ -87,7 +87,7 @@ def test_every_outcome_is_read_as_the_catalogue_says(both: tuple[Result, Engine]
             assert observed == outcomes[name].observed, (arm, name)
 
 
-CLAIMED = [pytest.param(name, marks=() if name == "wnt16b-stroma" else pytest.mark.slow) for name in NAMES]
+CLAIMED = [pytest.param(name, marks=() if name == "wnt16b-stroma" else pytest.mark.thorough) for name in NAMES]
 
 
 @pytest.mark.parametrize("name", CLAIMED)
@@ -130,7 +130,7 @@ def test_a_saved_scenario_is_the_scenario_and_gives_the_numbers_of_the_page() ->
     assert [value for value, _ in told] == pytest.approx([outcomes[name].value for name in ("final_burden", "nadir")], rel=CLOSE)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough) for name in NAMES])
 def test_every_scenario_is_saved_as_it_is(name: str) -> None:
     scenario = backfire.load(name)
     with running(scenario) as engine:
