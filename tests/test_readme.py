@@ -48,11 +48,7 @@ def test_there_are_sixteen_commands() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [
-        pytest.param(command, marks=pytest.mark.slow if command.startswith("backfire ablation") else pytest.mark.thorough)
-        for command, _ in blocks()
-        if command.startswith(LONG)
-    ],
+    [pytest.param(command, marks=pytest.mark.thorough) for command, _ in blocks() if command.startswith(LONG)],
 )
 def test_study_prints_what_the_how_to_shows(command: str, tmp_path: Path) -> None:
     shown, printed = dict(blocks())[command], output_of(command, tmp_path)
