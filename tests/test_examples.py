@@ -207,7 +207,7 @@ def update() -> None:
         folder = Path(name)
         found = {command: printed for command, _, printed in followed(PLAUSIBLE / "README.md", folder)}
         rewrite(PLAUSIBLE / "README.md", found)
-        shutil.copy(folder / "results" / "my-tumour" / "comparison.png", PLAUSIBLE / "population.png")
+        shutil.copy(folder / "results" / "plausible-population" / "comparison.png", PLAUSIBLE / "population.png")
         shutil.copy(folder / "results" / "populations" / "plausible" / "message.png", PLAUSIBLE / "message.png")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

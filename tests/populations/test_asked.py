@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from backfire.claims import evaluate_claims, parse_claims
 from backfire.errors import DocumentError, StorageError, UserError
 from backfire.populations import parse_population, population, read_population
 from backfire.reports import explain, run_population
-from backfire.sampling import PlausibleTumours
+from backfire.sampling import PlausibleTumours as Tumours
 from backfire.scenario import Scenario
+from backfire.simulation import run_members
+from backfire.studies import tumours_of
 from commands import call
 from small import SMALL
 
@@ -54,12 +57,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def known(folder: Path) -> tuple[PlausibleTumours, Scenario]:
+def known(folder: Path) -> tuple[Tumours, Scenario]:
     return read_population(folder / "mine")
 
 
 @pytest.fixture(scope="module")
-def burdens(folder: Path, known: tuple[PlausibleTumours, Scenario]) -> dict[str, np.ndarray]:
+def burdens(folder: Path, known: tuple[Tumours, Scenario]) -> dict[str, np.ndarray]:
     """Final burdens by arm, member by member, by the reference solver."""
     tumours, scenario = known
     found: dict[str, list[float]] = {arm: [] for arm in scenario.arms}
@@ -71,7 +74,7 @@ def burdens(folder: Path, known: tuple[PlausibleTumours, Scenario]) -> dict[str,
 
 
 def test_a_run_over_tumours_has_their_quantiles(
-    folder: Path, known: tuple[PlausibleTumours, Scenario], burdens: dict[str, np.ndarray], tmp_path: Path
+    folder: Path, known: tuple[Tumours, Scenario], burdens: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     made = run_population(folder / "mine", tmp_path)
     rows = {(row["arm"], row["outcome"]): row for row in made.outcome_rows()}
@@ -85,10 +88,10 @@ def test_a_run_over_tumours_has_their_quantiles(
         assert row["default"] == pytest.approx(simulate(known[1], [arm]).outcomes[arm]["final_burden"].value)
     never = ~made.cohort.observed["monotherapy"]["time_to_progression"]
     assert rows["monotherapy", "time_to_progression"]["observed"] == pytest.approx(1 - never.mean())
-    courses = pd.read_csv(tmp_path / "small" / "courses.csv")
+    courses = pd.read_csv(tmp_path / "mine-population" / "courses.csv")
     assert {*courses["arm"]} == {"untreated", "monotherapy"}
-    assert (tmp_path / "small" / "comparison.png").stat().st_size > 1000
-    assert json.loads((tmp_path / "small" / "manifest.json").read_text(encoding="utf-8"))["tumours"] == 24
+    assert (tmp_path / "mine-population" / "comparison.png").stat().st_size > 1000
+    assert json.loads((tmp_path / "mine-population" / "manifest.json").read_text(encoding="utf-8"))["tumours"] == 24
 
 
 def test_what_differs_between_tumours_cannot_be_set_and_doses_can(folder: Path) -> None:
@@ -104,7 +107,7 @@ def test_what_differs_between_tumours_cannot_be_set_and_doses_can(folder: Path) 
 
 
 def test_shares_of_claims_are_those_of_the_members(
-    folder: Path, known: tuple[PlausibleTumours, Scenario], burdens: dict[str, np.ndarray]
+    folder: Path, known: tuple[Tumours, Scenario], burdens: dict[str, np.ndarray]
 ) -> None:
     report = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[known])
     (over,) = report.populations
@@ -135,7 +138,7 @@ def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
         parse_population(FILE, "mine", folder, form="logistic growth")
 
 
-def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple[PlausibleTumours, Scenario]) -> None:
+def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple[Tumours, Scenario]) -> None:
     tumours, scenario = known
     (section,) = [item for item in explain(scenario, tumours) if item.title == "Narrowed by the claims"]
     rows = {row[0]: row for row in section.rows[1:]}
@@ -144,6 +147,8 @@ def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple
     assert tumours.narrowed["growth_rate"] == pytest.approx(1 - logs.std() * np.sqrt(12))
     with pytest.raises(UserError, match="is a population of `small`"):
         explain(load("wnt16b-stroma"), tumours)
+    with pytest.raises(UserError, match="was sampled of `small`"):
+        explain(scenario.changed(days=31), tumours)
 
 
 def test_the_command_line_asks_populations(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,8 +174,6 @@ def test_the_command_line_asks_populations(folder: Path, tmp_path: Path, capsys:
 
 
 def test_a_folder_that_was_changed_is_refused(folder: Path, tmp_path: Path) -> None:
-    import shutil
-
     copied = shutil.copytree(folder / "mine", tmp_path / "copied")
     whole = json.loads((copied / "resolved.json").read_text(encoding="utf-8"))
     whole["scenario"]["days"] += 1
@@ -180,3 +183,73 @@ def test_a_folder_that_was_changed_is_refused(folder: Path, tmp_path: Path) -> N
     (copied / "resolved.json").unlink()
     with pytest.raises(StorageError, match="no whole population"):
         read_population(copied)
+
+
+def test_a_time_that_did_not_come_is_later_than_every_mark_it_passed(folder: Path) -> None:
+    """Of tumours that have not progressed on the last day it is known that they are above a median before it."""
+    text = (
+        FILE
+        + """
+[[facts]]
+of = "time_to_progression(monotherapy)"
+median = 12
+"""
+    )
+    made = population(parse_population(text, "late", folder), folder, members=60, workers=0)
+    assert made.weighted is not None
+    cohort = run_members(made.spec.scenario, made.names, made.members, ["monotherapy"], ["time_to_progression"])
+    seen, days = (item["monotherapy"]["time_to_progression"] for item in (cohort.observed, cohort.values))
+    late = ~seen & (days >= 12)
+    assert late.sum() > 3
+    assert (made.weights[late] > 0).all()
+    assert made.weights[late | (days > 12)].sum() == pytest.approx(0.5, abs=1e-6)
+
+
+def test_pairs_and_schedules_take_tumours_by_their_weights_and_of_their_own_scenario(
+    folder: Path, known: tuple[Tumours, Scenario]
+) -> None:
+    tumours, scenario = known
+    place = folder / "mine" / "members.parquet"
+    before = place.read_bytes()
+    table = pd.read_parquet(place)
+    table["weight"] = [1.0] + [0.0] * 23
+    table.to_parquet(place)
+    try:
+        drawn = tumours_of(folder / "mine", scenario)
+    finally:
+        place.write_bytes(before)
+    assert {float(value) for value in drawn["growth_rate"]} == {float(table["growth_rate"][0])}
+    assert (
+        tumours_of(folder / "mine", scenario)["growth_rate"].tolist()
+        == tumours.values[:, tumours.names.index("growth_rate")].tolist()
+    )
+    with pytest.raises(UserError, match="was sampled of"):
+        tumours_of(folder / "mine", scenario.changed(days=31))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"claims": 3},
+        {"claims": None},
+        {"seed": "x"},
+        {"inputs": ["weight"]},
+        {"renamed": [["a"]]},
+        {"least_effective_size": -4.0},
+    ],
+)
+def test_a_manifest_with_other_things_is_damaged(folder: Path, tmp_path: Path, spoil: dict[str, object]) -> None:
+    copied = shutil.copytree(folder / "mine", tmp_path / "copied")
+    about = json.loads((copied / "manifest.json").read_text(encoding="utf-8")) | spoil
+    (copied / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    with pytest.raises(StorageError, match="no sound population"):
+        read_population(copied)
+
+
+def test_a_file_that_only_says_what_varies_or_nothing_is_a_population_still(folder: Path, tmp_path: Path) -> None:
+    vary = 'title = "Some"\nscenario = "wnt16b-stroma"\n[vary]\ncapacity = false\n'
+    assert "capacity" not in parse_population(vary, "some").space.names
+    (tmp_path / "least.toml").write_text('title = "Some"\nscenario = "wnt16b-stroma"\n', encoding="utf-8")
+    assert call("check", tmp_path / "least.toml") == 0
+    spec = parse_population(FILE, "mine", folder, form="progression at 2 × nadir")
+    assert spec.name == "mine-progression-at-2-nadir"

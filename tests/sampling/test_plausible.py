@@ -45,7 +45,9 @@ def test_the_worth_of_weighted_tumours() -> None:
 
 
 def stored(folder: Path, weights: list[float], **more: object) -> Path:
-    about = {"inputs": ["a"], "found": True, "members": len(weights), "least_effective_size": 3.0, **more}
+    about = {
+        "inputs": ["a"], "found": True, "members": len(weights), "least_effective_size": 3.0, "name": "made", "scenario": {"name": "small", "hash": "0"}, "claims": {}, "seed": 0, "share_of_box": 0.5, **more,
+    }  # fmt: skip
     folder.mkdir(exist_ok=True)
     (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
     table = pyarrow.table({"a": np.arange(len(weights), dtype=float), "weight": weights})

@@ -174,5 +174,5 @@ def test_the_command_writes_what_it_says(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_population_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="not the tumours of a population"):
-        tumours_of(tmp_path)
+    with pytest.raises(StorageError, match="is no population"):
+        tumours_of(tmp_path, backfire.load("wnt16b-stroma"))

@@ -185,6 +185,10 @@ def test_patients_of_a_population_come_by_their_weights(tmp_path: Path) -> None:
         "scenario": {"name": "small", "hash": "0"},
         "members": 3,
         "least_effective_size": 3.0,
+        "name": "made",
+        "claims": {},
+        "seed": 0,
+        "share_of_box": 0.5,
     }
     (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
     members = pd.DataFrame({"member": [0, 1, 2], "weight": [0.0, 1.0, 3.0], "growth_rate": [0.1, 0.2, 0.3]})

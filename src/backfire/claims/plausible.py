@@ -73,11 +73,7 @@ def over_population(topics: Iterable[Topic], tumours: PlausibleTumours, progress
         if topic.scenario.name != about["name"]:
             continue
         asked += 1
-        if topic.hash != about["hash"]:
-            raise UserError(
-                f"{tumours.folder}: was sampled of `{about['name']}` {about['hash']}, and these claims speak of {topic.hash}; "
-                f"sample it again with `backfire population`"
-            )
+        tumours.require(topic.scenario.name, topic.hash)
         claims = {name: renamed(claim, names) for name, claim in topic.claims.items()}
         evaluated = evaluate_members(topic.scenario, claims, tumours.names, tumours.values, progress=progress)
         found |= {name: share_of(item.judged, tumours) for name, item in evaluated.items() if not item.refused}

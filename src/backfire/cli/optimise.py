@@ -53,7 +53,7 @@ def optimise(
     folder = prepare_folder(out, loaded.name)
     made = studies.optimise(
         loaded, limits, outcome, arm, quantile, better, not most, most,
-        studies.tumours_of(population) if population else None, seed, generations, say,
+        studies.tumours_of(population, loaded) if population else None, seed, generations, say,
     )  # fmt: skip
     data = studies.optimum_data(made)
     if form is DataFormat.JSON:

@@ -115,6 +115,8 @@ def _report_facts(made: Population) -> None:
             f"{row['fact']}: {row['below']:.3f} of the tumours at or below {row['value']:.4g}, wanted {row['wanted_below']:.3g}"
         )
     left = 1 / (len(made.members) * (made.weights**2).sum())
+    if nothing := int((made.weights == 0).sum()):
+        write_line(f"{nothing} tumours have no value of a fact, and no weight")
     met = f"by weights, which leave {left:.0%} of the tumours' worth"
     write_line("not met: the weights are equal" if made.weighted.refused else met)
 

@@ -93,7 +93,7 @@ def _over(
         for made in runs:
             print_section(reports.population_section(made))
     for made in runs:
-        say(f"written: {out / made.scenario.name}")
+        say(f"written: {made.folder}")
         if made.failed:
             say(f"failed: {made.scenario.name}: {made.failed} of {len(made.tumours)} tumours in some arm")
     if any(made.failed for made in runs):

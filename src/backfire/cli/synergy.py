@@ -48,12 +48,12 @@ def synergy(
     from backfire.simulation import prepare_folder
     from backfire.system import to_json, write_whole
 
-    loaded = load(scenario, own or ())
-    loaded = loaded.changed(changes_of(change)) if change else loaded
+    original = load(scenario, own or ())
+    loaded = original.changed(changes_of(change)) if change else original
     folder = prepare_folder(out, loaded.name)
     made = studies.synergy(
         loaded, arm, agents or (), _numbers("--doses", doses), _numbers("--at", at), endpoints or studies.ENDPOINTS[:1],
-        studies.tumours_of(population) if population else None, of,
+        studies.tumours_of(population, original) if population else None, of,
     )  # fmt: skip
     data = studies.synergy_data(made)
     if form is DataFormat.JSON:

@@ -67,13 +67,17 @@ class Fact:
         return [(share, value) for share, value in every if not math.isnan(value)]
 
     def measured(self, scenario: Scenario, fields: Sequence[str], samples: Floats) -> Floats:
-        """The value of every tumour (n,); NaN where it has none. Raises UserError for names that do not exist."""
+        """The value of every tumour (n,); NaN where it has none, infinite where it is a time that did not come until after the
+        last mark. Raises UserError for names that do not exist."""
         found = measure(scenario, self.refs, fields, samples)
-        value = known(self.claim.comparisons[0].left, found).value
-        there = np.ones(len(samples), dtype=bool)
+        term = self.claim.comparisons[0].left
+        value = known(term, found).value
+        seen, solved = np.ones(len(samples), dtype=bool), np.ones(len(samples), dtype=bool)
         for item in found.values():
-            there &= item.observed & item.solved
-        return np.where(there & np.isfinite(value), value, math.nan)
+            seen, solved = seen & item.observed, solved & item.solved
+        late = isinstance(term, OutcomeRef) & ~seen & (value >= self.marks[-1][1])
+        value = np.where(solved & np.isfinite(value) & (seen | late), value, math.nan)
+        return np.where(late & ~np.isnan(value), math.inf, value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,7 @@ def weigh(facts: Sequence[Fact], values: Floats) -> Weighted:
     refused = tuple(words for fact, column in zip(facts, values.T, strict=True) if (words := _impossible(fact, column)))
     if refused:
         return Weighted(even, np.full(len(facts), math.nan), refused)
-    weights = np.where(np.isfinite(values).all(axis=1), 1.0, 0.0)
+    weights = np.where(np.isnan(values).any(axis=1), 0.0, 1.0)
     cells = [_cells(fact, column) for fact, column in zip(facts, values.T, strict=True)]
     off = np.full(len(facts), np.inf)
     for _ in range(ROUNDS):
@@ -120,7 +124,7 @@ def _cells(fact: Fact, values: Floats) -> tuple[NDArray[np.int64], Floats]:
 
 def _impossible(fact: Fact, values: Floats) -> str:
     """Why no weights can meet a fact, with the nearest that some can; empty if they can."""
-    seen = np.sort(values[np.isfinite(values)])
+    seen = np.sort(values[~np.isnan(values)])
     if len(seen) <= len(fact.marks):
         return f"{fact.of}: only {len(seen)} of the tumours have a value"
     which, masses = _cells(fact, seen)

@@ -20,7 +20,7 @@ from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
 from backfire.populations.sampler import Bools, Effort, Goal, Run, Spread, pilot, sample_region
 from backfire.populations.sentences import Worth, drawn_worth, worth
-from backfire.populations.spec import PopulationSpec, load_population
+from backfire.populations.spec import MOST_MEMBERS, PopulationSpec, load_population
 from backfire.scenario import OwnMechanisms
 from backfire.simulation import prepare_folder
 from backfire.solvers import Floats
@@ -61,8 +61,10 @@ def population(
     """
     spec = source if isinstance(source, PopulationSpec) else load_population(source, mechanisms, form)
     wanted = spec.members if members is None else members
-    if wanted < 1 or not 0 <= seed < 2**63:
-        raise UserError(f"--members {wanted} --seed {seed}: give at least one member, and a seed from 0 on")
+    if not 1 <= wanted <= MOST_MEMBERS or not 0 <= seed < 2**63:
+        raise UserError(
+            f"--members {wanted} --seed {seed}: give at least one member, at most {MOST_MEMBERS:,}, and a seed from 0 on"
+        )
     tell = notify or (lambda _: None)
     with contextlib.ExitStack() as stack:
         folder = None

@@ -34,6 +34,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ from backfire.populations.facts import Fact
 from backfire.sampling import WIDE, Beta, Classes, Distribution, LogNormal, LogUniform, Space, Uniform
 from backfire.scenario import (
     POPULATION,
+    SWEEP,
     Document,
     Input,
     Library,
@@ -67,6 +69,7 @@ from backfire.scenario import (
     Scenario,
     check_folder_name,
     expect_kind,
+    kind_of_document,
     library_of,
     load,
     load_named,
@@ -223,7 +226,7 @@ def _of_scenario(scenario: Scenario, form: str | None) -> PopulationSpec:
 
 def _named(name: str, form: str | None) -> str:
     """What a population is called, with the form of its equations."""
-    return f"{name}-{form.replace(' ', '-')}" if form else name
+    return f"{name}-{re.sub('[^a-z0-9.]+', '-', form)}" if form else name
 
 
 def _in_form(scenario: Scenario, form: str | None) -> tuple[Scenario, tuple[Renamed, ...]]:
@@ -262,7 +265,8 @@ _INSTEAD: Final = {"title": "untitled", "scenario": ""}
 
 
 def _build(document: Document, name: str, folder: Path, text: str, library: Library, form: str | None = None) -> PopulationSpec:
-    expect_kind(document, POPULATION)
+    if "design" in document.data or kind_of_document(document) is not SWEEP:  # what varies may be all that it says
+        expect_kind(document, POPULATION)
     problems = Problems()
     shape = read_shape(document, PopulationFile, instead=_INSTEAD)
     problems += shape.problems
@@ -347,8 +351,11 @@ def _space(document: Document, scenario: Scenario, file: PopulationFile) -> tupl
             inputs[name] = distribution_of(allowed[name], entry)
         except UserError as error:
             problems.append(document.problem(place, str(error)))
+    pairs = {(one, two): entry.rank for entry in file.correlated for one, two in [entry.inputs]}
+    if len(pairs) < len(file.correlated):
+        problems.append(document.problem(("correlated",), "has the same two inputs twice"))
     try:
-        return Space(inputs, {(one, two): entry.rank for entry in file.correlated for one, two in [entry.inputs]}), problems
+        return Space(inputs, pairs), problems
     except UserError as error:
         return Space(inputs), [*problems, document.problem(("correlated",), str(error))]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backfire.errors import UserError
 from backfire.formulas import as_latex, parse
 from backfire.model import ARTICLES, CAUTION, GRADES, Network, Regimen, balance
 from backfire.reports.sections import Section, Span
@@ -67,10 +66,7 @@ def explain(scenario: Scenario, tumours: PlausibleTumours | None = None) -> list
 
 def narrowing(scenario: Scenario, tumours: PlausibleTumours) -> Section:
     """How far the claims of a population narrow the parameters of a scenario, those narrowed most first."""
-    if tumours.manifest["scenario"]["name"] != scenario.name:
-        raise UserError(
-            f"{tumours.folder}: is a population of `{tumours.manifest['scenario']['name']}`, not of `{scenario.name}`"
-        )
+    tumours.require(scenario.name, scenario.hash)
     found = tumours.quantiles(tumours.values, (0.05, 0.5, 0.95))
     rows = [
         (

@@ -85,7 +85,9 @@ def subject(result: Result, tumours: PlausibleTumours | None = None) -> Subject:
     scenario, articles = result.scenario, load_articles()
     own = next((item for item in articles if item.file.scenario == scenario.name), None)
     only = [claim for item in articles for claim in item.claims if item is own or item.scenario_of(claim) == scenario.name]
-    over = [] if tumours is None else [(tumours, scenario)]
+    if tumours is not None:
+        tumours.require(scenario.name, scenario.hash)
+    over = [] if tumours is None or not only else [(tumours, scenario)]
     known = evaluate_claims(only=only, loaded={scenario.name: scenario}, populations=over)
     shares = known.populations[0].shares if known.populations else {}
     paths = shipped_scenarios()

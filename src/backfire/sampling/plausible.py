@@ -53,6 +53,16 @@ class PlausibleTumours:
         """The hash that the scenario had."""
         return str(self.manifest["scenario"]["hash"])
 
+    def require(self, name: str, hash: str) -> None:
+        """Raises UserError unless they are tumours of the scenario of this name and hash."""
+        if self.scenario != name:
+            raise UserError(f"{self.folder}: is a population of `{self.scenario}`, not of `{name}`")
+        if self.hash != hash:
+            raise UserError(
+                f"{self.folder}: was sampled of `{name}` {self.hash}, which is not this one, {hash}; "
+                f"sample it again with `backfire population`"
+            )
+
     def __len__(self) -> int:
         return len(self.values)
 
@@ -108,16 +118,28 @@ def read_tumours(folder: Path | str) -> PlausibleTumours:
         table = pyarrow.parquet.read_table(place / MEMBERS)
         columns = {name: np.asarray(table[name].to_numpy(), dtype=float) for name in (*names, "weight")}
         mixed = float(manifest["least_effective_size"])
+        _see_whole(manifest, names, mixed)
         if len(table) != manifest["members"] or not len(table) or not np.isfinite([*columns.values()]).all():
             raise ValueError("its table and its manifest do not fit each other")
         if not columns["weight"].min() >= 0 or not columns["weight"].sum() > 0:
             raise ValueError("its weights are no weights")
     except OSError as error:
         raise StorageError(f"{place}: is no population ({error.strerror or error}); `backfire population` makes one") from None
-    except (KeyError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         raise StorageError(f"{place}: is no sound population ({echo(error)})") from None
     weights = columns.pop("weight")
     return PlausibleTumours(place, names, np.column_stack([*columns.values()]), weights / weights.sum(), mixed, manifest)
+
+
+def _see_whole(manifest: Mapping[str, Any], names: Sequence[str], mixed: float) -> None:
+    """Raises what reading something else would raise, unless a manifest has all that is asked of it."""
+    if not names or set(names) & {*BESIDES} or len(set(names)) < len(names) or not 0 < mixed < math.inf:
+        raise ValueError("its inputs, or what they are worth, cannot be")
+    texts = (manifest["name"], manifest["scenario"]["name"], manifest["scenario"]["hash"], *manifest["claims"].items())
+    renamed = [(old, new, float(factor)) for old, new, factor in manifest.get("renamed", ())]
+    numbers = (int(manifest["seed"]), float(manifest["share_of_box"]))
+    if not all(isinstance(item, str | tuple) for item in texts) or not all(map(math.isfinite, numbers)) or None in renamed:
+        raise ValueError("its manifest has other things than a population has")
 
 
 @dataclass(frozen=True, eq=False)

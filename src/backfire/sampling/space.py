@@ -38,6 +38,8 @@ class Space:
             for name in pair:
                 if name not in self.inputs:
                     raise UserError(unknown("input that varies", name, self.inputs))
+            if pair[::-1] in self.correlations and pair[0] != pair[1]:
+                raise UserError(f"{' and '.join(pair)}: are correlated twice")
             if not -1 < rank < 1 or pair[0] == pair[1]:
                 raise UserError(f"{' and '.join(pair)}: a rank correlation of {rank:g}; give one between -1 and 1, of two inputs")
         _ = self._mixing

@@ -51,7 +51,9 @@ _COMMON: Final = {"method"}
 def kind_of_document(document: Document) -> FileKind | None:
     """What a file is, by the tables it has, misspelt ones too; None if by nothing."""
     counts = _counts(document)
-    return max(KINDS, key=lambda kind: counts[kind]) if any(counts.values()) else None
+    if not any(counts.values()):
+        return POPULATION if isinstance(document.data.get("scenario"), str) else None
+    return max(KINDS, key=lambda kind: counts[kind])
 
 
 def _counts(document: Document) -> dict[FileKind, int]:
@@ -66,13 +68,16 @@ def _counts(document: Document) -> dict[FileKind, int]:
     return counts
 
 
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def expect_kind(document: Document, wanted: FileKind) -> None:
     """Raises DocumentError, with the command that is meant, for a file of another kind."""
     kind, counts = kind_of_document(document), _counts(document)
     if kind is not None and counts[wanted] < counts[kind]:
         key = next((key for key in document.data if nearest(key, kind.marks)), "")
-        article = "an" if wanted.name[0] in "aeiou" else "a"
-        message = f"this is a {kind.name}, not {article} {wanted.name}; `backfire {kind.command}` reads it"
+        message = f"this is {_with_article(kind.name)}, not {_with_article(wanted.name)}; `backfire {kind.command}` reads it"
         raise DocumentError([document.problem((key,), message)])
 
 

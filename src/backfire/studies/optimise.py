@@ -93,6 +93,11 @@ def optimise(
     tumour that does badly: from the bad end, whichever that is. ``better`` is ``low`` or ``high``, by default as the catalogue
     of outcomes says. ``budget`` maps agents to the most that may be given. Raises UserError for what cannot be searched.
     """
+    for agent, amount in (budget or {}).items():
+        if not 0 < amount < math.inf:
+            raise UserError(f"--budget {agent}={amount:g}: give an amount above 0")
+    if generations < 1 or not 0 <= seed < 2**63:
+        raise UserError(f"--generations {generations} --seed {seed}: give at least one generation, and a seed from 0 on")
     arm = arm or ("combination" if "combination" in scenario.arms else [*scenario.arms][-1])
     search = _Search(scenario, arm, vary, outcome, quantile, better, keep_totals, budget or {}, tumours or {})
     own = search.values(np.array([[scenario.inputs[name].value for name in search.names]]), as_written=True)

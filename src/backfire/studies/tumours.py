@@ -66,6 +66,8 @@ class Tumours:
         Of a space: Sobol points, where they are few any number of them; of a population by its weights: with replacement
         where those differ or more tumours are wanted than there are.
         """
+        if self.stored is not None and self.number == len(self.stored.values) and not self._with_replacement:
+            return self.stored.values  # all of them, as they stand
         if self.stored is not None:
             generator = np.random.default_rng(self.seed)
             weights = self.stored.weights / self.stored.weights.sum()

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
 from backfire.outcomes import parse_summary
-from backfire.sampling import Axis, Design, design_kinds, size_problem
+from backfire.sampling import Axis, Design, Plausible, design_kinds, read_tumours, size_problem
 from backfire.scenario import (
     SWEEP,
     Document,
@@ -213,12 +213,20 @@ class _Reader:
         design = None if kind is None else self._made(file, kind, entries, axes, whole=len(axes) == len(paths))
         if design is not None and scenario is not None and kind is not None and kind.listed:
             self._fields(scenario, dict.fromkeys(design.fields, self.listed))
+        if isinstance(design, Plausible) and scenario is not None:
+            self._of_scenario(design, scenario)
         self.problems.stop()
         assert design is not None
         assert scenario is not None
         arms, outcomes = tuple(file.arms or scenario.arms), None if file.outcomes is None else tuple(file.outcomes)
         study = SweepSpec(self.name, file.title, scenario, design, arms, outcomes, file.note, text, self.table)
         return self._recorded(study, file.trajectories) if file.trajectories else study
+
+    def _of_scenario(self, design: Plausible, scenario: Scenario) -> None:
+        """The tumours must be those of the scenario, whatever else the study changes in it."""
+        found = read_tumours(self.folder / design.folder)
+        if found.scenario != scenario.name:
+            self.add(self.listed, f"{design.folder}: is a population of `{found.scenario}`, not of `{scenario.name}`")
 
     def _entries(self, file: SweepFile, kind: type[Design] | None) -> Iterator[tuple[str, AxisEntry]]:
         """Field → how it varies, as far as the shape is right."""

@@ -45,6 +45,7 @@ class PopulationRun:
     cohort: Cohort
     days: Floats
     courses: Mapping[str, Mapping[str, Floats]]
+    folder: Path | None = None
 
     @property
     def remark(self) -> str:
@@ -96,7 +97,7 @@ def run_population(
 ) -> PopulationRun:
     """Simulate every arm for every tumour that ``backfire population`` wrote to ``folder``.
 
-    With ``out`` writes ``<out>/<scenario>/``: ``comparison`` in a ``form`` of ``IMAGE_FORMATS``, ``outcomes.csv``,
+    With ``out`` writes ``<out>/<population>-population/``: ``comparison`` in a ``form`` of ``IMAGE_FORMATS``, ``outcomes.csv``,
     ``courses.csv``, and a manifest. ``show`` names the recorded value whose course is drawn below the burden. ``changes`` and
     ``days`` change the scenario for every tumour, as doses, and nothing that differs between them. Raises StorageError for
     what is no population, UserError for arms and names that do not exist.
@@ -112,7 +113,7 @@ def run_population(
     for arm in chosen:
         if arm not in scenario.arms:
             raise UserError(f"{scenario.name}: {unknown('arm', arm, scenario.arms)}")
-    place = None if out is None else prepare_folder(Path(out), scenario.name)
+    place = None if out is None else prepare_folder(Path(out), f"{tumours.manifest['name']}-population")
     if notify is not None and needs_compiling(scenario):
         notify(f"compiling {scenario.name} for this machine, once: some ten seconds")
     default = simulate(scenario, chosen)
@@ -123,7 +124,7 @@ def run_population(
     for arm in chosen:
         values = courses(scenario, tumours.names, tumours.values, arm, times, names)
         found[arm] = {name: tumours.quantiles(item, BAND_LEVELS) for name, item in values.items()}
-    made = PopulationRun(scenario, tumours, default, cohort, times, found)
+    made = PopulationRun(scenario, tumours, default, cohort, times, found, place)
     if place is not None:
         with lock(place, "run"):
             _save(made, place, form)

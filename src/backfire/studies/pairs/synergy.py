@@ -17,14 +17,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from backfire.errors import StorageError, UserError, echo, unknown
+from backfire.errors import UserError, unknown
 from backfire.formatting import display_name, short
 from backfire.model import CAUTION
 from backfire.outcomes import HOST_LOAD
+from backfire.sampling import read_tumours
 from backfire.scenario import Scenario
 from backfire.simulation import run_members, trajectories
 from backfire.solvers import Floats
 from backfire.studies.pairs.null_surfaces import NULLS, DoseCurve, bliss, highest_single_agent, interaction_index, loewe
+from backfire.studies.tumours import Tumours
 
 DOSES: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 REACH: Final = 8.0
@@ -360,19 +362,15 @@ def median(values: Floats) -> Floats:
     return _quantile(values, 0.5)
 
 
-def tumours_of(folder: Path | str) -> dict[str, Floats]:
-    """The tumours of a stored population by input; raises StorageError for a folder that is none."""
-    import pandas
+def tumours_of(folder: Path | str, scenario: Scenario) -> dict[str, Floats]:
+    """The tumours of a stored population of a scenario by input: each once, or as often as its weight says (drawn, always alike).
 
-    path = Path(folder) / "members.parquet"
-    try:
-        table = pandas.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: not the tumours of a population ({echo(error)})") from None
-    names = [name for name in table.columns if name not in ("member", "weight", "smallest_margin")]
-    if not len(table) or not names:
-        raise StorageError(f"{path}: a population without tumours")
-    return {name: table[name].to_numpy(dtype=float) for name in names}
+    Raises StorageError for a folder that is none, UserError for a population of another scenario.
+    """
+    stored = read_tumours(folder)
+    stored.require(scenario.name, scenario.hash)
+    values = Tumours(len(stored), stored=stored).draw()
+    return {name: values[:, place] for place, name in enumerate(stored.names)}
 
 
 def _number(value: Any) -> float | None:
