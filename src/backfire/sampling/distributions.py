@@ -140,7 +140,8 @@ class Beta(Distribution):
     def _at(self, shares: Floats) -> Floats:
         from scipy.special import betaincinv
 
-        return np.asarray(self.low + (self.high - self.low) * betaincinv(self.alpha, self.beta, np.clip(shares, 1e-100, 1)))
+        # far below any share that is drawn scipy has no value
+        return np.asarray(self.low + (self.high - self.low) * betaincinv(self.alpha, self.beta, np.clip(shares, 1e-15, 1)))
 
     def _below(self, values: Floats) -> Floats:
         from scipy.special import betainc
