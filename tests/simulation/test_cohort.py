@@ -516,3 +516,12 @@ def test_one_bad_member_in_ten_thousand() -> None:
         assert dirty.values["untreated"][name][others].tobytes() == clean.values["untreated"][name][others].tobytes()
     assert dirty.status[~others].tolist() == [[Status.NOT_RUN]]
     assert len(dirty.reasons) == 1
+
+
+def test_a_rate_beyond_any_step_is_a_reason_and_no_number() -> None:
+    """An implicit step over an explosion would end in nothing: 1e20 divisions a day are not a tumour that is gone."""
+    cohort = run_members(
+        load("wnt16b-stroma"), ["growth_rate"], np.array([[0.1], [1e20], [1e200]]), ["untreated"], ["final_burden"]
+    )
+    assert np.isfinite(cohort.values["untreated"]["final_burden"]).tolist() == [True, False, False]
+    assert "faster than any step" in cohort.reasons[1, "untreated"]

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from backfire.simulation.arms import course_agents, feeds
 from backfire.simulation.schedules import PLANNED, Schedule, schedule_of, usual_schedule
 from backfire.solvers import Floats
 from backfire.solvers.batch import Members, Visits
+
+FASTEST: Final = 1e8
+"""Rates per day above which an implicit step passes over an explosion: nothing that lives is as fast."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,11 @@ class MemberTable:
             self.constants[:, places[item.name]] = given
             for member in np.flatnonzero(~((given >= 0) & (given <= item.most) & (given < math.inf))):
                 self.reasons.setdefault(int(member), f"{item.name}: {item.problem_with(float(self.samples[member, column]))}")
+            if item.name in self.scenario.values and self.network.parameters[item.name].unit == "1/day":
+                for member in np.flatnonzero(given > FASTEST):
+                    self.reasons.setdefault(
+                        int(member), f"{item.name}: {given[member]:g} per day is faster than any step can follow"
+                    )
 
     def _fill_schedules(self) -> None:
         """Give every member its schedule and its amounts; members that differ only in these share the schedule."""
