@@ -17,8 +17,6 @@ from backfire.exchange import format_names
 if TYPE_CHECKING:
     from backfire.scenario import Scenario
 
-_FORMATS = format_names()
-
 
 class SchemaKind(StrEnum):
     """The kinds of file there are."""
@@ -241,7 +239,7 @@ def export(
     arm: Annotated[str | None, typer.Option(help="the reference arm if left out, for omex all arms", metavar="NAME")] = None,
     to: Annotated[
         str,
-        typer.Option(help=" or ".join([", ".join(_FORMATS[:-1]), _FORMATS[-1]]), autocompletion=lambda: _FORMATS),
+        typer.Option(help=" or ".join([", ".join(format_names()[:-1]), format_names()[-1]]), autocompletion=format_names),
     ] = "sbml",
     out: Annotated[Path | None, typer.Option(help="file to write instead of printing", metavar="FILE")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as in run")] = None,
