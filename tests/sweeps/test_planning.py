@@ -230,7 +230,7 @@ def bits(table: pandas.DataFrame) -> dict[str, list[object]]:
 
 @pytest.mark.slow
 def test_five_in_a_hundred_broken_members_change_no_bit_of_the_others(study: Path) -> None:
-    """10,000 members listed in a table, half of the broken ones impossible to build, half too much for the solver."""
+    """10,000 members listed in a table, half of the broken ones impossible to build, half with rates beyond any step."""
     draw = random.Random(5)
     members = [[draw.uniform(1, 16), draw.uniform(5, 15), draw.uniform(0.05, 0.2)] for _ in range(10_000)]
     broken = draw.sample(range(10_000), 500)
@@ -253,7 +253,7 @@ def test_five_in_a_hundred_broken_members_change_no_bit_of_the_others(study: Pat
     assert table[["drug.amount", "drug.every", "growth_rate"]][::2].to_numpy().tolist() == members
     bad = table["reason"] != ""
     assert table[bad].groupby(["status", "arm"]).size().to_dict() == {
-        (status, arm): 250 for status in ("not_run", "step_too_small") for arm in ("untreated", "monotherapy")
+        ("not_run", arm): 500 for arm in ("untreated", "monotherapy")
     }
     assert sorted(set(table[bad]["member"])) == sorted(broken)
     assert table[bad][["final_burden", "nadir"]].isna().all(axis=None)
