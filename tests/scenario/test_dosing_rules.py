@@ -63,7 +63,7 @@ WRONG = (
     (changed('rules = ["share"]', 'rules = ["shares"]'), 17, "did you mean `share`"),
     (changed('rules = ["share"]', 'rules = ["share", "share"]'), 17, "names a rule twice"),
     (changed("surgery = { start = 50 }", 'surgery = { start = 50, rules = ["share"] }'), 18, "takes no rules"),
-    (changed("visit_every  = 7", "visit_every  = 7\nvisit_from = 55"), 18, "after the last dose"),
+    (changed("visit_every  = 7", "visit_every  = 7\nvisit_from = 55"), 18, "when all that it decides on has been given"),
 )
 
 

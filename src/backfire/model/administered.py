@@ -33,7 +33,12 @@ class Administered:
 
     def __init__(self, plan: EventPlan) -> None:
         self.plan = plan
-        self._pieces = [self._cut(regimen) for regimen in plan.regimens]
+        self._known: dict[int, _Pieces] = {}
+
+    def _pieces(self, place: int) -> _Pieces:
+        if place not in self._known:
+            self._known[place] = self._cut(self.plan.regimens[place])
+        return self._known[place]
 
     def _cut(self, regimen: Regimen) -> _Pieces:
         plan, names = self.plan, [*self.plan.rules]
@@ -51,14 +56,15 @@ class Administered:
 
     def levels(self, place: int, decisions: Floats) -> Floats:
         """(m, pieces): the share of its planned amount that each piece of a regimen has; what came of no visit is none."""
-        pieces, level = self._pieces[place], np.ones((len(decisions), len(self._pieces[place].begin)))
+        pieces = self._pieces(place)
+        level = np.ones((len(decisions), len(pieces.begin)))
         for column, begins in zip(pieces.visits.T, pieces.begins, strict=True):
             level = level * np.where(column >= 0, np.nan_to_num(decisions[:, column]), begins)
         return level
 
     def doses(self, place: int, decisions: Floats) -> Iterator[Dose]:
         """The doses of one regimen and one member, by its ``decisions`` (visits,); what runs on at one level is one."""
-        regimen, pieces = self.plan.regimens[place], self._pieces[place]
+        regimen, pieces = self.plan.regimens[place], self._pieces(place)
         levels = self.levels(place, decisions[None])[0].tolist()
         begun: list[tuple[float, float, float, bool]] = []
         for begin, end, continues, level in zip(pieces.begin, pieces.end, pieces.continues, levels, strict=True):
@@ -72,29 +78,31 @@ class Administered:
             share = length / regimen.duration if regimen.duration else 1.0
             yield Dose(begin, regimen.agent, regimen.amount * level * share, length, goes_on)
 
-    def totals(self, agent: str, amounts: Floats, decisions: Floats, last: Floats) -> tuple[Floats, Floats, Floats]:
-        """(amount, doses, days) of an agent given to m members up to their ``last`` day (m,), each (m,).
+    def totals(self, agent: str, amounts: Floats, decisions: Floats, died: Floats) -> tuple[Floats, Floats, Floats]:
+        """(amount, doses, days) of an agent given to m members before their hosts die (m,), infinite for those that live, each (m,).
 
         ``amounts`` (m, regimens) are those of one dose. Infusions count as doses where they begin or begin again, and with the
         days they run; a bolus counts as one dose and one day.
         """
-        amount, doses, days = np.zeros(len(last)), np.zeros(len(last)), np.zeros(len(last))
-        for place, (regimen, pieces) in enumerate(zip(self.plan.regimens, self._pieces, strict=True)):
+        amount, doses, days = (np.zeros(len(died)) for _ in range(3))
+        for place, regimen in enumerate(self.plan.regimens):
             if regimen.agent != agent:
                 continue
-            length = pieces.end - pieces.begin
-            if not regimen.rules and (last >= regimen.end).all():  # as planned, for all alike
-                amount += amounts[:, place] * len(length)
-                doses += len(length)
-                days += np.where(length > 0, length, 1.0).sum()
+            if not regimen.rules and (died > regimen.end).all():  # as planned, for all alike
+                planned = regimen.count * regimen.cycles
+                amount += amounts[:, place] * planned
+                doses += planned
+                days += planned * (regimen.duration or 1.0)
                 continue
+            pieces = self._pieces(place)
+            length = pieces.end - pieces.begin
             level = self.levels(place, decisions)
             given = level > 0
             with np.errstate(all="ignore"):
-                run = np.where(length > 0, (last[:, None] - pieces.begin) / length, last[:, None] >= pieces.begin).clip(0.0, 1.0)
+                run = np.where(length > 0, (died[:, None] - pieces.begin) / length, died[:, None] > pieces.begin).clip(0.0, 1.0)
             amount += amounts[:, place] * (level * run * pieces.share).sum(axis=1)
             before = np.concatenate([np.zeros((len(level), 1), dtype=bool), given[:, :-1]], axis=1) & pieces.continues
-            doses += (given & ~before & (last[:, None] >= pieces.begin)).sum(axis=1)
+            doses += (given & ~before & (died[:, None] > pieces.begin)).sum(axis=1)
             days += (given * run * np.where(length > 0, length, 1.0)).sum(axis=1)
         return amount, doses, days
 

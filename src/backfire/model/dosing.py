@@ -62,12 +62,12 @@ class Dose:
     continues: bool = False
 
     def given_by(self, day: float) -> float:
-        """How much of it has been given by the end of a day: of an infusion what has run in."""
-        share = (day - self.time) / self.duration if self.duration else float(day >= self.time)
+        """How much of it has been given before a moment: of an infusion what has run in, of a bolus at this moment nothing."""
+        share = (day - self.time) / self.duration if self.duration else float(day > self.time)
         return self.amount * min(max(share, 0.0), 1.0)
 
     def until(self, day: float) -> Dose:
-        """What of it is given by a day that is not before it begins."""
+        """What of it is given before a moment that is after it begins."""
         if self.end <= day:
             return self
         return dataclasses.replace(self, amount=self.given_by(day), duration=day - self.time)
@@ -220,6 +220,7 @@ class EventPlan:
         factors: dict[tuple[float, str, int], list[int]] = {}
         additions: dict[tuple[float, str, int], list[int]] = {}
         infused: dict[str, list[tuple[float, int, int]]] = {}
+        self._infuses: dict[str, str] = {}
         giver_of = {place: number for number, place in enumerate(self.ruled)}
         for place, regimen in enumerate(self.regimens):
             intervention = check_regimen(regimen, interventions, days)
@@ -231,6 +232,7 @@ class EventPlan:
                     level = parse("amount" if intervention.amount_unit else "1") if intervention.switches else None
                     held, flow = intervention.switches or intervention.infuses, self._source(place, level)
                     assert held is not None
+                    self._infuses[regimen.name] = held
                     infused.setdefault(held, []).extend([(dose.time, flow, 1), (dose.end, flow, -1)])
                     continue
                 for state, action, source in formulas:
@@ -267,7 +269,7 @@ class EventPlan:
         for number, rule in enumerate(self.rules.values()):
             decided = [regimen for regimen in self.regimens if rule.name in regimen.rules]
             times = visit_days(rule, decided, days)
-            held = sorted({state for state in edges for regimen in decided if regimen.duration > 0})
+            held = sorted({self._infuses[regimen.name] for regimen in decided if regimen.duration > 0})
             spans = [(dose.time, dose.end) for regimen in decided if regimen.duration > 0 for dose in regimen.doses()]
             for time, factor in zip(times, rule.errors(len(times)).tolist(), strict=True):
                 rows: tuple[tuple[float, str, int], ...] = ()
@@ -295,11 +297,15 @@ class EventPlan:
         return found
 
     def events(self, parameters: Mapping[str, float]) -> tuple[Event, ...]:
-        """All rows, with the amounts of the regimens themselves."""
+        """All rows, with the amounts of the regimens themselves; ``planned`` has those that come whatever rules decide."""
         values = self.values([regimen.amount for regimen in self.regimens], parameters)
         multiply, add = self.changes(np.array([values]))
         found = zip(self.rows, multiply[0].tolist(), add[0].tolist(), self.givers, strict=True)
         return tuple(Event(time, state, factor, addition, giver) for (time, state), factor, addition, giver in found)
+
+    def planned(self, parameters: Mapping[str, float]) -> tuple[Event, ...]:
+        """The rows of the timeline: all but those that only visits point at."""
+        return self.events(parameters)[: self.timeline]
 
     @property
     def uses(self) -> NDArray[np.bool_]:
@@ -348,16 +354,16 @@ def event_table(
     rules: Mapping[str, DosingRule] = MappingProxyType({}),
 ) -> tuple[Event, ...]:
     """The merged, sorted events of an arm; raises ScheduleError for unknown agents and doses after day ``days``."""
-    plan = EventPlan(regimens, interventions, days, rules)
-    return plan.events(parameters)[: plan.timeline]
+    return EventPlan(regimens, interventions, days, rules).planned(parameters)
 
 
 def visit_days(rule: DosingRule, decided: Sequence[Regimen], days: float) -> list[float]:
     """The days on which a rule is looked at: from the first dose of what it decides on, or ``visit_from``, to the last."""
     first = min(item.start for item in decided) if rule.visit_from is None else rule.visit_from
     last = min(max(item.end for item in decided), days)
-    if first > last:
-        raise ScheduleError(f"rule `{rule.name}` is first looked at on day {first:g}, after the last dose on day {last:g}")
+    if all(first > item.end or (item.duration and first == item.end) for item in decided):
+        reason = f"when all that it decides on has been given, on day {last:g}"
+        raise ScheduleError(f"rule `{rule.name}` is first looked at on day {first:g}, {reason}")
     begin, step = as_written(first), as_written(rule.visit_every)
     count = int((as_written(last) - begin) / step) + 1 if as_written(last) - begin < MOST_VISITS * step else MOST_VISITS + 1
     if count > MOST_VISITS:

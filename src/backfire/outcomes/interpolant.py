@@ -247,6 +247,7 @@ class RecordedFeatures:
         self._given = watch.doses if watch.given is None else watch.given
         last = float(trajectory.times[-1])
         self._died = HOST_LOAD in trajectory and bool(trajectory[HOST_LOAD][-1] >= 1 - ROUNDED)
+        self._given_until = last if self._died else math.nextafter(last, math.inf)  # on the last day of a host that lives too
         self._end = last if watch.surgery is None else min(last, math.nextafter(watch.surgery, -math.inf))
         self._own = watch.start if watch.own is None else watch.own
         self.start, self.own, self.last, self.end = (_one(day) for day in (watch.start, self._own, last, self._end))
@@ -375,16 +376,15 @@ class RecordedFeatures:
         return _one(math.nan if flat else day)
 
     def given(self, agent: str) -> Floats:
-        return _one(math.fsum(dose.given_by(float(self.last[0])) for dose in self._given if dose.agent == agent))
+        return _one(math.fsum(dose.given_by(self._given_until) for dose in self._given if dose.agent == agent))
 
     def doses(self, agent: str) -> Floats:
-        begun = [dose for dose in self._given if dose.agent == agent and dose.time <= self.last[0] and not dose.continues]
+        begun = [dose for dose in self._given if dose.agent == agent and dose.time < self._given_until and not dose.continues]
         return _one(float(len(begun)))
 
     def treated(self, agent: str) -> Floats:
-        last, own = float(self.last[0]), [dose for dose in self._given if dose.agent == agent]
-        lengths = [min(max(last - dose.time, 0.0), dose.duration) if dose.duration else float(dose.time <= last) for dose in own]
-        return _one(math.fsum(lengths))
+        begun = [dose for dose in self._given if dose.agent == agent and dose.time < self._given_until]
+        return _one(math.fsum(min(self._given_until - dose.time, dose.duration) if dose.duration else 1.0 for dose in begun))
 
     @property
     def refused(self) -> str:

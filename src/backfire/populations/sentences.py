@@ -73,12 +73,11 @@ def _worth(shares: Floats) -> Worth:
 
 
 def drawn_worth(violations: Floats, claims: Mapping[str, Sequence[int]]) -> dict[str, Worth]:
-    """The same where points were drawn from the whole box, from ``violations`` (n, comparisons) of all of them."""
+    """The same where points were drawn from the whole box, from ``violations`` (n, comparisons) of all of them, some below 0."""
     holds = violations <= 0
     every, found = int(holds.all(axis=1).sum()), {}
     for name, columns in claims.items():
         without = int(np.delete(holds, columns, axis=1).all(axis=1).sum())
-        share = every / without if without else math.nan
-        error = math.sqrt((1 - share) / (share * without)) / math.log(2) if every else math.inf
-        found[name] = Worth(-math.log2(share) + 0.0 if every else math.log2(max(without, 1)), error)
+        share = every / without
+        found[name] = Worth(-math.log2(share) + 0.0, math.sqrt((1 - share) / (share * without)) / math.log(2))
     return found

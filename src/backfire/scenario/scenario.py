@@ -141,8 +141,7 @@ class Scenario:
 
     def events(self, arm: str) -> tuple[Event, ...]:
         """The event table of an arm."""
-        plan = self.plan(self.arms[arm])
-        return plan.events(self.values)[: plan.timeline]
+        return self.plan(self.arms[arm]).planned(self.values)
 
     def reacting(self, arm: str) -> list[DosingRule]:
         """The rules that decide on something that an arm is given."""

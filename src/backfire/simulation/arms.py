@@ -118,7 +118,7 @@ class Result:
 
     def given(self, arm: str) -> tuple[Dose, ...]:
         """The doses that an arm was given while its host lived, sorted by time: the planned ones, or what its rules made of
-        them."""
+        them; nothing from the moment of its death on."""
         doses = itertools.chain(*self.administered(arm).values())
         return tuple(sorted(doses, key=lambda dose: (dose.time, dose.agent)))
 
@@ -131,7 +131,7 @@ class Result:
             found = Administered(self.scenario.plan(names))
             every = {name: [*found.doses(place, decisions)] for place, name in enumerate(names)}
         last = math.inf if died is None else died
-        return {name: [dose.until(last) for dose in doses if dose.time <= last] for name, doses in every.items()}
+        return {name: [dose.until(last) for dose in doses if dose.time < last] for name, doses in every.items()}
 
     def outcome(self, arm: str, name: str) -> Outcome | None:
         """One outcome of an arm, without computing those that are not asked for; None if the arm has none of this name."""
@@ -239,7 +239,7 @@ def simulate(
         if progress is not None:
             progress(arm)
         plan = scenario.plan(scenario.arms[arm])
-        record = record_days(scenario.days, scenario.record_every, plan.events(scenario.values)[: plan.timeline])
+        record = record_days(scenario.days, scenario.record_every, plan.planned(scenario.values))
         solution = solved(scenario, code, used, plan, record)
         trajectories[arm] = observed(scenario.network, code, scenario.constants(), arm, solution)
         if plan.rules:

@@ -194,7 +194,9 @@ def _features(
     start = np.full(len(table), scenario.time_zero)
     own = table.per_schedule(lambda schedule: schedule.own(scenario, arm))
     surgery = table.per_schedule(lambda schedule: schedule.surgery(scenario, arm))
-    last = np.fmin(result[:, FOUND.index("survival_at")], float(scenario.days))  # NaN where the host lives
+    died = result[:, FOUND.index("survival_at")]
+    last = np.fmin(died, float(scenario.days))  # NaN where the host lives
+    died = np.where(np.isnan(died), math.inf, died)
     regimens = [scenario.regimens[name] for name in scenario.arms[arm]]
     given = {item.agent: scenario.network.interventions[item.agent] for item in regimens}
     agents = sorted(agent for agent, item in given.items() if item.amount_unit)
@@ -202,7 +204,7 @@ def _features(
     units = {agent: scenario.network.interventions[agent].amount_unit for agent in agents}
     days = (start, own, last, np.minimum(np.nextafter(surgery, -math.inf), last))
     courses = np.where(courses > last[:, None], math.nan, courses)
-    return CompiledFeatures(read, result, courses, scenario.rules, days, units, treatments, table.dosing(arm, decisions, last))
+    return CompiledFeatures(read, result, courses, scenario.rules, days, units, treatments, table.dosing(arm, decisions, died))
 
 
 def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = None) -> dict[str, Readable]:

@@ -73,8 +73,7 @@ class _Search:
         self._looked: dict[tuple[str, str, tuple[str, ...]], dict[str, Dependence]] = {}
 
     def _events(self, regimens: Iterable[str]) -> tuple[Event, ...]:
-        plan = self.scenario.plan(regimens)
-        return plan.events(self.scenario.values)[: plan.timeline]
+        return self.scenario.plan(regimens).planned(self.scenario.values)
 
     def findings(self) -> Iterator[Idle]:
         scenario = self.scenario

@@ -74,11 +74,10 @@ class MemberTable:
             self.constants[:, places[item.name]] = given
             for member in np.flatnonzero(~((given >= 0) & (given <= item.most) & (given < math.inf))):
                 self.reasons.setdefault(int(member), f"{item.name}: {item.problem_with(float(self.samples[member, column]))}")
-            if item.name in self.scenario.values and self.network.parameters[item.name].unit == "1/day":
-                for member in np.flatnonzero(given > FASTEST):
-                    self.reasons.setdefault(
-                        int(member), f"{item.name}: {given[member]:g} per day is faster than any step can follow"
-                    )
+        rates = [name for name in self.scenario.values if self.network.parameters[name].unit == "1/day"]
+        for member, place in np.argwhere(self.constants[:, [places[name] for name in rates]] > FASTEST):
+            given = self.constants[member, places[rates[place]]]
+            self.reasons.setdefault(int(member), f"{rates[place]}: {given:g} per day is faster than any step can follow")
 
     def _fill_schedules(self) -> None:
         """Give every member its schedule and its amounts; members that differ only in these share the schedule."""
@@ -149,25 +148,6 @@ class MemberTable:
     def per_schedule(self, compute: Callable[[Schedule], float]) -> Floats:
         """A number of the schedule of every member (members,), computed once for each schedule."""
         return np.array([compute(schedule) for schedule in self.schedules])[self.schedule_of]
-
-    def given(self, arm: str, agent: str, last: Floats) -> Floats:
-        """How much of an agent every member is given in an arm in total (members,), up to its ``last`` day (members,)."""
-        total, names = np.zeros(len(self)), [*self.scenario.regimens]
-        for schedule, sharing in zip(self.schedules, self._sharing, strict=True):
-            items = [item for item in schedule.given(self.scenario, arm) if item.agent == agent]
-            columns = [names.index(item.name) for item in items]
-            if not items:
-                continue
-            ended = last[sharing] < max(item.end for item in items)
-            members, counts = sharing[~ended], [item.count * item.cycles for item in items]
-            amounts = self.amounts[members][:, columns]
-            one = len(items) == 1
-            total[members] = counts[0] * amounts[:, 0] if one else [math.fsum(np.repeat(row, counts)) for row in amounts]
-            for member in sharing[ended]:
-                own = zip(items, self.amounts[member, columns].tolist(), strict=True)
-                doses = (dataclasses.replace(dose, amount=amount) for item, amount in own for dose in item.doses())
-                total[member] = math.fsum(dose.given_by(float(last[member])) for dose in doses)
-        return total
 
     def check_events(self, arms: Sequence[str]) -> None:
         """Note the reason of every member whose doses cannot be given in one of the arms; it runs in none of them."""
@@ -268,15 +248,18 @@ class MemberTable:
         own = self.rule_numbers[:, [names.index(item.name) for item in rules]]
         numbers = np.ascontiguousarray(own.reshape(-1, RULE_WIDTH))
         place = wanted * len(rules) if len(own) > 1 else np.zeros(len(wanted), dtype=np.int64)
-        uses = self.scenario.plan(self.scenario.arms[arm]).uses
+        uses = usual_schedule(self.scenario).plan(self.scenario, arm).uses
         table = (day, whole[0], factor, whole[1], whole[2])
         columns = tuple(item.column for item in rules)
         return Visits(table, events.visited[wanted], numbers, place, columns, uses, events.givers)
 
-    def dosing(self, arm: str, decisions: Floats, last: Floats) -> MemberDosing:
-        """What all members are given in an arm up to their ``last`` day, by the ``decisions`` (members, visits) of rules."""
-        groups = zip(self.schedules, self._sharing, strict=True)
-        return MemberDosing(self, arm, [(schedule, sharing) for schedule, sharing in groups if len(sharing)], decisions, last)
+    def dosing(self, arm: str, decisions: Floats, died: Floats) -> MemberDosing:
+        """What members that have no reason are given in an arm before their hosts die (members,), by the ``decisions``
+        (members, visits) of rules; of those that have one there is nothing to tell."""
+        known = np.ones(len(self), dtype=bool)
+        known[[*self.reasons]] = False
+        groups = [(schedule, shared[known[shared]]) for schedule, shared in zip(self.schedules, self._sharing, strict=True)]
+        return MemberDosing(self, arm, [(schedule, members) for schedule, members in groups if len(members)], decisions, died)
 
     def _starts(self, wanted: NDArray[np.int64]) -> Floats:
         """The states on the first day of the chosen members (m, n)."""
@@ -330,15 +313,13 @@ class MemberDosing:
     """What members are given in one arm, agent by agent, computed when it is first asked for."""
 
     def __init__(
-        self, table: MemberTable, arm: str, groups: list[tuple[Schedule, NDArray[np.int64]]], decisions: Floats, last: Floats
+        self, table: MemberTable, arm: str, groups: list[tuple[Schedule, NDArray[np.int64]]], decisions: Floats, died: Floats
     ) -> None:
-        self.table, self.arm, self.groups, self.decisions, self.last = table, arm, groups, decisions, last
+        self.table, self.arm, self.groups, self.decisions, self.died = table, arm, groups, decisions, died
         self._found: dict[str, tuple[Floats, Floats, Floats]] = {}
 
     def amount(self, agent: str) -> Floats:
-        """The total amount (members,); exact sums where no rule decides."""
-        if not self.table.scenario.reacting(self.arm):
-            return self.table.given(self.arm, agent, self.last)
+        """The total amount (members,)."""
         return self._totals(agent)[0]
 
     def doses(self, agent: str) -> Floats:
@@ -356,11 +337,8 @@ class MemberDosing:
             places = [names.index(name) for name in scenario.arms[self.arm]]
             found = np.zeros((3, len(self.table)))
             for schedule, members in self.groups:
-                try:
-                    given = Administered(schedule.plan(scenario, self.arm))
-                except UserError:
-                    continue  # these members have their reason
+                given = Administered(schedule.plan(scenario, self.arm))
                 amounts = self.table.amounts[members][:, places]
-                found[:, members] = given.totals(agent, amounts, self.decisions[members], self.last[members])
+                found[:, members] = given.totals(agent, amounts, self.decisions[members], self.died[members])
             self._found[agent] = (found[0], found[1], found[2])
         return self._found[agent]

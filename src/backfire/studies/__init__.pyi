@@ -7,10 +7,6 @@ from .ablation import read_ablation as read_ablation
 from .drawing import Study as Study
 from .drawing import draw_study as draw_study
 from .drawing import study_figures as study_figures
-from .optimise import Optimum as Optimum
-from .optimise import optimise as optimise
-from .optimise import optimum_data as optimum_data
-from .optimise import scenario_text as scenario_text
 from .pairs import ENDPOINTS as ENDPOINTS
 from .pairs import NULLS as NULLS
 from .pairs import DoseCurve as DoseCurve
@@ -27,6 +23,13 @@ from .pairs import synergy_data as synergy_data
 from .pairs import tumours_of as tumours_of
 from .readings import Handling as Handling
 from .runs import Means as Means
+from .schedules import Front as Front
+from .schedules import Optimum as Optimum
+from .schedules import front_data as front_data
+from .schedules import optimise as optimise
+from .schedules import optimum_data as optimum_data
+from .schedules import scenario_text as scenario_text
+from .schedules import trade_off as trade_off
 from .schema import study_schema as study_schema
 from .sensitivity import Sensitivity as Sensitivity
 from .sensitivity import SensitivitySpec as SensitivitySpec

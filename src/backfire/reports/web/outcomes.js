@@ -316,6 +316,9 @@ class Reader {
     });
   }
 
+  /** Whether a dose was given before the host died, or by the last day. */
+  begun = (dose) => dose.time < this.run.last || (this.run.died === null && dose.time === this.run.last);
+
   asked(kind, inside) {
     const [of, level] = inside.split(', ');
     if (!this.has(of)) return null;
@@ -333,12 +336,12 @@ class Reader {
     if (name.startsWith('given_')) {
       const agent = name.slice(6);
       const doses = run.problem.doses.filter((dose) => dose.agent === agent);
-      const share = (dose) => (dose.duration ? Math.min(1, Math.max(0, (run.last - dose.time) / dose.duration)) : run.last >= dose.time ? 1 : 0);
-      return doses.length ? doses.reduce((sum, dose) => sum + dose.amount * share(dose), 0) : null;
+      const share = (dose) => (dose.duration ? Math.min(1, (run.last - dose.time) / dose.duration) : 1);
+      return doses.length ? doses.filter(this.begun).reduce((sum, dose) => sum + dose.amount * share(dose), 0) : null;
     }
     const counted = /^(doses|treated_days)_(.+)$/.exec(name);
     if (counted) {
-      const doses = run.problem.doses.filter((dose) => dose.agent === counted[2] && dose.time <= run.last);
+      const doses = run.problem.doses.filter((dose) => dose.agent === counted[2]).filter(this.begun);
       const days = (dose) => (dose.duration ? Math.min(dose.duration, run.last - dose.time) : 1);
       return counted[1] === 'doses' ? doses.length : doses.reduce((sum, dose) => sum + days(dose), 0);
     }

@@ -27,6 +27,7 @@ from backfire.simulation import run_members, trajectories
 from backfire.solvers import Floats
 from backfire.studies.pairs.null_surfaces import NULLS, DoseCurve, bliss, highest_single_agent, interaction_index, loewe
 from backfire.studies.tumours import Tumours
+from backfire.system import usable_cores
 
 DOSES: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 REACH: Final = 8.0
@@ -143,7 +144,7 @@ def synergy(
     if of not in totals:
         raise UserError(unknown("total", of, totals))
     run = _Run(scenario, arm, pair, grid, tumours or {}, of)
-    surfaces = [item for name in dict.fromkeys(endpoints) for item in run.surfaces(name, days)]
+    surfaces = [*run.surfaces([*dict.fromkeys(endpoints)], days)]
     return Synergy(scenario, arm, pair, run.count, tuple(surfaces), tuple(_statement(pair, item) for item in surfaces))
 
 
@@ -183,27 +184,34 @@ class _Run:
             columns |= {f"{name}.amount": np.tile(scenario.regimens[name].amount * multiples, self.count) for name in names}
         self.fields, self.samples = [*columns], np.column_stack([*columns.values()])
 
-    def surfaces(self, endpoint: str, days: Sequence[float]) -> Iterable[Surface]:
-        """The surfaces of one endpoint; of log kill one for each day."""
-        if endpoint == "log_kill":
-            yield from (self._log_kill(day, burden) for day, burden in zip(days, self._burdens(days).T, strict=True))
-            return
-        mortal = endpoint == "burden_area" and HOST_LOAD in self.scenario.network.observables
-        asked = [endpoint, "survival_time"] if mortal else [endpoint]
-        found = run_members(self.scenario, self.fields, self.samples, [self.arm], asked)
-        values = np.where(found.observed[self.arm][endpoint], found.values[self.arm][endpoint], np.nan)
-        if mortal:  # areas of arms that end on other days do not compare
-            values[found.observed[self.arm]["survival_time"]] = np.nan
+    def surfaces(self, endpoints: Sequence[str], days: Sequence[float]) -> Iterable[Surface]:
+        """The surfaces of all endpoints, of log kill one for each day; whatever outcomes are read, members run once for all."""
+        asked = [name for name in endpoints if name != "log_kill"]
+        mortal = HOST_LOAD in self.scenario.network.observables
+        read = {}
+        if asked:
+            also = ["survival_time"] if mortal else []
+            done = run_members(self.scenario, self.fields, self.samples, [self.arm], [*asked, *also], threads=usable_cores())
+            found, seen = done.values[self.arm], done.observed[self.arm]
+            read = {name: np.where(seen[name], found[name], np.nan) for name in asked}
+            if mortal and "burden_area" in read:  # areas of arms that end on other days do not compare
+                read["burden_area"][seen["survival_time"]] = np.nan
+        for name in endpoints:
+            if name == "log_kill":
+                yield from (self._log_kill(day, burden) for day, burden in zip(days, self._burdens(days).T, strict=True))
+            else:
+                yield self._outcome(name, read[name])
+
+    def _outcome(self, endpoint: str, values: Floats) -> Surface:
         untreated = self._untreated(values)
         remarks = ["days do not add, so that Bliss does not apply"] if endpoint == "time_to_progression" else []
         if np.isnan(values).any():
             remarks.append(f"{np.isnan(values).mean():.0%} of the members have none, and are left out")
         if endpoint == "burden_area":
-            yield self._surface(endpoint, np.log10(untreated / values), "bliss", remarks)
-        elif endpoint == "cure_probability":
-            yield self._surface(endpoint, values, "chances", remarks)
-        else:
-            yield self._surface(endpoint, values - untreated, "", remarks)
+            return self._surface(endpoint, np.log10(untreated / values), "bliss", remarks)
+        if endpoint == "cure_probability":
+            return self._surface(endpoint, values, "chances", remarks)
+        return self._surface(endpoint, values - untreated, "", remarks)
 
     def _burdens(self, days: Sequence[float]) -> Floats:
         states, _ = trajectories(self.scenario, self.fields, self.samples, self.arm, np.array(days))
@@ -321,7 +329,11 @@ def _told(values: Floats, several: bool) -> str:
 
 
 def synergy_data(made: Synergy) -> dict[str, Any]:
-    """What came of it as plain data: medians and intervals at the scenario's own doses, and the peak over the grid."""
+    """What came of it as plain data: medians and intervals at the scenario's own doses, and the peak over the grid.
+
+    With Loewe stands its interaction index, below 1 where less drug is needed than it says; ``indexed`` is the share of tumours
+    in which a single agent has the pair's effect at any dose, without which there is no index.
+    """
     rows = []
     for surface in made.surfaces:
         for null in NULLS:
@@ -335,12 +347,19 @@ def synergy_data(made: Synergy) -> dict[str, Any]:
                     "positive": _number(np.mean(own[np.isfinite(own)] > RESOLVED)) if np.isfinite(own).any() else None,
                     "peak": _number(peak), "peak_doses": [_number(one), _number(other)],
                 }
+                | (_index(surface) if null == "loewe" else {})
             )  # fmt: skip
     return {
         "caution": CAUTION, "scenario": made.scenario.name, "hash": made.scenario.hash, "arm": made.arm, "agents": [*made.agents],
         "tumours": made.tumours, "statements": [*made.statements], "excesses": rows,
         "remarks": {surface.name: [*surface.remarks] for surface in made.surfaces if surface.remarks},
     }  # fmt: skip
+
+
+def _index(surface: Surface) -> dict[str, float | None]:
+    words = {"index": 0.5, "index_low": 0.05, "index_high": 0.95}
+    found = {word: _number(_quantile(surface.index, share)) for word, share in words.items()}
+    return {**found, "indexed": float(np.isfinite(surface.index).mean())}
 
 
 def synergy_csv(made: Synergy) -> str:

@@ -1,0 +1,8 @@
+from .front import Front as Front
+from .front import Point as Point
+from .front import front_data as front_data
+from .front import trade_off as trade_off
+from .optimum import Optimum as Optimum
+from .optimum import optimise as optimise
+from .optimum import optimum_data as optimum_data
+from .written import scenario_text as scenario_text

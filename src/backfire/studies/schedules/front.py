@@ -1,0 +1,149 @@
+"""What two outcomes allow together: schedules of which none is better than another in both.
+
+The front is that of the ε-constraint method (Haimes 1971, IEEE Transactions on Systems, Man and Cybernetics 1:296): the best for
+either outcome alone, then, between what these two have of the second, the best for the first among schedules that keep the second
+below a limit, limit after limit. Each is one search as that for a single outcome, from the best that is known by then; of all
+schedules that any of them tried, those stay that no other one beats in both. It finds concave parts too, which sums of weighted
+outcomes pass over. SciPy has no search for fronts, and a library for them would have been one more to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from backfire.errors import UserError
+from backfire.formatting import short
+from backfire.model import CAUTION
+from backfire.scenario import Scenario, whole_numbers
+from backfire.solvers import Floats
+from backfire.studies.schedules.search import GENERATIONS, OVER, Question, Search
+
+POINTS: Final = 7
+DECADES: Final = 30.0
+"""Outcomes above 0 that differ by more than this factor between the ends are limited in equal ratios, others in equal steps."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One schedule of a front: its two ``outcomes``, the ``best`` values of what varied, and all ``changes`` that make it."""
+
+    outcomes: tuple[float, float]
+    best: Mapping[str, float]
+    changes: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Front:
+    """The ``points`` of a front of two ``outcomes``, the best for the first first; ``own`` are those of the scenario's schedule,
+    NaN where it has none, and ``tried`` (k, 2) those of all schedules that were tried and can be given."""
+
+    scenario: Scenario
+    arm: str
+    outcomes: tuple[str, str]
+    better: tuple[str, str]
+    quantile: float
+    tumours: int
+    points: tuple[Point, ...]
+    own: tuple[float, float]
+    tried: Floats
+    evaluations: int
+
+    def schedule(self, place: int) -> Scenario:
+        """The scenario with the schedule of a point."""
+        return self.scenario.changed(whole_numbers(self.scenario.inputs, self.points[place].changes))
+
+
+def trade_off(
+    scenario: Scenario,
+    vary: Mapping[str, tuple[float, float]],
+    outcomes: tuple[str, str],
+    arm: str | None = None,
+    quantile: float = 0.5,
+    better: tuple[str, str] = ("", ""),
+    keep_totals: bool = True,
+    budget: Mapping[str, float] | None = None,
+    tumours: Mapping[str, Floats] | None = None,
+    seed: int = 0,
+    generations: int = GENERATIONS,
+    notify: Callable[[str], None] | None = None,
+    folder: Path | None = None,
+    points: int = POINTS,
+) -> Front:
+    """The front of two outcomes, with at most so many ``points``; the rest as ``optimise`` has it."""
+    if outcomes[0] == outcomes[1]:
+        raise UserError(f"`{outcomes[0]}` cannot be traded for itself; give two outcomes")
+    if points < 2:
+        raise UserError(f"a front has two ends, got {points} points")
+    asked = Question(scenario, vary, outcomes, arm or "", quantile, better, keep_totals, budget or {}, tumours or {})
+    search = Search(asked, seed, generations, folder, notify)
+    ends = [search.best(aim, what=f"{name} alone: ")[0] for aim, name in enumerate(outcomes)]
+    limits = _limits(*search.worth(np.array(ends))[:, 1], points)
+    for number, most in enumerate(limits[1:-1], 1):
+        at_most = f"{short(search.shown(most, 1), 4)} or {'more' if asked.better[1] == 'high' else 'less'}"
+        search.best(0, most, _nearest(search, most), f"{number} of {points - 2}, {outcomes[1]} {at_most}: ")
+    candidates, worth = _given(search)
+    own = search.quantiles(search.run(search.written[None], search.names)[0])[0]
+    signs = np.array([-1.0 if word == "high" else 1.0 for word in asked.better])
+    return Front(
+        scenario, search.arm, outcomes, (asked.better[0], asked.better[1]), quantile, search.count,
+        tuple(_point(search, candidates[place], worth[place] * signs) for place in _chosen(worth, limits)),
+        (float(own[0] * signs[0]), float(own[1] * signs[1])), worth * signs, search.evaluations,
+    )  # fmt: skip
+
+
+def _limits(least: float, most: float, points: int) -> Floats:
+    """From the second outcome at the best for the first to its own best."""
+    if min(least, most) > 0 and max(least, most) > DECADES * min(least, most):
+        return np.geomspace(least, most, points)
+    return np.linspace(least, most, points)
+
+
+def _given(search: Search) -> tuple[Floats, Floats]:
+    """(candidates (k, n), their two outcomes as something to make small (k, 2)) of all that this search asked for and that can
+    be given within the budget."""
+    candidates = np.array([np.frombuffer(key) for key in sorted(search.asked)])
+    worth = search.worth(candidates)
+    good = np.isfinite(worth).all(axis=1) & (worth[:, -1] <= 1 + OVER)
+    return candidates[good], worth[good, :2]
+
+
+def _best_below(worth: Floats, most: float) -> int:
+    """The place of the best in the first outcome whose second is not above a limit; of several the one with the least second."""
+    within = np.where(worth[:, 1] <= most + OVER * abs(most), worth[:, 0], np.inf)
+    return int(np.lexsort((worth[:, 1], within))[0])
+
+
+def _nearest(search: Search, most: float) -> Floats:
+    candidates, worth = _given(search)
+    return candidates[_best_below(worth, most)]
+
+
+def _chosen(worth: Floats, limits: Floats) -> list[int]:
+    """The places of the points, one for each limit, none twice and none that another one beats."""
+    places = dict.fromkeys(_best_below(worth, most) for most in limits)
+    pairs = {place: worth[place] for place in places}
+    return [
+        place
+        for place, one in pairs.items()
+        if not any((other <= one).all() and (other < one).any() for other in pairs.values())
+    ]
+
+
+def _point(search: Search, candidate: Floats, outcomes: Floats) -> Point:
+    best = dict(zip(search.names, candidate.tolist(), strict=True))
+    return Point((float(outcomes[0]), float(outcomes[1])), best, search.changes(candidate))
+
+
+def front_data(made: Front) -> dict[str, Any]:
+    """What came of it as plain data."""
+    return {
+        "caution": CAUTION, "scenario": made.scenario.name, "hash": made.scenario.hash, "arm": made.arm,
+        "outcomes": [*made.outcomes], "better": [*made.better], "quantile": made.quantile, "tumours": made.tumours,
+        "evaluations": made.evaluations, "own": [*made.own],
+        "points": [{"outcomes": [*item.outcomes], "inputs": dict(item.best)} for item in made.points],
+    }  # fmt: skip

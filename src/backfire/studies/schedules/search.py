@@ -1,0 +1,236 @@
+"""What a candidate schedule is worth, and the search for the best: SciPy's differential evolution.
+
+A whole generation is one call of the batch solver, whole numbers are whole, and the same seed gives the same answer. With
+``keep_totals`` every candidate gives each agent its own total as the file has it, however many doses that is spread over;
+otherwise a ``budget`` is the most that may be given, and candidates above it lose to all below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import scipy
+
+from backfire.errors import UserError, unknown
+from backfire.outcomes import declared
+from backfire.scenario import Scenario, find_inputs
+from backfire.simulation import outcome_names, run_members
+from backfire.solvers import Floats
+from backfire.studies.schedules.journal import Journal
+from backfire.system import usable_cores
+
+GENERATIONS: Final = 40
+CROWD: Final = 10
+"""Candidates of a generation for each number that varies."""
+LOST: Final = 1e30
+"""What a candidate is worth that cannot be given, or gives more than the budget."""
+OVER: Final = 1e-9
+"""So much above a limit, as a share of it, is on it."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is searched for: numbers of regimens and rules of an arm between limits, ``vary``, under which a ``quantile`` of
+    ``outcomes`` over ``tumours`` is best.
+
+    ``quantile`` 0.5 is the median, 0.1 a tumour that does badly: from the bad end, whichever that is. ``better`` is ``low`` or
+    ``high`` for each outcome, as the catalogue of outcomes says where it is empty. ``budget`` maps agents to the most that may
+    be given. Raises UserError for what cannot be searched.
+    """
+
+    scenario: Scenario
+    vary: Mapping[str, tuple[float, float]]
+    outcomes: tuple[str, ...]
+    arm: str = ""
+    quantile: float = 0.5
+    better: tuple[str, ...] = ()
+    keep_totals: bool = True
+    budget: Mapping[str, float] = field(default_factory=dict)
+    tumours: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        arms = self.scenario.arms
+        object.__setattr__(self, "arm", self.arm or ("combination" if "combination" in arms else [*arms][-1]))
+        if self.arm not in arms:
+            raise UserError(unknown("arm", self.arm, arms))
+        outcome_names(self.scenario, [self.arm], self.outcomes)
+        self._check_numbers()
+        for agent, amount in self.budget.items():
+            if agent not in self.units:
+                raise UserError(unknown("agent of this arm", agent, self.units))
+            if not 0 < amount < math.inf:
+                raise UserError(f"--budget {agent}={amount:g}: give an amount above 0")
+        for name in self.kept:
+            if f"{name}.amount" in self.vary:
+                raise UserError(f"`{name}.amount` follows from the total, which stays; vary it with a budget instead")
+        if not 0 < self.quantile < 1:
+            raise UserError(f"a quantile lies between 0 and 1, got {self.quantile:g}")
+        given = (*self.better, *[""] * len(self.outcomes))
+        better = [word or declared(name).better for word, name in zip(given, self.outcomes, strict=False)]
+        for word, name in zip(better, self.outcomes, strict=True):
+            if word not in ("low", "high"):
+                raise UserError(f"is a low or a high `{name}` better? say `low` or `high`")
+        object.__setattr__(self, "better", tuple(better))
+
+    def _check_numbers(self) -> None:
+        own = {*self.scenario.arms[self.arm], *(rule.name for rule in self.scenario.reacting(self.arm))}
+        allowed = {name for name, item in self.scenario.inputs.items() if item.unit and name.partition(".")[0] in own}
+        for name, (low, high) in self.vary.items():
+            if name not in allowed:
+                raise UserError(unknown("number of a regimen or rule of this arm", name, allowed))
+            if not (math.isfinite(low) and low < high < math.inf):
+                raise UserError(f"`{name}` is looked for between {low:g} and {high:g}; the second must be larger")
+        if not self.vary:
+            raise UserError("nothing varies; say what to look for, and between which values")
+
+    @property
+    def units(self) -> dict[str, str | None]:
+        """Agent → unit of its amounts, of those that the arm is given."""
+        agents = sorted({self.scenario.regimens[name].agent for name in self.scenario.arms[self.arm]})
+        return {agent: self.scenario.network.interventions[agent].amount_unit for agent in agents}
+
+    @property
+    def kept(self) -> list[str]:
+        """The regimens whose amount follows from their total."""
+        changed = {name.partition(".")[0] for name in self.vary}
+        regimens = {name: self.scenario.regimens[name] for name in self.scenario.arms[self.arm]}
+        return [name for name, item in regimens.items() if self.keep_totals and self.units[item.agent] and name in changed]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All that decides what a candidate comes to."""
+        drawn = hashlib.sha256()
+        for name, values in self.tumours.items():
+            drawn.update(name.encode() + np.asarray(values, dtype=float).tobytes())
+        return {
+            "scenario": self.scenario.hash, "arm": self.arm, "vary": [*self.vary], "outcomes": self.outcomes,
+            "better": self.better, "quantile": self.quantile, "kept": self.kept, "budget": dict(self.budget),
+            "tumours": drawn.hexdigest(),
+        }  # fmt: skip
+
+
+class Search:
+    """What candidates (k, n), values of what varies, are worth, and which is best."""
+
+    def __init__(self, question: Question, seed: int, generations: int, folder: Path | None, notify: Any = None) -> None:
+        if generations < 1 or not 0 <= seed < 2**63:
+            raise UserError(f"--generations {generations} --seed {seed}: give at least one generation, and a seed from 0 on")
+        self.question, self.scenario, self.arm = question, question.scenario, question.arm
+        self.seed, self.generations = seed, generations
+        self.tell: Callable[[str], None] = notify or (lambda _: None)
+        self.names, self.limits = [*question.vary], [*question.vary.values()]
+        self.whole = [item.whole for item in find_inputs(self.scenario.inputs, self.names)]
+        self.count = len(next(iter(question.tumours.values()))) if question.tumours else 1
+        self.fields = [*self.names, *(f"{name}.amount" for name in question.kept)]
+        self.written = np.array([self.scenario.inputs[name].value for name in self.names])
+        """The scenario's own schedule."""
+        self.journal, self.asked = Journal(folder, question.about), set[bytes]()
+        if self.journal.found:
+            self.tell(f"goes on where it was: {self.journal.found} schedules are known")
+
+    @property
+    def evaluations(self) -> int:
+        """How many candidates have been asked for, each counted once."""
+        return len(self.asked)
+
+    def _inside(self, candidate: Floats) -> Floats:
+        """A candidate, as near as the limits let it."""
+        low, high = np.array(self.limits).T
+        inside = 1e-9 * (high - low)
+        clipped: Floats = np.minimum(np.maximum(candidate, low + inside), high - inside)
+        return clipped
+
+    def rows(self, candidates: Floats) -> Floats:
+        """(k, fields): candidates with the amounts that keep the totals."""
+        columns = [*candidates.T]
+        for name in self.question.kept:
+            regimen = self.scenario.regimens[name]
+            times = np.ones(len(candidates))
+            for word in ("count", "cycles"):
+                place = f"{name}.{word}"
+                times = times * (candidates[:, self.names.index(place)] if place in self.names else getattr(regimen, word))
+            columns.append(regimen.amount * regimen.count * regimen.cycles / times)
+        return np.column_stack(columns)
+
+    def run(self, rows: Floats, fields: Sequence[str]) -> tuple[Floats, Floats]:
+        """(every outcome of every tumour under every schedule (outcomes, k, t), NaN under one that cannot be given; the most that
+        a tumour is given as a share of its budget (k,))."""
+        tumours, question = self.question.tumours, self.question
+        columns = [np.tile(np.asarray(values, dtype=float), len(rows)) for values in tumours.values()]
+        every = np.column_stack([np.repeat(rows, self.count, axis=0), *columns])
+        asked = [*question.outcomes, *(f"given_{agent}" for agent in question.budget)]
+        done = run_members(self.scenario, [*fields, *tumours], every, [self.arm], asked, threads=usable_cores())
+        found = {name: values.reshape(len(rows), self.count) for name, values in done.values[self.arm].items()}
+        given = [found[f"given_{agent}"].max(axis=1) / most for agent, most in question.budget.items()]
+        return np.array([found[name] for name in question.outcomes]), np.max([np.zeros(len(rows)), *given], axis=0)
+
+    def quantiles(self, values: Floats) -> Floats:
+        """(k, outcomes): quantiles of ``values`` from the bad end, as something to make small; NaN where a tumour has none."""
+        columns = []
+        for better, given in zip(self.question.better, values, strict=True):
+            signed = -given if better == "high" else given
+            lost = ~np.isfinite(signed).all(axis=1)
+            worth = np.quantile(np.where(np.isfinite(signed), signed, 0.0), 1 - self.question.quantile, axis=1)
+            columns.append(np.where(lost, np.nan, worth))
+        return np.column_stack(columns)
+
+    def worth(self, candidates: Floats) -> Floats:
+        """(k, outcomes + 1): the quantiles of candidates, and the most that one gives as a share of its budget."""
+        known = self.journal.known
+        new = np.array([row for row in dict.fromkeys(map(tuple, candidates.tolist())) if np.array(row).tobytes() not in known])
+        if len(new):
+            values, shares = self.run(self.rows(new), self.fields)
+            self.journal.add(new, np.column_stack([self.quantiles(values), shares]))
+        keys = [candidate.tobytes() for candidate in candidates]
+        self.asked.update(keys)
+        return np.array([known[key] for key in keys])
+
+    def costs(self, candidates: Floats, aim: int = 0, most: float = math.inf) -> Floats:
+        """(k,): the outcome that is aimed at; those above the budget, or with ``most`` above that in the other outcome, lose
+        to all others, by how far they are above."""
+        worth = self.worth(candidates)
+        cost = np.where(np.isnan(worth[:, aim]), LOST, worth[:, aim])
+        if most < math.inf:
+            above = (worth[:, 1 - aim] - most) / max(abs(most), 1e-300)
+            cost = np.where(np.nan_to_num(above, nan=1.0) > OVER, LOST * (1 + np.clip(above, 0.0, 1e6)), cost)
+        over = np.where(np.isnan(worth[:, -1]), 1.0, worth[:, -1] - 1)
+        found: Floats = np.nan_to_num(np.where(over > OVER, LOST * (1 + over), cost), nan=2 * LOST)
+        return found
+
+    def shown(self, cost: float, aim: int = 0) -> float:
+        """A cost as the outcome has it; NaN for none."""
+        if not cost < LOST:
+            return math.nan
+        return -cost if self.question.better[aim] == "high" else cost
+
+    def best(self, aim: int = 0, most: float = math.inf, start: Floats | None = None, what: str = "") -> tuple[Floats, float]:
+        """(candidate, cost) of the best, from ``start`` on, by default the scenario's own schedule: never worse than that, where
+        the limits hold it; raises UserError if none can be given."""
+        done = 0
+
+        def told(intermediate_result: Any) -> None:
+            nonlocal done
+            done += 1
+            reached, tried = self.shown(float(intermediate_result.fun), aim), len(self.asked)
+            value = "none yet" if math.isnan(reached) else f"{reached:.4g}"
+            self.tell(f"{what}generation {done} of {self.generations}: {value} ({tried} schedules tried)")
+
+        found = scipy.optimize.differential_evolution(
+            lambda columns: self.costs(columns.T, aim, most), self.limits, maxiter=self.generations, popsize=CROWD, tol=1e-6,
+            seed=np.random.default_rng(self.seed),
+            callback=told, polish=False, init="sobol", updating="deferred", vectorized=True, integrality=self.whole,
+            x0=self._inside(self.written if start is None else start),
+        )  # fmt: skip
+        if found.fun >= LOST:
+            raise UserError("no schedule within these limits can be given within the budget; widen `vary`, or raise the budget")
+        return found.x, float(found.fun)
+
+    def changes(self, best: Floats) -> dict[str, float]:
+        """All that makes a candidate of the scenario."""
+        return {name: float(value) for name, value in zip(self.fields, self.rows(best[None])[0], strict=True)}
