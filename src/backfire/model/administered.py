@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from backfire.model.dosing import Dose, EventPlan, Floats, Regimen, as_written
 
 
+PORTION = 64
+"""Members whose pieces are looked at together: as many as the cache holds."""
+
+
 @dataclass(frozen=True)
 class _Pieces:
     """The doses of one regimen in pieces (p,) within which no rule is looked at: days, share of the amount of a dose, whether it
@@ -57,10 +61,14 @@ class Administered:
     def levels(self, place: int, decisions: Floats) -> Floats:
         """(m, pieces): the share of its planned amount that each piece of a regimen has; what came of no visit is none."""
         pieces = self._pieces(place)
-        level = np.ones((len(decisions), len(pieces.begin)))
+        level = None
         for column, begins in zip(pieces.visits.T, pieces.begins, strict=True):
-            level = level * np.where(column >= 0, np.nan_to_num(decisions[:, column]), begins)
-        return level
+            first, last = (int(column[0]), int(column[-1])) if len(column) else (0, -1)
+            in_line = first >= 0 and last - first == len(column) - 1 and (np.diff(column) == 1).all()
+            own = np.fmax(decisions[:, first : last + 1] if in_line else decisions[:, column], 0.0)
+            own[:, column < 0] = begins
+            level = own if level is None else level * own
+        return np.ones((len(decisions), len(pieces.begin))) if level is None else level
 
     def doses(self, place: int, decisions: Floats) -> Iterator[Dose]:
         """The doses of one regimen and one member, by its ``decisions`` (visits,); what runs on at one level is one."""
@@ -84,27 +92,37 @@ class Administered:
         ``amounts`` (m, regimens) are those of one dose. Infusions count as doses where they begin or begin again, and with the
         days they run; a bolus counts as one dose and one day.
         """
-        amount, doses, days = (np.zeros(len(died)) for _ in range(3))
+        found = np.zeros((3, len(died)))
         for place, regimen in enumerate(self.plan.regimens):
             if regimen.agent != agent:
                 continue
             if not regimen.rules and (died > regimen.end).all():  # as planned, for all alike
                 planned = regimen.count * regimen.cycles
-                amount += amounts[:, place] * planned
-                doses += planned
-                days += planned * (regimen.duration or 1.0)
+                found[0] += amounts[:, place] * planned
+                found[1:] += [[planned], [planned * (regimen.duration or 1.0)]]
                 continue
-            pieces = self._pieces(place)
-            length = pieces.end - pieces.begin
-            level = self.levels(place, decisions)
-            given = level > 0
+            for at in range(0, len(died), PORTION):
+                part = slice(at, at + PORTION)
+                share, doses, days = self._portion(place, decisions[part], died[part])
+                found[:, part] += amounts[part, place] * share, doses, days
+        return found[0], found[1], found[2]
+
+    def _portion(self, place: int, decisions: Floats, died: Floats) -> tuple[Floats, Floats, Floats]:
+        """(amount as a multiple of that of a dose, doses, days) of one regimen, each (m,)."""
+        pieces, level = self._pieces(place), self.levels(place, decisions)
+        length = pieces.end - pieces.begin
+        if (died <= self.plan.regimens[place].end).any():
+            level[died[:, None] <= pieces.begin] = 0.0
             with np.errstate(all="ignore"):
-                run = np.where(length > 0, (died[:, None] - pieces.begin) / length, died[:, None] > pieces.begin).clip(0.0, 1.0)
-            amount += amounts[:, place] * (level * run * pieces.share).sum(axis=1)
-            before = np.concatenate([np.zeros((len(level), 1), dtype=bool), given[:, :-1]], axis=1) & pieces.continues
-            doses += (given & ~before & (died[:, None] > pieces.begin)).sum(axis=1)
-            days += (given * run * np.where(length > 0, length, 1.0)).sum(axis=1)
-        return amount, doses, days
+                run = np.where(length > 0, (died[:, None] - pieces.begin) / length, 1.0).clip(0.0, 1.0)
+        else:
+            run = np.ones(1)
+        given = level > 0
+        begun = given.sum(axis=1)
+        if pieces.continues.any():
+            begun -= (given[:, 1:] & given[:, :-1] & pieces.continues[1:]).sum(axis=1)
+        days = (given * (run * np.where(length > 0, length, 1.0))).sum(axis=1)
+        return (level * (run * pieces.share)).sum(axis=1), begun.astype(float), days
 
 
 def _pieces_of(dose: Dose, looks: Floats) -> Iterator[tuple[float, float, float, bool]]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,8 +179,7 @@ class Event:
     giver: int = FIXED
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(NamedTuple):
     """A look at rule number ``rule``: what is there times ``factor`` is what is measured.
 
     If the level changes, the rows ``first`` to ``last`` of the plan set the rates of the infusions that run then anew.

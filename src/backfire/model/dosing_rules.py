@@ -67,6 +67,22 @@ def decide(rules: NDArray[np.float64], row: int, level: float, reference: float,
     return level, reference
 
 
+def settled(rules: NDArray[np.float64], row: int, level: float, reference: float, low: float, high: float) -> bool:
+    """True if ``decide`` would leave level and reference as they are, whatever from ``low`` to ``high`` is measured, and however
+    often. Compiled by the batch solver, which then need not measure; that it says False proves nothing."""
+    of = rules[row, OF]
+    if of == _LAST or math.isnan(reference) or (of == _NADIR and not low >= reference) or not high - low < math.inf:
+        return False
+    scale = _MET * reference
+    if math.isnan(rules[row, BY]):
+        below, above = (STOP_BELOW, STOP_ABOVE) if level > 0.0 else (ON_BELOW, ON_ABOVE)
+        return not (low < rules[row, below] * scale or high >= rules[row, above] * scale > 0.0)
+    for place in range(RAISE_BELOW, BY, 2):
+        if low < rules[row, place] * scale or high >= rules[row, place + 1] * scale > 0.0:
+            return False
+    return True
+
+
 @dataclass(frozen=True)
 class RuleNumber:
     """A number of a rule, with its unit and its meaning; ``planned`` ones change when visits are, or what they find."""

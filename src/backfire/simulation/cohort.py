@@ -159,7 +159,7 @@ def _run_arm(
 ) -> Columns:  # fmt: skip
     """Run the sound members in one arm; fills ``status`` and ``steps``."""
     sound = np.array([member for member in range(len(table)) if member not in table.reasons], dtype=np.int64)
-    numbers = table.numbers(arm, sound)
+    numbers = table.numbers(arm, sound, any(declared(name).each in ("agent", "treatment") for name in wanted))
     watched, courses = table.watch(arm, sound, read)
     width = read.width(courses.shape[1])
     portions = [slice(at, at + PORTION) for at in range(0, len(sound), PORTION)]
@@ -174,11 +174,13 @@ def _run_arm(
         done = [portion(part) for part in portions]
     result = np.full((len(table), width), math.nan)
     every = np.full((len(table), courses.shape[1]), math.nan)
-    decisions = np.full((len(table), max((ends.decided.shape[1] for _, ends in done), default=0)), math.nan)
     for part, (found, ends) in zip(portions, done, strict=True):
         rows = sound[part]
         result[rows], status[rows], steps[rows] = found, ends.status, ends.steps
-        decisions[rows, : ends.decided.shape[1]] = ends.decided
+    decisions = numbers.visits.decided if numbers.visits else np.empty((len(sound), 0))
+    if len(sound) < len(table):
+        made, decisions = decisions, np.full((len(table), decisions.shape[1]), math.nan)
+        decisions[sound] = made
     every[sound] = courses
     features, good = _features(table, arm, read, result, every, decisions), np.isin(status, _GOOD)
     with np.errstate(all="ignore"):

@@ -8,7 +8,6 @@ nothing is in them.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -182,7 +181,7 @@ class MemberTable:
             givers += plan.givers * len(values)
             changes.append((multiply.ravel(), add.ravel()))
             visited[members] = len(visits), len(visits) + len(plan.visits)
-            visits += [dataclasses.astuple(visit) for visit in plan.visits]
+            visits += plan.visits
         multiplied, added = (np.concatenate(column) for column in zip(*changes, strict=True))
         return MemberEvents(
             (np.array(days, dtype=float), np.array(states, dtype=np.int64), multiplied, added), spans,
@@ -219,8 +218,9 @@ class MemberTable:
         }
         return {name: place for place, name in enumerate(self.scenario.values) if name in names}
 
-    def numbers(self, arm: str, wanted: NDArray[np.int64]) -> Members:
-        """The chosen members in one arm, as the batch solver takes them; call ``check_events`` first."""
+    def numbers(self, arm: str, wanted: NDArray[np.int64], decisions: bool = True) -> Members:
+        """The chosen members in one arm, as the batch solver takes them, which keeps the ``decisions`` of rules if told so; call
+        ``check_events`` first."""
         index = {name: place for place, name in enumerate(self.network.state_names)}
         kinship = np.zeros((len(index), len(index)), dtype=bool)
         for owner, fed in feeds(self.network).items():
@@ -234,10 +234,10 @@ class MemberTable:
             cells=np.array([state.dies_out for state in self.network.states]),
             amounts=np.array([state.unit != "1" for state in self.network.states]),
             feeds=kinship,
-            visits=self._visits(arm, wanted),
+            visits=self._visits(arm, wanted, decisions),
         )
 
-    def _visits(self, arm: str, wanted: NDArray[np.int64]) -> Visits | None:
+    def _visits(self, arm: str, wanted: NDArray[np.int64], decisions: bool) -> Visits | None:
         """The visits of the chosen members in one arm; None if no rule decides on anything there."""
         rules = self.scenario.reacting(arm)
         if not rules:
@@ -251,7 +251,10 @@ class MemberTable:
         uses = usual_schedule(self.scenario).plan(self.scenario, arm).uses
         table = (day, whole[0], factor, whole[1], whole[2])
         columns = tuple(item.column for item in rules)
-        return Visits(table, events.visited[wanted], numbers, place, columns, uses, events.givers)
+        parts = np.array([[name in (state.name, *state.totals) for state in self.network.states] for name in columns])
+        most = int(np.diff(events.visited[wanted], axis=1).max(initial=0)) if decisions else 0
+        decided = np.full((len(wanted), most), math.nan)
+        return Visits(table, events.visited[wanted], numbers, place, columns, parts, uses, events.givers, decided)
 
     def dosing(self, arm: str, decisions: Floats, died: Floats) -> MemberDosing:
         """What members that have no reason are given in an arm before their hosts die (members,), by the ``decisions``
@@ -338,7 +341,8 @@ class MemberDosing:
             found = np.zeros((3, len(self.table)))
             for schedule, members in self.groups:
                 given = Administered(schedule.plan(scenario, self.arm))
-                amounts = self.table.amounts[members][:, places]
-                found[:, members] = given.totals(agent, amounts, self.decisions[members], self.died[members])
+                part = slice(None) if len(members) == len(self.table) else members  # all of them, and no copy
+                amounts = self.table.amounts[part][:, places]
+                found[:, part] = given.totals(agent, amounts, self.decisions[part], self.died[part])
             self._found[agent] = (found[0], found[1], found[2])
         return self._found[agent]

@@ -69,9 +69,10 @@ class Looks(NamedTuple):
     """One table of visits; those of member i are rows ``first[i]`` to ``last[i]``, sorted by day.
 
     At a visit ``rule`` is decided by what its column times ``factor`` is; if its level changes, the events ``hold_first`` to
-    ``hold_last``, counted from the first of the member, set anew what runs. The numbers of the rules of member i are the rows from ``place[i]`` on of ``numbers``;
-    ``column`` (r,) are what they look at, ``uses`` (givers, r) on which givers they decide. ``decided`` (m, …) are the levels
-    after each visit.
+    ``hold_last``, counted from the first of the member, set anew what runs. The numbers of the rules of member i are the rows
+    from ``place[i]`` on of ``numbers``; ``column`` (r,) are what they look at, ``parts`` (r, n) the states whose sum that is, if it
+    is one, ``ends`` (r, 2) the smallest and the largest factor, ``uses`` (givers, r) on which givers they decide. ``decided``
+    (m, …) are the levels after each visit, if they are kept.
     """
 
     day: Any
@@ -84,6 +85,8 @@ class Looks(NamedTuple):
     numbers: Any
     place: Any
     column: Any
+    parts: Any
+    ends: Any
     uses: Any
     decided: Any
 
@@ -148,7 +151,10 @@ def _tuple(kind: Any, *fields: Any) -> Any:
 
 TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:, ::1], _TABLE, _TABLE, ROW, ROW)
 EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE, _WHOLE)
-LOOKS = _tuple(Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, types.boolean[:, ::1], _TABLE)
+_FLAGS = types.boolean[:, ::1]
+LOOKS = _tuple(
+    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, _FLAGS, _TABLE, _FLAGS, _TABLE
+)  # fmt: skip
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)
 ENDED = _tuple(Ended, types.int8[::1], ROW, _WHOLE)

@@ -62,7 +62,9 @@ class Visits:
     has the rows ``rows[i, 0]`` to ``rows[i, 1]``; first and last are rows of the events, counted from the
     first of the member, that set what runs anew. ``numbers``
     (q, 15) has the r rules of member i from row ``place[i]`` on; ``columns`` (r) say what of what is watched they look at, and
-    ``uses`` (givers, r) on which givers they decide. ``givers`` has one number for each row of the events.
+    ``parts`` (r, n) the states whose sum that is, none where it is something else,
+    ``uses`` (givers, r) on which givers they decide. ``givers`` has one number for each row of the events. What is decided
+    at every visit is written to ``decided`` (m, visits), unless that has no columns.
     """
 
     table: tuple[Floats, NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64]]
@@ -70,8 +72,14 @@ class Visits:
     numbers: Floats
     place: NDArray[np.int64]
     columns: tuple[str, ...]
+    parts: NDArray[np.bool_]
     uses: NDArray[np.bool_]
     givers: NDArray[np.int64]
+    decided: Floats
+
+    def __getitem__(self, part: slice | NDArray[np.int64]) -> Visits:
+        """Those of some of the members; of a slice what is decided is written to the whole table."""
+        return replace(self, rows=self.rows[part], place=self.place[part], decided=self.decided[part])
 
 
 @dataclass(frozen=True)
@@ -100,10 +108,9 @@ class Members:
 
     def __getitem__(self, part: slice | NDArray[np.int64]) -> Members:
         """Some of the members; the tables of events and visits stay whole."""
-        seen = self.visits and replace(self.visits, rows=self.visits.rows[part], place=self.visits.place[part])
         return replace(
             self, starts=self.starts[part], constants=self.constants[part], days=self.days[part],
-            event_rows=self.event_rows[part], visits=seen,
+            event_rows=self.event_rows[part], visits=self.visits and self.visits[part],
         )  # fmt: skip
 
 
@@ -111,7 +118,7 @@ class Members:
 class Ends:
     """How members ended: ``status`` codes, the day ``reached``, and ``steps`` tried, each (m,).
 
-    ``decided`` (m, visits) are the levels of rules after each visit, NaN where there was none.
+    ``decided`` (m, visits) are the levels of rules after each visit, NaN where there was none; no visits if they are not kept.
     """
 
     status: NDArray[np.int8]
@@ -151,7 +158,7 @@ def read(
         late = _run(kernel, members[again], settings, None, (watch[again], longer, reader))
         result[again] = longer
         ends.status[again], ends.reached[again], ends.steps[again] = late.status, late.reached, late.steps
-        ends.decided[again, : late.decided.shape[1]] = late.decided
+        ends.decided[again] = late.decided
     return result, ends
 
 
@@ -204,14 +211,17 @@ def _looks(visits: Visits | None, watched: Sequence[str], count: int) -> Looks:
     """The visits as the integrator takes them."""
     if visits is None:
         nothing, none = np.zeros(0, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        table, uses = np.zeros((0, RULE_WIDTH)), np.zeros((0, 0), dtype=bool)
+        table, flat = np.zeros((0, RULE_WIDTH)), np.zeros((0, 0), dtype=bool)
         empty = np.zeros(0)
-        return Looks(empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, uses, np.zeros((count, 0)))
+        ends = np.zeros((0, 2))
+        return Looks(empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, flat, ends, flat, np.zeros((count, 0)))
     first, last = (np.ascontiguousarray(column) for column in visits.rows.T)
     column = np.array([watched.index(name) for name in visits.columns], dtype=np.int64)
-    decided = np.full((count, int((last - first).max(initial=0))), np.nan)
     place = np.ascontiguousarray(visits.place)
-    return Looks(*visits.table, first, last, visits.numbers, place, column, visits.uses, decided)
+    _, rule, factor, *_ = visits.table
+    own = [factor[rule == number] for number in range(len(column))]
+    ends = np.array([[factors.min(initial=1.0), factors.max(initial=1.0)] for factors in own])
+    return Looks(*visits.table, first, last, visits.numbers, place, column, visits.parts, ends, visits.uses, visits.decided)
 
 
 def _workspace(states: int, factors: int, constants: int, watched: int, rules: int) -> Workspace:

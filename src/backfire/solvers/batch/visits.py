@@ -1,7 +1,8 @@
 """Rules in the batch solver: what is measured at visits in a lane, what is decided, and what follows for what runs.
 
 Visits are no edges of steps: they are looked at in the dense output of a step that passes them, and only where the rate of
-something that runs changes is the step cut there.
+something that runs changes is the step cut there. Where bounds of the dense output already say that no rule can change
+anything, nothing is measured.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from backfire.model import decide
+from backfire.model import decide, settled
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, compiled, peek, wide
 from backfire.solvers.batch.stages import blend
 
 _decide: Any = compiled(inline="code")(decide)
+_settled: Any = compiled(inline="code")(settled)
+_SLACK = 1e-12
+"""Rounding, as a share of what is added up."""
 
 
 @compiled()
@@ -52,6 +56,30 @@ def _fill(lane, states, state, inner, space):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def _quiet(lane, rows, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """True if no rule can change anything within the last step: its dense output, (1-θ)·y + θ·y_new + θ·(1-θ)·(b1 + θ·(b2 + θ·b3)),
+    leaves y to y_new by no more than a quarter of |b1| + |b2| + |b3|."""
+    bends = space.bends
+    for rule in range(len(visits.column)):
+        before, after, b1, b2, b3, parts = 0.0, 0.0, 0.0, 0.0, 0.0, 0
+        for j in range(task.sizes[at.STATES]):
+            if visits.parts[rule, j]:
+                spot, b = j * LANES + lane, 3 * j * LANES + lane
+                before, after, parts = before + peek(state, spot), after + peek(inner, spot), parts + 1
+                b1, b2, b3 = b1 + peek(bends, b), b2 + peek(bends, b + LANES), b3 + peek(bends, b + 2 * LANES)
+        if parts == 0:
+            return False
+        away = 0.25 * (abs(b1) + abs(b2) + abs(b3)) + _SLACK * (abs(before) + abs(after))
+        low, high = min(before, after) - away, max(before, after) + away
+        least, most = visits.ends[rule, 0], visits.ends[rule, 1]
+        low, high = min(low * least, low * most), max(high * least, high * most)
+        spot = rule * LANES + lane
+        if not _settled(visits.numbers, rows + rule, space.levels[spot], space.references[spot], low, high):
+            return False
+    return True
+
+
+@compiled()
 def see(lane, until, last, rows, look, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
     """Look at the rules that are due up to ``until``, as many visits at a time as there are lanes, in the dense output of the
     last step; the first day on which what runs changes its rate, and then no further, else infinity.
@@ -61,9 +89,18 @@ def see(lane, until, last, rows, look, task, visits, state, inner, space):  # ty
     lanes, states = space.lanes, task.sizes[at.STATES]
     visit, turn = space.wholes[at.VISIT + lane], np.inf
     begin, span = lanes[at.FROM + lane], lanes[at.SPAN + lane]
-    first = visits.first[space.wholes[at.MEMBER + lane]]
-    for k in range(task.sizes[at.ALL]):
-        space.own[k] = peek(space.constant, k * LANES + lane)
+    member = space.wholes[at.MEMBER + lane]
+    first, kept = visits.first[member], visits.decided.shape[1] > 0
+    quiet = span > 0.0 and _quiet(lane, rows, task, visits, state, inner, space)
+    while quiet and not kept and visit + LANES < last and visits.day[visit + LANES] <= until:
+        visit += LANES
+    while quiet and visit < last and visits.day[visit] <= until:
+        if kept:
+            visits.decided[member, visit - first] = space.levels[visits.rule[visit] * LANES + lane]
+        visit += 1
+    if visit < last and visits.day[visit] <= until:
+        for k in range(task.sizes[at.ALL]):
+            space.own[k] = peek(space.constant, k * LANES + lane)
     while visit < last and visits.day[visit] <= min(until, turn):
         seen = 0
         while seen < LANES and visit + seen < last and visits.day[visit + seen] <= min(until, turn):
@@ -81,7 +118,8 @@ def see(lane, until, last, rows, look, task, visits, state, inner, space):  # ty
             measured = space.seen[visits.column[rule] * LANES + row] * visits.factor[visit]
             level, reference = _decide(visits.numbers, rows + rule, before, space.references[spot], measured)
             space.levels[spot], space.references[spot] = level, reference
-            visits.decided[space.wholes[at.MEMBER + lane], visit - first] = level
+            if kept:
+                visits.decided[member, visit - first] = level
             if level != before and visits.hold_last[visit] > visits.hold_first[visit]:
                 turn = day
             visit += 1
