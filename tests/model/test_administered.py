@@ -59,3 +59,20 @@ def test_what_comes_of_no_visit_is_nothing() -> None:
     plan = EventPlan([Regimen("pill", "pill", start=0, amount=1.0, every=1, count=4, rules=("dose",))], AGENTS, 10, rules)
     decisions = np.array([1.0, 2.0, np.nan, np.nan])
     assert [dose.amount for dose in Administered(plan).doses(0, decisions)] == [1.0, 2.0]
+
+
+def test_an_infusion_that_begins_at_the_moment_of_death_is_none_of_any_account() -> None:
+    plan = EventPlan([Regimen("drip", "pill", start=5, amount=6.0, duration=3)], AGENTS, 10)
+    for died, wanted in ((5.0, [0, 0, 0]), (6.0, [2.0, 1, 1.0]), (8.0, [6.0, 1, 3.0]), (np.inf, [6.0, 1, 3.0])):
+        told = Administered(plan).totals("pill", np.array([[6.0]]), np.empty((1, 0)), np.array([died]))
+        assert [float(part[0]) for part in told] == pytest.approx(wanted), died
+
+
+def test_an_infusion_that_no_rule_decides_on_is_not_set_anew_by_it() -> None:
+    regimens = [
+        Regimen("on", "pump", start=0, amount=1.0, duration=20, rules=("weekly",)),
+        Regimen("drip", "pill", start=0, amount=6.0, duration=20),
+    ]
+    plan = EventPlan(regimens, AGENTS, 30, RULES)
+    pointed = {plan.rows[row][1] for visit in plan.visits for row in range(visit.first, visit.last)}
+    assert pointed == {"pump"}

@@ -67,6 +67,14 @@ WRONG = (
 )
 
 
+def test_a_rule_first_looked_at_when_an_infusion_is_over_is_refused() -> None:
+    """On the day of a bolus it still decides; on the day on which the last infusion ends on nothing."""
+    parse(changed("visit_every  = 7", "visit_every  = 7\nvisit_from = 42"))
+    ends = changed("visit_every  = 7", "visit_every  = 7\nvisit_from = 43").replace("every = 7, count = 6", "duration = 36")
+    with pytest.raises(DocumentError, match="has been given, on day 43"):
+        parse(ends)
+
+
 @pytest.mark.parametrize(("text", "line", "words"), WRONG, ids=[words for *_, words in WRONG])
 def test_what_is_wrong_is_told_with_its_line(text: str, line: int, words: str) -> None:
     with pytest.raises(DocumentError) as caught:

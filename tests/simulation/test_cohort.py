@@ -244,7 +244,8 @@ def test_members_are_given_the_doses_of_their_own_scenario(name: str, words: tup
             assert list(own.events(arm)) == [Event(*row) for row in zip(day, names, multiply, add, strict=True)]
             for agent in {dose.agent for dose in own.doses(arm) if dose.amount > 0}:
                 total = math.fsum(dose.amount for dose in own.doses(arm) if dose.agent == agent)
-                assert table.given(arm, agent, np.full(len(table), float(table.scenario.days)))[member] == total
+                given = table.dosing(arm, np.empty((len(table), 0)), np.full(len(table), math.inf)).amount(agent)
+                assert given[member] == pytest.approx(total, rel=1e-14)
 
 
 @dataclass(frozen=True)
@@ -525,3 +526,5 @@ def test_a_rate_beyond_any_step_is_a_reason_and_no_number() -> None:
     )
     assert np.isfinite(cohort.values["untreated"]["final_burden"]).tolist() == [True, False, False]
     assert "faster than any step" in cohort.reasons[1, "untreated"]
+    unswept = run_members(load("wnt16b-stroma").changed({"growth_rate": 1e20}), ["capacity"], np.array([[1e9]]), ["untreated"])
+    assert "growth_rate: 1e+20 per day is faster than any step" in unswept.reasons[0, "untreated"]

@@ -21,6 +21,7 @@ from backfire.figures import comparison
 from backfire.figures.panels import strip_rows
 from backfire.simulation import prepare_folder, save
 from backfire.simulation.members import MemberTable
+from backfire.simulation.arms import Result
 from backfire.solvers import Floats, Settings
 from backfire.solvers.batch import BatchSettings, kernel_of, record
 from reacting import Plain, Reacting, scenario
@@ -401,6 +402,28 @@ def test_a_member_whose_rule_is_impossible_has_its_reason_and_disturbs_nobody() 
     assert np.isfinite(found.values["given"]["final_burden"][[0, 3]]).all()
 
 
+def test_a_refused_member_with_more_visits_than_any_other_disturbs_nobody() -> None:
+    """Its decisions would need more columns than there are."""
+    of = scenario(FAMILIES["adaptive"].text)
+    fields, names = ["rule.stop_below", "rule.visit_every"], ["final_burden", "given_drug", "doses_drug", "treated_days_drug"]
+    found = run_members(of, fields, np.array([[0.5, 14.0], [-1.0, 1.0]]), outcomes=names)
+    alone = run_members(of, fields, np.array([[0.5, 14.0]]), outcomes=names)
+    assert [*found.reasons] == [(1, "given")]
+    for name in names:
+        assert found.values["given"][name][0] == alone.values["given"][name][0]
+        assert math.isnan(found.values["given"][name][1])
+
+
+def test_decisions_that_nobody_asks_for_are_made_all_the_same() -> None:
+    """Whether they are kept for the account of doses changes no course."""
+    for family in ("adaptive", "running", "until_progression"):
+        of = scenario(FAMILIES[family].text)
+        bare = run_members(of, [], np.zeros((1, 0)), outcomes=["final_burden", "burden_area"])
+        kept = run_members(of, [], np.zeros((1, 0)), outcomes=["final_burden", "burden_area", "given_drug"])
+        for name in ("final_burden", "burden_area"):
+            assert bare.values["given"][name][0] == kept.values["given"][name][0], (family, name)
+
+
 def test_adaptive_therapy_holds_longer_only_where_clones_compete() -> None:
     """With room shared and a cost, resistant cells are held down by sensitive ones, and pausing gains time; with so much room
     that nobody is held down, all that is spared only grows."""
@@ -465,6 +488,16 @@ def test_a_host_that_dies_between_two_visits_is_given_nothing_any_more() -> None
     for name in ("survival_time", "given_drug", "doses_drug", "treated_days_drug", "burden_area"):
         assert batch[name][0] == pytest.approx(found[name].value, rel=1e-6), name
     assert found["doses_drug"].value == len(doses)
+
+
+@pytest.mark.parametrize("regimen", ["start = 40, duration = 10", "start = 40"])
+def test_nothing_is_given_from_the_moment_of_death_on(regimen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dose, and an infusion that begins on the very day, by both accounts."""
+    monkeypatch.setattr(Result, "death", lambda *_: 40.0)
+    of = scenario(f"[regimens]\ndrug = {{ amount = 3.0, {regimen} }}\n[arms]\ngiven = ['drug']")
+    assert simulate(of).given("given") == ()
+    told = MemberTable(of, [], np.zeros((1, 0))).dosing("given", np.empty((1, 0)), np.array([40.0]))
+    assert [part[0] for part in (told.amount("drug"), told.doses("drug"), told.days("drug"))] == [0, 0, 0]
 
 
 def test_what_rules_decided_is_stored_and_read_back(tmp_path: Path) -> None:
