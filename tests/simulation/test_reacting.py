@@ -20,8 +20,8 @@ from backfire.errors import StorageError, UserError
 from backfire.figures import comparison
 from backfire.figures.panels import strip_rows
 from backfire.simulation import prepare_folder, save
-from backfire.simulation.members import MemberTable
 from backfire.simulation.arms import Result
+from backfire.simulation.members import MemberTable
 from backfire.solvers import Floats, Settings
 from backfire.solvers.batch import BatchSettings, kernel_of, record
 from reacting import Plain, Reacting, scenario

@@ -15,7 +15,7 @@ import pytest
 import backfire
 from backfire import Intervention, Parameter, Process, State
 from backfire.errors import StorageError, UserError
-from backfire.studies import synergy, synergy_csv, synergy_data, tumours_of
+from backfire.studies import synergy, synergy_csv, synergy_data, synergy_rows, tumours_of
 from console import output_of
 
 
@@ -127,6 +127,13 @@ def test_a_population_gives_an_interval() -> None:
     (row,) = [item for item in synergy_data(made)["excesses"] if item["null"] == "bliss"]
     assert row["low"] < row["excess"] < row["high"] < 0
     assert "[" in made.statements[0]
+    (told,) = [item for item in synergy_data(made)["excesses"] if item["null"] == "loewe"]
+    assert told["index_low"] <= told["index"] <= told["index_high"]
+    assert told["index"] == pytest.approx(1.0, abs=1e-3)  # a drug with itself
+    assert told["indexed"] == 1.0
+    heads, first = synergy_rows([synergy_data(made) | {"set": ["capacity=1e30"]}])
+    assert dict(zip(heads, first, strict=True))["scenario"] == "sham, capacity=1e30"
+    assert dict(zip(heads, first, strict=True))["Loewe's index"].startswith("1 [")
 
 
 @pytest.mark.slow  # compiles a reader of single cells
@@ -170,6 +177,9 @@ def test_the_command_writes_what_it_says(tmp_path: Path) -> None:
     assert rows[0] == ["endpoint", "mitoxantrone", "anti_wnt16b", "effect", "hsa", "bliss", "loewe"]
     assert len(rows) == 1 + 9
     assert (folder / "synergy.png").read_bytes().startswith(b"\x89PNG")
+    table = output_of("backfire synergy --show results/synergy/wnt16b-stroma", tmp_path)
+    assert "mitoxantrone + anti_wnt16b" in table
+    assert "Loewe's index" in table
     assert synergy_csv(synergy(backfire.load("wnt16b-stroma"), at=[48], doses=[0, 1, 2])).splitlines()[0].startswith("endpoint")
 
 

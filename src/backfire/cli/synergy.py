@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backfire.cli.commands import FormOfData, MechanismFiles, OneScenario, changes_of, command
-from backfire.cli.terminal import DataFormat, print_json, print_table, say, write_line
-from backfire.errors import UserError, echo
+from backfire.cli.commands import FormOfData, MechanismFiles, changes_of, command, complete_scenarios
+from backfire.cli.terminal import DataFormat, print_json, print_table, say, write_line, write_prose
+from backfire.errors import StorageError, UserError, echo
 
 if TYPE_CHECKING:
     from backfire.studies import Synergy
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 @command(place=117)
 def synergy(
-    scenario: OneScenario,
+    scenario: Annotated[
+        str | None, typer.Argument(help="scenario file or shipped name", show_default=False, autocompletion=complete_scenarios)
+    ] = None,
     arm: Annotated[str | None, typer.Option(help="the arm that gives both", show_default=False)] = None,
     agents: Annotated[
         list[str] | None,
@@ -38,7 +41,13 @@ def synergy(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="parameter, switch or regimen field")
     ] = None,
+    number: Annotated[
+        int | None, typer.Option("--tumours", min=1, help="so many of the population; all if left out", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option(help="folder for results")] = Path("results/synergy"),
+    show: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="one table of what stands in such folders", show_default=False)
+    ] = None,
     form: FormOfData = DataFormat.TABLE,
     own: MechanismFiles = None,
 ) -> None:
@@ -48,14 +57,21 @@ def synergy(
     from backfire.simulation import prepare_folder
     from backfire.system import to_json, write_whole
 
+    if show:
+        if scenario is not None:
+            raise UserError("--show reads what is stored; leave out the scenario")
+        _show([_stored(folder) for folder in show], form)
+        return
+    if scenario is None:
+        raise UserError("give a scenario file or the name of a shipped one, or --show DIR")
     original = load(scenario, own or ())
     loaded = original.changed(changes_of(change)) if change else original
     folder = prepare_folder(out, loaded.name)
     made = studies.synergy(
         loaded, arm, agents or (), _numbers("--doses", doses), _numbers("--at", at), endpoints or studies.ENDPOINTS[:1],
-        studies.tumours_of(population, original) if population else None, of,
+        studies.tumours_of(population, original, number) if population else None, of,
     )  # fmt: skip
-    data = studies.synergy_data(made)
+    data = studies.synergy_data(made) | {"set": [*(change or ())]}
     if form is DataFormat.JSON:
         print_json(data)
     else:
@@ -71,6 +87,27 @@ def _numbers(option: str, text: str) -> list[float]:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
         raise UserError(f"{option} {echo(text)}: give numbers with commas between them") from None
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    try:
+        data = json.loads((folder / "synergy.json").read_text(encoding="utf-8"))
+        return {key: data[key] for key in ("caution", "scenario", "hash", "set", "agents", "tumours", "excesses", "effects")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "damaged, or of an older version"
+        raise StorageError(f"{folder}: holds no pair of agents (synergy.json: {reason})") from None
+
+
+def _show(every: list[dict[str, Any]], form: DataFormat) -> None:
+    from backfire.studies import synergy_rows
+
+    if form is DataFormat.JSON:
+        print_json(every)
+        return
+    print_table(synergy_rows(every))
+    many = ", ".join(dict.fromkeys(str(data["tumours"]) for data in every))
+    write_prose(f"medians, and intervals of nine in ten, of {many} tumours; an index below 1 is synergy")
+    write_line(f"{every[0]['caution']} · " + ", ".join(f"{data['scenario']} {data['hash']}" for data in every))
 
 
 def _report(made: Synergy) -> None:
@@ -101,12 +138,15 @@ def _short(value: float | None) -> str:
 
 def _draw(made: Synergy, folder: Path) -> None:
     from backfire.figures import SynergyPanel, png, synergy_surfaces
-    from backfire.studies import median
+    from backfire.studies import quantile
     from backfire.system import write_whole
 
     panels = [
         SynergyPanel(
-            item.name, item.measure, median(item.effects), {name: median(item.excess(key)) for key, name in _BEYOND.items()}
+            item.name,
+            item.measure,
+            quantile(item.effects, 0.5),
+            {name: quantile(item.excess(key), 0.5) for key, name in _BEYOND.items()},
         )
         for item in made.surfaces
     ]

@@ -1,6 +1,7 @@
 from .answers import answers as answers
 from .claims import article_page as article_page
 from .claims import claims_overview as claims_overview
+from .front import trade_off_front as trade_off_front
 from .page import IMAGE_FORMATS as IMAGE_FORMATS
 from .page import Page as Page
 from .page import image as image

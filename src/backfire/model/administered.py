@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from backfire.model.dosing import Dose, EventPlan, Floats, Regimen, as_written
 
-
 PORTION = 64
 """Members whose pieces are looked at together: as many as the cache holds."""
 
@@ -87,7 +86,7 @@ class Administered:
             yield Dose(begin, regimen.agent, regimen.amount * level * share, length, goes_on)
 
     def totals(self, agent: str, amounts: Floats, decisions: Floats, died: Floats) -> tuple[Floats, Floats, Floats]:
-        """(amount, doses, days) of an agent given to m members before their hosts die (m,), infinite for those that live, each (m,).
+        """(amount, doses, days), each (m,), of an agent given to m members before their hosts ``died`` (m,), if ever.
 
         ``amounts`` (m, regimens) are those of one dose. Infusions count as doses where they begin or begin again, and with the
         days they run; a bolus counts as one dose and one day.
@@ -99,7 +98,8 @@ class Administered:
             if not regimen.rules and (died > regimen.end).all():  # as planned, for all alike
                 planned = regimen.count * regimen.cycles
                 found[0] += amounts[:, place] * planned
-                found[1:] += [[planned], [planned * (regimen.duration or 1.0)]]
+                found[1] += planned
+                found[2] += planned * (regimen.duration or 1.0)
                 continue
             for at in range(0, len(died), PORTION):
                 part = slice(at, at + PORTION)

@@ -16,10 +16,11 @@ from .pairs import bliss as bliss
 from .pairs import highest_single_agent as highest_single_agent
 from .pairs import interaction_index as interaction_index
 from .pairs import loewe as loewe
-from .pairs import median as median
+from .pairs import quantile as quantile
 from .pairs import synergy as synergy
 from .pairs import synergy_csv as synergy_csv
 from .pairs import synergy_data as synergy_data
+from .pairs import synergy_rows as synergy_rows
 from .pairs import tumours_of as tumours_of
 from .readings import Handling as Handling
 from .runs import Means as Means

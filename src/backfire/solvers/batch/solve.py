@@ -214,7 +214,9 @@ def _looks(visits: Visits | None, watched: Sequence[str], count: int) -> Looks:
         table, flat = np.zeros((0, RULE_WIDTH)), np.zeros((0, 0), dtype=bool)
         empty = np.zeros(0)
         ends = np.zeros((0, 2))
-        return Looks(empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, flat, ends, flat, np.zeros((count, 0)))
+        return Looks(
+            empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, flat, ends, flat, np.zeros((count, 0))
+        )
     first, last = (np.ascontiguousarray(column) for column in visits.rows.T)
     column = np.array([watched.index(name) for name in visits.columns], dtype=np.int64)
     place = np.ascontiguousarray(visits.place)

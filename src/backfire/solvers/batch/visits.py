@@ -57,8 +57,11 @@ def _fill(lane, states, state, inner, space):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _quiet(lane, rows, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
-    """True if no rule can change anything within the last step: its dense output, (1-θ)·y + θ·y_new + θ·(1-θ)·(b1 + θ·(b2 + θ·b3)),
-    leaves y to y_new by no more than a quarter of |b1| + |b2| + |b3|."""
+    """True if no rule can change anything within the last step.
+
+    The dense output, (1-θ)·y + θ·(y_new + (1-θ)·(b1 + θ·(b2 + θ·b3))), lies between y and y_new but for at most a quarter of
+    |b1| + |b2| + |b3|.
+    """
     bends = space.bends
     for rule in range(len(visits.column)):
         before, after, b1, b2, b3, parts = 0.0, 0.0, 0.0, 0.0, 0.0, 0

@@ -4,11 +4,12 @@ from .null_surfaces import bliss as bliss
 from .null_surfaces import highest_single_agent as highest_single_agent
 from .null_surfaces import interaction_index as interaction_index
 from .null_surfaces import loewe as loewe
+from .surfaces import Surface as Surface
+from .surfaces import Synergy as Synergy
+from .surfaces import quantile as quantile
 from .synergy import ENDPOINTS as ENDPOINTS
-from .synergy import Surface as Surface
-from .synergy import Synergy as Synergy
-from .synergy import median as median
 from .synergy import synergy as synergy
-from .synergy import synergy_csv as synergy_csv
-from .synergy import synergy_data as synergy_data
 from .synergy import tumours_of as tumours_of
+from .telling import synergy_csv as synergy_csv
+from .telling import synergy_data as synergy_data
+from .telling import synergy_rows as synergy_rows

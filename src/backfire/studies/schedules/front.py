@@ -9,6 +9,7 @@ outcomes pass over. SciPy has no search for fronts, and a library for them would
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,8 @@ def trade_off(
     asked = Question(scenario, vary, outcomes, arm or "", quantile, better, keep_totals, budget or {}, tumours or {})
     search = Search(asked, seed, generations, folder, notify)
     ends = [search.best(aim, what=f"{name} alone: ")[0] for aim, name in enumerate(outcomes)]
-    limits = _limits(*search.worth(np.array(ends))[:, 1], points)
+    first, last = search.worth(np.array(ends))[:, 1].tolist()
+    limits = _limits(first, last, points)
     for number, most in enumerate(limits[1:-1], 1):
         at_most = f"{short(search.shown(most, 1), 4)} or {'more' if asked.better[1] == 'high' else 'less'}"
         search.best(0, most, _nearest(search, most), f"{number} of {points - 2}, {outcomes[1]} {at_most}: ")
@@ -91,16 +93,16 @@ def trade_off(
     signs = np.array([-1.0 if word == "high" else 1.0 for word in asked.better])
     return Front(
         scenario, search.arm, outcomes, (asked.better[0], asked.better[1]), quantile, search.count,
-        tuple(_point(search, candidates[place], worth[place] * signs) for place in _chosen(worth, limits)),
+        tuple(_point(search, candidates[place], worth[place] * signs) for place in _chosen(worth, limits[1:-1])),
         (float(own[0] * signs[0]), float(own[1] * signs[1])), worth * signs, search.evaluations,
     )  # fmt: skip
 
 
-def _limits(least: float, most: float, points: int) -> Floats:
+def _limits(first: float, last: float, points: int) -> Floats:
     """From the second outcome at the best for the first to its own best."""
-    if min(least, most) > 0 and max(least, most) > DECADES * min(least, most):
-        return np.geomspace(least, most, points)
-    return np.linspace(least, most, points)
+    if last > 0 and first > DECADES * last:
+        return np.geomspace(first, last, points)
+    return np.linspace(first, last, points)
 
 
 def _given(search: Search) -> tuple[Floats, Floats]:
@@ -120,17 +122,17 @@ def _best_below(worth: Floats, most: float) -> int:
 
 def _nearest(search: Search, most: float) -> Floats:
     candidates, worth = _given(search)
-    return candidates[_best_below(worth, most)]
+    nearest: Floats = candidates[_best_below(worth, most)]
+    return nearest
 
 
 def _chosen(worth: Floats, limits: Floats) -> list[int]:
-    """The places of the points, one for each limit, none twice and none that another one beats."""
-    places = dict.fromkeys(_best_below(worth, most) for most in limits)
+    """The places of the points, the best for either outcome and one for each limit between, none twice and none that another
+    one beats."""
+    places = dict.fromkeys(_best_below(worth, most) for most in (math.inf, *limits.tolist(), float(worth[:, 1].min())))
     pairs = {place: worth[place] for place in places}
     return [
-        place
-        for place, one in pairs.items()
-        if not any((other <= one).all() and (other < one).any() for other in pairs.values())
+        place for place, one in pairs.items() if not any((other <= one).all() and (other < one).any() for other in pairs.values())
     ]
 
 

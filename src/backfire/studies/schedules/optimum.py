@@ -81,9 +81,7 @@ def optimise(
     With a ``folder`` what candidates came to is written there, and the same search goes on from it. Raises UserError for what
     cannot be searched.
     """
-    asked = Question(
-        scenario, vary, (outcome,), arm or "", quantile, (better,), keep_totals, budget or {}, tumours or {}
-    )
+    asked = Question(scenario, vary, (outcome,), arm or "", quantile, (better,), keep_totals, budget or {}, tumours or {})
     search = Search(asked, seed, generations, folder, notify)
     own = search.run(search.written[None], search.names)[0]
     cost = float(search.quantiles(own)[0, 0])

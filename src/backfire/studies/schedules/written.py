@@ -17,7 +17,7 @@ def scenario_text(scenario: Scenario) -> str:
     lines += [f"{key} = {_toml(value)}" for key, value in data.items() if not isinstance(value, dict) and value != ""]
     for key, table in data.items():
         if isinstance(table, dict):
-            inner = {name: value for name, value in table.items() if value not in ({}, None)}
+            inner = {name: value for name, value in table.items() if value is not None}
             lines += ["", f"[{key}]", *(f"{_key(name)} = {_toml(value)}" for name, value in inner.items())]
     return "\n".join(lines) + "\n"
 
