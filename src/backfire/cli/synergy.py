@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,6 @@ def synergy(
     from backfire import studies
     from backfire.scenario import load
     from backfire.simulation import prepare_folder
-    from backfire.system import to_json, write_whole
 
     if show:
         if scenario is not None:
@@ -71,15 +71,7 @@ def synergy(
         loaded, arm, agents or (), _numbers("--doses", doses), _numbers("--at", at), endpoints or studies.ENDPOINTS[:1],
         studies.tumours_of(population, original, number) if population else None, of,
     )  # fmt: skip
-    data = studies.synergy_data(made) | {"set": [*(change or ())]}
-    if form is DataFormat.JSON:
-        print_json(data)
-    else:
-        _report(made)
-    write_whole(folder / "synergy.json", to_json(data))
-    write_whole(folder / "surfaces.csv", studies.synergy_csv(made))
-    _draw(made, folder)
-    say(f"written: {folder}")
+    _tell(made, folder, form, change or ())
 
 
 def _numbers(option: str, text: str) -> list[float]:
@@ -87,6 +79,21 @@ def _numbers(option: str, text: str) -> list[float]:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
         raise UserError(f"{option} {echo(text)}: give numbers with commas between them") from None
+
+
+def _tell(made: Synergy, folder: Path, form: DataFormat, changes: Sequence[str]) -> None:
+    from backfire.studies import synergy_csv, synergy_data
+    from backfire.system import to_json, write_whole
+
+    data = synergy_data(made) | {"set": [*changes]}
+    if form is DataFormat.JSON:
+        print_json(data)
+    else:
+        _report(made)
+    write_whole(folder / "synergy.json", to_json(data))
+    write_whole(folder / "surfaces.csv", synergy_csv(made))
+    _draw(made, folder)
+    say(f"written: {folder}")
 
 
 def _stored(folder: Path) -> dict[str, Any]:
