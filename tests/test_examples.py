@@ -1,6 +1,7 @@
 """Every example runs alone, says something, and leaves its figure.
 
-``python tests/test_examples.py`` writes the real outputs, and the figure, into the study of one's own.
+``python tests/test_examples.py`` writes the real outputs, and the figures, into the studies; ``python tests/test_examples.py FOLDER``
+the table of the articles' pairs over the populations in a folder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import backfire
 from backfire.figures.answers import answers
 from backfire.populations import read_population
 from commands import called
-from console import blocks_in, followed, rewrite, same
+from console import blocks_in, followed, output_of, rewrite, same
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -197,6 +198,19 @@ def test_a_mechanism_of_ones_own_takes_under_thirty_lines() -> None:
     assert len([line for line in mechanism.splitlines() if line.strip()]) < 30
 
 
+def update_pairs(populations: Path) -> None:
+    """Write the table of the articles' pairs over their populations, folders of which stand in one, as its README commands it."""
+    text = (PAIR / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```sh\n((?:backfire (?:population|synergy) .*\n)+)```\n\n```text\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "results").mkdir()
+        (folder / "results" / "populations").symlink_to(populations.resolve())
+        printed = [output_of(line, folder) for line in found[1].splitlines() if line.split()[1] == "synergy"]
+    (PAIR / "README.md").write_text(text[: found.start(2)] + printed[-1].lstrip("\n") + text[found.end(2) :], encoding="utf-8")
+
+
 def update() -> None:
     """Write what the commands of the studies really print, and their figures, into their folders."""
     with tempfile.TemporaryDirectory() as name:
@@ -220,4 +234,4 @@ def update() -> None:
 
 
 if __name__ == "__main__":
-    update()
+    update_pairs(Path(sys.argv[1])) if sys.argv[1:] else update()

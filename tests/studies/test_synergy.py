@@ -132,7 +132,7 @@ def test_a_population_gives_an_interval() -> None:
     assert told["index"] == pytest.approx(1.0, abs=1e-3)  # a drug with itself
     assert told["indexed"] == 1.0
     heads, first = synergy_rows([synergy_data(made) | {"set": ["capacity=1e30"]}])
-    assert dict(zip(heads, first, strict=True))["scenario"] == "sham, capacity=1e30"
+    assert dict(zip(heads, first, strict=True))["pair"] == "one + same, capacity=1e30"
     assert dict(zip(heads, first, strict=True))["Loewe's index"].startswith("1 [")
 
 

@@ -113,7 +113,8 @@ def _show(every: list[dict[str, Any]], form: DataFormat) -> None:
         return
     print_table(synergy_rows(every))
     many = ", ".join(dict.fromkeys(str(data["tumours"]) for data in every))
-    write_prose(f"medians, and intervals of nine in ten, of {many} tumours; an index below 1 is synergy")
+    where = "an index, below 1 for synergy, have only tumours in which one agent alone does as much at some dose"
+    write_prose(f"decades; medians, and intervals of nine in ten, of {many} tumours; {where}")
     write_line(f"{every[0]['caution']} · " + ", ".join(f"{data['scenario']} {data['hash']}" for data in every))
 
 

@@ -108,23 +108,25 @@ def _effects(surface: Surface) -> dict[str, Any]:
 
 
 def synergy_rows(every: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """One table of several studies, each as ``synergy_data`` has it: effects at own doses, what is beyond Bliss, Loewe's index.
+    """One table of several studies, each as ``synergy_data`` has it: the pair at own doses, the better of both alone, what is
+    beyond Bliss, Loewe's index with the share of tumours that have one.
 
     ``set`` in their data are changes of the scenario, in words.
     """
-    heads = ("scenario", "pair", "endpoint", "together", "one alone", "other alone", "beyond Bliss", "Loewe's index")
-    rows: list[tuple[str, ...]] = [heads]
+    rows: list[tuple[str, ...]] = [("pair", "endpoint", "together", "better alone", "beyond Bliss", "Loewe's index")]
     for data in every:
-        first = (", ".join([data["scenario"], *data.get("set", ())]), " + ".join(data["agents"]))
+        first, several = ", ".join([" + ".join(data["agents"]), *data.get("set", ())]), data["tumours"] > 1
         known = {(item["endpoint"], item["null"]): item for item in data["excesses"]}
         for item in data["effects"]:
             bliss, loewe = (known[item["endpoint"], null] for null in ("bliss", "loewe"))
+            better = max((item["one"], item["other"]), key=lambda told: -math.inf if told[0] is None else told[0])
+            beyond = [bliss["excess"], bliss["low"], bliss["high"]]
+            index = _between([loewe["index"], loewe["index_low"], loewe["index_high"]], several)
             of = f" in {loewe['indexed']:.0%}" if 0 < loewe["indexed"] < 1 else ""
-            values = [*(item[word] for word in ("together", "one", "other")), [bliss["excess"], bliss["low"], bliss["high"]]]
-            index = [loewe["index"], loewe["index_low"], loewe["index_high"]]
-            told = [_between(value, data["tumours"] > 1) for value in (*values, index)]
-            rows.append((*first, f"{item['endpoint']} ({bliss['measure']})", *told[:-1], told[-1] + of))
-            first = ("", "")
+            measure = "" if bliss["measure"] == "decades" else f" ({bliss['measure']})"
+            told = (_between(values, several) for values in (item["together"], better, beyond))
+            rows.append((first, item["endpoint"] + measure, *told, index + of))
+            first = ""
     return rows
 
 
