@@ -114,15 +114,19 @@ def test_a_search_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(tmp_path: 
 
     with pytest.raises(KeyboardInterrupt):
         searched(folder=cut, notify=stop)
-    known = len(json.loads((cut / "evaluations.json").read_text(encoding="utf-8"))["candidates"])
+    with (cut / "evaluations.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"candidate": [1.5], "came')  # as a killed process leaves it
+    known = len((cut / "evaluations.jsonl").read_text(encoding="utf-8").splitlines()) - 2
     assert 0 < known < wanted["evaluations"]
     again: list[str] = []
     assert front_data(searched(folder=cut, notify=again.append)) == wanted
     assert again[0] == f"goes on where it was: {known} schedules are known"
-    assert (cut / "evaluations.json").read_bytes() == (whole / "evaluations.json").read_bytes()
+    assert (cut / "evaluations.jsonl").read_bytes() == (whole / "evaluations.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"question": "of another search", "candidates": []}', "[]"])
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"question": "of another search"}\n{"candidate": [1.0], "came_to": [9, 0]}\n', "[]"]
+)
 def test_what_is_damaged_or_of_another_search_is_computed_anew(content: str, tmp_path: Path) -> None:
     def one(folder: Path | None) -> dict[str, object]:
         budget = {"drug": 50.0}
@@ -138,7 +142,7 @@ def test_what_is_damaged_or_of_another_search_is_computed_anew(content: str, tmp
             )
         )
 
-    (tmp_path / "evaluations.json").write_text(content, encoding="utf-8")
+    (tmp_path / "evaluations.jsonl").write_text(content, encoding="utf-8")
     assert one(tmp_path) == one(None)
 
 
