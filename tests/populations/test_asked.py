@@ -13,7 +13,7 @@ import pytest
 from backfire import load, simulate
 from backfire.claims import evaluate_claims, parse_claims
 from backfire.errors import DocumentError, StorageError, UserError
-from backfire.populations import parse_population, population, read_population
+from backfire.populations import load_population, parse_population, population, read_population
 from backfire.reports import explain, run_population
 from backfire.sampling import PlausibleTumours as Tumours
 from backfire.scenario import Scenario
@@ -138,6 +138,26 @@ def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
         parse_population(FILE, "mine", folder, form="logistic growth")
 
 
+def test_the_file_in_a_folder_of_results_finds_its_scenario_there(folder: Path, tmp_path: Path) -> None:
+    """The scenario is beside the file that was sampled, not beside its copy."""
+    copied = shutil.copytree(folder / "mine", tmp_path / "copied")
+    before, again = parse_population(FILE, "mine", folder), load_population(copied / "population.toml")
+    assert (again.name, again.scenario.hash, again.form) == ("mine", before.scenario.hash, "")
+    assert again.space.inputs == before.space.inputs
+    assert {name: claim.text for name, claim in again.claims.items()} == {
+        name: claim.text for name, claim in before.claims.items()
+    }
+    other = load_population(copied / "population.toml", form="gompertz growth")
+    assert (other.name, other.form) == ("mine-gompertz-growth", "gompertz growth")
+    spec = parse_population(FILE, "mine", folder, form="norton-simon kill")
+    population(spec, tmp_path, members=12, workers=0)
+    again = load_population(tmp_path / spec.name / "population.toml")
+    assert (again.name, again.form, again.scenario.hash) == (spec.name, spec.form, spec.scenario.hash)
+    assert again.renamed == spec.renamed
+    with pytest.raises(UserError, match="was sampled in the form `norton-simon kill`"):
+        load_population(tmp_path / spec.name / "population.toml", form="gompertz growth")
+
+
 def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple[Tumours, Scenario]) -> None:
     tumours, scenario = known
     (section,) = [item for item in explain(scenario, tumours) if item.title == "Narrowed by the claims"]
@@ -168,6 +188,8 @@ def test_the_command_line_asks_populations(folder: Path, tmp_path: Path, capsys:
     assert "give a scenario file" in capsys.readouterr().err
     assert call("run", "--population", tmp_path) == 5
     assert "is no population" in capsys.readouterr().err
+    assert call("run", "--population", folder / "min") == 2
+    assert f"did you mean `{folder / 'mine'}`" in capsys.readouterr().err
     assert call("new", "wnt16b-stroma", "--population") == 0
     started = parse_population(capsys.readouterr().out, "begun")
     assert len(started.claims) == 2
