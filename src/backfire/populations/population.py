@@ -94,13 +94,15 @@ def _sampled(
     tell(f"{spec.name}: {len(spec.claims)} claims, {count} inputs vary, {len(judge.stages)} simulations a tumour")
     first = pilot(judge, count, seed)
     ordered = judge.ordered(first.violations, judge.costs(first.points[:COSTED]))
-    more = wanted + max(8, int(SPARE * wanted))
     kept = Checkpoint(spec, seed, effort or Effort(), tell)
 
     def told(runs: Sequence[Run], what: str) -> None:
         tell(_progress(runs, what))
 
-    sample = sample_region(ordered, count, more, seed, effort, goal, spread=spread, first=first, told=told, keeper=kept)
+    sample = sample_region(
+        ordered, count, wanted, seed, effort, goal, spread=spread, first=first, told=told, keeper=kept,
+        spare=max(8, int(SPARE * wanted)),
+    )  # fmt: skip
     tight = dataclasses.replace(ordered, settings=None)
     parts = [sample.members[at : at + PORTION] for at in range(0, len(sample.members), PORTION)]
     again = list(spread(_judged, [(tight, part) for part in parts]))
