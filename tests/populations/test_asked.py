@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,8 @@ import pandas as pd
 import pytest
 
 from backfire import load, simulate
-from backfire.claims import evaluate_claims, parse_claims
+from backfire.claims import evaluate_claims, parse_claims, scorecard
+from backfire.claims.plausible import PlausibleShare
 from backfire.errors import DocumentError, StorageError, UserError
 from backfire.populations import load_population, parse_population, population, read_population
 from backfire.reports import explain, run_population
@@ -118,7 +120,7 @@ def test_shares_of_claims_are_those_of_the_members(
     assert over.shares["C2"].share >= over.shares["C1"].share
 
 
-def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
+def test_another_form_is_asked_in_its_own_words(folder: Path, known: tuple[Tumours, Scenario]) -> None:
     """Norton-Simon kill has no kill rate: the claim that sets one is asked of what stands for it."""
     spec = parse_population(FILE, "mine", folder, form="norton-simon kill")
     assert spec.name == "mine-norton-simon-kill"
@@ -128,6 +130,12 @@ def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
     found = read_population(folder / spec.name)
     (over,) = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[found]).populations
     assert {*over.shares} == {"C1", "C2"}
+    both = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[known, found])
+    sure, unsure = PlausibleShare(1.0, 0.97, 1.0, 400, {}), PlausibleShare(0.5, 0.4, 0.6, 400, {})
+    for shares, said in (((unsure, sure), f"follows only in {spec.name}"), ((sure, sure), "follows"), ((unsure, unsure), "open")):
+        over = [dataclasses.replace(item, shares={"C1": share}) for item, share in zip(both.populations, shares, strict=True)]
+        heads, rows = scorecard.table(dataclasses.replace(both, populations=over))
+        assert rows[0][heads.index("so it")] == said
     other = folder / "other.toml"
     other.write_text(SMALL.replace("days = 30", "days = 31"), encoding="utf-8")
     with pytest.raises(UserError, match="of which none of these claims speaks"):

@@ -82,6 +82,8 @@ def _report(made: Population) -> None:
                 f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; the same command with "
                 f"a larger --rounds goes on from here"
             )
+    if made.pieces is not None:
+        write_line(made.pieces.said)
     _report_facts(made)
     order, members = (-made.narrowed).argsort(kind="stable")[:12], made.members[made.weights > 0]
     rows = [

@@ -21,6 +21,7 @@ from backfire.model import CAUTION, version
 from backfire.notebook import shown
 from backfire.populations.facts import Weighted
 from backfire.populations.judging import ClaimJudge
+from backfire.populations.pieces import Pieces
 from backfire.populations.sampler import Diagnosis, RegionSample, diagnose
 from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
@@ -43,7 +44,8 @@ class Population:
 
     ``sample`` is what the sampler found, ``refused`` how many of its tumours did not stand the tight judgement. Empty
     where nothing satisfies every claim. ``weighted`` are weights by which the tumours meet the facts of the file, if it
-    has any, and ``met`` says how well they do; ``worths`` what each claim is worth, if that was asked for.
+    has any, and ``met`` says how well they do; ``worths`` what each claim is worth, if that was asked for; ``pieces`` whether
+    the set hangs together.
     """
 
     spec: PopulationSpec
@@ -57,6 +59,7 @@ class Population:
     weighted: Weighted | None = None
     met: tuple[dict[str, Any], ...] = ()
     worths: Mapping[str, Worth] = field(default_factory=dict)
+    pieces: Pieces | None = None
 
     def __repr__(self) -> str:
         """One line: how many tumours, of what, and where they are kept."""
@@ -246,6 +249,7 @@ def manifest_of(made: Population) -> dict[str, Any]:
             "worst_rhat": about.worst_rhat if about else 1.0,
             "weights_leave": float(1 / (len(made.members) * np.sum(made.weights**2))),
             "least_effective_size": about.least_size if about else float(len(made.members)),
+            "pieces": None if made.pieces is None else made.pieces.described(),
             "ancestors": [levels[-1].ancestors for levels in sample.levels],
         }
     )

@@ -18,6 +18,7 @@ from backfire.populations.checkpoint import Checkpoint
 from backfire.populations.facts import told, weigh
 from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
+from backfire.populations.pieces import pieces_of
 from backfire.populations.sampler import Bools, Effort, Goal, Run, Spread, pilot, sample_region
 from backfire.populations.sentences import Worth, drawn_worth, worth
 from backfire.populations.spec import MOST_MEMBERS, PopulationSpec, load_population
@@ -31,6 +32,8 @@ SPARE: Final = 0.1
 """Share of tumours sampled beyond those asked for: a few of them fail where they are judged again tightly."""
 COSTED: Final = 64
 """Points of the pilot on which the cost of every simulation is measured."""
+LINKED: Final = 200
+"""Tumours between which lines are drawn, to see whether the set hangs together."""
 PORTION: Final = 128
 """Tumours judged again at a time."""
 Notify = Callable[[str], None]
@@ -118,7 +121,12 @@ def _sampled(
         tell("what each sentence is worth")
         columns = ordered.columns
         worths = drawn_worth(first.violations, columns) if sample.exact else worth(ordered, sample.runs, columns, spread)
-    made = Population(spec, seed, members, violations[whole], sample, refused, ordered, worths=worths)
+    pieces = None
+    if len(whole):
+        tell("does the set hang together?")
+        shown = np.linspace(0, len(whole), min(len(whole), LINKED), endpoint=False).astype(int)
+        pieces = pieces_of(ordered, sample.members[whole[shown]])
+    made = Population(spec, seed, members, violations[whole], sample, refused, ordered, worths=worths, pieces=pieces)
     if sample.exact or sample.diagnosis is None or (goal or Goal()).met_by(sample.diagnosis):
         kept.forget()  # one that is not settled may be given more rounds
     return _weighed(made, tell) if spec.facts and made.found else made
