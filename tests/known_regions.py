@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,10 @@ Floats = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A region: its judge, ln of its volume, means and sds of its coordinates, and the share of its first piece."""
+    """A region: its judge, ln of its volume, means and sds of its coordinates, and the share of its first piece.
+
+    ``known_by`` is the number of points by which these are known, infinite where in closed form.
+    """
 
     name: str
     inputs: int
@@ -23,6 +27,7 @@ class Known:
     sd: Floats
     first_piece: Callable[[Floats], Floats] | None = None
     first_share: float = math.nan
+    known_by: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -125,27 +130,58 @@ class Curved:
     tight: float
 
     def __call__(self, points: Floats, _: object = None) -> Floats:
+        return np.column_stack([claim(points) for claim in self.made()])
+
+    def made(self) -> Iterator[Callable[[Floats], Floats]]:
+        """Each claim as the violation of points."""
         rng = np.random.default_rng(self.seed)
-        columns = []
         for number in range(self.claims):
             which = rng.choice(self.inputs, size=4, replace=False)
-            one, two, three, four = (2 * points[:, place] - 1 for place in which)
             weights = rng.uniform(0.4, 1.0, size=4) * rng.choice([-1, 1], size=4)
-            value = [
-                weights[0] * one + weights[1] * two * three + weights[2] * four**2,
-                weights[0] * np.tanh(3 * one) + weights[1] * two - weights[2] * np.abs(three),
-                weights[0] * np.exp(one) * two + weights[1] * three * four + weights[2] * np.sin(3 * four),
-            ][number % 3]
-            columns.append(self.tight - value)
-        return np.column_stack(columns)
+            yield partial(self._violation, number % 3, which, weights)
+
+    def _violation(self, kind: int, which: Floats, weights: Floats, points: Floats) -> Floats:
+        one, two, three, four = (2 * points[:, place] - 1 for place in which)
+        if kind == 0:
+            value = weights[0] * one + weights[1] * two * three + weights[2] * four**2
+        elif kind == 1:
+            value = weights[0] * np.tanh(3 * one) + weights[1] * two - weights[2] * np.abs(three)
+        else:
+            value = weights[0] * np.exp(one) * two + weights[1] * three * four + weights[2] * np.sin(3 * four)
+        return self.tight - value
+
+    def inside(self, points: Floats) -> Floats:
+        """The points at which every claim holds."""
+        for claim in self.made():
+            points = points[claim(points) <= 0]
+        return points
 
 
-def curved(inputs: int = 20, claims: int = 15, seed: int = 5, tight: float = -0.4, drawn: int = 4_000_000) -> Known:
+def curved(inputs: int = 20, claims: int = 15, seed: int = 5, tight: float = -0.4, drawn: int = 20_000_000) -> Known:
     """The truth by plain rejection, in portions."""
     judge = Curved(inputs, claims, seed, tight)
     rng = np.random.default_rng(12345)
-    kept = [
-        points[(judge(points) <= 0).all(axis=1)] for points in (rng.random((100_000, inputs)) for _ in range(drawn // 100_000))
-    ]
-    found = np.vstack(kept)
-    return Known(f"curved {tight:g}", inputs, judge, math.log(len(found) / drawn), found.mean(axis=0), found.std(axis=0))
+    found = np.vstack([judge.inside(rng.random((100_000, inputs))) for _ in range(drawn // 100_000)])
+    return Known(
+        f"curved {tight:g}", inputs, judge, math.log(len(found) / drawn), found.mean(axis=0), found.std(axis=0), known_by=len(found)
+    )  # fmt: skip
+
+
+EVERY: dict[str, Callable[[], Known]] = {
+    "box in 5": lambda: box(5, 0.1, 0.25),
+    "box in 10": lambda: box(10, 0.3, 0.6),
+    "box in 40": lambda: box(40, 0.2, 0.9),
+    "ball in 5": lambda: ball(5, 0.15),
+    "ball in 20": lambda: ball(20, 0.5),
+    "ball in 40": lambda: ball(40, 1.0),
+    "simplex in 5": lambda: simplex(5, 0.2),
+    "simplex in 10": lambda: simplex(10, 1.0),
+    "simplex in 20": lambda: simplex(20, 4.0),
+    "slab of 1e-6 in 5": lambda: slab(5, 5e-7),
+    "slab of 1e-6 in 20": lambda: slab(20, 5e-7),
+    "two pieces in 5": lambda: pieces(5, 0.2, 0.15),
+    "two pieces in 8": lambda: pieces(8, 0.3, 0.25),
+    "15 claims in 20": curved,
+    "15 other claims in 20": lambda: curved(seed=6),
+}
+"""Regions of 5 to 40 dimensions against which the whole sampler is measured."""

@@ -93,12 +93,18 @@ def written(term: Term) -> str:
 @given(terms)
 def test_arithmetic_is_that_of_python(term: Term) -> None:
     text = written(term)
-    (comparison,) = parse_claim(f"{text} < 1").comparisons
+    (comparison,) = parse_claim(f"{text} < nadir(a)").comparisons
     try:
         wanted = eval(text, {"__builtins__": {}})  # numbers and signs that this test wrote
     except ZeroDivisionError:
         wanted = math.nan
     assert float(known(comparison.left, {}).value) == pytest.approx(wanted, nan_ok=True)
+
+
+@pytest.mark.parametrize("text", ["1 > 2", "nadir(a) > 1 and 2 > 1", "1 < 2 < nadir(a)"])
+def test_a_comparison_of_numbers_alone_is_refused(text: str) -> None:
+    with pytest.raises(FormulaError, match="one side must read an outcome"):
+        parse_claim(text)
 
 
 def test_a_claim_over_other_outcomes_is_the_same_statement() -> None:

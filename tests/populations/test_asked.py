@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,9 +12,10 @@ import pandas as pd
 import pytest
 
 from backfire import load, simulate
-from backfire.claims import evaluate_claims, parse_claims
+from backfire.claims import evaluate_claims, parse_claims, scorecard
+from backfire.claims.plausible import PlausibleShare
 from backfire.errors import DocumentError, StorageError, UserError
-from backfire.populations import parse_population, population, read_population
+from backfire.populations import load_population, parse_population, population, read_population
 from backfire.reports import explain, run_population
 from backfire.sampling import PlausibleTumours as Tumours
 from backfire.scenario import Scenario
@@ -118,7 +120,7 @@ def test_shares_of_claims_are_those_of_the_members(
     assert over.shares["C2"].share >= over.shares["C1"].share
 
 
-def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
+def test_another_form_is_asked_in_its_own_words(folder: Path, known: tuple[Tumours, Scenario]) -> None:
     """Norton-Simon kill has no kill rate: the claim that sets one is asked of what stands for it."""
     spec = parse_population(FILE, "mine", folder, form="norton-simon kill")
     assert spec.name == "mine-norton-simon-kill"
@@ -128,6 +130,12 @@ def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
     found = read_population(folder / spec.name)
     (over,) = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[found]).populations
     assert {*over.shares} == {"C1", "C2"}
+    both = evaluate_claims([parse_claims(CLAIMS, folder=folder)], populations=[known, found])
+    sure, unsure = PlausibleShare(1.0, 0.97, 1.0, 400, {}), PlausibleShare(0.5, 0.4, 0.6, 400, {})
+    for shares, said in (((unsure, sure), f"follows only in {spec.name}"), ((sure, sure), "follows"), ((unsure, unsure), "open")):
+        over = [dataclasses.replace(item, shares={"C1": share}) for item, share in zip(both.populations, shares, strict=True)]
+        heads, rows = scorecard.table(dataclasses.replace(both, populations=over))
+        assert rows[0][heads.index("so it")] == said
     other = folder / "other.toml"
     other.write_text(SMALL.replace("days = 30", "days = 31"), encoding="utf-8")
     with pytest.raises(UserError, match="of which none of these claims speaks"):
@@ -136,6 +144,26 @@ def test_another_form_is_asked_in_its_own_words(folder: Path) -> None:
         parse_population(FILE, "mine", folder, form="gomperz growth")
     with pytest.raises(DocumentError, match="is the form that small has"):
         parse_population(FILE, "mine", folder, form="logistic growth")
+
+
+def test_the_file_in_a_folder_of_results_finds_its_scenario_there(folder: Path, tmp_path: Path) -> None:
+    """The scenario is beside the file that was sampled, not beside its copy."""
+    copied = shutil.copytree(folder / "mine", tmp_path / "copied")
+    before, again = parse_population(FILE, "mine", folder), load_population(copied / "population.toml")
+    assert (again.name, again.scenario.hash, again.form) == ("mine", before.scenario.hash, "")
+    assert again.space.inputs == before.space.inputs
+    assert {name: claim.text for name, claim in again.claims.items()} == {
+        name: claim.text for name, claim in before.claims.items()
+    }
+    other = load_population(copied / "population.toml", form="gompertz growth")
+    assert (other.name, other.form) == ("mine-gompertz-growth", "gompertz growth")
+    spec = parse_population(FILE, "mine", folder, form="norton-simon kill")
+    population(spec, tmp_path, members=12, workers=0)
+    again = load_population(tmp_path / spec.name / "population.toml")
+    assert (again.name, again.form, again.scenario.hash) == (spec.name, spec.form, spec.scenario.hash)
+    assert again.renamed == spec.renamed
+    with pytest.raises(UserError, match="was sampled in the form `norton-simon kill`"):
+        load_population(tmp_path / spec.name / "population.toml", form="gompertz growth")
 
 
 def test_how_far_parameters_are_narrowed_is_explained(folder: Path, known: tuple[Tumours, Scenario]) -> None:
@@ -168,6 +196,8 @@ def test_the_command_line_asks_populations(folder: Path, tmp_path: Path, capsys:
     assert "give a scenario file" in capsys.readouterr().err
     assert call("run", "--population", tmp_path) == 5
     assert "is no population" in capsys.readouterr().err
+    assert call("run", "--population", folder / "min") == 2
+    assert f"did you mean `{folder / 'mine'}`" in capsys.readouterr().err
     assert call("new", "wnt16b-stroma", "--population") == 0
     started = parse_population(capsys.readouterr().out, "begun")
     assert len(started.claims) == 2

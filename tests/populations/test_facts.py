@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 from scipy.optimize import minimize
 
 from backfire.errors import UserError
-from backfire.populations import Fact, parse_population, population, weigh
+from backfire.formatting import short
+from backfire.populations import Fact, Weighted, dependences, parse_population, population, weigh
 from backfire.sampling import read_tumours
 from backfire.simulation import run_members
 from small import SMALL
@@ -74,13 +79,39 @@ def test_facts_that_exclude_each_other_are_refused() -> None:
     assert "no weights meet all facts at once" in said
 
 
+def test_the_nearest_that_facts_can_be_met_at_together_is_said() -> None:
+    """Of one quantity measured twice the medians can only be one, and half-way is nearest to both."""
+    values = np.column_stack([np.linspace(0, 1, 51)] * 2)
+    (said,) = weigh([Fact("nadir(a)", median=0.4), Fact("nadir(b)", median=0.6)], values).refused
+    near = [float(found) for found in re.findall(r"median = ([\d.]+)", said)]
+    assert near[0] == near[1]
+    assert 0.4 <= near[0] <= 0.6
+    assert not weigh([Fact("nadir(a)", median=near[0]), Fact("nadir(b)", median=near[1])], values).refused
+
+
+def test_facts_that_no_tumour_has_together_are_refused() -> None:
+    """Each alone could be met."""
+    one, two = np.linspace(0, 1, 40), np.linspace(0, 1, 40)
+    facts = [Fact("nadir(a)", median=0.5), Fact("nadir(b)", median=0.5)]
+    apart = np.column_stack([np.where(one < 0.5, one, np.nan), np.where(two < 0.5, np.nan, two)])
+    shifted = [Fact("nadir(a)", median=0.2), Fact("nadir(b)", median=0.7)]
+    found = weigh(shifted, apart)
+    assert "no tumour has nadir(a) and nadir(b) together" in found.refused[0]
+    assert np.ptp(found.weights) == 0
+    # few have both, and these only on one side of a mark
+    some = np.column_stack([one, np.where(one < 0.4, two, np.nan)])
+    (said,) = weigh([facts[0], Fact("nadir(b)", median=0.2)], some).refused
+    assert said.startswith("nadir(a): cannot have median = 0.5")
+    assert "among the 16 tumours that have all facts" in said
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (lambda: Fact("nadir(a)"), "needs low, median or high"),
         (lambda: Fact("nadir(a)", 3.0, 2.0), "each above the one before"),
         (lambda: Fact("nadir(a)", 1.0, within=1.5), "such as 0.9"),
-        (lambda: Fact("3", 1.0), "one side of a claim"),
+        (lambda: Fact("3", 1.0), "one side must read an outcome"),
         (lambda: Fact("nadir(a) > 2 and nadir(a)", 1.0), "one side of a claim"),
         (lambda: Fact("nadir(", 1.0), "needs the name of an arm"),
     ],
@@ -110,5 +141,17 @@ median = 30
     assert 0 < below.sum() < 120
     assert kept.weights[below].sum() == pytest.approx(0.5, abs=1e-6)
     assert kept.effective == pytest.approx(120 / (120 * np.sum(kept.weights**2)), rel=1e-9)
+    assert [*made.narrowed] == pytest.approx([*kept.narrowed.values()])
+    table = pd.read_csv(tmp_path / "mine" / "diagnostics.csv").query("kind == 'input'").set_index("name")
+    growth = kept.values[:, kept.names.index("growth_rate")]
+    middle = np.quantile(growth, 0.5, weights=kept.weights, method="inverted_cdf")
+    assert table.loc["growth_rate", "q50"] == pytest.approx(middle, rel=1e-5)
+    assert middle != np.quantile(growth, 0.5, method="inverted_cdf")
+    assert f">{short(middle)}<" in made._repr_html_()
+    counts = np.random.default_rng(2).integers(0, 4, 120)
+    weighted = dataclasses.replace(made, weighted=Weighted(counts / counts.sum(), np.zeros(1)))
+    ranks = stats.spearmanr(np.repeat(made.members, counts, axis=0)).statistic
+    for one, two, rank in dependences(weighted):
+        assert rank == pytest.approx(ranks[made.names.index(one), made.names.index(two)], abs=1e-12)
     with pytest.raises(UserError, match=r"mine:8: facts\.0\.of: unknown outcome"):
         parse_population(text.replace("final_burden(untreated) /", "final_birden(untreated) /"), "mine", tmp_path)

@@ -59,3 +59,6 @@ def test_members_satisfy_the_claims_by_the_reference_solver(folder: Path) -> Non
         found = measure(scenario, claim.refs(), made.names, made.members[:10], Settings())
         assert (violation(claim, found) <= 1e-3).all()
     assert np.isfinite(made.sample.log_share_error)
+    assert made.pieces is not None
+    assert len(made.pieces.labels) == len(made.members)
+    assert sum(made.pieces.shares) + made.pieces.alone == pytest.approx(1)

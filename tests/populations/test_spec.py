@@ -87,6 +87,39 @@ def test_a_population_without_claims_is_refused(folder: Path) -> None:
     assert "no claim" in refused(FILE[: FILE.index("[claims]")], folder)
 
 
+def test_one_mistake_hides_no_other(folder: Path) -> None:
+    facts = """
+[[facts]]
+of = "nadir(untreated)"
+low = "much"
+[[facts]]
+of = "nadir(untreatd)"
+median = 3
+[[facts]]
+of = "nadir(untreated)"
+low = 3
+high = 2
+[[correlated]]
+inputs = ["growth_rate"]
+rank = 0.4
+[[correlated]]
+inputs = ["growth_rate", "capacitie"]
+rank = 0.4
+"""
+    words = refused(FILE + facts, folder)
+    for said in ("facts.0.low", "did you mean `untreated`", "each above the one before", "correlated.0.inputs", "`capacity`"):
+        assert said in words
+    assert len(words.splitlines()) == 5
+
+
+def test_a_claim_of_numbers_alone_says_nothing_of_a_tumour(folder: Path) -> None:
+    assert "one side must read an outcome" in refused(FILE.replace("[claims]", '[claims]\nempty = "1 < 2"'), folder)
+
+
+def test_claims_are_left_out_of_an_article_only(folder: Path) -> None:
+    assert "there is none" in refused(FILE.replace('article = "none"', 'article = "none"\nleave_out = ["C1"]'), folder)
+
+
 def test_claims_of_an_article_can_be_left_out() -> None:
     whole = load_population("wnt16b-stroma")
     first = next(iter(whole.claims))

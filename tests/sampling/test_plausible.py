@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from backfire.errors import StorageError, UserError
-from backfire.sampling import Plausible, PlausibleTumours, read_tumours
+from backfire.sampling import Plausible, PlausibleTumours, read_tumours, weighted_quantiles
 
 
 def tumours(weights: np.ndarray, mixed: float = 1e9) -> PlausibleTumours:
@@ -35,6 +35,18 @@ def test_what_never_comes_is_later_than_anything_and_what_is_not_there_does_not_
     )
     assert found[:, 0].tolist() == [3.0, np.inf]
     assert np.isnan(found[:, 1]).all()
+
+
+def test_a_quantile_never_has_a_value_without_weight() -> None:
+    assert weighted_quantiles(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 0.5]), (0.05, 0.5, 0.95)).tolist() == [2, 2, 3]
+    assert np.isnan(weighted_quantiles(np.array([np.nan]), np.ones(1), (0.5,))).all()
+
+
+def test_a_folder_that_is_not_there_is_a_mistake_of_the_input(tmp_path: Path) -> None:
+    stored(tmp_path / "wnt16b", [1.0])
+    with pytest.raises(UserError, match=r"did you mean `.*wnt16b`") as caught:
+        read_tumours(tmp_path / "wnt16")
+    assert caught.value.exit_code == 2
 
 
 def test_the_worth_of_weighted_tumours() -> None:

@@ -193,6 +193,27 @@ def test_classes_have_their_shares() -> None:
     assert made.shares(np.array([[0.0], [0.5], [2.0]])).ravel() == pytest.approx([0.35, 0.75, 0.9])
 
 
+EVERY_KIND = Space(
+    {
+        "even": Uniform(0.0, 2.0),
+        "ratio": LogUniform(0.01, 100.0),
+        "normal": LogNormal(0.1, 10.0, 0.5, 1.7),
+        "beta": Beta(0.0, 1.0, 2.0, 0.7),
+        "kinds": Classes(values=(0.0, 0.5, 2.0), shares=(0.7, 0.1, 0.2)),
+    },
+    {("normal", "beta"): 0.6},
+)
+
+
+def test_what_is_drawn_from_a_space_is_not_narrowed_in_it_and_a_weight_counts_as_so_many() -> None:
+    drawn = EVERY_KIND.sobol(4096)
+    assert EVERY_KIND.narrowed(drawn, np.ones(4096)) == pytest.approx(np.zeros(5), abs=0.005)
+    part, counts = drawn[:50], np.random.default_rng(1).integers(0, 4, 50)
+    repeated = np.repeat(part, counts, axis=0)
+    assert EVERY_KIND.narrowed(part, counts / 7) == pytest.approx(EVERY_KIND.narrowed(repeated, np.ones(len(repeated))))
+    assert EVERY_KIND.narrowed(drawn[:1], np.ones(1)) == pytest.approx(np.ones(5))
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [

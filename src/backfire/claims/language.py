@@ -204,6 +204,11 @@ class _Parser:
                     raise self.fail("`within` and a share, such as `within 5 %`,")
                 tolerance = self.number() / 100
                 self.must("%")
+            if not [*refs_of(left), *refs_of(right)]:
+                raise FormulaError(
+                    f"the claim `{echo(self.text)}` compares numbers alone, which is so in every tumour or in none; "
+                    f"one side must read an outcome, such as nadir(monotherapy)"
+                )
             yield Comparison(left, order, right, tolerance)
             left, order = right, self.take(*_ORDERS)
 

@@ -30,7 +30,8 @@ class PlausibleShare:
     """One claim over a population: ``share`` of the tumours in which it holds, by weight, with Wilson's 95 % interval.
 
     The interval is that of ``effective`` independent tumours. ``counts`` are tumours by verdict, whatever their weight:
-    one in which a claim fails, is inconclusive, does not apply or could not be solved does not count as holding.
+    one in which a claim fails, is inconclusive, does not apply or could not be solved does not count as holding. The median
+    margin is by weight, of the tumours that have one.
     """
 
     share: float
@@ -85,11 +86,11 @@ def over_population(topics: Iterable[Topic], tumours: PlausibleTumours, progress
 def share_of(judged: Judged, tumours: PlausibleTumours) -> PlausibleShare:
     """The share of the tumours in which a claim holds that was judged in each of them."""
     share = min(1.0, float(tumours.weights[judged.having(Verdict.HOLDS)].sum()))  # rounding
-    seen = np.isfinite(judged.margins)
+    margins = np.where(np.isfinite(judged.margins), judged.margins, math.nan)
     return PlausibleShare(
         share,
         *wilson(share, tumours.effective),
         tumours.effective,
         {verdict: int(judged.having(verdict).sum()) for verdict in VERDICTS},
-        float(np.median(judged.margins[seen])) if seen.any() else math.nan,
+        float(tumours.quantiles(margins, (0.5,))[0]),
     )

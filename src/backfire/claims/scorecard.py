@@ -155,9 +155,12 @@ def _share_cell(over: OverPopulation, item: Finding) -> str:
 
 
 def _so_it(known: Report, item: Finding) -> str:
-    """What follows from the populations; where they disagree, that they do."""
-    words = {over.shares[item.claim.id].word for over in known.populations if item.claim.id in over.shares}
-    return words.pop() if len(words) == 1 else "depends on which" if words else ""
+    """What follows from the populations; where they disagree, that they do, and in which alone it follows or is excluded."""
+    words = {over.name: over.shares[item.claim.id].word for over in known.populations if item.claim.id in over.shares}
+    for word in ("follows", "excluded"):
+        if len(alone := [name for name, found in words.items() if found == word]) == 1 and len(words) > 1:
+            return f"{word} only in {alone[0]}"
+    return next(iter(words.values())) if len({*words.values()}) == 1 else "depends on which" if words else ""
 
 
 def share_text(item: Robustness | PlausibleShare) -> str:

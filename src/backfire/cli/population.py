@@ -82,15 +82,16 @@ def _report(made: Population) -> None:
                 f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; the same command with "
                 f"a larger --rounds goes on from here"
             )
+    if made.pieces is not None:
+        write_line(made.pieces.said)
     _report_facts(made)
-    spreads = made.spec.space.shares(made.members).std(axis=0) * math.sqrt(12)
-    order = spreads.argsort()[:12]
+    order, members = (-made.narrowed).argsort(kind="stable")[:12], made.members[made.weights > 0]
     rows = [
         (
             made.names[place],
             f"{item.low:.4g} to {item.high:.4g}",
-            f"{made.members[:, place].min():.4g}",
-            f"{made.members[:, place].max():.4g}",
+            f"{members[:, place].min():.4g}",
+            f"{members[:, place].max():.4g}",
         )
         for place in order
         for item in [made.spec.space.inputs[made.names[place]]]
@@ -137,17 +138,16 @@ def _factor(off: float) -> str:
 
 def _draw(made: Population) -> None:
     """Write the figure beside the tables; one that cannot be drawn is a note, the numbers stand."""
-    from backfire.figures import png, population_marginals, population_message
+    from backfire.figures import Narrowed, png, population_marginals, population_message
     from backfire.populations import dependences
     from backfire.system import write_whole
 
     assert made.folder is not None
     hashes = {made.spec.scenario.name: made.spec.scenario.hash}
-    inputs = made.spec.scenario.inputs
-    scales = {name: (item.low, item.high, inputs[name].unit) for name, item in made.spec.space.inputs.items()}
-    shares = made.spec.space.shares(made.members)
+    units = {name: made.spec.scenario.inputs[name].unit for name in made.names}
+    where = Narrowed(made.spec.space, units, made.members, made.weights)
     remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; claims: {', '.join(made.spec.claims)}"
-    write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, scales, shares, hashes)))
+    write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, where, hashes)))
     bits = {name: (item.bits, item.error) for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits)}
-    slide = population_message(made.spec.title, remark, scales, shares, dependences(made), bits, hashes)
+    slide = population_message(made.spec.title, remark, where, dependences(made), bits, hashes)
     write_whole(made.folder / "message.png", png(slide))

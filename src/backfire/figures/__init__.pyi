@@ -7,6 +7,7 @@ from .page import Page as Page
 from .page import image as image
 from .page import png as png
 from .populations import BAND_LEVELS as BAND_LEVELS
+from .populations import Narrowed as Narrowed
 from .populations import population_courses as population_courses
 from .populations import population_marginals as population_marginals
 from .populations import population_message as population_message

@@ -7,6 +7,8 @@ from .folder import dependences as dependences
 from .folder import fighting as fighting
 from .folder import manifest_of as manifest_of
 from .folder import read_population as read_population
+from .pieces import Pieces as Pieces
+from .pieces import pieces_of as pieces_of
 from .population import population as population
 from .sampler import Diagnosis as Diagnosis
 from .sampler import Distance as Distance

@@ -8,7 +8,7 @@ give the mass of intervals, so these weights are found by raking: interval by in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backfire.claims import Claim, OutcomeRef, known, measure, parse_claim, refs_of
 from backfire.errors import UserError
+from backfire.sampling import weighted_quantiles
 from backfire.scenario import Scenario
 from backfire.solvers import Floats
 
@@ -46,7 +47,7 @@ class Fact:
             raise UserError("needs low, median or high, each above the one before")
         if not 0 < self.within < 1:
             raise UserError(f"has within = {self.within:g}; give the share of tumours between low and high, such as 0.9")
-        if not [*refs_of(self.claim.comparisons[0].left)] or len(self.claim.comparisons) > 1:
+        if len(self.claim.comparisons) > 1:
             raise UserError(f"`of` must be one side of a claim, such as nadir(monotherapy), got `{self.of}`")
 
     @property
@@ -96,24 +97,38 @@ def weigh(facts: Sequence[Fact], values: Floats) -> Weighted:
     """Weights under which tumours with ``values`` (n, facts) meet the facts; one without a value gets none."""
     count = len(values)
     even = np.full(count, 1 / max(count, 1))
-    refused = tuple(words for fact, column in zip(facts, values.T, strict=True) if (words := _impossible(fact, column)))
-    if refused:
-        return Weighted(even, np.full(len(facts), math.nan), refused)
-    weights = np.where(np.isnan(values).any(axis=1), 0.0, 1.0)
+    whole = ~np.isnan(values).any(axis=1)
+    if count and not whole.any() and not np.isnan(values).all(axis=0).any():
+        words = f"no tumour has {' and '.join(fact.of for fact in facts)} together; each of them alone some have"
+        return Weighted(even, np.full(len(facts), math.nan), (words,))
+    for seen, among in ((np.ones(count, dtype=bool), ""), (whole, f", among the {whole.sum()} tumours that have all facts")):
+        pairs = zip(facts, values[seen].T, strict=True)
+        if refused := tuple(words + among for fact, column in pairs if (words := _impossible(fact, column))):
+            return Weighted(even, np.full(len(facts), math.nan), refused)
+    weights = np.where(whole, 1.0, 0.0)
     cells = [_cells(fact, column) for fact, column in zip(facts, values.T, strict=True)]
     off = np.full(len(facts), np.inf)
+    between = np.zeros(count)
     for _ in range(ROUNDS):
         weights = weights / weights.sum()
+        between[:] = 0
         for number, (which, masses) in enumerate(cells):
             found = np.bincount(which, weights, minlength=len(masses))
             off[number] = np.abs(found - masses).max()
             weights = weights * np.where(found > 0, masses / np.where(found > 0, found, 1.0), 0.0)[which]
+            between += weights / weights.sum()
         if off.max() < CLOSE:
             return Weighted(weights / weights.sum(), off)
-    words = ", ".join(
-        f"{fact.of} (a mass of {miss:.2g} is missing)" for fact, miss in zip(facts, off, strict=True) if miss > CLOSE
-    )
-    return Weighted(even, off, (f"no weights meet all facts at once: {words}",))
+    return Weighted(even, off, (_apart(facts, values, between),))
+
+
+def _apart(facts: Sequence[Fact], values: Floats, between: Floats) -> str:
+    """What to say where facts cannot be met at once: what weights half-way ``between`` those that meet one each would meet."""
+    near = [
+        f"{fact.of}: {_listed(fact, weighted_quantiles(column, between, [share for share, _ in fact.marks]))}"
+        for fact, column in zip(facts, values.T, strict=True)
+    ]
+    return f"no weights meet all facts at once; about the nearest that they can meet together is {'; '.join(near)}"
 
 
 def _cells(fact: Fact, values: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -124,24 +139,28 @@ def _cells(fact: Fact, values: Floats) -> tuple[NDArray[np.int64], Floats]:
 
 def _impossible(fact: Fact, values: Floats) -> str:
     """Why no weights can meet a fact, with the nearest that some can; empty if they can."""
-    seen = np.sort(values[~np.isnan(values)])
-    if len(seen) <= len(fact.marks):
-        return f"{fact.of}: only {len(seen)} of the tumours have a value"
+    seen, count = np.unique(values[~np.isnan(values)]), len(fact.marks)
+    if len(seen) <= count:
+        return f"{fact.of}: the tumours have only {len(seen)} different values of it"
     which, masses = _cells(fact, seen)
     if np.bincount(which, minlength=len(masses)).all():
         return ""
     edges = [value for _, value in fact.marks]
-    # at least one tumour on either side of every mark
-    near = [float(seen[int(np.clip(np.searchsorted(seen, edge, side="right") - 1, 0, len(seen) - 2))]) for edge in edges]
-    words = [name for name in ("low", "median", "high") if not math.isnan(getattr(fact, name))]
-
-    def listed(row: Sequence[float]) -> str:
-        return ", ".join(f"{word} = {value:.4g}" for word, value in zip(words, row, strict=True))
-
+    near, place = list[float](), -1
+    for left, edge in zip(range(count, 0, -1), edges, strict=True):  # at least one tumour on either side of every mark
+        nearest = int(np.searchsorted(seen, edge, side="right")) - 1
+        place = min(max(nearest, place + 1), len(seen) - 1 - left)
+        near.append(float(seen[place]))
     return (
-        f"{fact.of}: cannot have {listed(edges)}, as the plausible tumours have values from {seen[0]:.4g} to {seen[-1]:.4g} "
-        f"and leave a part of that empty; the nearest they can meet is {listed(near)}"
+        f"{fact.of}: cannot have {_listed(fact, edges)}, as the plausible tumours have values from {seen[0]:.4g} to "
+        f"{seen[-1]:.4g} and leave a part of that empty; the nearest they can meet is {_listed(fact, near)}"
     )
+
+
+def _listed(fact: Fact, row: Iterable[float]) -> str:
+    """Values at a fact's marks, by their words."""
+    words = [name for name in ("low", "median", "high") if not math.isnan(getattr(fact, name))]
+    return ", ".join(f"{word} = {value:.4g}" for word, value in zip(words, row, strict=True))
 
 
 def told(facts: Sequence[Fact], values: Floats, weights: Floats) -> list[dict[str, Any]]:

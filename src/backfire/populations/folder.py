@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,23 +16,24 @@ from typing import Any, Final
 
 import numpy as np
 
-from backfire.errors import MechanismError, StorageError, UserError, echo
 from backfire.formatting import short
 from backfire.model import CAUTION, version
 from backfire.notebook import shown
 from backfire.populations.facts import Weighted
 from backfire.populations.judging import ClaimJudge
+from backfire.populations.pieces import Pieces
 from backfire.populations.sampler import Diagnosis, RegionSample, diagnose
 from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
-from backfire.sampling import MANIFEST, MEMBERS, PlausibleTumours, read_tumours
-from backfire.scenario import OwnMechanisms, Scenario, stored_scenario
+from backfire.populations.stored import FILE, RESOLVED, kept, kept_scenario
+from backfire.sampling import MANIFEST, MEMBERS, PlausibleTumours, read_tumours, weighted_quantiles
+from backfire.scenario import OwnMechanisms, Scenario
 from backfire.simulation import keep_mechanisms
 from backfire.solvers import Floats
 from backfire.system import to_json, write_whole
 
-RESOLVED: Final = "resolved.json"
 EXPECTED: Final = 8
+MARKS: Final = (0.05, 0.5, 0.95)
 WIDEST: Final = 20.0
 """Margins beyond this many e-folds are as good as any: they are cut for their diagnosis."""
 
@@ -44,7 +44,8 @@ class Population:
 
     ``sample`` is what the sampler found, ``refused`` how many of its tumours did not stand the tight judgement. Empty
     where nothing satisfies every claim. ``weighted`` are weights by which the tumours meet the facts of the file, if it
-    has any, and ``met`` says how well they do; ``worths`` what each claim is worth, if that was asked for.
+    has any, and ``met`` says how well they do; ``worths`` what each claim is worth, if that was asked for; ``pieces`` whether
+    the set hangs together.
     """
 
     spec: PopulationSpec
@@ -58,6 +59,7 @@ class Population:
     weighted: Weighted | None = None
     met: tuple[dict[str, Any], ...] = ()
     worths: Mapping[str, Worth] = field(default_factory=dict)
+    pieces: Pieces | None = None
 
     def __repr__(self) -> str:
         """One line: how many tumours, of what, and where they are kept."""
@@ -66,7 +68,7 @@ class Population:
 
     def _repr_html_(self) -> str:
         """In a notebook: where every input lies in the population."""
-        quantiles = np.quantile(self.members, (0.05, 0.5, 0.95), axis=0).T if self.found else np.empty((0, 3))
+        quantiles = weighted_quantiles(self.members, self.weights, MARKS).T if self.found else np.empty((0, 3))
         rows = [(name, *(short(float(value)) for value in row)) for name, row in zip(self.names, quantiles, strict=self.found)]
         return shown(repr(self)[1:-1], ("input", "5 %", "median", "95 %"), rows, f"{CAUTION.capitalize()}.")
 
@@ -81,6 +83,11 @@ class Population:
         return np.full(len(self.members), 1 / max(1, len(self.members))) if self.weighted is None else self.weighted.weights
 
     @property
+    def narrowed(self) -> Floats:
+        """By how much the claims narrow every input (inputs,), as ``Space.narrowed`` has it."""
+        return self.spec.space.narrowed(self.members, self.weights)
+
+    @property
     def found(self) -> bool:
         """True if there are tumours."""
         return len(self.members) > 0
@@ -91,11 +98,9 @@ def write_population(made: Population, folder: Path) -> None:
     manifest = folder / MANIFEST
     with contextlib.suppress(FileNotFoundError):
         manifest.unlink()
-    scenario = made.spec.scenario
-    write_whole(folder / "population.toml", made.spec.text)
-    keep_mechanisms(scenario, folder)
-    whole = {"name": scenario.name, "own_mechanisms": scenario.own_mechanisms, "scenario": scenario.resolved()}
-    write_whole(folder / RESOLVED, to_json(whole))
+    write_whole(folder / FILE, made.spec.text)
+    keep_mechanisms(made.spec.scenario, folder)
+    write_whole(folder / RESOLVED, kept(made.spec.scenario))
     write_whole(folder / MEMBERS, _members(made))
     write_whole(folder / "diagnostics.csv", _csv(_diagnostics(made)))
     write_whole(folder / "pairs.csv", _csv(_pairs(made)))
@@ -135,21 +140,16 @@ def _diagnostics(made: Population) -> Iterable[Sequence[object]]:
     )  # fmt: skip
     if not made.found:
         return
-    about, shares = made.sample.diagnosis, made.spec.space.shares(made.members)
+    about, narrowed = made.sample.diagnosis, made.narrowed.tolist()
+    quantiles = weighted_quantiles(made.members, made.weights, MARKS).T.tolist()
     for place, (name, item) in enumerate(made.spec.space.inputs.items()):
-        column = made.members[:, place]
-        spread = shares[:, place].std() * math.sqrt(12)
-        row = ("input", name, item.scale, item.low, item.high, *_quantiles(column), float(1 - spread))
+        row = ("input", name, item.scale, item.low, item.high, *quantiles[place], narrowed[place])
         yield (*row, *_trust(about, place))
     margins = np.clip(-made.sample.margins, 0.0, WIDEST)
     trusted = None if about is None else diagnose(margins)
+    quantiles = weighted_quantiles(np.clip(-made.violations, 0.0, WIDEST), made.weights, MARKS).T.tolist()
     for place, (name, _, claim) in enumerate(made.judge.comparisons):
-        column = np.clip(-made.violations[:, place], 0.0, WIDEST)
-        yield ("margin", f"{name}: {claim.comparisons[0]}", "", "", "", *_quantiles(column), "", *_trust(trusted, place))
-
-
-def _quantiles(column: Floats) -> list[float]:
-    return [float(value) for value in np.quantile(column, [0.05, 0.5, 0.95])]
+        yield ("margin", f"{name}: {claim.comparisons[0]}", "", "", "", *quantiles[place], "", *_trust(trusted, place))
 
 
 def _trust(about: Diagnosis | None, place: int) -> Sequence[object]:
@@ -159,14 +159,14 @@ def _trust(about: Diagnosis | None, place: int) -> Sequence[object]:
 
 
 def dependences(made: Population) -> list[tuple[str, str, float]]:
-    """Pairs of inputs with Spearman's rank correlation between them over the tumours, the strongest first."""
-    from scipy.stats import rankdata
-
+    """Pairs of inputs with Spearman's rank correlation between them over the tumours, by weight, the strongest first."""
     if len(made.members) < 3 or len(made.names) < 2:
         return []
-    ranks = np.column_stack([rankdata(column) for column in made.members.T])
-    with np.errstate(invalid="ignore"):
-        found = np.corrcoef(ranks, rowvar=False)
+    ranks = np.column_stack([_ranks(column, made.weights) for column in made.members.T])
+    covariance = np.cov(ranks, rowvar=False, aweights=made.weights, ddof=0)
+    spread = np.sqrt(np.diag(covariance))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = covariance / np.outer(spread, spread)
     pairs = [
         (made.names[one], made.names[two], float(found[one, two]))
         for one in range(len(made.names))
@@ -174,6 +174,13 @@ def dependences(made: Population) -> list[tuple[str, str, float]]:
         if np.isfinite(found[one, two])
     ]
     return sorted(pairs, key=lambda pair: -abs(pair[2]))
+
+
+def _ranks(column: Floats, weights: Floats) -> Floats:
+    """The weight below each value (n,) and half of that at it: its middle rank, as a share."""
+    _, place = np.unique(column, return_inverse=True)
+    mass = np.bincount(place, weights)
+    return np.asarray((np.cumsum(mass) - mass / 2)[place])
 
 
 def _pairs(made: Population) -> Iterable[Sequence[object]]:
@@ -242,6 +249,7 @@ def manifest_of(made: Population) -> dict[str, Any]:
             "worst_rhat": about.worst_rhat if about else 1.0,
             "weights_leave": float(1 / (len(made.members) * np.sum(made.weights**2))),
             "least_effective_size": about.least_size if about else float(len(made.members)),
+            "pieces": None if made.pieces is None else made.pieces.described(),
             "ancestors": [levels[-1].ancestors for levels in sample.levels],
         }
     )
@@ -252,19 +260,8 @@ def read_population(folder: Path | str, mechanisms: OwnMechanisms = ()) -> tuple
 
     Raises StorageError for what is no sound population, MechanismError if a mechanism is missing or another.
     """
-    tumours, place = read_tumours(folder), Path(folder)
-    try:
-        whole = json.loads((place / RESOLVED).read_text(encoding="utf-8"))
-        scenario = stored_scenario(place, whole["scenario"], whole["name"], whole["own_mechanisms"], mechanisms)
-        if scenario.hash != tumours.manifest["scenario"]["hash"]:
-            raise ValueError("its scenario is not that of its manifest")
-    except MechanismError:
-        raise
-    except OSError as error:
-        raise StorageError(f"{place}: is no whole population ({error.strerror or error}: {RESOLVED})") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, UserError) as error:
-        raise StorageError(f"{place / RESOLVED}: is damaged ({echo(error)}); sample the population again") from None
-    return tumours, scenario
+    tumours = read_tumours(folder)
+    return tumours, kept_scenario(Path(folder), tumours.manifest, mechanisms)
 
 
 def closest(made: Population) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from backfire.populations.checkpoint import Checkpoint
 from backfire.populations.facts import told, weigh
 from backfire.populations.folder import Population, write_population
 from backfire.populations.judging import ClaimJudge, judge_of
+from backfire.populations.pieces import pieces_of
 from backfire.populations.sampler import Bools, Effort, Goal, Run, Spread, pilot, sample_region
 from backfire.populations.sentences import Worth, drawn_worth, worth
 from backfire.populations.spec import MOST_MEMBERS, PopulationSpec, load_population
@@ -31,6 +32,8 @@ SPARE: Final = 0.1
 """Share of tumours sampled beyond those asked for: a few of them fail where they are judged again tightly."""
 COSTED: Final = 64
 """Points of the pilot on which the cost of every simulation is measured."""
+LINKED: Final = 200
+"""Tumours between which lines are drawn, to see whether the set hangs together."""
 PORTION: Final = 128
 """Tumours judged again at a time."""
 Notify = Callable[[str], None]
@@ -94,13 +97,15 @@ def _sampled(
     tell(f"{spec.name}: {len(spec.claims)} claims, {count} inputs vary, {len(judge.stages)} simulations a tumour")
     first = pilot(judge, count, seed)
     ordered = judge.ordered(first.violations, judge.costs(first.points[:COSTED]))
-    more = wanted + max(8, int(SPARE * wanted))
     kept = Checkpoint(spec, seed, effort or Effort(), tell)
 
     def told(runs: Sequence[Run], what: str) -> None:
         tell(_progress(runs, what))
 
-    sample = sample_region(ordered, count, more, seed, effort, goal, spread=spread, first=first, told=told, keeper=kept)
+    sample = sample_region(
+        ordered, count, wanted, seed, effort, goal, spread=spread, first=first, told=told, keeper=kept,
+        spare=max(8, int(SPARE * wanted)),
+    )  # fmt: skip
     tight = dataclasses.replace(ordered, settings=None)
     parts = [sample.members[at : at + PORTION] for at in range(0, len(sample.members), PORTION)]
     again = list(spread(_judged, [(tight, part) for part in parts]))
@@ -116,7 +121,12 @@ def _sampled(
         tell("what each sentence is worth")
         columns = ordered.columns
         worths = drawn_worth(first.violations, columns) if sample.exact else worth(ordered, sample.runs, columns, spread)
-    made = Population(spec, seed, members, violations[whole], sample, refused, ordered, worths=worths)
+    pieces = None
+    if len(whole):
+        tell("does the set hang together?")
+        shown = np.linspace(0, len(whole), min(len(whole), LINKED), endpoint=False).astype(int)
+        pieces = pieces_of(ordered, sample.members[whole[shown]])
+    made = Population(spec, seed, members, violations[whole], sample, refused, ordered, worths=worths, pieces=pieces)
     if sample.exact or sample.diagnosis is None or (goal or Goal()).met_by(sample.diagnosis):
         kept.forget()  # one that is not settled may be given more rounds
     return _weighed(made, tell) if spec.facts and made.found else made

@@ -32,12 +32,13 @@ All problems of a file are raised together, each with line, key and the nearest 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import Field
 
@@ -56,6 +57,7 @@ from backfire.claims import (
 )
 from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
 from backfire.populations.facts import Fact
+from backfire.populations.stored import sampled_before
 from backfire.populations.varying import Varying, distributions
 from backfire.sampling import Distribution, Space
 from backfire.scenario import (
@@ -83,6 +85,7 @@ from backfire.system import shipped_folder
 NO_ARTICLE = "none"
 FORMS: Final = {item.label: item for item in VARIANTS if item.kind in ("growth", "response", "kill", "progression")}
 """Other forms of the equations, by what they are called."""
+Entry = TypeVar("Entry", bound=StrictModel)
 MEMBERS = 1000
 MOST_MEMBERS = 1_000_000
 
@@ -192,16 +195,23 @@ def parse_population(
 
 
 def _of_file(path: Path, library: Library, form: str | None) -> PopulationSpec:
-    return _build(read_document(path), path.stem, path.parent, path.read_text(encoding="utf-8-sig"), library, form)
+    document, text, before = read_document(path), path.read_text(encoding="utf-8-sig"), sampled_before(path, library)
+    if before is None:
+        return _build(document, path.stem, path.parent, text, library, form)
+    name, scenario, had, names = before
+    if had and form not in (None, had):
+        raise UserError(f"--form {form}: {path.parent} was sampled in the form `{had}`; give the file that it was sampled from")
+    return _build(document, name, path.parent, text, library, None if had else form, (scenario, had, names))
 
 
 def _of_scenario(scenario: Scenario, form: str | None) -> PopulationSpec:
     """All calibrated claims of a scenario's article, everything in its plausible range."""
     title = f"Tumours that satisfy every calibrated claim of {scenario.article}"
+    text = f"title = {json.dumps(title)}\nscenario = {json.dumps(scenario.name)}\n"
     scenario, names = _in_form(scenario, form)
     made = _article_topics(scenario, scenario.article, (), names)
     name, space = _named(scenario.name, form), Space.plausible(scenario.inputs.values())
-    return PopulationSpec(name, title, scenario, made, space, form=form or "", renamed=names)
+    return PopulationSpec(name, title, scenario, made, space, text=text, form=form or "", renamed=names)
 
 
 def _named(name: str, form: str | None) -> str:
@@ -244,24 +254,31 @@ _INSTEAD: Final = {"title": "untitled", "scenario": ""}
 """What to go on with where the file does not say it."""
 
 
-def _build(document: Document, name: str, folder: Path, text: str, library: Library, form: str | None = None) -> PopulationSpec:
+def _build(
+    document: Document, name: str, folder: Path, text: str, library: Library, form: str | None = None,
+    before: tuple[Scenario, str, tuple[Renamed, ...]] | None = None,
+) -> PopulationSpec:  # fmt: skip
+    """The population of a file; ``before`` is the scenario it was sampled of, the form that has, and what that renames."""
     if "design" in document.data or kind_of_document(document) is not SWEEP:  # what varies may be all that it says
         expect_kind(document, POPULATION)
     problems = Problems()
     shape = read_shape(document, PopulationFile, instead=_INSTEAD)
     problems += shape.problems
-    file, document = shape.file, shape.document
+    file, given, document = shape.file, document, shape.document
     if file is None or shape.has_lost("scenario"):
         problems.stop()
     assert file is not None
     try:
-        scenario, names = _in_form(load_named(document, file.scenario, folder, library), form or file.form)
+        found, had, names = before or (load_named(document, file.scenario, folder, library), "", ())
+        scenario, names = (found, names) if had else _in_form(found, form or file.form)
     except DocumentError as error:
         raise DocumentError([*problems, *error.problems]) from None
     except UserError as error:
         raise DocumentError([*problems, document.problem(("form",), str(error))]) from None
     article = scenario.article if file.article is None else file.article
     made: tuple[Topic, ...] = ()
+    if article == NO_ARTICLE and file.leave_out:
+        problems.append(document.problem(("leave_out",), 'leaves out claims of an article, and there is none: article = "none"'))
     if article != NO_ARTICLE and not (file.article is None and article not in _known_articles()):
         try:
             made = _article_topics(scenario, article, tuple(file.leave_out), names)
@@ -281,24 +298,34 @@ def _build(document: Document, name: str, folder: Path, text: str, library: Libr
         for key in topic.claims
         if key in own
     ]
-    space, wrong = _space(document, scenario, file)
-    facts, mistaken = _facts(document, scenario, file)
+    listed = {key: given if shape.has_lost(key) else document for key in ("correlated", "facts")}
+    space, wrong = _space(document, scenario, file, dict(_each(listed["correlated"], "correlated", CorrelationEntry)))
+    facts, mistaken = _facts(document, scenario, dict(_each(listed["facts"], "facts", FactEntry)))
     problems += [*wrong, *mistaken]
     problems.stop()
     every = (*made, Topic(scenario, own, scenario.hash)) if own else made
     try:
         return PopulationSpec(
             _named(name, form), file.title, scenario, every, space, file.members, file.note, text, tuple(facts),
-            form or file.form or "", names,
+            had or form or file.form or "", names,
         )  # fmt: skip
     except UserError as error:
         raise DocumentError([document.problem(("claims",), str(error))]) from None
 
 
-def _facts(document: Document, scenario: Scenario, file: PopulationFile) -> tuple[list[Fact], list[Problem]]:
+def _each(document: Document, key: str, model: type[Entry]) -> Iterator[tuple[int, Entry]]:
+    """The entries of a list of tables that can be read, by number: one that cannot hides no mistake of another."""
+    given = document.data.get(key)
+    for number in range(len(given) if isinstance(given, list) else 0):
+        shape = read_shape(document, model, (key, number))
+        if shape.file is not None and not shape.lost:
+            yield number, shape.file
+
+
+def _facts(document: Document, scenario: Scenario, entries: Mapping[int, FactEntry]) -> tuple[list[Fact], list[Problem]]:
     """The facts of a file, each with names that the scenario has."""
     facts, problems = list[Fact](), list[Problem]()
-    for number, entry in enumerate(file.facts):
+    for number, entry in entries.items():
         given = {word: float(value) for word in ("low", "median", "high") if (value := getattr(entry, word)) is not None}
         try:
             fact = Fact(entry.of, **given, within=float(entry.within), source=entry.source)
@@ -314,14 +341,16 @@ def _known_articles() -> list[str]:
     return [article.name for article in load_articles()]
 
 
-def _space(document: Document, scenario: Scenario, file: PopulationFile) -> tuple[Space, list[Problem]]:
+def _space(
+    document: Document, scenario: Scenario, file: PopulationFile, correlated: Mapping[int, CorrelationEntry]
+) -> tuple[Space, list[Problem]]:
     """The plausible ranges, changed as the file says."""
     usual: Mapping[str, Distribution | None] = Space.plausible(scenario.inputs.values()).inputs
     allowed = {name: item for name, item in scenario.inputs.items() if item.kind in ("parameter", "switch")}
     given, problems = distributions(document, allowed, file.vary, ("vary",))
     inputs = {name: item for name, item in {**usual, **given}.items() if item is not None}
-    pairs = {(one, two): entry.rank for entry in file.correlated for one, two in [entry.inputs]}
-    if len(pairs) < len(file.correlated):
+    pairs = {(one, two): entry.rank for entry in correlated.values() for one, two in [entry.inputs]}
+    if len(pairs) < len(correlated):
         problems.append(document.problem(("correlated",), "has the same two inputs twice"))
     try:
         return Space(inputs, pairs), problems

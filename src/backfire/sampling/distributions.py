@@ -40,6 +40,11 @@ class Distribution(ABC):
         """The share (n,) of all values that lies below each of ``values`` (n,): the inverse of ``at``."""
         return np.clip(self._below(np.clip(values, self.low, self.high)), 0.0, 1.0)
 
+    @property
+    def share_spread(self) -> float:
+        """The standard deviation that ``below`` has over values of this distribution: that of an even share."""
+        return math.sqrt(1 / 12)
+
     def describe(self) -> dict[str, Any]:
         """The distribution as plain data."""
         return {"distribution": self.kind, "scale": self.scale, **vars(self)}
@@ -168,6 +173,11 @@ class Classes(Distribution):
         object.__setattr__(self, "low", self.values[0])
         object.__setattr__(self, "high", self.values[-1])
         super().__post_init__()
+
+    @property
+    def share_spread(self) -> float:
+        """Of the middles of all steps: √((1 - Σ share³)/12)."""
+        return math.sqrt((1 - math.fsum(share**3 for share in self.shares)) / 12)
 
     def _at(self, shares: Floats) -> Floats:
         place = np.searchsorted(np.cumsum(self.shares)[:-1], shares, side="right")

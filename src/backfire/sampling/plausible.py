@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from backfire.errors import StorageError, UserError, echo
+from backfire.errors import StorageError, UserError, echo, unknown
 from backfire.sampling.axis import Axis
 from backfire.sampling.designs import Read, setting
 from backfire.sampling.distributions import read_distribution
@@ -82,34 +82,41 @@ class PlausibleTumours:
     @property
     def narrowed(self) -> dict[str, float]:
         """By how much the claims narrow every input: 1 - sd/sd before, of its place in its own distribution."""
-        shares = self.space.shares(self.values)
-        means = self.weights @ shares
-        spreads = np.sqrt(self.weights @ (shares - means) ** 2) * math.sqrt(12)
-        return {name: float(1 - spread) for name, spread in zip(self.names, spreads, strict=True)}
+        return dict(zip(self.names, self.space.narrowed(self.values, self.weights).tolist(), strict=True))
 
     def quantiles(self, values: Floats, levels: Sequence[float]) -> Floats:
-        """Quantiles (levels, …) of values (n, …) over the tumours, by weight; infinite values count, NaN ones do not.
+        """Quantiles (levels, …) of values (n, …) over the tumours, by weight."""
+        return weighted_quantiles(values, self.weights, levels)
 
-        The lowest value at or below which the weight of those that have one reaches the level.
-        """
-        order = np.argsort(values, axis=0, kind="stable")  # NaN last
-        ranked = np.take_along_axis(values, order, axis=0)
-        weights = np.where(np.isnan(ranked), 0.0, self.weights[order])
-        reached = np.cumsum(weights, axis=0)
-        total = reached[-1]
-        found = np.full((len(levels), *values.shape[1:]), math.nan)
-        for row, level in enumerate(levels):
-            place = np.argmax(reached >= level * total * (1 - 1e-12), axis=0)
-            found[row] = np.where(total > 0, np.take_along_axis(ranked, place[None], axis=0)[0], math.nan)
-        return found
+
+def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float]) -> Floats:
+    """Quantiles (levels, …) of values (n, …) by ``weights`` (n,); infinite values count, NaN ones do not.
+
+    The lowest value at or below which the weight of those that have one reaches the level; NaN where none has any.
+    """
+    order = np.argsort(values, axis=0, kind="stable")  # NaN last
+    ranked = np.take_along_axis(values, order, axis=0)
+    reached = np.cumsum(np.where(np.isnan(ranked), 0.0, weights[order]), axis=0)
+    total = reached[-1]
+    found = np.full((len(levels), *values.shape[1:]), math.nan)
+    for row, level in enumerate(levels):
+        place = np.argmax(reached >= level * total * (1 - 1e-12), axis=0)
+        found[row] = np.where(total > 0, np.take_along_axis(ranked, place[None], axis=0)[0], math.nan)
+    return found
 
 
 def read_tumours(folder: Path | str) -> PlausibleTumours:
-    """The tumours that ``backfire population`` wrote to a folder. Raises StorageError for what is no population."""
+    """The tumours that ``backfire population`` wrote to a folder.
+
+    Raises UserError where there is no such folder, StorageError for what is no population.
+    """
     import pyarrow
     import pyarrow.parquet
 
     place = Path(folder)
+    if not place.exists():
+        beside = [str(path.parent) for path in place.parent.glob(f"*/{MEMBERS}")]
+        raise UserError(unknown("folder of a population", str(place), beside))
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
         names = tuple(str(name) for name in manifest["inputs"])

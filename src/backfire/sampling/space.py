@@ -87,6 +87,15 @@ class Space:
         columns = [item.below(column) for item, column in zip(self.inputs.values(), values.T, strict=True)]
         return np.column_stack(columns) if columns else np.empty((len(values), 0))
 
+    def narrowed(self, values: Floats, weights: Floats) -> Floats:
+        """How much closer together ``values`` (n, inputs) of ``weights`` (n,) lie than the space (inputs,): 1 - sd/sd of shares.
+
+        0 for what is drawn from the space, 1 for an input that is known; below 0 where values gather at both ends.
+        """
+        shares, weights = self.shares(values), weights / weights.sum()
+        spreads = np.sqrt(weights @ (shares - weights @ shares) ** 2)
+        return np.asarray(1 - spreads / np.array([item.share_spread for item in self.inputs.values()]))
+
     @cached_property
     def _mixing(self) -> tuple[list[int], Floats]:
         """The columns that are correlated, and the root of the correlation matrix of their normal scores.

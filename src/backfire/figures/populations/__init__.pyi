@@ -3,3 +3,4 @@ from .bands import population_courses as population_courses
 from .bands import shown_answer as shown_answer
 from .marginals import population_marginals as population_marginals
 from .message import population_message as population_message
+from .narrowed import Narrowed as Narrowed

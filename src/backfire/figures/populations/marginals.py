@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from backfire.figures.page import SLIDE, Page
+from backfire.figures.populations.narrowed import Narrowed
 from backfire.figures.style import styled
-from backfire.formatting import display_name, short, unit_in_words
-from backfire.solvers import Floats
+from backfire.formatting import display_name
 
-MOST_BINS: Final = 16
 FILL: Final = "#0072B2"
 PRIOR: Final = "#555555"
 COLUMNS: Final = 7
@@ -23,36 +20,27 @@ LONGEST: Final = 21
 
 
 @styled()
-def population_marginals(
-    title: str, remark: str, ends: Mapping[str, tuple[float, float, str]], shares: Floats, hashes: Mapping[str, str]
-) -> Figure:
-    """Histograms of ``shares`` (n, inputs), the places of members in the box from 0 to 1, each over the prior (dashed).
-
-    ``ends`` maps each input to the values at 0 and 1 and the unit, in the order of the columns; those narrowed most come
-    first.
-    """
-    spread = shares.std(axis=0) * math.sqrt(12)
-    order, names = np.argsort(spread), list(ends)
+def population_marginals(title: str, remark: str, where: Narrowed, hashes: Mapping[str, str]) -> Figure:
+    """Histograms of the places of members in the box, by weight, each over the prior (dashed), those narrowed most first."""
+    names = [where.space.names[place] for place in where.order]
     rows = -(-len(names) // COLUMNS)
     page = Page(title, hashes, (SLIDE[0], min(2.2 + 1.9 * rows, SLIDE[1]) if rows < 4 else 2.2 + 1.45 * rows))
-    bins = int(np.clip(len(shares) // 20, 4, MOST_BINS))
     page.remark(f"{remark}. Height: how often, against the prior (dashed, 1); inputs that the claims narrow most come first.")
     panels = page.panels(COLUMNS, rows, margins=(0.3, 0.3, 0.75, 0.45), gap=(0.22, 0.55))
-    for axes, place in zip(panels, [*order, *[None] * (COLUMNS * rows - len(order))], strict=False):
-        if place is None:
+    for axes, name in zip(panels, [*names, *[None] * (COLUMNS * rows - len(names))], strict=False):
+        if name is None:
             axes.set_axis_off()
             continue
-        counts, edges = np.histogram(shares[:, place], bins=bins, range=(0, 1), density=True)
-        axes.stairs(counts, edges, fill=True, color=FILL, alpha=0.85)
+        heights, edges = where.density(name)
+        axes.stairs(heights, edges, fill=True, color=FILL, alpha=0.85)
         axes.axhline(1, color=PRIOR, linewidth=1, linestyle="--")
         axes.set_xlim(0, 1)
-        axes.set_ylim(0, max(2.2, counts.max() * 1.08))
-        low, high, unit = ends[names[place]]
-        axes.set_xticks([0, 1], [short(low), f"{short(high)} {unit_in_words(unit)}".strip()], fontsize=8)
+        axes.set_ylim(0, max(2.2, heights.max() * 1.08))
+        axes.set_xticks([0, 1], where.ends(name), fontsize=8)
         first, last = axes.get_xticklabels()
         first.set_horizontalalignment("left")
         last.set_horizontalalignment("right")
         axes.set_yticks([])
-        name = display_name(names[place])
-        axes.set_title(name, fontsize=min(8.5, LONGEST * 8.5 / len(name)), pad=3)
+        words = display_name(name)
+        axes.set_title(words, fontsize=min(8.5, LONGEST * 8.5 / len(words)), pad=3)
     return page.figure

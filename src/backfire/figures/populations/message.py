@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backfire.figures.page import Page, round_places, set_ticks
+from backfire.figures.populations.narrowed import Narrowed
 from backfire.figures.style import FAINT, INK, SOFT, styled
-from backfire.formatting import display_name, short, unit_in_words
-from backfire.solvers import Floats
+from backfire.formatting import display_name
 
 SHOWN: Final = 10
 """Inputs, pairs and claims."""
@@ -26,43 +26,41 @@ PARTS: Final = 40
 def population_message(
     title: str,
     remark: str,
-    ends: Mapping[str, tuple[float, float, str]],
-    shares: Floats,
+    where: Narrowed,
     pairs: Sequence[tuple[str, str, float]],
     bits: Mapping[str, tuple[float, float]],
     hashes: Mapping[str, str],
 ) -> Figure:
-    """One slide. ``shares`` (n, inputs) are the places of the tumours in the box, 0 to 1, of the inputs in ``ends`` (values at
-    0 and 1, unit); ``pairs`` are inputs with their rank correlation, the strongest first; ``bits`` maps claims to what they are
-    worth and its error. Without ``bits`` the other two panels take the room.
+    """One slide. ``where`` the tumours lie; ``pairs`` are inputs with their rank correlation, the strongest first; ``bits`` maps
+    claims to what they are worth and its error. Without ``bits`` the other two panels take the room.
     """
     page = Page(title, hashes)
     page.remark(remark)
-    names = list(ends)
-    order = np.argsort(shares.std(axis=0))[:SHOWN]
     top = page.top - 0.55
     wide = 4.6 if bits else 6.2
-    chosen = {names[place]: ends[names[place]] for place in order}
-    _narrowed(page.axes(2.2, 0.85, wide - 2.0, top - 0.85), chosen, shares[:, order])
+    names = [where.space.names[place] for place in where.order[:SHOWN]]
+    _narrowed(page.axes(2.2, 0.85, wide - 2.0, top - 0.85), where, names)
     _pairs(page.axes(wide + 2.9, 0.85, (3.1 if bits else 13.5 - wide - 3.0) - 0.6, top - 0.85), pairs[:SHOWN])
     if bits:
         _bits(page.axes(11.5, 0.85, 2.2, top - 0.85), dict(list(bits.items())[: 2 * SHOWN]))
     return page.figure
 
 
-def _narrowed(axes: Axes, ends: Mapping[str, tuple[float, float, str]], shares: Floats) -> None:
-    """A strip for every input, darker where more tumours lie, over its whole range."""
-    edges = np.linspace(0, 1, PARTS + 1)
-    for row, ((low, high, unit), column) in enumerate(zip(ends.values(), shares.T, strict=True)):
-        counts = np.histogram(column, edges)[0]
-        counts = np.convolve(np.pad(counts, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-        heights = 0.36 * counts / counts.max()
-        middle = (edges[1:] + edges[:-1]) / 2
+def _narrowed(axes: Axes, where: Narrowed, names: Sequence[str]) -> None:
+    """A strip for every input, wider where more tumours lie, over its whole range."""
+    middle = (np.arange(PARTS) + 0.5) / PARTS
+    for row, name in enumerate(names):
+        heights, edges = where.density(name, PARTS)
+        if len(heights) == PARTS:
+            heights = np.convolve(np.pad(heights, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        heights = heights[np.searchsorted(edges[1:-1], middle, side="right")]
+        heights = 0.36 * heights / heights.max()
         axes.fill_between(middle, row - heights, row + heights, color=FILL, alpha=0.85, linewidth=0)
         axes.plot([0, 1], [row, row], color=FAINT, linewidth=0.8, zorder=0)
-        axes.text(0, row + 0.46, short(low), fontsize=7, color=SOFT, va="center")
-        axes.text(1, row + 0.46, f"{short(high)} {unit_in_words(unit)}".strip(), fontsize=7, color=SOFT, va="center", ha="right")
-    _rows(axes, [display_name(name) for name in ends])
+        low, high = where.ends(name)
+        axes.text(0, row + 0.46, low, fontsize=7, color=SOFT, va="center")
+        axes.text(1, row + 0.46, high, fontsize=7, color=SOFT, va="center", ha="right")
+    _rows(axes, [display_name(name) for name in names])
     axes.set_xlim(-0.02, 1.02)
     axes.set_xticks([])
     axes.set_title("Narrowed most, within the plausible range", fontsize=11, pad=8)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from backfire.errors import UserError
+from backfire.populations.sampler.choosing import balanced
 from backfire.populations.sampler.descent import Effort, Level, Run, Use
 from backfire.populations.sampler.diagnostics import Diagnosis, diagnose
 from backfire.populations.sampler.distances import Distance, Judge
@@ -168,12 +169,14 @@ def sample_region(
     told: Callable[[Sequence[Run], str], None] | None = None,
     first: Pilot | None = None,
     keeper: Keeper | None = None,
+    spare: int = 0,
 ) -> RegionSample:
     """Sample the region of the unit cube of ``inputs`` dimensions where ``judge`` finds no violation.
 
-    The same ``seed`` gives the same sample, however ``spread`` distributes the work; the judge must then be one that can
-    be pickled. ``told`` hears after every level; ``first`` is the pilot if it has been judged before; ``keeper`` keeps what is
-    done, and what it has is gone on with. Raises UserError for numbers that make no sample.
+    The first ``members`` have the marginals of all that was seen; ``spare`` more stand behind them. The same ``seed`` gives the
+    same sample, however ``spread`` distributes the work; the judge must then be one that can be pickled. ``told`` hears after
+    every level; ``first`` is the pilot if it has been judged before; ``keeper`` keeps what is done, and what it has is gone on
+    with. Raises UserError for numbers that make no sample.
     """
     if inputs < 1 or members < 1 or runs < 1:
         raise UserError(f"a sample needs inputs, members and runs, got {inputs}, {members} and {runs}")
@@ -181,7 +184,7 @@ def sample_region(
 
     # products of small matrices: more threads only wait for each other, ten times as long, and change the last digits
     with threadpool_limits(1, "blas"):
-        return _sampled(judge, inputs, members, seed, effort, goal, runs, spread, told, first, keeper)
+        return _sampled(judge, inputs, members, seed, effort, goal, runs, spread, told, first, keeper, spare)
 
 
 def _sampled(
@@ -196,10 +199,11 @@ def _sampled(
     told: Callable[[Sequence[Run], str], None] | None,
     first: Pilot | None,
     keeper: Keeper | None,
+    spare: int,
 ) -> RegionSample:
     first = first or pilot(judge, inputs, seed)
     if first.share > REJECTION:
-        return _drawn(judge, inputs, members, seed, runs, spread)
+        return _drawn(judge, inputs, members + spare, seed, runs, spread)
     save: Callable[[Halfway], None] = (lambda _: None) if keeper is None else keeper.save
     state = None if keeper is None else keeper.load()
     if state is None:
@@ -220,7 +224,7 @@ def _sampled(
         state.every = list(spread(_settle, [(judge, run) for run in state.every if run.arrived]))
         state.settled = True
         save(state)
-    return _chains(judge, state, members, goal or Goal(), spread, told, save)
+    return _chains(judge, state, members, spare, goal or Goal(), spread, told, save)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +263,7 @@ def _trace(given: tuple[Judge, Run, int]) -> tuple[Run, Floats, Floats]:
 
 
 def _chains(
-    judge: Judge, state: Halfway, members: int, goal: Goal, spread: Spread, told: Any, save: Callable[[Halfway], None]
+    judge: Judge, state: Halfway, members: int, spare: int, goal: Goal, spread: Spread, told: Any, save: Callable[[Halfway], None]
 ) -> RegionSample:
     """Go on at distance 0 until the chains agree, and take members from them."""
     diagnosis = None
@@ -276,22 +280,12 @@ def _chains(
         if told is not None:
             told(state.every, "chains")
     trace, margin = np.concatenate(state.traces, axis=1), np.concatenate(state.margins, axis=1)
-    kept = _evenly(trace.shape[:3], members)
+    kept = balanced(trace, members, spare)
     return RegionSample(
         trace[kept], margin[kept], False, np.array([run.log_share for run in state.every]),
         PILOT + sum(run.judged for run in state.every), trace, margin,
         [run.levels for run in state.every], [run.use for run in state.every], diagnosis, state.every,
     )  # fmt: skip
-
-
-def _evenly(shape: tuple[int, ...], members: int) -> tuple[Any, ...]:
-    """Places (run, sweep, chain) of members spread evenly over runs and chains and, for each chain, over its sweeps."""
-    runs, sweeps, chains = shape
-    count = min(members, runs * sweeps * chains)
-    number = np.arange(count)
-    run, chain = number % runs, number // runs % chains
-    turn, turns = number // (runs * chains), -(-count // (runs * chains))
-    return run, (2 * turn + 1) * sweeps // (2 * turns), chain
 
 
 def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
