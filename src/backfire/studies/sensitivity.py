@@ -16,10 +16,10 @@ the distribution of the outcome changes when an input is known (Borgonovo's δ, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +30,12 @@ from backfire.errors import UnansweredError, UserError, unknown
 from backfire.outcomes import declared
 from backfire.sampling import Axis, Morris
 from backfire.scenario import SENSITIVITY, OwnMechanisms, Scenario
-from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
-from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
-from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
+from backfire.studies.folder import FinishedStudy, Rows, study_manifest
+from backfire.studies.readings import Reading, ReadingFile, ReadingReader, ReadingSpec, read_outcomes
 from backfire.studies.runs import Means, Simulated, require_same, run_study, stored_study
-from backfire.studies.spec import StudyReader, StudySpec
 from backfire.studies.statistics import Index, delta_index, morris_indices, pawn_index, sobol_indices
 from backfire.studies.tumours import unit_points
-
-if TYPE_CHECKING:
-    import pandas
 
 SOBOL, MORRIS, GIVEN = "sobol", "morris", "given"
 METHODS: Final = {
@@ -57,15 +52,13 @@ class SensitivityFile(ReadingFile):
 
 
 @dataclass(frozen=True, eq=False)
-class SensitivitySpec(StudySpec):
+class SensitivitySpec(ReadingSpec):
     """A sensitivity study; made by ``load_sensitivity``, or built in Python.
 
     Raises UserError for a method that the tumours do not allow.
     """
 
-    outcomes: tuple[str, ...] = ("final_burden",)
     method: str = GIVEN
-    rules: Handling = field(default_factory=Handling)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,16 +120,11 @@ class SensitivitySpec(StudySpec):
         return self.tumours.space.place(self.points())
 
 
-class _SensitivityReader(StudyReader[SensitivityFile, SensitivitySpec]):
-    kind, model, instead = SENSITIVITY, SensitivityFile, {"outcomes": [], "method": GIVEN}
+class _SensitivityReader(ReadingReader[SensitivityFile, SensitivitySpec]):
+    kind, model, spec, instead = SENSITIVITY, SensitivityFile, SensitivitySpec, {"outcomes": [], "method": GIVEN}
 
     def finish(self, file: SensitivityFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
-        self.check_outcomes(scenario, arms, file.outcomes, ("outcomes",))
-        outcomes = tuple(dict.fromkeys(file.outcomes))
-        return {"outcomes": outcomes, "method": file.method, "rules": Handling(file.failed, file.censored)}
-
-    def made(self, given: dict[str, Any]) -> SensitivitySpec:
-        return SensitivitySpec(**given)
+        return {**super().finish(file, scenario, arms), "method": file.method}
 
 
 load_sensitivity, parse_sensitivity = _SensitivityReader.load, _SensitivityReader.parse
@@ -155,7 +143,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, eq=False)
-class Sensitivity:
+class Sensitivity(FinishedStudy):
     """A finished sensitivity study: a ranking of the inputs for every arm and outcome, and ``notes`` on what stands behind it."""
 
     spec: SensitivitySpec
@@ -195,12 +183,6 @@ class Sensitivity:
         }  # fmt: skip
         return study_manifest(self.spec, "sensitivity", self.notes, about)
 
-    def table(self, name: str = "indices") -> pandas.DataFrame:
-        """One of the tables as a DataFrame."""
-        if name not in self.tables:
-            raise UserError(unknown("table", name, self.tables))
-        return as_frame(self.tables[name])
-
 
 def sensitivity(
     source: SensitivitySpec | str | Path,
@@ -211,7 +193,7 @@ def sensitivity(
     """Run a sensitivity study: a spec, a path or a shipped name; stored in ``<out>/<name>/`` as ``trial`` does it."""
     spec = source if isinstance(source, SensitivitySpec) else load_sensitivity(source, mechanisms)
     found = run_study(spec, spec.tumours.names, spec.members(), spec.outcomes, out, means or Means())
-    return _stored(ranked_inputs(spec, found, None if out is None else Path(out) / spec.name))
+    return ranked_inputs(spec, found, None if out is None else Path(out) / spec.name).written()
 
 
 def read_sensitivity(folder: Path | str) -> Sensitivity:
@@ -220,21 +202,12 @@ def read_sensitivity(folder: Path | str) -> Sensitivity:
     found, drawn = stored_study(place)
     spec = _SensitivityReader.again(place, found.scenario, drawn)
     require_same(place, found, spec.tumours.names, spec.members, spec.count)
-    return _stored(ranked_inputs(spec, found, place))
+    return ranked_inputs(spec, found, place).written()
 
 
 def ranked_inputs(spec: SensitivitySpec, found: Simulated, folder: Path | None = None) -> Sensitivity:
     """The study of members that are simulated already; raises UserError where a rule would be needed and is not given."""
-    units = {
-        (arm, name): item.unit for arm in spec.arms for name, item in arm_outcomes(spec.scenario, arm, spec.outcomes).items()
-    }
-    readings = [read_outcome(found, arm, name, unit) for (arm, name), unit in units.items()]
-    good, notes = handled(readings, spec.rules, found)
-    kept: NDArray[np.bool_] = np.asarray(good.reshape(-1, spec.group).all(axis=1))
-    if not good.all() and spec.group > 1:
-        notes.append(
-            f"with them {int((~kept).sum())} of {len(kept)} groups of {spec.group} members are left out: the rest is uneven"
-        )
+    readings, kept, notes = read_outcomes(spec, found, spec.group)
     rankings, refused = [], []
     for item in readings:
         try:
@@ -263,9 +236,3 @@ def _ranked(spec: SensitivitySpec, found: Simulated, item: Reading, kept: NDArra
             deciding = monte_carlo_filtering(columns, names, values > 0.5)
     order = sorted(range(len(names)), key=lambda at: -made[at][spec.main].estimate.value)
     return Ranking(item.arm, item.outcome, item.title, {names[at]: made[at] for at in order}, deciding)
-
-
-def _stored(made: Sensitivity) -> Sensitivity:
-    if made.folder is not None:
-        write_study(made.folder, made.manifest, made.tables)
-    return made

@@ -1,4 +1,4 @@
-from .estimates import CONFIDENCE as CONFIDENCE
+from .estimates import NO_ESTIMATE as NO_ESTIMATE
 from .estimates import Estimate as Estimate
 from .estimates import bootstrap_means as bootstrap_means
 from .estimates import bootstrapped as bootstrapped

@@ -53,12 +53,6 @@ def check_varies(values: Floats) -> None:
         raise UserError("the outcome is the same everywhere: there is nothing to explain")
 
 
-def _normal(value: float, drawn: Floats) -> Estimate:
-    """An interval of percentiles, in which the value lies."""
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))
-
-
 def sobol_indices(first: Floats, second: Floats, mixed: Floats, seed: int = 0) -> list[tuple[Index, Index]]:
     """(first-order, total) of every input, from the values at two independent samples ``first`` and ``second`` (n,) and at
     ``mixed`` (inputs, n): the first sample with one input of the second.
@@ -81,8 +75,8 @@ def sobol_indices(first: Floats, second: Floats, mixed: Floats, seed: int = 0) -
     values, drawn = indices(np.full((1, count), 1 / count)), indices(draws)
     return [
         (
-            Index("first order", _normal(values[0][0, at], drawn[0][:, at])),
-            Index("total", _normal(values[1][0, at], drawn[1][:, at])),
+            Index("first order", Estimate.of_draws(values[0][0, at], drawn[0][:, at])),
+            Index("total", Estimate.of_draws(values[1][0, at], drawn[1][:, at])),
         )
         for at in range(len(mixed))
     ]
@@ -102,8 +96,8 @@ def morris_indices(values: Floats, points: Floats, seed: int = 0) -> list[tuple[
     sizes, spreads = np.abs(effects)[draws].mean(axis=1), effects[draws].std(axis=1)
     return [
         (
-            Index("mean effect", _normal(np.abs(effects[:, at]).mean(), sizes[:, at])),
-            Index("spread", _normal(effects[:, at].std(), spreads[:, at])),
+            Index("mean effect", Estimate.of_draws(np.abs(effects[:, at]).mean(), sizes[:, at])),
+            Index("spread", Estimate.of_draws(effects[:, at].std(), spreads[:, at])),
         )
         for at in range(effects.shape[1])
     ]
