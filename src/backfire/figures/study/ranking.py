@@ -48,7 +48,7 @@ def ranking(title: str, remarks: Sequence[str], panels: Sequence[RankingPanel], 
     sheet = page.panels(across, math.ceil(len(shown) / across), margins=(2.45, 0.4, 1.15, 0.75), gap=(2.3, 1.15))
     for axes, panel in zip(sheet, shown, strict=False):
         _panel(axes, panel, styles[panel.arm].colour, MOST if down < 3 else 6)
-    main, other = panels[0].kinds
+    main, other = (" or ".join(dict.fromkeys(panel.kinds[place] for panel in panels)) for place in (0, 1))
     rows: list[tuple[Patch | Line2D, str]] = [
         (Patch(facecolor=SOFT, alpha=0.85), main),
         (Line2D([], [], marker="D", linestyle="none", markerfacecolor="white", markeredgecolor=INK, markersize=6), other),
