@@ -38,6 +38,7 @@ def inside(figure: Figure) -> bool:
     heads = [axes._left_title for axes in figure.axes] + [axes._right_title for axes in figure.axes]  # type: ignore[attr-defined]
     heads += [axis.label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
     heads += [text for axes in figure.axes for text in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    heads += [text for axes in figure.axes for text in axes.texts if "inputs of less" in text.get_text()]
     heads += [text for legend in figure.legends for text in legend.get_texts()]
     writing = [text for axes in figure.axes for text in axes.texts] + list(figure.texts) + heads
     boxes = [text.get_window_extent() for text in writing if text.get_text()]

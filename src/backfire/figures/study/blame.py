@@ -71,7 +71,8 @@ def blame(title: str, remarks: Sequence[str], outcome: str, panels: Sequence[Bla
         page.text(left, 0.62, "nothing is shared out: not all subsets were simulated", fontsize=9.5, color=SOFT)
     if 1 < len(names) <= 12:
         side = min(page.width - at - 0.35, height, 1.1 * (len(names) - 1))
-        _pairs(page, panels[0], names, (page.width - side - 0.35, foot + height - side, side))
+        place = page.width - side - 0.35, foot + height - side, side
+        _pairs(page, panels[0], names, place, _reach_of(panels, names))
     page.key(_key(panels, marks))
     return page.figure
 
@@ -157,8 +158,7 @@ def _reach(axes: Axes, ends: Sequence[float], label: str) -> None:
 
 def _matrix(axes: Axes, panels: Sequence[BlamePanel], names: Sequence[str], marks: Mapping[str, _Mark]) -> None:
     """By how much the outcome falls when this feedback is switched off; the marks of the arms stand below."""
-    falls = np.array([[panel.on[0] - panel.without[name][0] for panel in panels] for name in names])
-    _heat(axes, falls)
+    _heat(axes, _falls(panels, names), _reach_of(panels, names))
     axes.set_title("falls by", pad=8, fontsize=10)
     for place, panel in enumerate(panels):
         mark = marks[panel.arm]
@@ -168,9 +168,18 @@ def _matrix(axes: Axes, panels: Sequence[BlamePanel], names: Sequence[str], mark
     set_ticks(axes.yaxis)
 
 
-def _heat(axes: Axes, values: Floats) -> None:
+def _falls(panels: Sequence[BlamePanel], names: Sequence[str]) -> Floats:
+    return np.array([[panel.on[0] - panel.without[name][0] for panel in panels] for name in names])
+
+
+def _reach_of(panels: Sequence[BlamePanel], names: Sequence[str]) -> float:
+    """The largest number that is coloured: both matrices have one scale."""
+    coloured = [_falls(panels, names), panels[0].pairs if len(names) > 1 else np.zeros(1)]
+    return max(float(np.nanmax(np.abs(part), initial=0.0)) for part in coloured) or 1.0
+
+
+def _heat(axes: Axes, values: Floats, reach: float) -> None:
     """Coloured cells with their numbers, where these have room."""
-    reach = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     axes.imshow(values, cmap=COLOURS, norm=TwoSlopeNorm(0.0, -reach, reach), aspect="auto")
     box, points = axes.get_window_extent(), 72 / DOTS_PER_INCH
     words = {at: short(float(values[at]), 2) for at in np.ndindex(values.shape) if math.isfinite(values[at])}
@@ -206,12 +215,12 @@ def _shares(axes: Axes, panels: Sequence[BlamePanel], names: Sequence[str], mark
     axes.set_title("carries of the whole", pad=8, fontsize=10)
 
 
-def _pairs(page: Page, panel: BlamePanel, names: Sequence[str], at: tuple[float, float, float]) -> None:
+def _pairs(page: Page, panel: BlamePanel, names: Sequence[str], at: tuple[float, float, float], reach: float) -> None:
     """The lower half of the matrix of pairs; in words the strongest."""
     left, foot, side = at
     axes = page.axes(left, foot, side, side)
     values = np.where(np.tril(np.ones(panel.pairs.shape), -1) > 0, panel.pairs, np.nan)[1:, :-1]
-    _heat(axes, values)
+    _heat(axes, values, reach)
     cell = side / len(values)
     labels = [fitted(_words(name), LABELS - 0.45, 8, lines=2 if cell > 0.3 else 1) for name in names]
     size = min(letters for _, letters in labels)

@@ -49,7 +49,8 @@ def ranking(title: str, remarks: Sequence[str], panels: Sequence[RankingPanel], 
     shown = list(panels)[: 3 * min(down, 3)]
     sheet = page.panels(across, math.ceil(len(shown) / across), margins=(2.45, 0.4, 1.15, 0.75), gap=(2.3, 1.15))
     for panel, axes in zip(shown, sheet, strict=False):
-        _panel(axes, panel, styles[panel.arm].colour, MOST if down < 3 else 6)
+        kinds = f": {' and '.join(panel.kinds)}" if len({panel.kinds for panel in panels}) > 1 else ""
+        _panel(axes, panel, styles[panel.arm].colour, MOST if down < 3 else 6, f"{panel.title}{kinds}")
     main, other = (" or ".join(dict.fromkeys(panel.kinds[place] for panel in panels)) for place in (0, 1))
     rows: list[tuple[Patch | Line2D, str]] = [
         (Patch(facecolor=SOFT, alpha=0.85), main),
@@ -61,7 +62,7 @@ def ranking(title: str, remarks: Sequence[str], panels: Sequence[RankingPanel], 
     return page.figure
 
 
-def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int) -> None:
+def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int, title: str) -> None:
     names = [*panel.rows][:most]
     places = np.arange(len(names))[::-1]
     ends = [0.0, panel.floor]
@@ -78,12 +79,11 @@ def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int) -> None:
     axes.set(xlim=(low - 0.02 * (high - low) if low < 0 else 0.0, high * 1.05 or 1.0), ylim=(-0.6, len(names) - 0.4))
     labels = [fitted(display_name(name).replace(".", ": "), ROOM, 8.5) for name in names]
     axes.set_yticks(places, [label for label, _ in labels], fontsize=min(size for _, size in labels))
-    axes.set_xlabel(" · ".join(panel.kinds), fontsize=8.5, loc="left")
     axes.tick_params(axis="y", length=0)
     set_ticks(axes.xaxis, round_places(*axes.get_xlim(), 6))
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(axis="x")
-    axes.set_title(f"{panel.title}", fontsize=10.5, pad=20)
+    axes.set_title(title, fontsize=10.5, pad=20)
     where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     arm, size = fitted(display_name(panel.arm), axes.get_window_extent().width / DOTS_PER_INCH, 9.5)
     axes.annotate(arm, (0, 1), (0, 6), fontsize=size, color=colour, **where)

@@ -67,7 +67,7 @@ def _panel(axes: Axes, panel: TwinPanel, style: ArmStyle, reach: float, first: b
     axes.fill_between(at, 0, harm, step="mid", facecolor="white", edgecolor=INK, hatch="////", linewidth=0.6)
     axes.axhline(0, color=INK, linewidth=0.9)
     if not (np.abs(gains) > panel.margin).any():
-        note(axes, f"nobody gains or loses more than {short(panel.margin)} days")
+        note(axes, f"nobody gains or loses more than {short(panel.margin)} days").set_y(0.6)
     name, size = fitted(display_name(panel.arm), axes.get_window_extent().width / DOTS_PER_INCH, 11, lines=2)
     axes.set_title(name, fontsize=size, color=style.colour, pad=6 + 12.5 * len(panel.said))
     for place, words in enumerate(reversed(panel.said)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from backfire.figures.study import SurvivalLine, TwinPanel, response_plots, survival_curves, twin_gains
-from backfire.formatting import short
+from backfire.formatting import display_name, short
 from backfire.outcomes import declared
 from backfire.studies.statistics import Needed, survival_curve
 from backfire.studies.trials.endpoints import NAMED
@@ -52,7 +52,7 @@ def _gainers(trial: TrialNumbers, name: str) -> list[str]:
 
 def _medians(trial: TrialNumbers, name: str) -> list[str]:
     """The medians of few arms; of more they stand in the table."""
-    found = [f"{item.arm} {between(item.median)}" for item in trial.summaries if item.endpoint == name]
+    found = [f"{display_name(item.arm)} {between(item.median)}" for item in trial.summaries if item.endpoint == name]
     return [f"Median (days): {'; '.join(found)}"] if len(found) <= MEDIANS else []
 
 
@@ -64,11 +64,13 @@ def _compared(trial: TrialNumbers, name: str) -> list[str]:
     few = len(found) <= HAZARDS
     made = []
     for item in found:
-        words = f"{item.arm} {between(item.mean_difference)}"
+        gaining, harmed = item.gains.shares()
+        shares = f"{100 * gaining.value:.0f} % gain, {100 * harmed.value:.0f} % are harmed"
+        words = f"{display_name(item.arm)} {between(item.gains.mean)}, {shares}"
         if few and item.ratio:
             words += f", hazard ratio {between(item.ratio.ratio)}{'' if item.ratio.constant else ' but NOT proportional'}"
         made.append(words)
-    return [f"Days more on the restricted mean than under {trial.spec.reference}: {'; '.join(made)}"]
+    return [f"Days that the same patients gain over {display_name(trial.spec.reference)}: {'; '.join(made)}"]
 
 
 def _lines(trial: TrialNumbers, name: str) -> list[SurvivalLine]:
