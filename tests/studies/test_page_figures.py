@@ -28,7 +28,7 @@ FOLDER = ROOT / "docs" / "figures"
 PAGES = ROOT / "configs" / "scenarios"
 LARGEST = 60_000
 """Bytes of a figure."""
-WIDTH = 1100
+WIDTHS = 1100, 1000, 900
 KINDS = ("trial", "ablation")
 SHOWN = [(kind, name) for kind in KINDS for name in shipped_studies(kind)]
 
@@ -51,7 +51,7 @@ def test_a_figure_is_of_the_present_scenario_and_study_and_small(kind: str, name
     assert path.stat().st_size < LARGEST
     with Image.open(path) as picture:
         said = {key: picture.info[key] for key in ("Source", "Study")}
-        assert picture.size[0] == WIDTH
+        assert picture.size[0] in WIDTHS
     assert said == belongs_to(kind, name), f"run: python tests/studies/test_page_figures.py {name}"
 
 
@@ -67,7 +67,7 @@ def palette() -> Image.Image:
     arms = ["#D55E00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#7b5aa6", "#8c5a2b"]
     tints = [255 + share * (np.array(to_rgb(arm)) * 255 - 255) for arm in arms for share in np.linspace(0.09, 1, 13)]
     scale = 255 * colormaps["PuOr_r"](np.linspace(0, 1, 60))[:, :3]
-    greys = np.repeat(np.linspace(34, 255, 92)[:, None], 3, axis=1)
+    greys = np.repeat(np.append(np.linspace(34, 242, 91), 255)[:, None], 3, axis=1)
     made = Image.new("P", (1, 1))
     made.putpalette(np.vstack([tints, scale, greys]).round().astype(np.uint8).ravel().tolist())
     return made
@@ -84,10 +84,13 @@ def update(names: list[str]) -> None:
             for key, words in {**drawn.info, **belongs_to(kind, name)}.items():
                 if isinstance(words, str):
                     about.add_text(key, words)
-            height = round(drawn.height * WIDTH / drawn.width)
-            small = drawn.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-            small = small.quantize(palette=palette(), dither=Image.Dither.NONE)
-            small.save(path_of(kind, name), optimize=True, pnginfo=about)
+            for width in WIDTHS:
+                size = width, round(drawn.height * width / drawn.width)
+                small = drawn.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+                small = small.quantize(palette=palette(), dither=Image.Dither.NONE)
+                small.save(path_of(kind, name), optimize=True, pnginfo=about)
+                if path_of(kind, name).stat().st_size < LARGEST:
+                    break
         print(path_of(kind, name).name, path_of(kind, name).stat().st_size, "bytes", flush=True)
 
 

@@ -27,6 +27,8 @@ FEW: Final = 3
 """Arms whose shares are bars; of more they are marks."""
 LABELS: Final = 1.75
 """Inches left of the matrix of pairs for the names of its rows."""
+NOTHING: Final = 1e-3
+"""Of the largest number; what is smaller is written as 0."""
 SMALLEST: Final = 5.0
 """A number is not written smaller."""
 MARKS: Final = ("o", "s", "D", "^", "v", "P", "X")
@@ -182,7 +184,11 @@ def _heat(axes: Axes, values: Floats, reach: float) -> None:
     """Coloured cells with their numbers, where these have room."""
     axes.imshow(values, cmap=COLOURS, norm=TwoSlopeNorm(0.0, -reach, reach), aspect="auto")
     box, points = axes.get_window_extent(), 72 / DOTS_PER_INCH
-    words = {at: short(float(values[at]), 2) for at in np.ndindex(values.shape) if math.isfinite(values[at])}
+    words = {
+        at: short(float(values[at]), 2) if abs(values[at]) > NOTHING * reach else "0"
+        for at in np.ndindex(values.shape)
+        if math.isfinite(values[at])
+    }
     longest = max((len(text) for text in words.values()), default=1)
     size = min(8.5, 0.6 * points * box.height / values.shape[0], points * box.width / values.shape[1] / (LETTER * longest))
     for (row, column), text in words.items() if size >= SMALLEST else ():
@@ -228,7 +234,7 @@ def _pairs(page: Page, panel: BlamePanel, names: Sequence[str], at: tuple[float,
     axes.set_xticks(range(len(names) - 1), [label for label, _ in labels[:-1]], fontsize=size, rotation=90 if cell < 0.9 else 0)
     title, letters = fitted(f"pairs, {display_name(panel.arm)}", side + LABELS - 0.45, 10)
     axes.set_title(title, pad=8, fontsize=letters, loc="right")
-    one, other = np.unravel_index(np.nanargmax(np.abs(values)), values.shape)
+    one, other = (int(place) for place in np.unravel_index(np.nanargmax(np.abs(values)), values.shape))
     pair = f"{_words(names[one + 1])} and {_words(names[other])}"
     words = f"above 0: more together than apart; most {pair}, {values[one, other]:+.2g}"
     place = (left + side, foot - (0.3 if cell >= 0.9 else LABELS - 0.4) - 0.1)

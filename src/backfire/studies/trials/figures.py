@@ -11,7 +11,7 @@ from backfire.figures.study import SurvivalLine, TwinPanel, response_plots, surv
 from backfire.formatting import display_name, short
 from backfire.outcomes import declared
 from backfire.studies.statistics import Needed, survival_curve
-from backfire.studies.trials.endpoints import NAMED
+from backfire.studies.trials.endpoints import NAMED, PROGRESSION_FREE
 from backfire.studies.trials.tables import between, gaining_lines, notes_of, percent
 
 if TYPE_CHECKING:
@@ -24,14 +24,16 @@ HAZARDS: Final = 2
 
 
 def endpoint_in_words(name: str) -> str:
-    """An endpoint as figures call it."""
-    return name.replace("_", " ") if name in NAMED else declared(name).titled(name)
+    """What comes to a patient, as figures call it."""
+    named = {**dict.fromkeys(NAMED, name), PROGRESSION_FREE: "progression or death"}
+    return named.get(name) or declared(name).titled(name)
 
 
 def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
     """Pairs (name of the file without its ending, matplotlib figure)."""
     spec, hashes = trial.spec, {trial.spec.scenario.name: trial.spec.scenario.hash}
-    who = [" ".join([notes_of(trial)[0], *([f"· {spec.note}"] if spec.note else [])])]
+    said = notes_of(trial)
+    who = [" · ".join([said[0], *(words for words in said if "are left out" in words), *([spec.note] if spec.note else [])])]
     for place, name in enumerate(spec.endpoints):
         remarks, words = [*who, *_medians(trial, name), *_compared(trial, name)], endpoint_in_words(name)
         figure = survival_curves(spec.title, remarks, words, _lines(trial, name), trial.horizon(name), hashes)
