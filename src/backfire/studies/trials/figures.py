@@ -26,7 +26,7 @@ HAZARDS: Final = 2
 def endpoint_in_words(name: str) -> str:
     """What comes to a patient, as figures call it."""
     named = {**dict.fromkeys(NAMED, name), PROGRESSION_FREE: "progression or death"}
-    return named.get(name) or declared(name).titled(name)
+    return named.get(name) or declared(name).titled(name).removeprefix("first day of ")
 
 
 def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
