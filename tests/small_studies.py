@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from small import SMALL_FOR_RUNS
@@ -64,3 +66,16 @@ def written(folder: Path, text: str, *changes: tuple[str, str], scenario: str = 
     path = folder / "mine.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def written_population(folder: Path, values: Mapping[str, Sequence[float]], weights: Sequence[float]) -> None:
+    """The folder of a made-up population."""
+    import pandas as pd
+
+    folder.mkdir()
+    about = {
+        "found": True, "inputs": [*values], "scenario": {"name": "small", "hash": "0"}, "members": len(weights), "claims": {},
+        "least_effective_size": float(len(weights)), "name": "made", "seed": 0, "share_of_box": 0.5,
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    pd.DataFrame({"member": range(len(weights)), "weight": weights, **values}).to_parquet(folder / "members.parquet")

@@ -42,8 +42,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {command: output_of(command, folder) for command, _ in blocks() if not command.startswith(LONG)}
 
 
-def test_there_are_sixteen_commands() -> None:
-    assert len(blocks()) == 16
+def test_there_are_seventeen_commands() -> None:
+    assert len(blocks()) == 17
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from backfire.figures import png
 from backfire.figures.study import (
@@ -22,18 +24,32 @@ from backfire.figures.study import (
 )
 from made_up_sweeps import texts
 
-ARMS = ["untreated", "monotherapy", "blockade", "combination", "an arm with a name that hardly fits", "sixth", "seventh"]
+ARMS = [
+    "untreated", "monotherapy", "blockade", "combination", "chemotherapy_then_delayed_blockade_of_wnt16b",
+    "metronomic_low_dose_of_mitoxantrone", "seventh",
+]  # fmt: skip
 HASHES = {"made-up": "0123456789ab"}
 
 
 def inside(figure: Figure) -> bool:
-    """True if no writing leaves the page."""
+    """True if no writing leaves the page, titles, keys and names of rows and columns do not meet, and no panel is empty."""
     png(figure)
     width, height = figure.bbox.width, figure.bbox.height
-    boxes = [text.get_window_extent() for axes in figure.axes for text in axes.texts] + [
-        text.get_window_extent() for text in figure.texts
-    ]
+    heads = [axes._left_title for axes in figure.axes] + [axes._right_title for axes in figure.axes]  # type: ignore[attr-defined]
+    heads += [axis.label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    heads += [text for axes in figure.axes for text in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    heads += [text for axes in figure.axes for text in axes.texts if "inputs of less" in text.get_text()]
+    heads += [text for legend in figure.legends for text in legend.get_texts()]
+    writing = [text for axes in figure.axes for text in axes.texts] + list(figure.texts) + heads
+    boxes = [text.get_window_extent() for text in writing if text.get_text()]
+    assert all(axes.has_data() or axes.texts for axes in figure.axes), "an empty panel"
+    for one, other in itertools.combinations([text for text in heads if text.get_text()], 2):
+        assert not meet(one.get_window_extent(), other.get_window_extent()), (one.get_text(), other.get_text())
     return all(box.x0 > -2 and box.x1 < width + 2 and box.y0 > -2 and box.y1 < height + 2 for box in boxes if box.width)
+
+
+def meet(one: Bbox, other: Bbox) -> bool:
+    return one.x0 < other.x1 - 1 and other.x0 < one.x1 - 1 and one.y0 < other.y1 - 1 and other.y0 < one.y1 - 1
 
 
 def line(arm: str, events: bool = True) -> SurvivalLine:
@@ -61,7 +77,19 @@ def test_no_event_is_said() -> None:
     assert inside(figure)
 
 
-@pytest.mark.parametrize("count", [1, 6])
+def test_what_comes_to_everybody_at_once_is_seen_within_the_follow_up() -> None:
+    """The fall to nothing stands inside the panel, not on its border."""
+    days, nobody = np.array([0.0, 20]), np.array([1.0, 0.0])
+    lines = [
+        SurvivalLine(arm, days, nobody, nobody, np.ones(2), 20, np.full(25, 20.0), np.ones(25), (20.0, 20.0, 20.0))
+        for arm in ARMS[:4]
+    ]
+    figure = survival_curves("A title", [], "progression", lines, 35, HASHES)
+    assert figure.axes[0].get_xlim() == (0, 35)
+    assert inside(figure)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6])
 def test_gains_and_power(count: int) -> None:
     gains = np.linspace(-20, 60, 50)
     panels = [TwinPanel(arm, gains, 1.0, ["mean 20", "harmed 24 %"], [5, 10, 20], [0.2, 0.5, 0.9]) for arm in ARMS[1 : 1 + count]]
@@ -69,7 +97,9 @@ def test_gains_and_power(count: int) -> None:
     assert sum("harmed 24 %" in text for text in texts(figure)) == count
     assert inside(figure)
     nobody = [TwinPanel("combination", np.zeros(5), 1.0, ["mean 0"])]
-    assert inside(twin_gains("A title", [], "progression", "untreated", nobody, 90, HASHES))
+    figure = twin_gains("A title", [], "progression", "untreated", nobody, 90, HASHES)
+    assert any("nobody gains or loses" in text for text in texts(figure))
+    assert inside(figure)
 
 
 @pytest.mark.parametrize("count", [1, 7])

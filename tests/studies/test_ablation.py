@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import backfire
 from backfire.errors import DocumentError, UserError
 from backfire.simulation import run_members
-from backfire.studies import Ablation, Means, ablation, load_ablation, parse_ablation, read_ablation
-from small_studies import ABLATION, written
+from backfire.studies import Ablation, Handling, Means, ablation, load_ablation, parse_ablation, read_ablation
+from backfire.studies.ablation import ablated
+from backfire.studies.statistics import bootstrapped
+from small_studies import ABLATION, written, written_population
 
 HERE = Means(workers=0)
 
@@ -54,6 +57,44 @@ def test_tables_and_the_folder_read_again(done: Ablation, monkeypatch: pytest.Mo
     assert any("did not come within the days watched and are taken as watched" in words for words in done.notes)
     monkeypatch.setattr(backfire.sweeps.planning, "run_members", None)
     assert read_ablation(done.folder).table("feedbacks").equals(done.table("feedbacks"))
+
+
+def test_a_population_in_which_another_switch_varies_is_read_again(tmp_path: Path) -> None:
+    values = {"growth_rate": [0.1, 0.12, 0.14], "stroma.promotes_growth": [1.0, 0.5, 0.0]}
+    written_population(tmp_path / "pop", values, [0.5, 0.25, 0.25])
+    text = ABLATION.replace("within = 1.5", 'population = "pop"').replace('feeds = ["stroma.promotes_growth"]\n', "")
+    made = ablation(str(written(tmp_path, text)), tmp_path / "out", HERE)
+    assert made.games["monotherapy", "final_burden"].shape == (6, 2)
+    again = read_ablation(made.folder)
+    assert again.spec.tumours.names == ("growth_rate", "stroma.promotes_growth")
+    assert again.spec.tumours.draw() == pytest.approx(made.spec.tumours.draw())
+    assert again.table("feedbacks").equals(made.table("feedbacks"))
+    assert again.notes == made.notes
+
+
+def test_a_tumour_of_which_any_subset_has_no_number_is_left_out_of_all(done: Ablation) -> None:
+    found = backfire.studies.runs.read_study(done.folder / "members", done.spec.scenario)
+    for outcome in found.outcomes:
+        found.outcomes[outcome][5] = np.nan
+    with pytest.raises(UserError, match="1 of 24 members have no"):
+        ablated(done.spec, found)
+    lenient = dataclasses.replace(done.spec, rules=Handling("leave out", "as watched"))
+    made = ablated(lenient, found)
+    assert all(game.shape == (5, 4) for game in made.games.values())
+    assert any("1 of 6 groups of 4 members are left out" in words for words in made.notes)
+    for outcome in found.outcomes:
+        found.outcomes[outcome][::4] = np.nan
+    with pytest.raises(UserError, match="nothing is left"):
+        ablated(lenient, found)
+
+
+def test_statements_on_a_game_have_the_same_draws(done: Ablation) -> None:
+    """Intervals of a difference are those of the difference in every tumour, and what adds up does so in every draw."""
+    key = ("monotherapy", "final_burden")
+    means, game = done.means[key], done.games[key]
+    assert means[0] == pytest.approx(game.mean(axis=0))
+    assert bootstrapped(game[:, 3] - game[:, 2]).row == pytest.approx(done.blames[0].alone_off["shields"].row)
+    assert bootstrapped(game[:, 3]).row == pytest.approx(done.blames[0].all_on.row)
 
 
 def test_times_that_did_not_come_are_refused_unless_a_rule_is_named(done: Ablation) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from backfire.errors import UserError
-from backfire.studies.trials.endpoints import DIED, END, Criteria, Endpoint, Seen, visit_step
+from backfire.studies.trials.endpoints import DIED, END, SURGERY, Criteria, Endpoint, Seen, endpoints_of, visit_step
 
 NEVER = math.inf
 
@@ -89,8 +90,29 @@ def test_visits_meet_stored_rows() -> None:
     assert visit_step(13, 7) == 1
     assert visit_step(0, 10) == 10
     assert visit_step(10.5, 7) == 3.5
-    with pytest.raises(UserError, match="whole days"):
-        visit_step(0.1, 7)
+    for time_zero, visits in ((0.1, 7), (0, 7.0003), (14, 7.0003)):
+        with pytest.raises(UserError, match=rf"visits every {visits} days from day {time_zero} on .* whole days"):
+            visit_step(time_zero, visits)
+
+
+def test_who_dies_before_surgery_did_not_lose_the_primary() -> None:
+    """Deaths on days 17 (before the surgery of day 20, after the last visit before it) and 33 (after it), and none."""
+    diameters = [[30, 25, math.nan, math.nan, math.nan], [30, 25, 40, 60, math.nan], [30, 25, 40, 60, 90]]
+    came = np.array([[17.0], [33.0], [40.0]])
+    alive = np.array([[True], [True], [False]])
+    found = SimpleNamespace(
+        outcomes={"survival_time": came}, observed={"survival_time": alive}, failed=np.zeros((3, 1), dtype=bool),
+        scenario=SimpleNamespace(days=40, time_zero=0.0),
+    )  # fmt: skip
+    judged = seen(*diameters, surgery=20)
+    made = endpoints_of(found, ["progression", "progression_free_survival"], judged)  # type: ignore[arg-type]
+    assert made["progression"].why.ravel().tolist() == [DIED, SURGERY, SURGERY]
+    assert made["progression"].watched.ravel().tolist() == [10, 10, 10]
+    free = made["progression_free_survival"]
+    assert free.days.ravel().tolist() == [17, 33, NEVER]
+    assert free.why.ravel().tolist() == [DIED, DIED, END]
+    seen_once = endpoints_of(found, ["progression"], seen(*diameters))["progression"]  # type: ignore[arg-type]
+    assert seen_once.why.ravel().tolist() == [DIED, DIED, END], "without surgery"
 
 
 @pytest.mark.parametrize("word", ["cells_per_cm3", "growth", "response", "gone", "millimetres"])

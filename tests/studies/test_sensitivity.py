@@ -35,7 +35,7 @@ def test_the_sample_freezes_one_input_at_a_time(done: Sensitivity) -> None:
     assert abs(np.corrcoef(first.T, second.T)[:2, 2:]).max() < 0.2
 
 
-@pytest.mark.parametrize("method", ["sobol", "morris", "given"])
+@pytest.mark.parametrize("method", ["sobol", "morris", "given", "shapley"])
 def test_an_input_that_does_nothing_is_told_from_one_that_does_all(tmp_path: Path, method: str) -> None:
     changes = (*UNTREATED, ('"sobol"', f'"{method}"'), ("number = 64", "number = 128"))
     made = sensitivity(str(written(tmp_path, SENSITIVITY, *changes)), means=HERE)
@@ -63,6 +63,19 @@ def test_a_yes_or_no_says_which_inputs_differ(tmp_path: Path) -> None:
     assert ranking.deciding[0].parameter == "drug_kill_rate"
     assert ranking.deciding[0].higher
     assert made.table("deciding")["yes_at"].iloc[0] == "high"
+    assert made.table()["index"].unique().tolist() == ["δ", "target HSIC"]
+
+
+def test_correlated_inputs_have_shapley_effects_that_add_up(tmp_path: Path) -> None:
+    together = ("high = 2 }", 'high = 2 }\n[tumours.correlations]\n"growth_rate, drug_kill_rate" = 0.8')
+    changes = (*UNTREATED, ("high = 0.2 }", together[1].replace("2 }", "0.2 }")), ('"sobol"', '"shapley"'), ("64", "512"))
+    made = sensitivity(str(written(tmp_path, SENSITIVITY, *changes)), means=HERE)
+    (ranking,) = made.rankings
+    values = [found[0].estimate.value for found in ranking.indices.values()]
+    assert sum(values) + ranking.unexplained.value == pytest.approx(1)
+    # Growth alone decides; of what it tells the other tells 0.64, the square of the correlation of ranks, and carries half of that.
+    assert values == pytest.approx([1 - 0.64 / 2, 0.64 / 2], abs=0.05)
+    assert any("of the variance to nobody" in words for words in made.notes)
 
 
 def test_a_member_that_failed_is_told_and_a_rule_takes_its_whole_group(tmp_path: Path) -> None:

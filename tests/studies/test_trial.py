@@ -13,7 +13,7 @@ from backfire import studies, sweeps
 from backfire.errors import DocumentError, UserError
 from backfire.simulation import run_members
 from backfire.studies import Means, Trial, load_trial, read_trial
-from small_studies import TRIAL, written
+from small_studies import TRIAL, written, written_population
 
 HERE = Means(workers=0)
 
@@ -172,33 +172,17 @@ def test_a_file_of_another_kind_is_sent_to_its_command(tmp_path: Path) -> None:
 
 
 def test_patients_of_a_population_come_by_their_weights(tmp_path: Path) -> None:
-    import pandas as pd
-
     path = written(
         tmp_path, TRIAL, ("number = 40\n", 'number = 200\npopulation = "pop"\n'), (TRIAL[TRIAL.index("[tumours.vary]") :], "")
     )
-    folder = path.parent / "pop"
-    folder.mkdir()
-    about = {
-        "found": True,
-        "inputs": ["growth_rate"],
-        "scenario": {"name": "small", "hash": "0"},
-        "members": 3,
-        "least_effective_size": 3.0,
-        "name": "made",
-        "claims": {},
-        "seed": 0,
-        "share_of_box": 0.5,
-    }
-    (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
-    members = pd.DataFrame({"member": [0, 1, 2], "weight": [0.0, 1.0, 3.0], "growth_rate": [0.1, 0.2, 0.3]})
-    members.to_parquet(folder / "members.parquet")
+    written_population(path.parent / "pop", {"growth_rate": [0.1, 0.2, 0.3]}, [0.0, 1.0, 3.0])
     spec = load_trial(path)
     drawn = spec.tumours.draw()[:, 0]
     assert set(drawn) == {0.2, 0.3}
     assert (drawn == 0.3).mean() == pytest.approx(0.75, abs=0.1)
     assert "with replacement" in spec.tumours.source
-    (folder / "manifest.json").write_text(json.dumps({**about, "inputs": ["growth_rte"]}), encoding="utf-8")
+    manifest = path.parent / "pop" / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("growth_rate", "growth_rte"), encoding="utf-8")
     with pytest.raises(DocumentError, match="no sound population"):
         load_trial(path)
 

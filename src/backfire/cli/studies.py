@@ -73,7 +73,7 @@ def sensitivity(
     out: Out = SENSITIVITIES, workers: Workers = None, dask: Dask = None, resume: Resume = False, show: Show = None,
     figures: FigureFormats = FigureFormat.PNG, own: MechanismFiles = None, form: Form = OutputFormat.TABLE,
 ) -> None:  # fmt: skip
-    """Which input decides: Sobol, Morris, or Borgonovo's δ and PAWN of any sample."""
+    """Which input decides: Sobol, Morris; of any sample Shapley effects, or Borgonovo's δ with PAWN or target HSIC."""
     _command(
         "sensitivity", [study] if study else [], _Asked(out, workers, dask, resume, show, own), figures, form, _sensitivity_report
     )

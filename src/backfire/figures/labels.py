@@ -26,6 +26,22 @@ CLEAR: Final = 22.0
 """Pixels: contours shorter than the first have no label, and labels keep this distance from marks and borders."""
 
 
+LETTER: Final = 0.65
+"""Width of a letter as a share of its size, roughly."""
+
+
+def fitted(words: str, width: float, size: float, lines: int = 1) -> tuple[str, float]:
+    """(words, size) that stay within so many inches: on up to ``lines`` lines, then smaller, and at last cut short."""
+    for part in (1.0, 0.85, 0.7):
+        letters = max(4, int(width * 72 / (LETTER * part * size)))
+        rows = textwrap.wrap(words, letters, max_lines=lines, placeholder="…")
+        if rows and not rows[-1].endswith("…"):
+            break
+    if rows == ["…"]:
+        rows = [f"{words[: letters - 1]}…"]
+    return "\n".join(rows), part * size
+
+
 def height_of(axes: Axes, values: Floats | Sequence[float]) -> float:
     """Where the last finite value stands, as a share of the height of the axes; 0 if there is none."""
     finite = np.asarray(values)[np.isfinite(values)]

@@ -101,6 +101,7 @@ def blocks(matter: Subject) -> Iterator[Block]:
     yield from _credible(matter)
     yield "## Understandable"
     yield from describe(matter.scenario, matter.result.outcomes)
+    yield from _pictures(matter)
     yield from _reproducible(matter)
     yield from _extensible(matter)
 
@@ -289,6 +290,23 @@ def _plausible(scenario: Scenario, tumours: PlausibleTumours) -> Iterator[str]:
     yield "### How far the claims narrow the parameters"
     heads, *rows = narrowing(scenario, tumours).rows
     yield table(heads, [[cell_text(cell) for cell in row] for row in rows])
+
+
+def _pictures(matter: Subject) -> Iterator[str]:
+    """The shipped trial and ablation in one figure each, as the repository keeps them."""
+    shown = {
+        "trial": "survival under every arm, numbers at risk, restricted means",
+        "ablation": "the outcome with each feedback switched off, and what each carries of the whole",
+    }
+    known = [kind for kind in shown if matter.shipped and matter.scenario.name in shipped_names("configs", "studies", kind)]
+    if known:
+        yield "### Asked of many tumours"
+    for kind in known:
+        path = shipped_folder("configs") / "studies" / kind / f"{matter.scenario.name}.toml"
+        about = tomllib.loads(path.read_text(encoding="utf-8"))
+        title, note = (plain(str(about.get(word, ""))) for word in ("title", "note"))
+        yield f"**{title}** {note} Drawn by `backfire {kind} {matter.scenario.name}`."
+        yield f"![{title} {shown[kind].capitalize()}.](../../docs/figures/{matter.scenario.name}-{kind}.png)"
 
 
 _STUDIES: Final = {

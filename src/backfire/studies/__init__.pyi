@@ -43,12 +43,14 @@ from .spec import shipped_studies as shipped_studies
 from .statistics import Times as Times
 from .statistics import delta_index as delta_index
 from .statistics import hazard_ratio as hazard_ratio
+from .statistics import hsic_index as hsic_index
 from .statistics import log_rank as log_rank
 from .statistics import morris_indices as morris_indices
 from .statistics import pair_interactions as pair_interactions
 from .statistics import patients_needed as patients_needed
 from .statistics import pawn_index as pawn_index
 from .statistics import restricted_mean as restricted_mean
+from .statistics import shapley_effects as shapley_effects
 from .statistics import shapley_shares as shapley_shares
 from .statistics import sobol_indices as sobol_indices
 from .statistics import survival_curve as survival_curve

@@ -21,24 +21,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from pydantic import Field
 
 from backfire.errors import UserError, unknown
+from backfire.sampling import PlausibleTumours
 from backfire.scenario import ABLATION, OwnMechanisms, Scenario
-from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
-from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
-from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
+from backfire.studies.folder import FinishedStudy, Rows, study_manifest
+from backfire.studies.readings import ReadingFile, ReadingReader, ReadingSpec, read_outcomes
 from backfire.studies.runs import Means, Simulated, require_same, run_study, stored_study
-from backfire.studies.spec import StudyReader, StudySpec
-from backfire.studies.statistics import CONFIDENCE, Estimate, bootstrap_means, pair_interactions, shapley_shares
-from backfire.studies.tumours import Tumours
-
-if TYPE_CHECKING:
-    import pandas
+from backfire.studies.statistics import NO_ESTIMATE, Estimate, bootstrap_means, pair_interactions, shapley_shares
 
 MOST_WHOLE: Final = 8
 """Of so many feedbacks all subsets are simulated."""
@@ -54,19 +49,18 @@ class AblationFile(ReadingFile):
 
 
 @dataclass(frozen=True, eq=False)
-class AblationSpec(StudySpec):
-    """An ablation; made by ``load_ablation``, or built in Python. ``feedbacks`` maps names to switches.
+class AblationSpec(ReadingSpec):
+    """An ablation; made by ``load_ablation``, or built in Python. ``feedbacks`` maps names to switches; without any, every
+    switch is one.
 
     Raises UserError for switches that are not there, stand twice, or vary among the tumours.
     """
 
-    outcomes: tuple[str, ...] = ("final_burden",)
     feedbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    rules: Handling = field(default_factory=Handling)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        switches = [name for name, item in self.scenario.inputs.items() if item.kind == "switch"]
+        switches = _switches(self.scenario)
         if not self.feedbacks:
             object.__setattr__(self, "feedbacks", {name: (name,) for name in switches})
         named = [switch for group in self.feedbacks.values() for switch in group]
@@ -90,13 +84,7 @@ class AblationSpec(StudySpec):
     @cached_property
     def subsets(self) -> tuple[int, ...]:
         """The subsets of feedbacks that are on, as bit masks; all of them in order, or nothing off, one, two, and all."""
-        count = len(self.feedbacks)
-        everything = (1 << count) - 1
-        if self.whole:
-            return tuple(range(everything + 1))
-        off = [0, *(1 << one for one in range(count))]
-        off += [1 << one | 1 << other for one, other in itertools.combinations(range(count), 2)]
-        return (0, *(everything & ~mask for mask in off))
+        return _subsets(len(self.feedbacks))
 
     def words(self, mask: int) -> str:
         """A subset in words."""
@@ -127,17 +115,34 @@ class AblationSpec(StudySpec):
         return np.hstack([np.repeat(drawn, len(switched), axis=0), np.tile(switched, (len(drawn), 1))])
 
 
-class _AblationReader(StudyReader[AblationFile, AblationSpec]):
-    kind, model, instead = ABLATION, AblationFile, {"outcomes": []}
+class _AblationReader(ReadingReader[AblationFile, AblationSpec]):
+    kind, model, spec, instead = ABLATION, AblationFile, AblationSpec, {"outcomes": []}
 
     def finish(self, file: AblationFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
-        self.check_outcomes(scenario, arms, file.outcomes, ("outcomes",))
         feedbacks = {name: tuple(group) for name, group in file.feedbacks.items()}
-        outcomes, rules = tuple(dict.fromkeys(file.outcomes)), Handling(file.failed, file.censored)
-        return {"outcomes": outcomes, "feedbacks": feedbacks, "rules": rules}
+        return {**super().finish(file, scenario, arms), "feedbacks": feedbacks}
 
-    def made(self, given: dict[str, Any]) -> AblationSpec:
-        return AblationSpec(**given)
+    def asked(self, file: AblationFile, scenario: Scenario, members: PlausibleTumours) -> PlausibleTumours:
+        """Every tumour once, without the switches of the feedbacks: another switch may vary among the tumours."""
+        groups = list(file.feedbacks.values()) or [[name] for name in _switches(scenario)]
+        switched = {switch for group in groups for switch in group}
+        own = [at for at, name in enumerate(members.names) if name not in switched]
+        values, names = members.values[:: len(_subsets(len(groups))), own], tuple(members.names[at] for at in own)
+        return dataclasses.replace(members, names=names, values=values, weights=np.full(len(values), 1 / len(values)))
+
+
+def _switches(scenario: Scenario) -> list[str]:
+    return [name for name, item in scenario.inputs.items() if item.kind == "switch"]
+
+
+def _subsets(count: int) -> tuple[int, ...]:
+    """The subsets of so many feedbacks that are simulated, as ``AblationSpec.subsets`` has them."""
+    everything = (1 << count) - 1
+    if count <= MOST_WHOLE:
+        return tuple(range(everything + 1))
+    off = [0, *(1 << one for one in range(count))]
+    off += [1 << one | 1 << other for one, other in itertools.combinations(range(count), 2)]
+    return (0, *(everything & ~mask for mask in off))
 
 
 load_ablation, parse_ablation = _AblationReader.load, _AblationReader.parse
@@ -168,7 +173,7 @@ class Blame:
 
 
 @dataclass(frozen=True, eq=False)
-class Ablation:
+class Ablation(FinishedStudy):
     """A finished ablation. ``games[arm, outcome]`` (tumours, subsets) are the values of every tumour under every subset."""
 
     spec: AblationSpec
@@ -182,8 +187,16 @@ class Ablation:
         """Every outcome in every arm."""
         return [self._blame(arm, outcome) for arm, outcome in self.games]
 
+    @cached_property
+    def means(self) -> Mapping[tuple[str, str], Floats]:
+        """``games`` over the tumours: (1 + resamples, subsets), the means, and below them those over tumours drawn again.
+
+        Whatever is linear in a game (shares, interactions, differences) is read off its rows, so all have the same draws.
+        """
+        return {key: np.vstack([game.mean(axis=0), bootstrap_means(game)]) for key, game in self.games.items()}
+
     def _blame(self, arm: str, outcome: str) -> Blame:
-        game, names = self.games[arm, outcome], [*self.spec.feedbacks]
+        game, names = self.means[arm, outcome], [*self.spec.feedbacks]
         place = {mask: at for at, mask in enumerate(self.spec.subsets)}
         everything = (1 << len(names)) - 1
         on, off = game[:, place[everything]], game[:, place[0]]
@@ -191,29 +204,24 @@ class Ablation:
         only = {name: game[:, place[1 << at]] - off for at, name in enumerate(names) if 1 << at in place}
         shares, percent, missed = self._shares(game, on - off, names) if self.spec.whole else ({}, {}, 0.0)
         return Blame(
-            arm, outcome, self.titles[arm, outcome], _mean(on), _mean(off), _mean(on - off),
-            {name: _mean(column) for name, column in without.items()},
-            {name: _mean(on - column) for name, column in without.items()},
-            {name: _mean(column) for name, column in only.items()},
+            arm, outcome, self.titles[arm, outcome], _estimate(on), _estimate(off), _estimate(on - off),
+            {name: _estimate(column) for name, column in without.items()},
+            {name: _estimate(on - column) for name, column in without.items()},
+            {name: _estimate(column) for name, column in only.items()},
             shares, percent, self._pairs(game, names, place), missed,
         )  # fmt: skip
 
     @staticmethod
     def _shares(game: Floats, whole: Floats, names: list[str]) -> tuple[dict[str, Estimate], dict[str, Estimate], float]:
-        """(shares, the same in per cent of the whole, by how much they miss it in the worst tumour)."""
+        """(shares, the same in per cent of the whole, by how much they miss it in the worst draw)."""
         found = shapley_shares(game)
         missed = float(np.abs(found.sum(axis=1) - whole).max())
         if missed > ADDS_UP * max(1.0, float(np.abs(game).max())):
             raise ArithmeticError(f"shares miss the whole by {missed:g}")
-        drawn, totals = bootstrap_means(found), bootstrap_means(whole)
-        shares = {name: _interval(found[:, at].mean(), drawn[:, at]) for at, name in enumerate(names)}
-        if totals.min() <= 0 <= totals.max():  # a share of nothing
+        shares = {name: _estimate(found[:, at]) for at, name in enumerate(names)}
+        if whole.min() <= 0 <= whole.max():  # a share of nothing
             return shares, {}, missed
-        percent = {
-            name: _interval(100 * found[:, at].mean() / whole.mean(), 100 * drawn[:, at] / totals)
-            for at, name in enumerate(names)
-        }
-        return shares, percent, missed
+        return shares, {name: _estimate(100 * found[:, at] / whole) for at, name in enumerate(names)}, missed
 
     def _pairs(self, game: Floats, names: list[str], place: Mapping[int, int]) -> dict[tuple[str, str], Estimate]:
         """Interactions: Shapley's where all subsets are there, else that of switching off one, the other, and both."""
@@ -226,19 +234,13 @@ class Ablation:
                 masks = (everything, everything & ~(1 << one), everything & ~(1 << other), everything & ~(1 << one | 1 << other))
                 on, first, second, both = (game[:, place[mask]] for mask in masks)
                 column = on - first - second + both
-            made[names[one], names[other]] = _mean(column)
+            made[names[one], names[other]] = _estimate(column)
         return made
 
     @cached_property
     def tables(self) -> dict[str, Rows]:
         """``subsets``, ``feedbacks`` and ``pairs``."""
         return {"subsets": self._subsets(), "feedbacks": self._feedbacks(), "pairs": self._pair_rows()}
-
-    def table(self, name: str) -> pandas.DataFrame:
-        """One of the tables as a DataFrame."""
-        if name not in self.tables:
-            raise UserError(unknown("table", name, self.tables))
-        return as_frame(self.tables[name])
 
     @property
     def shown(self) -> dict[str, Rows]:
@@ -257,40 +259,32 @@ class Ablation:
 
     def _subsets(self) -> Rows:
         rows: list[tuple[Any, ...]] = [("arm", "outcome", "subset", "mean", "low", "high")]
-        for (arm, outcome), game in self.games.items():
+        for (arm, outcome), game in self.means.items():
             for place, mask in enumerate(self.spec.subsets):
-                rows.append((arm, outcome, self.spec.words(mask), *_three(_mean(game[:, place]))))
+                rows.append((arm, outcome, self.spec.words(mask), *_estimate(game[:, place]).row))
         return rows
 
     def _feedbacks(self) -> Rows:
         words = ("alone_off", "alone_on", "share", "percent")
         heads = [f"{word}{end}" for word in words for end in ("", "_low", "_high")]
         rows: list[tuple[Any, ...]] = [("arm", "outcome", "feedback", *heads)]
-        nothing = Estimate(np.nan, np.nan, np.nan)
         for item in self.blames:
             for name in self.spec.feedbacks:
                 found = (item.alone_off, item.alone_on, item.shares, item.percent)
-                rows.append((item.arm, item.outcome, name, *(value for one in found for value in _three(one.get(name, nothing)))))
+                cells = [value for one in found for value in one.get(name, NO_ESTIMATE).row]
+                rows.append((item.arm, item.outcome, name, *cells))
         return rows
 
     def _pair_rows(self) -> Rows:
         rows: list[tuple[Any, ...]] = [("arm", "outcome", "one", "other", "interaction", "low", "high")]
         for item in self.blames:
-            rows += [(item.arm, item.outcome, *pair, *_three(value)) for pair, value in item.pairs.items()]
+            rows += [(item.arm, item.outcome, *pair, *value.row) for pair, value in item.pairs.items()]
         return rows
 
 
-def _interval(value: float, drawn: Floats) -> Estimate:
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(value), float(low), float(high))
-
-
-def _mean(column: Floats) -> Estimate:
-    return _interval(column.mean(), bootstrap_means(column))
-
-
-def _three(item: Estimate) -> tuple[float, float, float]:
-    return item.value, item.low, item.high
+def _estimate(column: Floats) -> Estimate:
+    """A mean, and below it the same over tumours drawn again."""
+    return Estimate.of_draws(column[0], column[1:])
 
 
 def ablation(
@@ -299,37 +293,22 @@ def ablation(
     """Run an ablation: a spec, a path or a shipped name; stored in ``<out>/<name>/`` as ``trial`` does it."""
     spec = source if isinstance(source, AblationSpec) else load_ablation(source, mechanisms)
     found = run_study(spec, spec.fields, spec.members(), spec.outcomes, out, means or Means())
-    return _stored(ablated(spec, found, None if out is None else Path(out) / spec.name))
+    return ablated(spec, found, None if out is None else Path(out) / spec.name).written()
 
 
 def read_ablation(folder: Path | str) -> Ablation:
     """The ablation that stands in a folder, without simulating."""
     place = Path(folder)
     found, drawn = stored_study(place)
-    varied = [at for at, name in enumerate(found.fields) if found.scenario.inputs[name].kind != "switch"]
-    tumours = dataclasses.replace(drawn, names=tuple(found.fields[at] for at in varied), values=found.values[:, varied])
-    spec = _AblationReader.again(place, found.scenario, tumours)
-    if spec.tumours.stored is not None:
-        once = dataclasses.replace(tumours, values=tumours.values[:: len(spec.subsets)])
-        same = Tumours(len(once.values), spec.tumours.seed, stored=once, said=spec.tumours.source)
-        spec = dataclasses.replace(spec, tumours=same)
+    spec = _AblationReader.again(place, found.scenario, drawn)
     require_same(place, found, spec.fields, spec.members, spec.count)
-    return _stored(ablated(spec, found, place))
+    return ablated(spec, found, place).written()
 
 
 def ablated(spec: AblationSpec, found: Simulated, folder: Path | None = None) -> Ablation:
     """The ablation of members that are simulated already; raises UserError where a rule would be needed and is not given."""
-    units = {
-        (arm, name): item.unit for arm in spec.arms for name, item in arm_outcomes(spec.scenario, arm, spec.outcomes).items()
-    }
-    readings = [read_outcome(found, arm, name, unit) for (arm, name), unit in units.items()]
-    good, notes = handled(readings, spec.rules, found)
-    kept = good.reshape(-1, len(spec.subsets)).all(axis=1)
-
-    def game(item: Reading) -> Floats:
-        return item.values.reshape(-1, len(spec.subsets))[kept]
-
-    games = {(item.arm, item.outcome): game(item) for item in readings}
+    readings, kept, notes = read_outcomes(spec, found, len(spec.subsets))
+    games = {(item.arm, item.outcome): item.values.reshape(-1, len(spec.subsets))[kept] for item in readings}
     titles = {(item.arm, item.outcome): item.title for item in readings}
     feedbacks = "feedback" if len(spec.feedbacks) == 1 else "feedbacks"
     count = (
@@ -337,9 +316,3 @@ def ablated(spec: AblationSpec, found: Simulated, folder: Path | None = None) ->
     )
     shared = "all subsets: the whole is shared out" if spec.whole else "one and two off at a time: nothing is shared out"
     return Ablation(spec, games, titles, (count, f"{shared}; intervals 95 % over tumours", *notes), folder)
-
-
-def _stored(made: Ablation) -> Ablation:
-    if made.folder is not None:
-        write_study(made.folder, made.manifest, made.tables)
-    return made

@@ -59,10 +59,10 @@ def _blame_panel(item: BlameOf, names: Sequence[str]) -> BlamePanel:
         pairs[at] = pairs[at[::-1]] = found.value
     return BlamePanel(
         item.arm,
-        _three(item.all_on),
-        _three(item.all_off),
+        item.all_on.row,
+        item.all_off.row,
         {name: _paired(found, item.alone_off[name]) for name, found in item.without.items()},
-        {name: _three(found) for name, found in item.shares.items()},
+        {name: found.row for name, found in item.shares.items()},
         pairs,
     )
 
@@ -78,11 +78,7 @@ def _ranking(study: Sensitivity) -> Any:
     for item in study.rankings:
         first = next(iter(item.indices.values()))
         kinds = first[main].kind, first[1 - main].kind
-        rows = {name: (_three(found[main].estimate), _three(found[1 - main].estimate)) for name, found in item.indices.items()}
+        rows = {name: (found[main].estimate.row, found[1 - main].estimate.row) for name, found in item.indices.items()}
         floors = [found[main].floor for found in item.indices.values()]
         panels.append(RankingPanel(item.arm, item.title, kinds, rows, float(np.mean(floors))))
     return ranking(study.spec.title, [*study.notes], panels, {study.spec.scenario.name: study.spec.scenario.hash})
-
-
-def _three(item: Estimate) -> tuple[float, float, float]:
-    return item.value, item.low, item.high

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from backfire.errors import UserError, unknown
 from backfire.model import CAUTION, version
 from backfire.studies.spec import StudySpec
 from backfire.system import to_json, write_whole
@@ -20,11 +22,38 @@ Rows = Sequence[Sequence[Any]]
 """A table: first the names of its columns."""
 
 
-def as_frame(rows: Rows) -> pandas.DataFrame:
-    """A table as a DataFrame."""
-    import pandas
+class FinishedStudy(ABC):
+    """What every finished study has: tables by name, a manifest, and maybe a folder."""
 
-    return pandas.DataFrame([list(row) for row in rows[1:]], columns=list(rows[0]))
+    folder: Path | None
+
+    @property
+    @abstractmethod
+    def tables(self) -> Mapping[str, Rows]:
+        """Every table by name."""
+
+    @property
+    @abstractmethod
+    def manifest(self) -> Mapping[str, Any]:
+        """What was asked, as data."""
+
+    def table(self, name: str = "") -> pandas.DataFrame:
+        """One of the tables, the first without a name, as a DataFrame."""
+        import pandas
+
+        name = name or next(iter(self.tables))
+        if name not in self.tables:
+            raise UserError(unknown("table", name, self.tables))
+        heads, *rows = self.tables[name]
+        return pandas.DataFrame([list(row) for row in rows], columns=list(heads))
+
+    def written(self) -> Self:
+        """The study, its tables and last its manifest in its folder, if it has one."""
+        if self.folder is not None:
+            (self.folder / "manifest.json").unlink(missing_ok=True)
+            write_tables(self.folder, self.tables)
+            write_whole(self.folder / "manifest.json", to_json(dict(self.manifest)))
+        return self
 
 
 def write_tables(folder: Path, tables: Mapping[str, Rows]) -> None:
@@ -57,10 +86,3 @@ def study_manifest(spec: StudySpec, kind: str, notes: Sequence[str], about: Mapp
         **about,
         "notes": list(notes),
     }
-
-
-def write_study(folder: Path, manifest: Mapping[str, Any], tables: Mapping[str, Rows]) -> None:
-    """All tables, and last the manifest."""
-    (folder / "manifest.json").unlink(missing_ok=True)
-    write_tables(folder, tables)
-    write_whole(folder / "manifest.json", to_json(dict(manifest)))

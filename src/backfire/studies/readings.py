@@ -6,8 +6,8 @@ unless the study names a rule: members left out, times taken as watched. The rul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from pydantic import Field
 
 from backfire.errors import UnansweredError, UserError
 from backfire.outcomes import declared
+from backfire.scenario import Scenario
+from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
 from backfire.studies.runs import Simulated
-from backfire.studies.spec import StudyFile
+from backfire.studies.spec import StudyFile, StudyReader, StudySpec
 
 Bools = NDArray[np.bool_]
 REFUSE: Final = "refuse"
@@ -45,6 +47,27 @@ class Handling:
     def __post_init__(self) -> None:
         if self.failed not in (REFUSE, LEAVE_OUT) or self.censored not in (REFUSE, AS_WATCHED):
             raise UserError(f'`failed` is "{REFUSE}" or "{LEAVE_OUT}", `censored` "{REFUSE}" or "{AS_WATCHED}"')
+
+
+@dataclass(frozen=True, eq=False)
+class ReadingSpec(StudySpec):
+    """A study that reads ``outcomes`` by ``rules``."""
+
+    outcomes: tuple[str, ...] = ("final_burden",)
+    rules: Handling = field(default_factory=Handling)
+
+
+ReadingFiles = TypeVar("ReadingFiles", bound=ReadingFile)
+ReadingSpecs = TypeVar("ReadingSpecs", bound=ReadingSpec)
+
+
+class ReadingReader(StudyReader[ReadingFiles, ReadingSpecs]):
+    """Reads the outcomes and rules of its file."""
+
+    def finish(self, file: ReadingFiles, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
+        """What is read, and by which rules."""
+        self.check_outcomes(scenario, arms, file.outcomes, ("outcomes",))
+        return {"outcomes": tuple(dict.fromkeys(file.outcomes)), "rules": Handling(file.failed, file.censored)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +100,24 @@ def read_outcome(found: Simulated, arm: str, outcome: str, unit: str) -> Reading
     if item.kind == "amount" and unit == "cell":
         return Reading(arm, outcome, np.log10(np.maximum(values, ONE_CELL)), DECADES, missing, censored)
     return Reading(arm, outcome, values, {"day": "days"}.get(unit, unit), missing, censored)
+
+
+def read_outcomes(spec: ReadingSpec, found: Simulated, group: int) -> tuple[list[Reading], Bools, list[str]]:
+    """(every outcome in every arm, which groups of ``group`` members are whole (groups,), notes on what a rule did); raises
+    UnansweredError where a rule would be needed and is not given, and where no group is whole."""
+    readings = [
+        read_outcome(found, arm, name, item.unit)
+        for arm in spec.arms
+        for name, item in arm_outcomes(spec.scenario, arm, spec.outcomes).items()
+    ]
+    good, notes = handled(readings, spec.rules, found)
+    kept: Bools = np.asarray(good.reshape(-1, group).all(axis=1))
+    if group > 1 and not kept.all():
+        lost = f"{int((~kept).sum())} of {len(kept)} groups of {group} members are left out"
+        if not kept.any():
+            raise UnansweredError(f"{notes[-1]}; with them {lost}: nothing is left")
+        notes.append(f"with them {lost}: the rest is uneven")
+    return readings, kept, notes
 
 
 def handled(readings: list[Reading], rules: Handling, found: Simulated) -> tuple[Bools, list[str]]:

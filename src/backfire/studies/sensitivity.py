@@ -4,22 +4,23 @@
     scenario = "wnt16b-stroma"
     arms     = ["monotherapy"]
     outcomes = ["final_burden"]
-    method   = "sobol"            # or "morris", both over independent inputs; or "given", from any sample
+    method   = "sobol"            # or "morris", both over independent inputs; or "given", "shapley", from any sample
 
     [tumours]
     number = 1024                 # base samples; trajectories of morris; members of a given sample
 
 Over a population inputs depend on each other, and Sobol's indices do not mean there what they say: there ``given`` asks how far
-the distribution of the outcome changes when an input is known (Borgonovo's δ, PAWN), and for a yes or no which inputs differ.
+the distribution of the outcome changes when an input is known (Borgonovo's δ; PAWN, or target HSIC of a yes or no, of which it
+says too which inputs differ), and ``shapley`` which part of the variance each input carries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,51 +31,63 @@ from backfire.errors import UnansweredError, UserError, unknown
 from backfire.outcomes import declared
 from backfire.sampling import Axis, Morris
 from backfire.scenario import SENSITIVITY, OwnMechanisms, Scenario
-from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
-from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
-from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
+from backfire.studies.folder import FinishedStudy, Rows, study_manifest
+from backfire.studies.readings import Reading, ReadingFile, ReadingReader, ReadingSpec, read_outcomes
 from backfire.studies.runs import Means, Simulated, require_same, run_study, stored_study
-from backfire.studies.spec import StudyReader, StudySpec
-from backfire.studies.statistics import Index, delta_index, morris_indices, pawn_index, sobol_indices
+from backfire.studies.statistics import (
+    NO_ESTIMATE,
+    Estimate,
+    Index,
+    delta_index,
+    hsic_index,
+    morris_indices,
+    pawn_index,
+    shapley_effects,
+    sobol_indices,
+)
 from backfire.studies.tumours import unit_points
 
-if TYPE_CHECKING:
-    import pandas
-
-SOBOL, MORRIS, GIVEN = "sobol", "morris", "given"
+SOBOL, MORRIS, GIVEN, SHAPLEY = "sobol", "morris", "given", "shapley"
+SAMPLED: Final = (GIVEN, SHAPLEY)
+"""Methods of any sample."""
 METHODS: Final = {
     SOBOL: "Sobol: share of the variance by this input alone (first order), and with all others (total)",
     MORRIS: "Morris: effect of taking the input from its lowest to its highest value, and its spread",
-    GIVEN: "how far the distribution changes when the input is known (Borgonovo's δ; PAWN), less what shuffled inputs show",
+    GIVEN: (
+        "how far the distribution changes when the input is known (Borgonovo's δ; PAWN, of a yes or no target HSIC), less what "
+        "shuffled inputs show"
+    ),
+    SHAPLEY: (
+        "Shapley effects: share of the variance that the input carries, what inputs tell together divided among them; alone: "
+        "what it tells by itself"
+    ),
 }
 
 
 class SensitivityFile(ReadingFile):
     """A backfire sensitivity study: which input decides. Illustrative, not clinically calibrated."""
 
-    method: Literal["sobol", "morris", "given"] = Field(description="how; sobol and morris need independent inputs")
+    method: Literal["sobol", "morris", "given", "shapley"] = Field(description="how; sobol and morris need independent inputs")
 
 
 @dataclass(frozen=True, eq=False)
-class SensitivitySpec(StudySpec):
+class SensitivitySpec(ReadingSpec):
     """A sensitivity study; made by ``load_sensitivity``, or built in Python.
 
     Raises UserError for a method that the tumours do not allow.
     """
 
-    outcomes: tuple[str, ...] = ("final_burden",)
     method: str = GIVEN
-    rules: Handling = field(default_factory=Handling)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.method not in METHODS:
             raise UserError(unknown("method", self.method, METHODS), key="method")
-        if self.method != GIVEN and not self.tumours.independent:
+        if self.method not in SAMPLED and not self.tumours.independent:
             raise UserError(
                 f"inputs of these tumours depend on each other, and {self.method} varies them one by one; "
-                f'give method = "{GIVEN}", or [tumours.vary] without correlations',
+                f'give method = "{GIVEN}" or "{SHAPLEY}", or [tumours.vary] without correlations',
                 key="method",
             )
         number = self.tumours.number
@@ -121,22 +134,17 @@ class SensitivitySpec(StudySpec):
 
     def members(self) -> Floats:
         """The values of all members (members, inputs)."""
-        if self.method == GIVEN:
+        if self.method in SAMPLED:
             return self.tumours.draw()
         assert self.tumours.space is not None
         return self.tumours.space.place(self.points())
 
 
-class _SensitivityReader(StudyReader[SensitivityFile, SensitivitySpec]):
-    kind, model, instead = SENSITIVITY, SensitivityFile, {"outcomes": [], "method": GIVEN}
+class _SensitivityReader(ReadingReader[SensitivityFile, SensitivitySpec]):
+    kind, model, spec, instead = SENSITIVITY, SensitivityFile, SensitivitySpec, {"outcomes": [], "method": GIVEN}
 
     def finish(self, file: SensitivityFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
-        self.check_outcomes(scenario, arms, file.outcomes, ("outcomes",))
-        outcomes = tuple(dict.fromkeys(file.outcomes))
-        return {"outcomes": outcomes, "method": file.method, "rules": Handling(file.failed, file.censored)}
-
-    def made(self, given: dict[str, Any]) -> SensitivitySpec:
-        return SensitivitySpec(**given)
+        return {**super().finish(file, scenario, arms), "method": file.method}
 
 
 load_sensitivity, parse_sensitivity = _SensitivityReader.load, _SensitivityReader.parse
@@ -145,17 +153,18 @@ load_sensitivity, parse_sensitivity = _SensitivityReader.load, _SensitivityReade
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """One outcome in one arm: ``indices`` maps inputs to their two indices, the most important first; ``deciding`` inputs differ
-    most between yes and no, of an outcome that is either."""
+    most between yes and no, of an outcome that is either; ``unexplained`` is what Shapley effects leave of the variance."""
 
     arm: str
     outcome: str
     title: str
     indices: Mapping[str, tuple[Index, Index]]
     deciding: tuple[DecidingParameter, ...] = ()
+    unexplained: Estimate = NO_ESTIMATE
 
 
 @dataclass(frozen=True, eq=False)
-class Sensitivity:
+class Sensitivity(FinishedStudy):
     """A finished sensitivity study: a ranking of the inputs for every arm and outcome, and ``notes`` on what stands behind it."""
 
     spec: SensitivitySpec
@@ -172,7 +181,7 @@ class Sensitivity:
             for name, indices in item.indices.items():
                 for index in indices:
                     found = index.estimate
-                    rows.append((item.arm, item.outcome, name, index.kind, found.value, found.low, found.high, index.floor))
+                    rows.append((item.arm, item.outcome, name, index.kind, *found.row, index.floor))
         filtered: list[tuple[Any, ...]] = [("arm", "outcome", "input", "distance", "chance", "yes_at")]
         for item in self.rankings:
             filtered += [
@@ -195,12 +204,6 @@ class Sensitivity:
         }  # fmt: skip
         return study_manifest(self.spec, "sensitivity", self.notes, about)
 
-    def table(self, name: str = "indices") -> pandas.DataFrame:
-        """One of the tables as a DataFrame."""
-        if name not in self.tables:
-            raise UserError(unknown("table", name, self.tables))
-        return as_frame(self.tables[name])
-
 
 def sensitivity(
     source: SensitivitySpec | str | Path,
@@ -211,7 +214,7 @@ def sensitivity(
     """Run a sensitivity study: a spec, a path or a shipped name; stored in ``<out>/<name>/`` as ``trial`` does it."""
     spec = source if isinstance(source, SensitivitySpec) else load_sensitivity(source, mechanisms)
     found = run_study(spec, spec.tumours.names, spec.members(), spec.outcomes, out, means or Means())
-    return _stored(ranked_inputs(spec, found, None if out is None else Path(out) / spec.name))
+    return ranked_inputs(spec, found, None if out is None else Path(out) / spec.name).written()
 
 
 def read_sensitivity(folder: Path | str) -> Sensitivity:
@@ -220,21 +223,12 @@ def read_sensitivity(folder: Path | str) -> Sensitivity:
     found, drawn = stored_study(place)
     spec = _SensitivityReader.again(place, found.scenario, drawn)
     require_same(place, found, spec.tumours.names, spec.members, spec.count)
-    return _stored(ranked_inputs(spec, found, place))
+    return ranked_inputs(spec, found, place).written()
 
 
 def ranked_inputs(spec: SensitivitySpec, found: Simulated, folder: Path | None = None) -> Sensitivity:
     """The study of members that are simulated already; raises UserError where a rule would be needed and is not given."""
-    units = {
-        (arm, name): item.unit for arm in spec.arms for name, item in arm_outcomes(spec.scenario, arm, spec.outcomes).items()
-    }
-    readings = [read_outcome(found, arm, name, unit) for (arm, name), unit in units.items()]
-    good, notes = handled(readings, spec.rules, found)
-    kept: NDArray[np.bool_] = np.asarray(good.reshape(-1, spec.group).all(axis=1))
-    if not good.all() and spec.group > 1:
-        notes.append(
-            f"with them {int((~kept).sum())} of {len(kept)} groups of {spec.group} members are left out: the rest is uneven"
-        )
+    readings, kept, notes = read_outcomes(spec, found, spec.group)
     rankings, refused = [], []
     for item in readings:
         try:
@@ -243,7 +237,12 @@ def ranked_inputs(spec: SensitivitySpec, found: Simulated, folder: Path | None =
             refused.append(f"{item.outcome} in {item.arm}: {error}")
     if not rankings:
         raise UnansweredError("\n".join(refused))
-    notes = [f"{spec.sample}; {METHODS[spec.method]}; intervals 95 %", *notes, *refused]
+    left = [
+        f"{item.outcome} in {item.arm}: the effects leave {100 * item.unexplained.value:.1f} % of the variance to nobody"
+        for item in rankings
+        if spec.method == SHAPLEY
+    ]
+    notes = [f"{spec.sample}; {METHODS[spec.method]}; intervals 95 %", *notes, *left, *refused]
     return Sensitivity(spec, tuple(rankings), tuple(notes), int(kept.sum()) * spec.group, folder)
 
 
@@ -251,21 +250,20 @@ def _ranked(spec: SensitivitySpec, found: Simulated, item: Reading, kept: NDArra
     names, seed = spec.tumours.names, spec.tumours.seed
     values = item.values.reshape(-1, spec.group)[kept]
     deciding: tuple[DecidingParameter, ...] = ()
+    unexplained = NO_ESTIMATE
     if spec.method == SOBOL:
         made: Sequence[tuple[Index, Index]] = sobol_indices(values[:, 0], values[:, 1], values[:, 2:].T, seed)
     elif spec.method == MORRIS:
         points = spec.points().reshape(-1, spec.group, len(names))[kept]
         made = morris_indices(values, points, seed)
+    elif spec.method == SHAPLEY:
+        effects = shapley_effects(found.values[kept], values[:, 0], seed)
+        made, unexplained = effects.indices, effects.unexplained
     else:
         columns, values = found.values[kept], values[:, 0]
-        made = [(delta_index(column, values, seed), pawn_index(column, values, seed)) for column in columns.T]
-        if declared(item.outcome).kind == "yes":
-            deciding = monte_carlo_filtering(columns, names, values > 0.5)
+        either = declared(item.outcome).kind == "yes"
+        beside = hsic_index if either else pawn_index
+        made = [(delta_index(column, values, seed), beside(column, values, seed)) for column in columns.T]
+        deciding = monte_carlo_filtering(columns, names, values > 0.5) if either else ()
     order = sorted(range(len(names)), key=lambda at: -made[at][spec.main].estimate.value)
-    return Ranking(item.arm, item.outcome, item.title, {names[at]: made[at] for at in order}, deciding)
-
-
-def _stored(made: Sensitivity) -> Sensitivity:
-    if made.folder is not None:
-        write_study(made.folder, made.manifest, made.tables)
-    return made
+    return Ranking(item.arm, item.outcome, item.title, {names[at]: made[at] for at in order}, deciding, unexplained)

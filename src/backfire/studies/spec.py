@@ -126,6 +126,7 @@ class StudyReader(ABC, Generic[File, Spec]):
 
     kind: FileKind
     model: type[File]
+    spec: type[Spec]
     instead: Mapping[str, Any] = {}
 
     def __init__(
@@ -183,16 +184,16 @@ class StudyReader(ABC, Generic[File, Spec]):
             if arm not in scenario.arms:
                 self.add(("arms",), unknown("arm", arm, scenario.arms))
         arms = tuple(dict.fromkeys(arm for arm in file.arms or scenario.arms if arm in scenario.arms))
+        if self.drawn is not None:
+            self.drawn = self.asked(file, scenario, self.drawn)
         tumours = None if shape.has_lost("tumours") else self._tumours(scenario, file.tumours)
         made: list[Spec] = []
         if arms:
             known = len(self.problems)
-            shared = {"name": self.name, "title": file.title, "scenario": scenario, "tumours": tumours, "arms": arms}
-            shared |= {"note": file.note, "text": text}
             own = self.finish(file, scenario, arms)
             if tumours is not None and len(self.problems) == known:
                 try:
-                    made.append(self.made({**shared, **own}))
+                    made.append(self.spec(self.name, file.title, scenario, tumours, arms, file.note, text, **own))
                 except UserError as error:
                     self.add((error.key,) if error.key else (), error)
         self.problems.stop()
@@ -202,9 +203,9 @@ class StudyReader(ABC, Generic[File, Spec]):
     def finish(self, file: File, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
         """What is this kind's own, as keywords of its spec; notes its problems."""
 
-    @abstractmethod
-    def made(self, given: dict[str, Any]) -> Spec:
-        """The spec of these keywords."""
+    def asked(self, file: File, scenario: Scenario, members: PlausibleTumours) -> PlausibleTumours:  # noqa: ARG002  for others
+        """The tumours of a study that is read again, of the ``members`` that are stored: the same, if each is asked once."""
+        return members
 
     def check_outcomes(self, scenario: Scenario, arms: Sequence[str], names: Sequence[str], at: Sequence[str]) -> None:
         """Note every name that is no outcome of any of the arms."""

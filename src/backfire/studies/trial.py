@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from backfire.errors import UserError, unknown
+from backfire.errors import UserError
 from backfire.scenario import OwnMechanisms
-from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
+from backfire.studies.folder import FinishedStudy, Rows, study_manifest
 from backfire.studies.runs import Means, require_same, run_study, stored_study
 from backfire.studies.trials.endpoints import visit_step
 from backfire.studies.trials.numbers import TrialNumbers, conducted
 from backfire.studies.trials.spec import TrialReader, TrialSpec
 from backfire.studies.trials.tables import notes_of, tables_of
-
-if TYPE_CHECKING:
-    import pandas
 
 PLAIN: Final = "final_burden"
 """What is read of patients of whom nothing but visits is asked."""
@@ -25,7 +22,7 @@ load_trial, parse_trial = TrialReader.load, TrialReader.parse
 
 
 @dataclass(frozen=True, eq=False)
-class Trial(TrialNumbers):
+class Trial(FinishedStudy, TrialNumbers):
     """A finished virtual trial. ``tables`` has every table by name, first the names of its columns."""
 
     folder: Path | None = None
@@ -56,12 +53,6 @@ class Trial(TrialNumbers):
         }  # fmt: skip
         return study_manifest(spec, "trial", self.notes, about)
 
-    def table(self, name: str) -> pandas.DataFrame:
-        """One of the tables as a DataFrame."""
-        if name not in self.tables:
-            raise UserError(unknown("table", name, self.tables))
-        return as_frame(self.tables[name])
-
 
 def trial(
     source: TrialSpec | str | Path, out: Path | str | None = None, means: Means | None = None, mechanisms: OwnMechanisms = ()
@@ -75,7 +66,7 @@ def trial(
     every = None if spec.visits is None else visit_step(spec.scenario.time_zero, spec.visits)
     values = spec.tumours.draw()
     found = run_study(spec, spec.tumours.names, values, spec.needed or [PLAIN], out, means or Means(), every)
-    return _stored(conducted(spec, found), None if out is None else Path(out) / spec.name)
+    return Trial(**vars(conducted(spec, found)), folder=None if out is None else Path(out) / spec.name).written()
 
 
 def read_trial(folder: Path | str) -> Trial:
@@ -89,11 +80,4 @@ def read_trial(folder: Path | str) -> Trial:
         raise UserError(
             f"{place}: its patients were simulated without {', '.join(missing) or 'these arms or visits'}; run it anew"
         )
-    return _stored(conducted(spec, found), place)
-
-
-def _stored(numbers: TrialNumbers, folder: Path | None) -> Trial:
-    made = Trial(**vars(numbers), folder=folder)
-    if folder is not None:
-        write_study(folder, made.manifest, made.tables)
-    return made
+    return Trial(**vars(conducted(spec, found)), folder=place).written()

@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from backfire.figures.page import Page, round_places, set_ticks
+from backfire.figures.labels import fitted
+from backfire.figures.page import DOTS_PER_INCH, Page, round_places, set_ticks
 from backfire.figures.style import INK, SOFT, arm_styles, styled
 from backfire.formatting import display_name
 
 MOST: Final = 12
 """Inputs that a panel shows; the others are counted."""
-LONGEST: Final = 26
+ROOM: Final = 2.1
+"""Inches for the name of an input."""
 Interval = tuple[float, float, float]
 
 
@@ -46,9 +48,10 @@ def ranking(title: str, remarks: Sequence[str], panels: Sequence[RankingPanel], 
     styles = arm_styles(panel.arm for panel in panels)
     shown = list(panels)[: 3 * min(down, 3)]
     sheet = page.panels(across, math.ceil(len(shown) / across), margins=(2.45, 0.4, 1.15, 0.75), gap=(2.3, 1.15))
-    for axes, panel in zip(sheet, shown, strict=False):
-        _panel(axes, panel, styles[panel.arm].colour, MOST if down < 3 else 6)
-    main, other = panels[0].kinds
+    for panel, axes in zip(shown, sheet, strict=False):
+        kinds = f": {' and '.join(panel.kinds)}" if len({panel.kinds for panel in panels}) > 1 else ""
+        _panel(axes, panel, styles[panel.arm].colour, MOST if down < 3 else 6, f"{panel.title}{kinds}")
+    main, other = (" or ".join(dict.fromkeys(panel.kinds[place] for panel in panels)) for place in (0, 1))
     rows: list[tuple[Patch | Line2D, str]] = [
         (Patch(facecolor=SOFT, alpha=0.85), main),
         (Line2D([], [], marker="D", linestyle="none", markerfacecolor="white", markeredgecolor=INK, markersize=6), other),
@@ -59,7 +62,7 @@ def ranking(title: str, remarks: Sequence[str], panels: Sequence[RankingPanel], 
     return page.figure
 
 
-def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int) -> None:
+def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int, title: str) -> None:
     names = [*panel.rows][:most]
     places = np.arange(len(names))[::-1]
     ends = [0.0, panel.floor]
@@ -74,23 +77,16 @@ def _panel(axes: Axes, panel: RankingPanel, colour: str, most: int) -> None:
         axes.axvline(panel.floor, color=INK, linestyle=(0, (2, 2)), linewidth=1)
     low, high = min(ends), max(ends)
     axes.set(xlim=(low - 0.02 * (high - low) if low < 0 else 0.0, high * 1.05 or 1.0), ylim=(-0.6, len(names) - 0.4))
-    labels = [display_name(name).replace(".", ": ") for name in names]
-    axes.set_yticks(places, [label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…" for label in labels], fontsize=8.5)
+    labels = [fitted(display_name(name).replace(".", ": "), ROOM, 8.5) for name in names]
+    axes.set_yticks(places, [label for label, _ in labels], fontsize=min(size for _, size in labels))
     axes.tick_params(axis="y", length=0)
     set_ticks(axes.xaxis, round_places(*axes.get_xlim(), 6))
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(axis="x")
-    axes.set_title(f"{panel.title}", fontsize=10.5, pad=20)
-    axes.annotate(
-        display_name(panel.arm),
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 6),
-        textcoords="offset points",
-        fontsize=9.5,
-        color=colour,
-    )
+    axes.set_title(title, fontsize=10.5, pad=20)
+    where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    arm, size = fitted(display_name(panel.arm), axes.get_window_extent().width / DOTS_PER_INCH, 9.5)
+    axes.annotate(arm, (0, 1), (0, 6), fontsize=size, color=colour, **where)
     left = len(panel.rows) - len(names)
     if left:
-        where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
         axes.annotate(f"and {left} inputs of less", (1, 0), (0, -26), ha="right", fontsize=8.5, color=SOFT, **where)

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from backfire.figures.labels import note
-from backfire.figures.page import Page, round_places, set_ticks
+from backfire.figures.labels import fitted, note
+from backfire.figures.page import DOTS_PER_INCH, Page, round_places, set_ticks
 from backfire.figures.style import FAINT, INK, ArmStyle, arm_styles, styled
 from backfire.formatting import display_name
 from backfire.solvers import Floats
@@ -36,12 +36,12 @@ def response_plots(
         page.remark(words)
     styles = arm_styles(arms)
     chosen = np.unique(np.linspace(0, len(best) - 1, min(len(best), MOST_LINES)).astype(int))
-    sheet = list(page.panels(len(arms), 3, margins=(0.95, 0.35, 0.95, 0.4), gap=(0.22, 0.62)))
+    sheet = list(page.panels(len(arms), 3, margins=(1.1, 0.35, 1.05, 0.5), gap=(0.22, 0.55)))
     for place, arm in enumerate(arms):
         columns = sheet[place], sheet[len(arms) + place], sheet[2 * len(arms) + place]
         first = place == 0
-        name = display_name(arm)
-        columns[0].set_title(name, color=styles[arm].colour, fontsize=11 if len(name) < 90 // len(arms) else 7.5, pad=8)
+        name, size = fitted(display_name(arm), columns[0].get_window_extent().width / DOTS_PER_INCH, 11, lines=2)
+        columns[0].set_title(name, color=styles[arm].colour, fontsize=size, pad=8)
         if not np.isfinite(best[:, place]).any():
             _nothing(columns)
             continue
@@ -79,7 +79,7 @@ def _waterfall(axes: Axes, best: Floats, kinds: NDArray[np.str_], style: ArmStyl
                 {"color": style.colour} if not hatch else {"facecolor": "white", "edgecolor": style.colour, "hatch": hatch}
             )
             axes.bar(at[own], heights[own], width=1 / len(order), linewidth=0.0, antialiased=bool(hatch), **look)
-    _changes(axes, "best change of the diameter" if first else "")
+    _changes(axes, "best change\nof diameter" if first else "")
     axes.set(xlim=(0, 1))
     set_ticks(axes.xaxis)
 
@@ -98,7 +98,7 @@ def _spider(axes: Axes, days: Floats, changes: Floats, progression: Floats, styl
         axes.plot(days[shown], np.minimum(line[shown], HIGHEST), color=style.colour, linewidth=0.7, alpha=0.55)
         if np.isfinite(end):
             axes.plot([end], [min(float(line[shown][-1]), HIGHEST)], "X", color=style.colour, markersize=4, markeredgewidth=0)
-    _changes(axes, "change of the diameter" if first else "")
+    _changes(axes, "change\nof diameter" if first else "")
     axes.set(xlim=(0, days[-1]))
     set_ticks(axes.xaxis, round_places(0, float(days[-1]), 5))
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from backfire.figures.labels import label_ends, note
+from backfire.figures.labels import fitted, label_ends, note
 from backfire.figures.page import Page, round_places, set_ticks
 from backfire.figures.style import FAINT, INK, SOFT, ArmStyle, arm_styles, styled
 from backfire.formatting import display_name, short
@@ -48,7 +48,7 @@ def survival_curves(
     row = min(0.2, 1.5 / len(lines))
     foot, left = 1.15 + row * (len(lines) + 1), 2.35
     width, height = 6.9, page.top - foot - 0.5
-    end = max(1.0, *(line.last for line in lines))
+    end = max(1.0, horizon, *(line.last for line in lines))
     axes = page.axes(left, foot, width, height)
     axes.set_title(f"free of {endpoint}" if endpoint != "death" else "alive", pad=8)
     axes.set(xlim=(0, end), ylim=(0, 1.02), ylabel="share of patients")
@@ -92,16 +92,8 @@ def _at_risk(
     size = min(9.0, 45 * row)
     for place, line in enumerate(lines):
         height = top - row * place
-        name = display_name(line.arm)
-        page.text(
-            left - 0.45,
-            height,
-            name,
-            fontsize=size if len(name) < 26 else 0.75 * size,
-            color=styles[line.arm].colour,
-            ha="right",
-            va="center",
-        )
+        name, letters = fitted(display_name(line.arm), left - 0.6, size)
+        page.text(left - 0.45, height, name, fontsize=letters, color=styles[line.arm].colour, ha="right", va="center")
         for tick in round_places(0, end, 9):
             count = int((line.times >= tick).sum())
             page.text(left + width * tick / end, height, str(count), fontsize=size, color=INK, ha="center", va="center")

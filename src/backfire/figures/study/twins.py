@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from backfire.figures.labels import label_ends, note
-from backfire.figures.page import Page, set_ticks, value_axis
+from backfire.figures.labels import fitted, label_ends, note
+from backfire.figures.page import DOTS_PER_INCH, Page, set_ticks, value_axis
 from backfire.figures.style import FAINT, INK, SOFT, ArmStyle, arm_styles, styled
-from backfire.formatting import display_name
+from backfire.formatting import display_name, short
 from backfire.solvers import Floats
 
 
@@ -46,7 +46,7 @@ def twin_gains(
     down = math.ceil(len(panels) / across)
     sheet = page.panels(across, down, margins=(0.95, right, 1.15, 1.2), gap=(0.6, 1.35))
     reach = max(float(np.abs(panel.gains).max(initial=1.0)) for panel in panels) * 1.06
-    for place, (axes, panel) in enumerate(zip(sheet, panels, strict=False)):
+    for place, (panel, axes) in enumerate(zip(panels, sheet, strict=False)):
         _panel(axes, panel, styles[panel.arm], reach, place % across == 0)
     page.text(
         0.95,
@@ -66,8 +66,10 @@ def _panel(axes: Axes, panel: TwinPanel, style: ArmStyle, reach: float, first: b
     harm = np.where(gains < -panel.margin, gains, 0.0)
     axes.fill_between(at, 0, harm, step="mid", facecolor="white", edgecolor=INK, hatch="////", linewidth=0.6)
     axes.axhline(0, color=INK, linewidth=0.9)
-    name = display_name(panel.arm)
-    axes.set_title(name, fontsize=11 if len(name) < 22 else 8.5, color=style.colour, pad=6 + 12.5 * len(panel.said))
+    if not (np.abs(gains) > panel.margin).any():
+        note(axes, f"nobody gains or loses more than {short(panel.margin)} days").set_y(0.6)
+    name, size = fitted(display_name(panel.arm), axes.get_window_extent().width / DOTS_PER_INCH, 11, lines=2)
+    axes.set_title(name, fontsize=size, color=style.colour, pad=6 + 12.5 * len(panel.said))
     for place, words in enumerate(reversed(panel.said)):
         axes.annotate(
             words,

@@ -77,6 +77,10 @@ class _Renderer(RendererHTML):
         """With the id that links within the page use."""
         return f'<{tokens[index].tag} id="{escape(anchor(tokens[index + 1].content))}">'
 
+    def image(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        """The words of a picture that stands in a file."""
+        return f"<em>{escape(tokens[index].content)}</em>"
+
     def link_open(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
         """A link within the page or to the web; of any other only the words are left."""
         target = str(tokens[index].attrGet("href") or "")

@@ -1,10 +1,13 @@
-from .estimates import CONFIDENCE as CONFIDENCE
+from .effects import Effects as Effects
+from .effects import shapley_effects as shapley_effects
+from .estimates import NO_ESTIMATE as NO_ESTIMATE
 from .estimates import Estimate as Estimate
 from .estimates import bootstrap_means as bootstrap_means
 from .estimates import bootstrapped as bootstrapped
 from .estimates import share as share
 from .indices import Index as Index
 from .indices import delta_index as delta_index
+from .indices import hsic_index as hsic_index
 from .indices import morris_indices as morris_indices
 from .indices import pawn_index as pawn_index
 from .indices import sobol_indices as sobol_indices

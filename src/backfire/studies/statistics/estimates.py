@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,11 @@ class Estimate:
     high: float
 
     @property
+    def row(self) -> tuple[float, float, float]:
+        """As three cells of a table."""
+        return self.value, self.low, self.high
+
+    @property
     def error(self) -> float:
         """The standard error that a normal interval of this width has."""
         return (self.high - self.low) / (2 * _quantile())
@@ -33,6 +39,15 @@ class Estimate:
         """value ± 1.96 standard errors."""
         reach = _quantile() * error
         return cls(value, value - reach, value + reach)
+
+    @classmethod
+    def of_draws(cls, value: float, draws: Floats) -> Estimate:
+        """A value with the percentiles of ``draws`` (resamples,) of it, widened where they miss it."""
+        low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        return cls(float(value), min(float(low), float(value)), max(float(high), float(value)))
+
+
+NO_ESTIMATE: Final = Estimate(math.nan, math.nan, math.nan)
 
 
 def _quantile() -> float:
@@ -51,9 +66,7 @@ def share(count: int, total: int) -> Estimate:
 
 def bootstrapped(values: Floats, seed: int = 0) -> Estimate:
     """The mean over the first axis of ``values`` (n,) with its percentile interval over patients drawn again."""
-    found = bootstrap_means(values, seed)
-    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(values.mean()), float(low), float(high))
+    return Estimate.of_draws(values.mean(), bootstrap_means(values, seed))
 
 
 def bootstrap_means(values: Floats, seed: int = 0) -> Floats:

@@ -1,9 +1,9 @@
-"""Indices of sensitivity with intervals, from numbers alone: Sobol, Morris, and, from any sample, Borgonovo's δ and PAWN.
+"""Indices of sensitivity with intervals, from numbers alone: Sobol, Morris, and, from any sample, Borgonovo's δ, PAWN and HSIC.
 
-Sobol's are the estimators of Saltelli (2010) and Jansen (1999), as in SciPy, whose bootstrap takes no seed. δ and PAWN ask only
-how the distribution of the outcome changes when an input is known, so inputs may depend on each other. Both are above 0 for an
+Sobol's are the estimators of Saltelli (2010) and Jansen (1999), as in SciPy, whose bootstrap takes no seed. The others ask only
+how the distribution of the outcome changes when an input is known, so inputs may depend on each other. They are above 0 for an
 input that does nothing, by chance: what shuffled inputs show in the same sample is taken off and stands beside them.
-SALib has them too: its δ takes seconds an input, is shrunk by smoothing, and ends in NaN without a word where one value is.
+SALib has δ and PAWN too: its δ takes seconds an input, is shrunk by smoothing, and ends in NaN without a word where one value is.
 """
 
 from __future__ import annotations
@@ -53,12 +53,6 @@ def check_varies(values: Floats) -> None:
         raise UserError("the outcome is the same everywhere: there is nothing to explain")
 
 
-def _normal(value: float, drawn: Floats) -> Estimate:
-    """An interval of percentiles, in which the value lies."""
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))
-
-
 def sobol_indices(first: Floats, second: Floats, mixed: Floats, seed: int = 0) -> list[tuple[Index, Index]]:
     """(first-order, total) of every input, from the values at two independent samples ``first`` and ``second`` (n,) and at
     ``mixed`` (inputs, n): the first sample with one input of the second.
@@ -81,8 +75,8 @@ def sobol_indices(first: Floats, second: Floats, mixed: Floats, seed: int = 0) -
     values, drawn = indices(np.full((1, count), 1 / count)), indices(draws)
     return [
         (
-            Index("first order", _normal(values[0][0, at], drawn[0][:, at])),
-            Index("total", _normal(values[1][0, at], drawn[1][:, at])),
+            Index("first order", Estimate.of_draws(values[0][0, at], drawn[0][:, at])),
+            Index("total", Estimate.of_draws(values[1][0, at], drawn[1][:, at])),
         )
         for at in range(len(mixed))
     ]
@@ -102,8 +96,8 @@ def morris_indices(values: Floats, points: Floats, seed: int = 0) -> list[tuple[
     sizes, spreads = np.abs(effects)[draws].mean(axis=1), effects[draws].std(axis=1)
     return [
         (
-            Index("mean effect", _normal(np.abs(effects[:, at]).mean(), sizes[:, at])),
-            Index("spread", _normal(effects[:, at].std(), spreads[:, at])),
+            Index("mean effect", Estimate.of_draws(np.abs(effects[:, at]).mean(), sizes[:, at])),
+            Index("spread", Estimate.of_draws(effects[:, at].std(), spreads[:, at])),
         )
         for at in range(effects.shape[1])
     ]
@@ -115,13 +109,24 @@ def delta_index(column: Floats, values: Floats, seed: int = 0) -> Index:
     As many classes of the input, and of the outcome, as 1.6·n^(1/3); raw² less the square of what shuffled inputs show. An
     effect that turns faster than the classes are wide is understated: on Ishigami's function by up to 0.07 at n = 1000.
     """
-    return _given("δ", column, values, _classes(len(values)), _distance, seed)
+    return _given("δ", classes_of(column, _classes(len(values))), values, _distance, 2, seed)
 
 
 def pawn_index(column: Floats, values: Floats, seed: int = 0) -> Index:
     """PAWN of one input (Pianosi and Wagener 2018): the median, over ten classes of the input, of the Kolmogorov-Smirnov distance
     between the outcome in the class and at large, shuffled inputs taken off as for δ."""
-    return _given("PAWN", column, values, PAWN_CLASSES, _ks_median, seed)
+    return _given("PAWN", classes_of(column, PAWN_CLASSES), values, _ks_median, 2, seed)
+
+
+def hsic_index(column: Floats, yes: Floats, seed: int = 0) -> Index:
+    """Target HSIC of one input (Da Veiga 2015; Marrel and Chabridon 2021) on a yes or no, ``yes`` (n,) 1 or 0.
+
+    With the kernel -|x - x'| on ranks it is the squared distance covariance (Sejdinovic and others 2013), of an input with
+    places F and shares p, q of yes and no: 4 p²q² ∫(F_yes - F_no)² dF. Given as a share of the most that an outcome with these
+    shares can have, that of a threshold on the input: 3 ∫(F_yes - F_no)² dF. What shuffled inputs show is taken off.
+    """
+    places = np.unique(column, return_inverse=True)[1].astype(np.int64)
+    return _given("target HSIC", places, yes, _separation, 1, seed)
 
 
 def _classes(count: int) -> int:
@@ -134,11 +139,11 @@ def classes_of(column: Floats, count: int) -> Places:
     return np.unique(np.searchsorted(edges, column, side="left"), return_inverse=True)[1].astype(np.int64)
 
 
-def _given(kind: str, column: Floats, values: Floats, count: int, measure: Measure, seed: int) -> Index:
+def _given(kind: str, classes: Places, values: Floats, measure: Measure, power: int, seed: int) -> Index:
+    """The index of a measure whose ``power`` adds up with what chance shows."""
     if len(values) < FEWEST:
         raise UserError(f"{len(values)} members are too few to compare distributions; at least {FEWEST}")
     check_varies(values)
-    classes = classes_of(column, count)
     order = np.argsort(values, kind="stable")
     generator = np.random.default_rng(seed)
     raw = measure(classes, values, order)
@@ -149,9 +154,21 @@ def _given(kind: str, column: Floats, values: Floats, count: int, measure: Measu
         drawn.append(measure(classes[again], values[again], np.argsort(values[again], kind="stable")))
     usual = float(nothing.mean())
     spread = float(np.std(drawn))
-    value, floor = (math.sqrt(max(item**2 - usual**2, 0.0)) for item in (raw, float(np.quantile(nothing, CONFIDENCE))))
-    reach = 1.96 * spread * (raw / value if value > spread else 1.0)
-    return Index(kind, Estimate(value, max(0.0, value - reach), min(1.0, value + reach)), floor)
+    less = usual**power
+    value, floor = (max(item**power - less, 0.0) ** (1 / power) for item in (raw, float(np.quantile(nothing, CONFIDENCE))))
+    found = Estimate.normal(value, spread * ((raw / value) ** (power - 1) if value > spread else 1.0))
+    return Index(kind, Estimate(value, max(0.0, found.low), min(1.0, found.high)), floor)
+
+
+def _separation(places: Places, yes: Floats, _order: Places) -> float:
+    every = np.bincount(places).astype(float)
+    those = np.bincount(places, weights=yes)
+    others = every - those
+    if not 0 < those.sum() < every.sum():
+        return 0.0  # drawn again, only one of the two
+    apart = those.cumsum() / those.sum() - others.cumsum() / others.sum()
+    before = np.append(0.0, apart[:-1])  # between two places the difference goes from one to the other
+    return float(every @ (apart**2 + apart * before + before**2) / every.sum())
 
 
 def _distance(classes: Places, values: Floats, _order: Places) -> float:

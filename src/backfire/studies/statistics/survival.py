@@ -90,12 +90,6 @@ class SurvivalCurve:
     high: Floats
     last: float
 
-    def at(self, days: Sequence[float] | Floats) -> Floats:
-        """The share that has not ended on each day; NaN after ``last`` unless all have ended."""
-        given = np.asarray(days, dtype=float)
-        found = self.survival[np.searchsorted(self.days, given, side="right") - 1]
-        return np.where((given <= self.last) | (self.survival[-1] == 0), found, math.nan)
-
     @property
     def median(self) -> tuple[float, float, float]:
         """The first day on which at most half have not ended, with 95 % interval (Brookmeyer, Crowley); infinite: not reached."""
@@ -163,11 +157,6 @@ class LogRank:
 
     statistic: float
     chance: float
-
-    @property
-    def chi_square(self) -> float:
-        """The statistic that other programs print."""
-        return self.statistic**2
 
 
 def log_rank(first: Times, second: Times) -> LogRank:

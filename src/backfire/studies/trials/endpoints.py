@@ -26,10 +26,11 @@ Bools = NDArray[np.bool_]
 PROGRESSION: Final = "progression"
 DEATH: Final = "death"
 PROGRESSION_FREE: Final = "progression_free_survival"
+SURVIVAL: Final = "survival_time"
 NAMED: Final = {
     PROGRESSION: ("time_to_progression",),
-    DEATH: ("survival_time",),
-    PROGRESSION_FREE: ("time_to_progression", "survival_time"),
+    DEATH: (SURVIVAL,),
+    PROGRESSION_FREE: ("time_to_progression", SURVIVAL),
 }
 """Endpoints with a name of their own, and the outcomes behind them."""
 END, LOST, DIED, SURGERY = "end of study", "lost to follow-up", "died", "primary removed"
@@ -150,8 +151,8 @@ def visit_step(time_zero: float, visits: float) -> float:
             math.gcd(start.numerator * each.denominator, each.numerator * start.denominator), start.denominator * each.denominator
         )
     )
-    if step < FINEST or abs(float(start) - time_zero) > 1e-9:
-        raise UserError(f"visits every {visits:g} days from day {time_zero:g} on are no round days; give whole days")
+    if step < FINEST or max(abs(float(start) - time_zero), abs(float(each) - visits)) > 1e-9:
+        raise UserError(f"visits every {visits:.10g} days from day {time_zero:.10g} on are no round days; give whole days")
     return float(step)
 
 
@@ -207,9 +208,11 @@ class Endpoint:
         return np.where(came, self.days, limit), came, np.where(came, "", why)
 
 
-def needed_outcomes(endpoints: Sequence[str], visits: bool = False) -> list[str]:
-    """The outcomes behind endpoints; at ``visits`` progression is seen on the burden itself."""
+def needed_outcomes(endpoints: Sequence[str], visits: bool = False, mortal: bool = False) -> list[str]:
+    """The outcomes behind endpoints; at ``visits`` progression is seen on the burden itself, while a ``mortal`` host lives."""
     names = dict.fromkeys(name for item in endpoints for name in NAMED.get(item, (item,)))
+    if visits and mortal:
+        names[SURVIVAL] = None
     return [name for name in names if not (visits and name == "time_to_progression" and name not in endpoints)]
 
 
@@ -226,12 +229,18 @@ def endpoints_of(found: Simulated, names: Sequence[str], seen: Seen | None) -> d
     return {name: _endpoint(found, name, seen) for name in names}
 
 
+def _deaths(found: Simulated) -> Floats:
+    """(n, arms): the day of death, infinite without."""
+    if SURVIVAL not in found.outcomes:
+        return np.full(found.failed.shape, np.inf)
+    return np.where(found.observed[SURVIVAL], found.outcomes[SURVIVAL], np.inf)
+
+
 def _endpoint(found: Simulated, name: str, seen: Seen | None) -> Endpoint:
     match name:
         case _ if name == PROGRESSION and seen is not None:
-            last = np.where(np.isfinite(seen.surgery), SURGERY, END).astype(object)
-            dead = np.isnan(seen.diameters).any(axis=2)
-            why = np.where(dead & ~np.isfinite(seen.surgery), DIED, np.broadcast_to(last, dead.shape))
+            removed = np.where(np.isfinite(seen.surgery), SURGERY, END).astype(object)
+            why = np.where(_deaths(found) < seen.surgery, DIED, removed)
             return Endpoint(name, seen.progression, seen.last, why, seen.days)
         case _ if name == PROGRESSION_FREE:
             first, death = _endpoint(found, PROGRESSION, seen), _endpoint(found, DEATH, seen)

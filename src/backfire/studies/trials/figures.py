@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from backfire.figures.study import SurvivalLine, TwinPanel, response_plots, survival_curves, twin_gains
-from backfire.formatting import short
+from backfire.formatting import display_name, short
 from backfire.outcomes import declared
 from backfire.studies.statistics import Needed, survival_curve
-from backfire.studies.trials.endpoints import NAMED
+from backfire.studies.trials.endpoints import NAMED, PROGRESSION_FREE
 from backfire.studies.trials.tables import between, gaining_lines, notes_of, percent
 
 if TYPE_CHECKING:
@@ -24,14 +24,16 @@ HAZARDS: Final = 2
 
 
 def endpoint_in_words(name: str) -> str:
-    """An endpoint as figures call it."""
-    return name.replace("_", " ") if name in NAMED else declared(name).titled(name)
+    """What comes to a patient, as figures call it."""
+    named = {**dict.fromkeys(NAMED, name), PROGRESSION_FREE: "progression or death"}
+    return named.get(name) or declared(name).titled(name).removeprefix("first day of ")
 
 
 def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
     """Pairs (name of the file without its ending, matplotlib figure)."""
     spec, hashes = trial.spec, {trial.spec.scenario.name: trial.spec.scenario.hash}
-    who = [" ".join([notes_of(trial)[0], *([f"· {spec.note}"] if spec.note else [])])]
+    said = notes_of(trial)
+    who = [" · ".join([said[0], *(words for words in said if "are left out" in words), *([spec.note] if spec.note else [])])]
     for place, name in enumerate(spec.endpoints):
         remarks, words = [*who, *_medians(trial, name), *_compared(trial, name)], endpoint_in_words(name)
         figure = survival_curves(spec.title, remarks, words, _lines(trial, name), trial.horizon(name), hashes)
@@ -52,7 +54,7 @@ def _gainers(trial: TrialNumbers, name: str) -> list[str]:
 
 def _medians(trial: TrialNumbers, name: str) -> list[str]:
     """The medians of few arms; of more they stand in the table."""
-    found = [f"{item.arm} {between(item.median)}" for item in trial.summaries if item.endpoint == name]
+    found = [f"{display_name(item.arm)} {between(item.median)}" for item in trial.summaries if item.endpoint == name]
     return [f"Median (days): {'; '.join(found)}"] if len(found) <= MEDIANS else []
 
 
@@ -64,11 +66,13 @@ def _compared(trial: TrialNumbers, name: str) -> list[str]:
     few = len(found) <= HAZARDS
     made = []
     for item in found:
-        words = f"{item.arm} {between(item.mean_difference)}"
+        gaining, harmed = item.gains.shares()
+        shares = f"{100 * gaining.value:.0f} % gain, {100 * harmed.value:.0f} % are harmed"
+        words = f"{display_name(item.arm)} {between(item.gains.mean)}, {shares}"
         if few and item.ratio:
             words += f", hazard ratio {between(item.ratio.ratio)}{'' if item.ratio.constant else ' but NOT proportional'}"
         made.append(words)
-    return [f"Days more on the restricted mean than under {trial.spec.reference}: {'; '.join(made)}"]
+    return [f"Days that the same patients gain over {display_name(trial.spec.reference)}: {'; '.join(made)}"]
 
 
 def _lines(trial: TrialNumbers, name: str) -> list[SurvivalLine]:

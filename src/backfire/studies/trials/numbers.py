@@ -14,6 +14,7 @@ from backfire.errors import UnansweredError, UserError
 from backfire.solvers import Floats
 from backfire.studies.runs import Simulated
 from backfire.studies.statistics import (
+    NO_ESTIMATE,
     Estimate,
     HazardRatio,
     LogRank,
@@ -154,7 +155,7 @@ class TrialNumbers:
 
 def _mean(times: Times, horizon: float) -> Estimate:
     """The restricted mean; none where somebody's follow-up ends at once."""
-    return restricted_mean(times, horizon) if horizon > 0 else Estimate(math.nan, math.nan, math.nan)
+    return restricted_mean(times, horizon) if horizon > 0 else NO_ESTIMATE
 
 
 def conducted(spec: TrialSpec, found: Simulated) -> TrialNumbers:

@@ -25,6 +25,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from backfire.errors import UserError, unknown
+from backfire.outcomes import HOST_LOAD
 from backfire.scenario import TRIAL, Number, Scenario, StrictModel
 from backfire.studies.spec import StudyFile, StudyReader, StudySpec
 from backfire.studies.trials.endpoints import PROGRESSION, Criteria, check_endpoint, needed_outcomes, visit_step
@@ -106,7 +107,7 @@ class TrialSpec(StudySpec):
     @property
     def needed(self) -> list[str]:
         """The outcomes that are read of every patient."""
-        return needed_outcomes(self.endpoints, visits=self.visits is not None)
+        return needed_outcomes(self.endpoints, self.visits is not None, HOST_LOAD in self.scenario.network.observables)
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ class TrialSpec(StudySpec):
 class TrialReader(StudyReader[TrialFile, TrialSpec]):
     """Reads trial files."""
 
-    kind, model, instead = TRIAL, TrialFile, {"endpoints": [PROGRESSION]}
+    kind, model, spec, instead = TRIAL, TrialFile, TrialSpec, {"endpoints": [PROGRESSION]}
 
     def finish(self, file: TrialFile, scenario: Scenario, arms: tuple[str, ...]) -> dict[str, Any]:
         """What is a trial's own."""
@@ -137,7 +138,3 @@ class TrialReader(StudyReader[TrialFile, TrialSpec]):
         own = file.model_dump(include={"accrual", "dropout", "visits", "margin", "failed"})
         own |= {"reference": file.reference or "", "follow_up": math.nan if file.follow_up is None else file.follow_up}
         return {**own, "criteria": criteria, "endpoints": tuple(dict.fromkeys(file.endpoints))}
-
-    def made(self, given: dict[str, Any]) -> TrialSpec:
-        """The trial."""
-        return TrialSpec(**given)

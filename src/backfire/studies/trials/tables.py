@@ -103,7 +103,7 @@ _ARMS = (
 
 def _arms(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for item in trial.summaries:
-        yield item.endpoint, item.arm, item.patients, item.events, *_three(item.median), *_three(item.mean), item.horizon
+        yield item.endpoint, item.arm, item.patients, item.events, *item.median.row, *item.mean.row, item.horizon
 
 
 _COMPARED = (
@@ -116,11 +116,11 @@ _COMPARED = (
 def _comparisons(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
     for item in trial.comparisons:
         gaining, harmed = item.gains.shares()
-        ratio = (*_three(item.ratio.ratio), item.ratio.proportional) if item.ratio else (math.nan,) * 4
+        ratio = (*item.ratio.ratio.row, item.ratio.proportional) if item.ratio else (math.nan,) * 4
         test = (item.test.statistic, item.test.chance) if item.test else (math.nan,) * 2
         yield (
-            item.endpoint, item.arm, *_three(item.gains.mean), *item.gains.quantiles, *_three(gaining), *_three(harmed),
-            *_three(item.mean_difference), *ratio, *test,
+            item.endpoint, item.arm, *item.gains.mean.row, *item.gains.quantiles, *gaining.row, *harmed.row,
+            *item.mean_difference.row, *ratio, *test,
         )  # fmt: skip
 
 
@@ -146,17 +146,13 @@ def _response(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
             yield patient, arm, first, float(best[row, place]), str(kinds[row, place]), float(progression[row, place])
 
 
-def _three(item: Estimate) -> tuple[float, float, float]:
-    return item.value, item.low, item.high
-
-
 def between(item: Estimate, unit: str = "") -> str:
     """12.3 (10.1 to 14.5), or what is not reached; a dash where there is none."""
     if math.isnan(item.value):
         return "–"
     if math.isinf(item.value) and math.isinf(item.low):
         return "not reached"
-    value, low, high = (short(part, 3) if math.isfinite(part) else "not reached" for part in _three(item))
+    value, low, high = (short(part, 3) if math.isfinite(part) else "not reached" for part in item.row)
     return f"{value}{unit} ({low} to {high})"
 
 
