@@ -30,7 +30,7 @@ from backfire.errors import UserError, unknown
 from backfire.scenario import ABLATION, OwnMechanisms, Scenario
 from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
-from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
+from backfire.studies.folder import Rows, Told, as_frame, study_manifest, write_study
 from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
 from backfire.studies.runs import Means, Simulated, require_same, run_study, stored_study
 from backfire.studies.spec import StudyReader, StudySpec
@@ -167,8 +167,8 @@ class Blame:
     missed: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Ablation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ablation(Told):
     """A finished ablation. ``games[arm, outcome]`` (tumours, subsets) are the values of every tumour under every subset."""
 
     spec: AblationSpec

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backfire.formatting import short
 from backfire.model import CAUTION, version
+from backfire.notebook import shown as shown_html
 from backfire.studies.spec import StudySpec
 from backfire.system import to_json, write_whole
 
@@ -18,6 +20,27 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Sequence[Any]]
 """A table: first the names of its columns."""
+
+
+class Told:
+    """A finished study, which has ``spec``, ``notes`` and ``shown`` tables, shows them: in one line, and in a notebook as HTML."""
+
+    def __repr__(self: Any) -> str:
+        tables = ", ".join(f"{name} ({len(rows) - 1} rows)" for name, rows in self.shown.items())
+        return f"<{type(self).__name__} {self.spec.name} of {self.spec.scenario.name}: {tables}>"
+
+    def _repr_html_(self: Any) -> str:
+        """In a notebook: the tables that the command prints, and what has to be said beside them."""
+        tables = [
+            shown_html(name, rows[0], [[_word(cell) for cell in row] for row in rows[1:]])
+            for name, rows in self.shown.items()
+            if len(rows) > 1
+        ]
+        return shown_html(self.spec.title, (), (), " · ".join([*self.notes, CAUTION]), "".join(tables))
+
+
+def _word(cell: Any) -> str:
+    return short(cell) if isinstance(cell, float) and math.isfinite(cell) else "–" if cell != cell else str(cell)
 
 
 def as_frame(rows: Rows) -> pandas.DataFrame:

@@ -32,7 +32,7 @@ from backfire.sampling import Axis, Morris
 from backfire.scenario import SENSITIVITY, OwnMechanisms, Scenario
 from backfire.simulation import arm_outcomes
 from backfire.solvers import Floats
-from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
+from backfire.studies.folder import Rows, Told, as_frame, study_manifest, write_study
 from backfire.studies.readings import Handling, Reading, ReadingFile, handled, read_outcome
 from backfire.studies.runs import Means, Simulated, require_same, run_study, stored_study
 from backfire.studies.spec import StudyReader, StudySpec
@@ -154,8 +154,8 @@ class Ranking:
     deciding: tuple[DecidingParameter, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Sensitivity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sensitivity(Told):
     """A finished sensitivity study: a ranking of the inputs for every arm and outcome, and ``notes`` on what stands behind it."""
 
     spec: SensitivitySpec

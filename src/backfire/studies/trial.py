@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backfire.errors import UserError, unknown
 from backfire.scenario import OwnMechanisms
-from backfire.studies.folder import Rows, as_frame, study_manifest, write_study
+from backfire.studies.folder import Rows, Told, as_frame, study_manifest, write_study
 from backfire.studies.runs import Means, require_same, run_study, stored_study
 from backfire.studies.trials.endpoints import visit_step
 from backfire.studies.trials.numbers import TrialNumbers, conducted
@@ -24,8 +24,8 @@ PLAIN: Final = "final_burden"
 load_trial, parse_trial = TrialReader.load, TrialReader.parse
 
 
-@dataclass(frozen=True, eq=False)
-class Trial(TrialNumbers):
+@dataclass(frozen=True, eq=False, repr=False)
+class Trial(Told, TrialNumbers):
     """A finished virtual trial. ``tables`` has every table by name, first the names of its columns."""
 
     folder: Path | None = None
