@@ -25,6 +25,8 @@ from backfire.solvers import Floats
 SLIDE: Final = (14.0, 7.9)
 """Inches of a slide."""
 DOTS_PER_INCH: Final = 110
+IN_A_CELL: Final = 80
+"""Dots per inch of a figure in a notebook, whose cells are no wider than a slide at that."""
 IMAGE_FORMATS: Final = ("png", "svg", "pdf")
 LARGEST: Final = 1e100
 """Larger numbers are drawn at the edge: the arithmetic of axes overflows before that of numbers does."""
@@ -34,7 +36,7 @@ class Slide(Figure):
     """A figure that a notebook shows by itself, without asking for it first."""
 
     def _repr_png_(self) -> bytes:
-        return png(self)
+        return image(self, dots=IN_A_CELL)
 
 
 class Page:
@@ -111,8 +113,8 @@ class Page:
         legend.set_zorder(10)
 
 
-def image(figure: Figure, form: str = "png") -> bytes:
-    """The figure as an image in one of ``IMAGE_FORMATS``; the same figure gives the same bytes.
+def image(figure: Figure, form: str = "png", dots: int = DOTS_PER_INCH) -> bytes:
+    """The figure as an image in one of ``IMAGE_FORMATS``, ``dots`` to an inch; the same figure gives the same bytes.
 
     Version, caution and scenario hashes are in the metadata too. Raises UserError for another format.
     """
@@ -125,7 +127,7 @@ def image(figure: Figure, form: str = "png") -> bytes:
         "pdf": {"Creator": made, "Subject": CAUTION, "Keywords": source, "CreationDate": None},
     }
     with styled():
-        figure.savefig(buffer, format=form, metadata=about[form])
+        figure.savefig(buffer, format=form, metadata=about[form], dpi=dots)
     return buffer.getvalue()
 
 

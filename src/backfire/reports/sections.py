@@ -39,7 +39,7 @@ class Sections(list[Section]):
         return as_text(self, 120)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} sections: {', '.join(section.title for section in self)}>"
+        return f"<Sections: {', '.join(section.title for section in self)}>"
 
     def _repr_html_(self) -> str:
         """In a notebook: every section, the first one open."""
