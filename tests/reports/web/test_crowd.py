@@ -14,21 +14,11 @@ from backfire.claims import evaluate_claims, load_articles
 from backfire.outcomes import Interpolant
 from backfire.populations import read_population
 from backfire.reports.web import report
-from backfire.sampling import PlausibleTumours
-from browserless import Engine, running
+from browserless import Engine, made_up, running
 from commands import call
 
 CLOSE = 1e-5
 TIGHT = "settings: {relative: 1e-9}"
-
-
-def made_up(scenario: backfire.Scenario, count: int, weights: np.ndarray | None = None) -> PlausibleTumours:
-    """Tumours of two inputs, drawn with a fixed seed."""
-    random = np.random.default_rng(5)
-    values = np.column_stack([random.uniform(0.05, 0.3, count), random.uniform(0.2, 2.5, count)])
-    weights = np.full(count, 1 / count) if weights is None else weights
-    about = {"name": "made up", "seed": 5, "scenario": {"name": scenario.name, "hash": scenario.hash}}
-    return PlausibleTumours(Path("nowhere"), ("growth_rate", "mitoxantrone_kill_rate"), values, weights, float(count), about)
 
 
 def courses(engine: Engine, which: int, arms: list[str], names: list[str], days: np.ndarray) -> np.ndarray:
