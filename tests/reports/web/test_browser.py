@@ -158,7 +158,6 @@ def test_bands_of_plausible_tumours_follow_doses_and_not_what_differs(shown: Ope
     path.write_text(html_page(subject(backfire.simulate(scenario), made_up(scenario, 12))), encoding="utf-8")
     page = shown("crowd", ready=True, script="" if workers else "delete window.Worker")
     until(page, "document.getElementById('explorer-place').dataset.shares === 'yes'")
-    before = page.evaluate(BANDS)
     assert page.locator(".plot .band").count() == 16  # two bands of four arms in two plots
     shares = page.locator("#explorer-place table").last.locator("tbody tr td:last-child").all_inner_texts()
     assert all(0 <= float(share) <= 1 for share in shares)
