@@ -30,7 +30,9 @@ def executed(folder: Path) -> Any:
     book = nbformat.read(TUTORIAL, 4)
     for cell in book.cells:
         cell.metadata = {}
-    return nbclient.NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    return nbclient.NotebookClient(
+        book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
 
 
 def shown(book: Any) -> list[str]:

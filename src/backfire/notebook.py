@@ -87,8 +87,8 @@ def folded(title: str, content: str, is_open: bool = False) -> str:
 def watched(total: int, what: str = "members") -> Iterator[Callable[[int], None]]:
     """A progress bar in a notebook, and nothing elsewhere: gives a function to call with how many more are done.
 
-        with backfire.watched(10_000) as advance:
-            backfire.sweep("my-sweep.toml", "results", progress=advance)
+    with backfire.watched(10_000) as advance:
+        backfire.sweep("my-sweep.toml", "results", progress=advance)
     """
     place, begun, done, seen = _place(), time.monotonic(), 0, -OFTEN
 

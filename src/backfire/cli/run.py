@@ -60,7 +60,7 @@ def run(
     if population:
         if scenarios or slides:
             raise UserError(
-                "a population has its own scenario, and its figure is a slide: give --population DIR without scenarios and --slide"
+                "give --population DIR alone, without scenarios and --slide: it has its scenario, its figure is a slide"
             )
         _over(population, out, change, days, arm, own, form, show, figures)
         return

@@ -62,7 +62,8 @@ def claims_overview(known: Report) -> Figure:
     own = {article: [item for item in known.findings if item.article == article] for article in articles}
     across = min(2, len(articles) + 1)
     down = math.ceil((len(articles) + 1) / across)
-    tallest = [max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12 if known.variants else 6])
+    tallest = [
+        max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12 if known.variants else 6])
         for row in range(down)
     ]
     head = HEAD if known.variants else 0.65

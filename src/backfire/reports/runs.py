@@ -160,7 +160,8 @@ def run(
 ) -> list[Result]:
     """Simulate scenarios and write ``<out>/<scenario>/``; with two or more also ``<out>/atlas.png``.
 
-    ``form`` is one of ``backfire.figures.IMAGE_FORMATS``, which the figures have as suffix; ``slides`` draws a figure for a room as well.
+    ``form`` is one of ``backfire.figures.IMAGE_FORMATS``, which the figures have as suffix; ``slides`` draws a figure for a room
+    as well.
     Arms that fail carry their status in the result and in the manifest. Raises StorageError or RefusedError before
     anything is computed if the folder cannot be used.
     """

@@ -23,7 +23,7 @@ Rows = Sequence[Sequence[Any]]
 
 
 class Told:
-    """A finished study, which has ``spec``, ``notes`` and ``shown`` tables, shows them: in one line, and in a notebook as HTML."""
+    """A finished study, which has ``spec``, ``notes`` and ``shown`` tables: it shows itself in a line, in a notebook as HTML."""
 
     def __repr__(self: Any) -> str:
         tables = ", ".join(f"{name} ({len(rows) - 1} rows)" for name, rows in self.shown.items())
@@ -40,7 +40,9 @@ class Told:
 
 
 def _word(cell: Any) -> str:
-    return short(cell) if isinstance(cell, float) and math.isfinite(cell) else "–" if cell != cell else str(cell)
+    if not isinstance(cell, float):
+        return str(cell)
+    return short(cell) if math.isfinite(cell) else "–" if math.isnan(cell) else "∞"
 
 
 def as_frame(rows: Rows) -> pandas.DataFrame:

@@ -136,14 +136,18 @@ def test_a_hundred_plausible_tumours_run_as_in_the_reference_solver(name: str, t
 
 def _recorded(scenario: backfire.Scenario) -> tuple[list[str], list[str]]:
     network = scenario.network
-    return [*network.state_names, *network.observables], [state.unit for state in network.states] + [*network.observables.values()]
+    return [*network.state_names, *network.observables], [state.unit for state in network.states] + [
+        *network.observables.values()
+    ]
 
 
 def _compared(engine: Engine, result: backfire.Result, which: int, arms: list[str], names: list[str], days: np.ndarray) -> None:
     found = courses(engine, which, arms, names, days)
     for place, arm in enumerate(arms):
         death = result.death(arm)
-        told = engine.ask(f"(({{died, extinctions}}) => ({{died, extinctions}}))(runArm(study, {json.dumps(arm)}, inputsOfTumour(study, {which}, inputs)))")
+        told = engine.ask(
+            f"(({{died, extinctions}}) => ({{died, extinctions}}))(runArm(study, {json.dumps(arm)}, inputsOfTumour(study, {which}, inputs)))"
+        )
         assert (told["died"] is None) == (death is None), (which, arm)
         assert death is None or told["died"] == pytest.approx(death, rel=CLOSE)
         gone = [day for _, day in told["extinctions"]]

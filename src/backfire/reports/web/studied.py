@@ -25,9 +25,15 @@ def _study(folder: Path, scenario: Scenario) -> str:
     try:
         about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         kind, title, notes, of = str(about["kind"]), str(about["title"]), [*map(str, about["notes"])], about["scenario"]
-        name, digest, figures = str(of["name"]), str(of["hash"]), [(path.stem, path.read_bytes()) for path in sorted(folder.glob("*.png"))]
+        name, digest, figures = (
+            str(of["name"]),
+            str(of["hash"]),
+            [(path.stem, path.read_bytes()) for path in sorted(folder.glob("*.png"))],
+        )
     except OSError as error:
-        raise StorageError(f"{folder}: is no study ({error.strerror or error}); trial, ablation and sensitivity make one") from None
+        raise StorageError(
+            f"{folder}: is no study ({error.strerror or error}); trial, ablation and sensitivity make one"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{folder}: is no sound study ({echo(error)})") from None
     if (name, digest) != (scenario.name, scenario.hash):

@@ -43,8 +43,8 @@ class Criteria:
 
     ``cells_per_cm3``: 1e8 in solid tumours with stroma and vessels (Del Monte 2009, recalled). ``growth`` (1.2) and
     ``millimetres`` (5) over the smallest diameter so far are progression, ``response`` (0.7) of the first diameter is a partial
-    response (RECIST 1.1); below ``gone`` mm (assumed: what imaging resolves) it has disappeared. ``confirmed`` progression counts on its day only if
-    the next visit sees it too (iRECIST, Seymour 2017).
+    response (RECIST 1.1); below ``gone`` mm (assumed: what imaging resolves) it has disappeared. ``confirmed`` progression
+    counts, on its day, only if the next visit sees it too (iRECIST, Seymour 2017).
     """
 
     cells_per_cm3: float = 1e8
