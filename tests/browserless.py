@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from py_mini_racer import MiniRacer
 
 from backfire.reports.web import engine, study
+from backfire.sampling import PlausibleTumours, Uniform
 from backfire.scenario import Scenario
 
 
@@ -58,3 +61,16 @@ def running(scenario: Scenario, *given: Any) -> Iterator[Engine]:
         yield made
     finally:
         made.context.close()
+
+
+def made_up(scenario: Scenario, count: int, weights: np.ndarray | None = None) -> PlausibleTumours:
+    """Tumours of two inputs, drawn with a fixed seed, as if a population had them."""
+    box = {"growth_rate": Uniform(0.05, 0.3), "mitoxantrone_kill_rate": Uniform(0.2, 2.5)}
+    random = np.random.default_rng(5)
+    values = np.column_stack([random.uniform(item.low, item.high, count) for item in box.values()])
+    about = {
+        "name": "made up", "seed": 5, "scenario": {"name": scenario.name, "hash": scenario.hash}, "claims": {}, "share_of_box": 1.0,
+        "box": {name: item.describe() for name, item in box.items()},
+    }  # fmt: skip
+    even = np.full(count, 1 / count)
+    return PlausibleTumours(Path("nowhere"), (*box,), values, even if weights is None else weights, float(count), about)

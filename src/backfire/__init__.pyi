@@ -14,6 +14,8 @@ from .model import Process as Process
 from .model import State as State
 from .model import compose as compose
 from .model import option as option
+from .notebook import latest as latest
+from .notebook import watched as watched
 from .outcomes import Outcome as Outcome
 from .populations import population as population
 from .reports import explain as explain

@@ -496,6 +496,8 @@ def test_unknown_arms_and_formats_are_refused_with_the_nearest_name() -> None:
         backfire.export(loaded("wnt16b-stroma"), "combinatoin")
     with pytest.raises(UserError, match="unknown arm `treate`; did you mean `treated`"):
         translate(small(), "treate")
+    with pytest.raises(UserError, match=r"petab is not written: a PEtab problem fits one set of parameters .* inequalities"):
+        backfire.export(loaded("wnt16b-stroma"), to="petab")
     with pytest.raises(UserError, match="unknown format `antimoni`; did you mean `antimony`"):
         backfire.export(loaded("wnt16b-stroma"), to="antimoni")
 

@@ -24,6 +24,14 @@ def result() -> Result:
     return simulate(parse(SMALL))
 
 
+def test_arms_are_told_apart_without_colour_at_every_bar(result: Result) -> None:
+    """Left of each row of each panel stands a piece of the arm's line, with its dashes."""
+    styles = arm_styles(result.scenario.arms)
+    for axes in drawn(result).axes:
+        dashed = [line.is_dashed() for line in axes.lines]
+        assert dashed == [styles[arm].dashes is not None for arm in result.trajectories]
+
+
 @styled()
 def drawn(result: Result, most: int = 8) -> Figure:
     figure = Figure(figsize=(12, 3))

@@ -43,6 +43,23 @@ def test_head_and_remarks_lower_the_top_by_what_they_write() -> None:
     assert long.figure.texts[0].get_window_extent(renderer).y0 >= long.top / long.height * long.figure.bbox.height
 
 
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1e308), (1e-290, 1e290), (1e300, 1.7e308), (3e7, 4e9)])
+def test_a_logarithmic_axis_has_few_round_decades_up_to_the_largest_numbers(low: float, high: float) -> None:
+    page = Page("A title", HASHES)
+    axes = page.axes(1, 1, 4, 3)
+    log_axis(axes, [np.array([low, high])], floor=0.0)
+    FigureCanvasAgg(page.figure).draw()
+    ticks = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
+    assert 1 <= len(ticks) <= 8
+    assert all(math.log10(tick) == pytest.approx(round(math.log10(tick))) for tick in ticks)
+
+
+def test_a_notebook_shows_a_figure_without_being_asked() -> None:
+    shown = Page("A title", HASHES).figure._repr_png_()
+    assert shown.startswith(b"\x89PNG")
+    assert len(shown) < len(png(Page("A title", HASHES).figure))
+
+
 def test_the_footer_and_the_image_say_what_it_is() -> None:
     page = Page("A title", HASHES)
     written = [text.get_text() for text in page.figure.texts]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import small
 from backfire.errors import UserError
-from backfire.figures import atlas, comparison, png
+from backfire.figures import atlas, comparison, png, slide
 from backfire.figures.style import INK, arm_styles
 from backfire.formatting import display_name
 from backfire.model.references import CAUTION, version
@@ -31,9 +31,10 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")) if text.get_text()]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("draw", [comparison, slide])
 @pytest.mark.parametrize("name", list(shipped_scenarios()))
-def test_every_scenario_draws_with_caution_hash_units_and_dosing(name: str, results: dict[str, Result]) -> None:
-    figure = comparison(results[name])
+def test_every_scenario_draws_with_caution_hash_units_and_dosing(name: str, draw, results: dict[str, Result]) -> None:
+    figure = draw(results[name])
     written = texts(figure)
     assert any(CAUTION in text and f"backfire {version()}" in text for text in written)
     assert any(results[name].scenario.hash in text for text in written)
@@ -47,10 +48,11 @@ def test_every_scenario_draws_with_caution_hash_units_and_dosing(name: str, resu
     assert png(figure).startswith(b"\x89PNG")
 
 
-def test_nothing_is_drawn_outside_the_figure(results: dict[str, Result]) -> None:
+@pytest.mark.parametrize("draw", [comparison, slide])
+def test_nothing_is_drawn_outside_the_figure(draw, results: dict[str, Result]) -> None:
     long_names = simulate(parse(SMALL.replace("monotherapy", "metronomic_with_an_antibody_against_wnt16b"), "long-names"))
     for result in [*results.values(), long_names]:
-        figure = comparison(result)
+        figure = draw(result)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         renderer = canvas.get_renderer()

@@ -46,6 +46,22 @@ def test_response_by_hand(diameters: list[float], progression: float, response: 
     assert found.best_change[0, 0] == pytest.approx(best, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("diameters", "day", "confirmed"),
+    [
+        ([30, 20, 18, 25, 26], 30, 30),  # seen twice: counts on the day it was seen first
+        ([30, 20, 18, 25, 19, 26, 27], 30, 50),  # the first was not there at the next visit
+        ([30, 20, 18, 18, 25], 40, NEVER),  # no visit after it
+        ([30, 20, 18, 25, math.nan], 30, NEVER),  # dead before it could be confirmed
+    ],
+)
+def test_progression_that_the_next_visit_must_confirm(diameters: list[float], day: float, confirmed: float) -> None:
+    once = seen(diameters)
+    again = Seen(once.days, once.diameters, once.surgery, Criteria(confirmed=True))
+    assert (once.progression[0, 0], again.progression[0, 0]) == (day, confirmed)
+    assert "confirmed" in str(again.criteria)
+
+
 def test_after_surgery_the_primary_is_not_judged() -> None:
     found = seen([30, 25, 40, 60, 90], surgery=20)
     assert found.progression[0, 0] == NEVER

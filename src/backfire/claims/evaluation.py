@@ -20,7 +20,7 @@ from backfire.claims.filtering import robustness as robustness_of
 from backfire.claims.language import OutcomeRef
 from backfire.claims.measuring import Evaluated, Progress, evaluate_members, has_to_compile
 from backfire.claims.own import Source, load_sets
-from backfire.claims.plausible import OverPopulation, over_population
+from backfire.claims.plausible import OverPopulation, PlausibleShare, over_population
 from backfire.claims.pool import worker_pool
 from backfire.claims.variants import VARIANTS, VariantResult, VariantTrial, flips
 from backfire.claims.verdict import RESOLVED, Verdict
@@ -82,15 +82,21 @@ class Report:
                 item.claim.role,
                 item.verdict.value,
                 "" if item.margin != item.margin else f"{item.margin:+.3f}",
+                *(_share(over.shares.get(item.claim.id)) for over in self.populations),
             )
             for item in ordered
         ]
         told = ", ".join(f"{name} {digest}" for name, digest in self.hashes.items())
-        return shown(repr(self)[1:-1], ("id", "claim", "role", "verdict", "margin"), rows, f"{CAUTION.capitalize()}. {told}")
+        heads = ("id", "claim", "role", "verdict", "margin", *(f"holds in {over.name}" for over in self.populations))
+        return shown(repr(self)[1:-1], heads, rows, f"{CAUTION.capitalize()}. {told}")
 
     def flips(self, item: Finding) -> list[VariantResult]:
         """The variants in which a claim comes to another verdict."""
         return flips(self.variants.get(item.claim.id, ()), item.verdict)
+
+
+def _share(found: PlausibleShare | None) -> str:
+    return f"{found.share:.2f} [{found.low:.2f}–{found.high:.2f}] {found.word}" if found else "–"
 
 
 def evaluate_claims(

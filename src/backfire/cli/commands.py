@@ -53,6 +53,7 @@ Scenarios = Annotated[
     typer.Argument(help="scenario files, or names of shipped scenarios", show_default=False, autocompletion=complete_scenarios),
 ]
 FigureFormats = Annotated[FigureFormat, typer.Option("--figure-format", help="how figures are written")]
+Slides = Annotated[bool, typer.Option("--slide", help="also a figure for a room: few panels, large words")]
 Shown = Annotated[
     list[str] | None,
     typer.Option("--show", metavar="NAME", help="draw the course of this recorded name, and others only if named too"),

@@ -207,6 +207,9 @@ def report(
     population: Annotated[
         Path | None, typer.Option(metavar="DIR", help="also over the tumours of this population, whose scenario needs no name")
     ] = None,
+    study: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="also the figures of this stored trial, ablation or sensitivity")
+    ] = None,
     own: MechanismFiles = None,
 ) -> None:
     """Write a model as one HTML page that opens offline: story, figure, claims, equations, values, and an explorer."""
@@ -229,7 +232,7 @@ def report(
         result = reports.result_of(source, own or (), population)
     path = out or Path(f"{result.scenario.name}.html")
     require_writable(path)
-    reports.report(result, path, own or (), population)
+    reports.report(result, path, own or (), population, study or ())
     say(f"written: {path}")
 
 

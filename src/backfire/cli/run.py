@@ -18,6 +18,7 @@ from backfire.cli.commands import (
     MechanismFiles,
     Scenarios,
     Shown,
+    Slides,
     changes_of,
     command,
     complete_any,
@@ -51,13 +52,16 @@ def run(
     form: Form = OutputFormat.TABLE,
     show: Shown = None,
     figures: FigureFormats = FigureFormat.PNG,
+    slides: Slides = False,
 ) -> None:
     """Simulate scenarios, or the tumours of populations, print their outcomes, write figures and tables."""
     from backfire import reports
 
     if population:
-        if scenarios:
-            raise UserError("give scenarios or --population DIR, not both: a population has its own scenario")
+        if scenarios or slides:
+            raise UserError(
+                "give --population DIR alone, without scenarios and --slide: it has its scenario, its figure is a slide"
+            )
         _over(population, out, change, days, arm, own, form, show, figures)
         return
     if not scenarios:
@@ -65,7 +69,7 @@ def run(
     loaded = reports.load_all(scenarios, changes_of(change or []), days, own or (), show or ())
     _say_once([note for scenario in loaded for note in _notes(scenario)])
     with progress(sum(len(arm or scenario.arms) for scenario in loaded)) as advance:
-        results = reports.run(loaded, out, arm, progress=advance, form=figures)
+        results = reports.run(loaded, out, arm, progress=advance, form=figures, slides=slides)
     print_results(results, form)
     for result in results:
         say(f"written: {out / result.scenario.name}")
@@ -107,11 +111,12 @@ def redraw(
     form: Form = OutputFormat.TABLE,
     show: Shown = None,
     figures: FigureFormats = FigureFormat.PNG,
+    slides: Slides = False,
 ) -> None:
     """Recompute outcomes and redraw figures of stored runs, without simulating."""
     from backfire import reports
 
-    results = [reports.redraw(folder, own or (), show or (), figures) for folder in folders]
+    results = [reports.redraw(folder, own or (), show or (), figures, slides) for folder in folders]
     print_results(results, form)
     _end_if_arms_failed(results)
 

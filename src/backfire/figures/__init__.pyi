@@ -14,6 +14,7 @@ from .populations import population_message as population_message
 from .populations import shown_answer as shown_answer
 from .scenario import atlas as atlas
 from .scenario import comparison as comparison
+from .slide import slide as slide
 from .style import arm_styles as arm_styles
 from .style import styled as styled
 from .sweep import draw_sweep as draw_sweep

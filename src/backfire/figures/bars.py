@@ -45,8 +45,7 @@ def bars(figure: Figure, place: SubplotSpec, result: Result, most: int, own: boo
     for column, declaration in enumerate(chosen):
         axes = figure.add_subplot(cells[column])
         _draw(axes, result, declaration, own and declaration.own_clock)
-        if column == 0:
-            _name(axes, result)
+        _name(axes, result, named=column == 0)
 
 
 def _draw(axes: Axes, result: Result, declaration: Declaration, own: bool) -> None:
@@ -75,13 +74,13 @@ def _draw(axes: Axes, result: Result, declaration: Declaration, own: bool) -> No
     axes.spines["bottom"].set_visible(False)
 
 
-def _name(axes: Axes, result: Result) -> None:
-    """Names left of the first panel, and between both a piece of each arm's line."""
+def _name(axes: Axes, result: Result, named: bool) -> None:
+    """Left of every panel a piece of each arm's line, so that arms are told apart in grey, and left of it the name."""
     arms, styles = list(result.trajectories), arm_styles(result.scenario.arms)
     names = ["\n".join(textwrap.wrap(display_name(arm), 20, max_lines=2, placeholder=" …")) for arm in arms]
     rows = range(len(arms))[::-1]
-    axes.set_yticks(rows, names, linespacing=0.9)
-    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+    axes.set_yticks(rows if named else [], names if named else [], linespacing=0.9)
+    for label, name in zip(axes.get_yticklabels(), names, strict=False):
         label.set_fontsize(6.2 if "\n" in name else 8.5 if len(name) < 19 else 7.5)
     axes.tick_params(axis="y", length=0, pad=22)
     for row, arm in zip(rows, arms, strict=True):

@@ -45,31 +45,39 @@ LINEAR: Final = 0.1
 ROW: Final = 0.215
 TALL_ROW: Final = 0.46
 HEAD: Final = 1.35
-"""Inches: a row of the board, a row with its statement, and the space for the names of forms above the rows."""
+NAMES: Final = 3.5
+"""Inches: a row of the board, a row with its statement, the space for the names of forms above the rows, and that for the first
+words of statements beside them."""
+WORDS: Final = 46
+"""Letters of a statement on the board."""
 
 
 @styled()
 def claims_overview(known: Report) -> Figure:
-    """All articles and files of a report side by side, three in a row, and a key; raises UserError for one without claims."""
+    """All articles and files of a report side by side, two in a row, and a key; raises UserError for one without claims."""
     if not known.findings:
         raise UserError("a board needs at least one claim")
     sets = {article.name: article for article in known.articles}
     articles = [*sets]
     own = {article: [item for item in known.findings if item.article == article] for article in articles}
-    across = min(3, len(articles) + 1)
+    across = min(2, len(articles) + 1)
     down = math.ceil((len(articles) + 1) / across)
-    tallest = [max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12]) for row in range(down)]
-    heights = [HEAD + ROW * rows + 0.75 for rows in tallest]
+    tallest = [
+        max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12 if known.variants else 6])
+        for row in range(down)
+    ]
+    head = HEAD if known.variants else 0.65
+    heights = [head + ROW * rows + 0.75 for rows in tallest]
     what = "What the articles state" if all(isinstance(item, Article) for item in known.articles) else "What is claimed"
     title = f"{what}, and how firmly the models hold it"
-    page = Page(title, known.hashes, (19.0, sum(heights) + 1.05))
+    page = Page(title, known.hashes, (19.0 if known.variants else 15.0, sum(heights) + 1.05))
     span = (page.width - 0.5) / across
     for index, article in enumerate([*articles, ""]):
         row, column = divmod(index, across)
         left, top = 0.35 + column * span, page.height - 0.7 - sum(heights[:row])
         if article:
             _title(page, sets[article], left, top)
-            _panel(page, known, own[article], left + 0.62, top - HEAD, span - 0.95, ROW)
+            _panel(page, known, own[article], left + NAMES, top - head, span - NAMES - 0.33, ROW)
         else:
             _key(page, known, left + 0.2, top - 0.2)
     return page.figure
@@ -159,6 +167,10 @@ def _margins(axes: Axes, items: Sequence[Finding], row: float) -> None:
             ha="right", va="center", fontsize=9 if row > ROW else 8.5, fontweight=weight, fontstyle=style_of,
             color=colour,
         )  # fmt: skip
+        if row == ROW:
+            words = textwrap.shorten(item.claim.statement, WORDS, placeholder=" …").rstrip(".")
+            beside: dict[str, Any] = {"xytext": (-42, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
+            axes.annotate(words, (0, index), xycoords=("axes fraction", "data"), fontsize=8.5, color=colour, **beside)
     some = (-10, -1, -0.1, 0, 0.1, 1, 10) if row > ROW else (-10, -1, 0, 1, 10)
     ticks = [tick for tick in some if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
     set_ticks(axes.xaxis, ticks, lambda tick: f"{tick:+g}" if tick else "0")

@@ -64,11 +64,11 @@ def composition(axes: Axes, result: Result, total: str, last: bool) -> None:
     axes.spines["left"].set_visible(False)
     of = "" if total == "burden" else f" of\n{declared(total).titled(total)}"
     axes.set_ylabel(f"share{of}", labelpad=23)
-    axes.set_title("Composition")
+    axes.set_title("Composition", pad=None if roomy else 17)
     fills = [FILLS[index % len(FILLS)] for index in range(len(states))]
     handles = [Patch(facecolor=colour, hatch=hatch, edgecolor=FAINT, linewidth=0.6) for colour, hatch in fills]
     columns = len(states) if len(states) < 4 else -(-len(states) // 2)
-    at = (1.0 if roomy else 1.15, 0.985)
+    at = (1.0 if roomy else 1.04, 0.985)
     axes.legend(
         handles, [display_name(state) for state in states], loc="lower right", bbox_to_anchor=at, borderpad=0.1, ncols=columns,
         frameon=False, fontsize=8, handlelength=1.3, columnspacing=0.9, handletextpad=0.4, labelspacing=0.2, borderaxespad=0.2,

@@ -25,9 +25,18 @@ from backfire.solvers import Floats
 SLIDE: Final = (14.0, 7.9)
 """Inches of a slide."""
 DOTS_PER_INCH: Final = 110
+IN_A_CELL: Final = 80
+"""Dots per inch of a figure in a notebook, whose cells are no wider than a slide at that."""
 IMAGE_FORMATS: Final = ("png", "svg", "pdf")
 LARGEST: Final = 1e100
 """Larger numbers are drawn at the edge: the arithmetic of axes overflows before that of numbers does."""
+
+
+class Slide(Figure):
+    """A figure that a notebook shows by itself, without asking for it first."""
+
+    def _repr_png_(self) -> bytes:
+        return image(self, dots=IN_A_CELL)
 
 
 class Page:
@@ -38,7 +47,7 @@ class Page:
 
     def __init__(self, title: str, hashes: Mapping[str, str], size: tuple[float, float] = SLIDE, title_size: float = 17) -> None:
         self.width, self.height = size
-        self.figure = figure = Figure(figsize=size, dpi=DOTS_PER_INCH)
+        self.figure = figure = Slide(figsize=size, dpi=DOTS_PER_INCH)
         if len(title) > self.width * 105 / title_size:
             title_size *= 0.8
         lines = textwrap.wrap(title, width=int(self.width * 105 / title_size))[:2]
@@ -104,8 +113,8 @@ class Page:
         legend.set_zorder(10)
 
 
-def image(figure: Figure, form: str = "png") -> bytes:
-    """The figure as an image in one of ``IMAGE_FORMATS``; the same figure gives the same bytes.
+def image(figure: Figure, form: str = "png", dots: int = DOTS_PER_INCH) -> bytes:
+    """The figure as an image in one of ``IMAGE_FORMATS``, ``dots`` to an inch; the same figure gives the same bytes.
 
     Version, caution and scenario hashes are in the metadata too. Raises UserError for another format.
     """
@@ -118,7 +127,7 @@ def image(figure: Figure, form: str = "png") -> bytes:
         "pdf": {"Creator": made, "Subject": CAUTION, "Keywords": source, "CreationDate": None},
     }
     with styled():
-        figure.savefig(buffer, format=form, metadata=about[form])
+        figure.savefig(buffer, format=form, metadata=about[form], dpi=dots)
     return buffer.getvalue()
 
 
@@ -191,14 +200,24 @@ def log_axis(axes: Axes, lines: Iterable[Floats], floor: float = 0.4) -> None:
     narrow = high / 50 < low
     margin = 1.5 if narrow else 2.5
     axes.set_yscale("log")
-    axes.set_ylim(max(min(low, high) / margin, floor), max(high * margin, min(low, high) * 3))
+    bottom, top = max(min(low, high) / margin, floor, 1e-300), max(high * margin, min(low, high) * 3)
+    axes.set_ylim(bottom, top)
     ticks = min(7, max(3, int(axes.bbox.height * 72 / DOTS_PER_INCH / 16)))
-    axes.yaxis.set_major_locator(LogLocator(base=10, numticks=ticks, subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    # LogLocator looks for decades beyond the limits, where there may be no more numbers
+    decades = _decades(math.log10(bottom), math.log10(top), ticks)
+    axes.yaxis.set_major_locator(LogLocator(base=10, numticks=ticks, subs=(1.0, 2.0, 5.0)) if narrow else FixedLocator(decades))
     name = plain if narrow and high < 1e3 else _power
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: name(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y")
+
+
+def _decades(low: float, high: float, most: int) -> list[float]:
+    """Powers of ten between two, given as their logarithms: every so many, at most so many."""
+    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    every = (last - first) // most + 1
+    return [10.0**decade for decade in range(-(-first // every) * every, last + 1, every)]
 
 
 def _power(value: float) -> str:

@@ -13,6 +13,7 @@ from .runs import load_all as load_all
 from .runs import redraw as redraw
 from .runs import run as run
 from .sections import Section as Section
+from .sections import Sections as Sections
 from .sections import as_data as as_data
 from .sections import as_records as as_records
 from .sections import as_text as as_text

@@ -9,14 +9,14 @@ import numpy as np
 
 from backfire.formulas import as_latex, parse
 from backfire.model import ARTICLES, CAUTION, GRADES, Network, Regimen, balance
-from backfire.reports.sections import Section, Span
+from backfire.reports.sections import Section, Sections, Span
 from backfire.sampling import PlausibleTumours
 from backfire.scenario import Scenario
 from backfire.solvers import Floats
 
 
-def explain(scenario: Scenario, tumours: PlausibleTumours | None = None) -> list[Section]:
-    """Everything a reader needs to judge a scenario, section by section.
+def explain(scenario: Scenario, tumours: PlausibleTumours | None = None) -> Sections:
+    """Everything a reader needs to judge a scenario, section by section; ``print`` it, or look at it in a notebook.
 
     With a population of plausible ``tumours`` also how far its claims narrow every parameter.
     """
@@ -50,18 +50,20 @@ def explain(scenario: Scenario, tumours: PlausibleTumours | None = None) -> list
     ]
     rules = [(name, rule.in_words()) for name, rule in scenario.dosing_rules.items()]
     arms = [(arm, list(given)) for arm, given in scenario.arms.items()]
-    return [
-        Section("About", lines=tuple(about)),
-        Section("States", rows=(("state", "unit", "start", "meaning", "brought by"), *states)),
-        Section("Equations", lines=(*text.definitions, *text.rates, *text.balances)),
-        Section("Influences", rows=(("influence", "acts on", "factor", "meaning", "switch"), *influences)),
-        Section("Parameters", rows=(("parameter", "value", "unit", "plausible", "grade", "source"), *parameters)),
-        *([] if tumours is None else [narrowing(scenario, tumours)]),
-        Section("Grades", lines=(f"{len(network.parameters)} parameters: {counted}",)),
-        Section("Regimens", rows=(("regimen", "agent", "given"), *regimens)),
-        *([Section("Rules", rows=(("rule", "what it does"), *rules))] if rules else []),
-        Section("Arms", rows=(("arm", "regimens"), *arms)),
-    ]
+    return Sections(
+        [
+            Section("About", lines=tuple(about)),
+            Section("States", rows=(("state", "unit", "start", "meaning", "brought by"), *states)),
+            Section("Equations", lines=(*text.definitions, *text.rates, *text.balances)),
+            Section("Influences", rows=(("influence", "acts on", "factor", "meaning", "switch"), *influences)),
+            Section("Parameters", rows=(("parameter", "value", "unit", "plausible", "grade", "source"), *parameters)),
+            *([] if tumours is None else [narrowing(scenario, tumours)]),
+            Section("Grades", lines=(f"{len(network.parameters)} parameters: {counted}",)),
+            Section("Regimens", rows=(("regimen", "agent", "given"), *regimens)),
+            *([Section("Rules", rows=(("rule", "what it does"), *rules))] if rules else []),
+            Section("Arms", rows=(("arm", "regimens"), *arms)),
+        ]
+    )
 
 
 def narrowing(scenario: Scenario, tumours: PlausibleTumours) -> Section:

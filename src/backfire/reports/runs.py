@@ -11,7 +11,7 @@ from typing import Final
 
 from backfire.claims import load_claims
 from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
-from backfire.figures import IMAGE_FORMATS, atlas, comparison, image
+from backfire.figures import IMAGE_FORMATS, atlas, comparison, image, slide
 from backfire.populations import load_population
 from backfire.scenario import (
     CLAIMS,
@@ -156,10 +156,12 @@ def run(
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
     form: str = "png",
+    slides: bool = False,
 ) -> list[Result]:
     """Simulate scenarios and write ``<out>/<scenario>/``; with two or more also ``<out>/atlas.png``.
 
-    ``form`` is one of ``backfire.figures.IMAGE_FORMATS``, which the figures have as suffix.
+    ``form`` is one of ``backfire.figures.IMAGE_FORMATS``, which the figures have as suffix; ``slides`` draws a figure for a room
+    as well.
     Arms that fail carry their status in the result and in the manifest. Raises StorageError or RefusedError before
     anything is computed if the folder cannot be used.
     """
@@ -176,22 +178,31 @@ def run(
         with lock(folder, "run"):
             result = simulate(scenario, arms, settings, notify)
             save(result, folder)
-            write_whole(folder / f"comparison.{form}", image(comparison(result), form))
+            _draw(result, folder, form, slides)
         results.append(result)
     if len(results) > 1:
         write_whole(Path(out) / f"atlas.{form}", image(atlas(results), form))
     return results
 
 
-def redraw(folder: Path | str, mechanisms: OwnMechanisms = (), show: Sequence[str] = (), form: str = "png") -> Result:
+def _draw(result: Result, folder: Path, form: str, slides: bool) -> None:
+    write_whole(folder / f"comparison.{form}", image(comparison(result), form))
+    if slides:
+        write_whole(folder / f"slide.{form}", image(slide(result), form))
+
+
+def redraw(
+    folder: Path | str, mechanisms: OwnMechanisms = (), show: Sequence[str] = (), form: str = "png", slides: bool = False
+) -> Result:
     """Recompute the outcomes and redraw the figure of a stored run, without simulating.
 
-    ``show`` are recorded names to draw from now on, in place of those the run was stored with; ``form`` as for ``run``.
+    ``show`` are recorded names to draw from now on, in place of those the run was stored with; ``form`` and
+    ``slides`` as for ``run``.
     """
     result = read_run(folder, mechanisms)
     if show:
         result = dataclasses.replace(result, scenario=showing(result.scenario, show))
     with lock(Path(folder), "run"):
         save(result, Path(folder))
-        write_whole(Path(folder) / f"comparison.{form}", image(comparison(result), form))
+        _draw(result, Path(folder), form, slides)
     return result

@@ -5,8 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
+
+from backfire.notebook import folded, shown
 
 
 class Span(NamedTuple):
@@ -27,6 +30,25 @@ class Section:
     rows: tuple[tuple[Any, ...], ...] = ()
     lines: tuple[str, ...] = ()
     numbers: bool = False
+
+
+class Sections(list[Section]):
+    """Sections in a list that shows itself: as text where it is printed, in a notebook as tables to open."""
+
+    def __str__(self) -> str:
+        return as_text(self, 120)
+
+    def __repr__(self) -> str:
+        return f"<Sections: {', '.join(section.title for section in self)}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: every section, the first one open."""
+        return "".join(folded(section.title, _html(section), is_open=section is self[0]) for section in self)
+
+
+def _html(section: Section) -> str:
+    heads, *rows = [[cell_text(cell) for cell in row] for row in section.rows] or [[]]
+    return shown("", heads, rows, most=len(rows)) + "".join(f"<p>{escape(line)}</p>" for line in section.lines)
 
 
 NARROWEST: Final = 16

@@ -172,7 +172,7 @@ class Blame:
     missed: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ablation(FinishedStudy):
     """A finished ablation. ``games[arm, outcome]`` (tumours, subsets) are the values of every tumour under every subset."""
 

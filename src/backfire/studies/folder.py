@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from backfire.errors import UserError, unknown
+from backfire.formatting import short
 from backfire.model import CAUTION, version
+from backfire.notebook import shown as shown_html
 from backfire.studies.spec import StudySpec
 from backfire.system import to_json, write_whole
 
@@ -23,9 +25,18 @@ Rows = Sequence[Sequence[Any]]
 
 
 class FinishedStudy(ABC):
-    """What every finished study has: tables by name, a manifest, and maybe a folder."""
+    """What every finished study has: tables by name, a manifest, and maybe a folder.
+
+    It shows itself in a line, in a notebook as HTML: the tables that the command prints, and what has to be said beside them.
+    """
 
     folder: Path | None
+    spec: Any
+
+    @property
+    @abstractmethod
+    def shown(self) -> Mapping[str, Rows]:
+        """The tables that the command prints."""
 
     @property
     @abstractmethod
@@ -54,6 +65,24 @@ class FinishedStudy(ABC):
             write_tables(self.folder, self.tables)
             write_whole(self.folder / "manifest.json", to_json(dict(self.manifest)))
         return self
+
+    def __repr__(self) -> str:
+        tables = ", ".join(f"{name} ({len(rows) - 1} rows)" for name, rows in self.shown.items())
+        return f"<{type(self).__name__} {self.spec.name} of {self.spec.scenario.name}: {tables}>"
+
+    def _repr_html_(self: Any) -> str:
+        tables = [
+            shown_html(name, rows[0], [[_word(cell) for cell in row] for row in rows[1:]])
+            for name, rows in self.shown.items()
+            if len(rows) > 1
+        ]
+        return shown_html(self.spec.title, (), (), " · ".join([*self.notes, CAUTION]), "".join(tables))
+
+
+def _word(cell: Any) -> str:
+    if not isinstance(cell, float):
+        return str(cell)
+    return short(cell) if math.isfinite(cell) else "–" if math.isnan(cell) else "∞"
 
 
 def write_tables(folder: Path, tables: Mapping[str, Rows]) -> None:

@@ -163,7 +163,7 @@ class Ranking:
     unexplained: Estimate = NO_ESTIMATE
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sensitivity(FinishedStudy):
     """A finished sensitivity study: a ranking of the inputs for every arm and outcome, and ``notes`` on what stands behind it."""
 

@@ -21,7 +21,7 @@ PLAIN: Final = "final_burden"
 load_trial, parse_trial = TrialReader.load, TrialReader.parse
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trial(FinishedStudy, TrialNumbers):
     """A finished virtual trial. ``tables`` has every table by name, first the names of its columns."""
 

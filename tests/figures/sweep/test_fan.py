@@ -23,7 +23,8 @@ def test_fans_show_the_most_influential_fields_first(tmp_path: Path, kind: Any) 
     folder = stored(tmp_path / "s", kind(axes, members=2048, seed=3), many, failed=(5, 9, 1000))
     figures = drawn(folder)
     assert list(figures) == ["fan-final-burden.png", "fan-time-to-progression.png"]
-    sheet = panels(figures["fan-final-burden.png"])
+    every = panels(figures["fan-final-burden.png"])
+    sheet, strips = [[axes for axes in every if bool(axes.get_xlabel()) is wanted] for wanted in (True, False)]
     frame, _ = store.read_table(folder)
     fields = [axis.field for axis in axes]
     links = pandas.DataFrame(
@@ -40,6 +41,9 @@ def test_fans_show_the_most_influential_fields_first(tmp_path: Path, kind: Any) 
         lost = frame[(frame["arm"] == ARMS[0]) & (frame["status"] != "ok")][field]
         assert sorted(ticks.get_xdata()) == sorted(lost)
         assert all(len(marks(panel, arm)) == 1 for arm in ARMS)
+    for strip, field in zip(strips, order, strict=True):
+        told = [float(text.get_text().replace("−", "-")) for text in strip.texts if text.get_text()[0] in "+−"]
+        assert np.abs(told) == pytest.approx(links.loc[field, [*ARMS]].to_numpy(), abs=0.006)
     assert png(figures["fan-final-burden.png"]) == png(drawn(folder)["fan-final-burden.png"])
 
 

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 import backfire
+from backfire.reports.model_page import subject
 from backfire.reports.web import report
+from backfire.reports.web.page import html_page
+from browserless import made_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -51,11 +54,12 @@ def shown(browser: Any, pages: Callable[[str], Path]) -> Iterator[Open]:
     """Opens a page, offline, and afterwards asserts that it neither complained nor asked for anything."""
     contexts, said, asked = [], list[str](), list[str]()
 
-    def open_page(name: str = "wnt16b-stroma", fragment: str = "", ready: bool = False, **options: Any) -> Any:
+    def open_page(name: str = "wnt16b-stroma", fragment: str = "", ready: bool = False, script: str = "", **options: Any) -> Any:
         context = browser.new_context(
             offline=True, accept_downloads=True, **{"viewport": {"width": 1280, "height": 900}, **options}
         )
         contexts.append(context)
+        context.add_init_script(script)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -140,6 +144,33 @@ def test_a_link_opens_what_it_was_copied_from_and_a_file_gives_the_same(shown: O
     mantissa, power = f"{found:.2e}".split("e")
     assert burden == f"{float(mantissa):g}·10{''.join('⁰¹²³⁴⁵⁶⁷⁸⁹'[int(digit)] for digit in str(int(power)))}"
     assert page.evaluate("'growth_rate=0.2' === location.hash.slice(1).split('&')[0]")
+
+
+BANDS = "document.getElementById('explorer-place').dataset.bands"
+"""How long the last bands took; there as soon as there are any."""
+
+
+@pytest.mark.parametrize("workers", [True, False])
+def test_bands_of_plausible_tumours_follow_doses_and_not_what_differs(shown: Open, pages: Any, workers: bool) -> None:
+    """With workers, and in idle moments of the page where a browser has none."""
+    scenario = backfire.load("wnt16b-stroma")
+    path = pages("wnt16b-stroma").with_name("crowd.html")
+    path.write_text(html_page(subject(backfire.simulate(scenario), made_up(scenario, 12))), encoding="utf-8")
+    page = shown("crowd", ready=True, script="" if workers else "delete window.Worker")
+    until(page, "document.getElementById('explorer-place').dataset.shares === 'yes'")
+    assert page.locator(".plot .band").count() == 16  # two bands of four arms in two plots
+    shares = page.locator("#explorer-place table").last.locator("tbody tr td:last-child").all_inner_texts()
+    assert all(0 <= float(share) <= 1 for share in shares)
+    page.evaluate("document.querySelectorAll('details').forEach((group) => { group.open = true; })")
+    page.evaluate(f"delete {BANDS}")
+    page.locator("#input-growth_rate").fill("0.2")
+    page.locator("#input-growth_rate").blur()
+    until(page, "location.hash.includes('growth_rate=0.2')")
+    page.wait_for_timeout(300)
+    assert page.evaluate(BANDS) is None
+    page.locator("#input-mitoxantrone-amount").fill("1")
+    page.locator("#input-mitoxantrone-amount").blur()
+    until(page, f"{BANDS} !== undefined")
 
 
 def test_without_javascript_all_but_the_explorer_is_there(browser: Any, pages: Callable[[str], Path]) -> None:

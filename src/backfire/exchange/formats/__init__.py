@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from backfire.scenario import Scenario
 
 DEFAULT: Final = "sbml"
+REFUSED: Final = {
+    "petab": "a PEtab problem fits one set of parameters to values measured at times, each with its noise. What claims and "
+    "populations say does not fit in: inequalities, outcomes of a whole course such as a nadir or a time to progression, arms "
+    "held against each other, and facts, which are how far tumours differ and not how far a measurement is off. "
+    "`--to sbml --arm NAME` gives the model of an arm, members.parquet of a population its parameters"
+}
+"""Formats that others ask for, and why a scenario cannot be written in them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,9 @@ def format_names() -> list[str]:
 
 
 def format_named(name: str) -> Format:
-    """The format of that name; raises UserError with the nearest name if there is none."""
+    """The format of that name; raises UserError with the nearest name if there is none, or with what does not fit in."""
+    if name in REFUSED:
+        raise UserError(f"{name} is not written: {REFUSED[name]}")
     if name not in format_names():
         raise UserError(unknown("format", name, format_names()))
     found = importlib.import_module(f"{__name__}.{name}").FORMAT

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from typing import Any, Final
 
+import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from backfire.figures.labels import height_of, label_ends, note
-from backfire.figures.page import LARGEST, roomy, value_axis
-from backfire.figures.style import FAILED, INK, arm_styles
+from backfire.figures.page import LARGEST, Page, roomy, value_axis
+from backfire.figures.style import FAILED, INK, SOFT, arm_styles
 from backfire.figures.sweep.data import Manifest, Scale, SweepData, line_fields, scattered, varying
 from backfire.figures.sweep.slide import CENSORED, SweepFigure, outcome_axis, slide
 from backfire.formatting import display_name
 from backfire.solvers import Floats
 
+LINKS: Final = matplotlib.colormaps["PuOr"]
+"""The colour of a rank correlation, from -1 to 1; its number stands on it."""
 MOST_POINTS: Final = 2_000
 """Points of one panel, over all arms."""
 MOST_TICKS: Final = 300
@@ -47,16 +51,13 @@ def fan(data: SweepData) -> Figure:
     scale, ranked = data.scale(outcome), _ranked(data, outcome)
     shown = ranked[:MOST_FIELDS]
     few = f"the {len(shown)} of {len(ranked)} fields with the strongest rank correlation" if len(ranked) > len(shown) else ""
-    order = " | ".join(display_name(arm) for arm in data.arms)
-    page = slide(data, f"{few or 'strongest rank correlation first'} ({order})")
+    page = slide(data, few or "strongest rank correlation first")
     columns = min(3, max(1, len(shown)))
-    sheet = page.panels(columns, max(1, math.ceil(len(shown) / columns)), (1.05, 1.35, 1.25, 0.45), (0.65, 0.95))
+    sheet = page.panels(columns, max(1, math.ceil(len(shown) / columns)), (1.05, 1.35, 1.25, 0.62), (0.65, 1.1))
     for index, ((field, links), axes) in enumerate(zip(shown, sheet, strict=False)):
         last = index % columns == columns - 1 or index == len(shown) - 1
         _panel(axes, data, scale, field, index % columns == 0, last)
-        said = [f"{link:+.2f}".replace("-", "−") if math.isfinite(link) else "–" for link in links]
-        words = f"rank correlation {' | '.join(said)}"
-        axes.set_title(words, fontsize=9, fontweight="normal", color="#444444", loc="right", pad=3)
+        _strip(page, axes, data.arms, links, label=index % columns == 0)
     rows: list[tuple[Artist, str]] = [
         (Line2D([], [], color=INK, linewidth=2.2), "median"),
         (Patch(facecolor=INK, alpha=0.2), "10–90 % of members"),
@@ -68,6 +69,29 @@ def fan(data: SweepData) -> Figure:
     }
     page.key([*rows, *(row for kind, row in rest.items() if kind in page.drawn)])
     return page.figure
+
+
+def _strip(page: Page, axes: Axes, arms: Sequence[str], links: Sequence[float], label: bool) -> None:
+    """Above a panel the rank correlation in every arm, as a number on its colour, below the arm's name or a piece of its line."""
+    place, styles = axes.get_position(), arm_styles(arms)
+    width = place.width * page.width
+    strip = page.axes(place.x0 * page.width, place.y1 * page.height + 0.06, width, 0.2)
+    strip.set(xlim=(0, len(arms)), ylim=(0, 1))
+    strip.set_axis_off()
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8.5}
+    for column, (arm, link) in enumerate(zip(arms, links, strict=True)):
+        seen = math.isfinite(link)
+        strip.add_patch(Rectangle((column, 0), 0.97, 1, facecolor=LINKS(0.5 + 0.5 * link) if seen else "white", linewidth=0))
+        said = f"{link:+.2f}".replace("-", "−") if seen else "–"
+        strip.text(column + 0.485, 0.45, said, color="white" if seen and abs(link) > 0.7 else INK, **style)
+        name = display_name(arm)
+        if 0.075 * len(name) < width / len(arms):
+            strip.text(column + 0.485, 1.5, name, color=styles[arm].colour, **style)
+        else:
+            strip.plot([column + 0.25, column + 0.72], [1.5, 1.5], clip_on=False, **styles[arm].sample())
+    if label:
+        words = "rank\ncorrelation"
+        strip.text(-0.02 * len(arms), 0.45, words, ha="right", va="center", fontsize=8.5, color=SOFT, linespacing=0.95)
 
 
 def _ranked(data: SweepData, outcome: str) -> list[tuple[str, list[float]]]:

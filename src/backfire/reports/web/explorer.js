@@ -14,8 +14,9 @@ const make = (name, attributes = {}, ...children) => {
 const COARSE = {relative: 1e-5};
 const byName = new Map(study.inputs.map((item) => [item.name, item]));
 const words = (name) => study.labels[name] ?? name.replaceAll('_', ' ');
-const state = {inputs: inputsOf(study), off: new Set(), shown: study.shown[0] ?? study.sources[0], controls: new Map(), timer: 0};
+const state = {inputs: inputsOf(study), off: new Set(), shown: study.shown[0] ?? study.sources[0], controls: new Map(), timer: 0, bands: new Map()};
 const place = document.getElementById('explorer-place');
+const crowd = study.tumours && new Crowd(study, document.currentScript.textContent);
 const parts = {
   burden: drawn(null, 'svg', {class: 'plot', role: 'group', 'aria-label': 'tumour burden by arm, with doses that can be moved'}),
   answer: drawn(null, 'svg', {class: 'plot', role: 'img', 'aria-label': 'the course of what is chosen, by arm'}),
@@ -125,6 +126,7 @@ function controls() {
 function update(done = true) {
   clearTimeout(state.timer);
   draw(done ? undefined : COARSE);
+  follow();
   state.timer = done ? 0 : setTimeout(() => update(true), 160);
   if (done) {
     // a page inside another, as in a notebook, has no address of its own
@@ -139,18 +141,53 @@ const arms = () => Object.keys(study.arms).filter((arm) => !state.off.has(arm));
 function draw(settings) {
   const begun = performance.now();
   state.readers = new Map(arms().map((arm) => [arm, new Reader(study, runArm(study, arm, state.inputs, settings))]));
-  const hasBurden = study.units.burden !== undefined;
-  for (const reader of state.readers.values()) reader.watch(hasBurden ? ['burden', state.shown] : [state.shown]);
-  const inCells = study.units.burden === 'cell';
-  if (hasBurden) plot(parts.burden, {title: 'Tumour burden', unit: study.measures.burden, days: study.days, log: true, floor: inCells ? 0.4 : 1e-12, lines: curves('burden'), bands: bandsOf('burden'), doses: rows()});
-  const cells = study.units[state.shown] === 'cell';
-  plot(parts.answer, {title: words(state.shown), unit: study.measures[state.shown], days: study.days, log: cells, floor: cells ? 0.4 : 0, lines: curves(state.shown), bands: bandsOf(state.shown), doses: hasBurden ? [] : rows()});
+  for (const reader of state.readers.values()) reader.watch(drawnNames());
+  paint();
   table();
   state.took = performance.now() - begun;
   place.dataset.took = state.took.toFixed(1);
 }
 
-const bandsOf = (name) => study.bands?.[name] ?? [];
+const hasBurden = study.units.burden !== undefined;
+const drawnNames = () => [...new Set(hasBurden ? ['burden', state.shown] : [state.shown])];
+
+function paint() {
+  const inCells = study.units.burden === 'cell';
+  if (hasBurden) plot(parts.burden, {title: 'Tumour burden', unit: study.measures.burden, days: study.days, log: true, floor: inCells ? 0.4 : 1e-12, lines: curves('burden'), bands: bandsOf('burden'), doses: rows()});
+  const cells = study.units[state.shown] === 'cell';
+  plot(parts.answer, {title: words(state.shown), unit: study.measures[state.shown], days: study.days, log: cells, floor: cells ? 0.4 : 0, lines: curves(state.shown), bands: bandsOf(state.shown), doses: hasBurden ? [] : rows()});
+}
+
+const bandsOf = (name) => arms().flatMap((arm) => (state.bands.get(`${arm} ${name}`) ?? []).map((band) => ({...band, look: study.looks[arm]})));
+
+/** Bands over the plausible tumours follow what these share with the one that moves; the newest question waits for the last. */
+function follow() {
+  if (!crowd || state.asking) {
+    state.behind = true;
+    return;
+  }
+  const inputs = Object.fromEntries(Object.entries(state.inputs).filter(([name]) => !study.tumours.names.includes(name)));
+  const [shown, names] = [arms(), drawnNames()];
+  const key = JSON.stringify([inputs, shown, names]);
+  if (key === state.followed) return;
+  Object.assign(state, {followed: key, asking: true, behind: false});
+  const begun = performance.now();
+  const days = Array.from({length: CROWD.days}, (_, point) => (study.days * point) / (CROWD.days - 1));
+  crowd.ask({inputs, arms: shown, names, days}, (found) => {
+    state.asking = false;
+    state.bands = new Map(shown.flatMap((arm, row) => names.map((name, column) => [`${arm} ${name}`, bandsAround(days, found.map((one) => one[row][column]))])));
+    paint();
+    place.dataset.bands = (performance.now() - begun).toFixed(1);
+    if (state.behind) follow();
+    if (!state.asking && study.claims.length) crowd.ask({inputs}, showShares);
+  });
+}
+
+/** In how many of the plausible tumours each claim holds. */
+function showShares(found) {
+  study.claims.forEach((claim, index) => { claim.cells[3].textContent = (found.filter((verdicts) => verdicts[index] === 'holds').length / found.length).toFixed(2); });
+  place.dataset.shares = 'yes';
+}
 
 function curves(name) {
   return [...state.readers].map(([arm, reader]) => {
@@ -231,12 +268,12 @@ function claimsTable() {
   if (!study.claims.length) return make('p', {}, 'No claim speaks of this scenario.');
   parts.counted = make('p', {role: 'status'});
   const body = study.claims.map((claim) => {
-    const [cell, note] = [make('td', {}), make('td', {})];
-    const row = make('tr', {}, make('th', {scope: 'row'}, claim.id), make('td', {}, claim.statement), make('td', {}, claim.role), cell, note);
-    claim.cells = [row, cell, note];
+    const [cell, note, share] = [make('td', {}), make('td', {}), make('td', {}, '…')];
+    const row = make('tr', {}, make('th', {scope: 'row'}, claim.id), make('td', {}, claim.statement), make('td', {}, claim.role), cell, note, ...(crowd ? [share] : []));
+    claim.cells = [row, cell, note, share];
     return row;
   });
-  const head = make('tr', {}, ...['id', 'claim', 'role', 'verdict', 'margin'].map((word) => make('th', {scope: 'col'}, word)));
+  const head = make('tr', {}, ...['id', 'claim', 'role', 'verdict', 'margin', ...(crowd ? ['holds in tumours'] : [])].map((word) => make('th', {scope: 'col'}, word)));
   const claims = make('table', {}, make('thead', {}, head), make('tbody', {}, ...body));
   const left = study.elsewhere.length ? [make('p', {class: 'about'}, `Not judged here, as they speak of another scenario or of the chance of cure: ${study.elsewhere.join(', ')}.`)] : [];
   return make('div', {}, parts.counted, ...left, make('div', {class: 'wide', role: 'region', tabindex: 0, 'aria-label': 'claims and their verdicts'}, claims));
@@ -350,12 +387,13 @@ function begin() {
   const choice = make('select', {onchange: () => {
     state.shown = choice.value;
     draw();
+    follow();
   }}, ...study.sources.map((name) => make('option', {value: name, selected: name === state.shown}, words(name))));
   parts.deaths = make('p', {class: 'status'});
   const bar = make('div', {class: 'bar'}, make('button', {type: 'button', onclick: reset}, 'As it was'), make('button', {type: 'button', onclick: copyLink}, 'Copy link'), make('button', {type: 'button', onclick: save}, 'Save as scenario'));
   keys();
   const side = controls();
-  const plots = make('div', {class: 'plots'}, bar, parts.status, parts.keys, ...(study.units.burden === undefined ? [] : [parts.burden]), parts.deaths, make('label', {class: 'bar'}, 'Also show ', choice), parts.answer);
+  const plots = make('div', {class: 'plots'}, bar, parts.status, parts.keys, ...(crowd ? [make('p', {class: 'about'}, study.tumours.words)] : []), ...(hasBurden ? [parts.burden] : []), parts.deaths, make('label', {class: 'bar'}, 'Also show ', choice), parts.answer);
   place.append(make('div', {class: 'explorer'}, side, plots), make('h3', {}, 'Outcomes now'), parts.outcomes, make('h3', {}, 'Claims now'), claimsTable());
   readFragment();
   for (const name of state.controls.keys()) show(name);

@@ -20,15 +20,20 @@ from backfire.formatting import display_name, unit_in_words
 from backfire.formulas import Expression
 from backfire.model import REGIMEN_NUMBERS, Intervention
 from backfire.outcomes import HOST_LOAD, Declaration, declared, ranked
+from backfire.sampling import PlausibleTumours
 from backfire.scenario import Input, Scenario
 from backfire.simulation import course_agents, feeds
 from backfire.solvers import NODES
 from backfire.solvers.javascript import javascript, javascript_formula, solver_source
 
-ENGINE: Final = ("study.js", "outcomes.js", "verdicts.js", "toml.js")
+ENGINE: Final = ("study.js", "outcomes.js", "verdicts.js", "crowd.js", "toml.js")
 """The parts of the explorer that touch no page, in the order in which they need each other."""
 MOST_DOSES: Final = 60
 """A slider of a number of doses goes no further."""
+MOST_TUMOURS: Final = 100
+"""So many plausible tumours are simulated in the page."""
+DIGITS: Final = 9
+"""Of a number of theirs."""
 
 
 def script(name: str) -> str:
@@ -50,17 +55,19 @@ def study(
     shown: Sequence[str] = (),
     sources: Sequence[str] = (),
     elsewhere: Sequence[str] = (),
+    tumours: PlausibleTumours | None = None,
 ) -> str:
     """An object literal: a scenario as the scripts want it.
 
     ``claims`` speak of this scenario; ``shown`` are recorded names to draw, the first one first; ``sources`` are the recorded
     names that may be chosen besides (all states if there are none). ``elsewhere`` are ids of claims that the page tells but
-    the explorer cannot judge, to which those on the chance of cure are added.
+    the explorer cannot judge, to which those on the chance of cure are added. Of plausible ``tumours`` it has at most
+    ``MOST_TUMOURS``, each as likely as any other.
     """
     given = [*claims]
     read = [(entry, claim) for entry, claim in given if all(ref.outcome != "cure_probability" for ref in claim.refs())]
     left = [*elsewhere, *(entry.id for entry, claim in given if (entry, claim) not in read)]
-    content = {**_data(scenario, read, shown, sources), "elsewhere": left}
+    content = {**_data(scenario, read, shown, sources), "elsewhere": left, "tumours": tumours and _crowd(tumours)}
     data = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
     agents = ",\n".join(f"{json.dumps(name)}: {_agent(scenario, item)}" for name, item in scenario.network.interventions.items())
     return f"{{...{data},\nagents: {{\n{agents}\n}},\nmodel: {javascript(scenario.network)}\n}}"
@@ -105,6 +112,19 @@ def _data(
         "readings": _readings(claims),
         "file": scenario.resolved(),
     }
+
+
+def _crowd(tumours: PlausibleTumours) -> dict[str, Any]:
+    """Some of the tumours at equal distances through their weights, and of which they are, in words."""
+    count = min(MOST_TUMOURS, len(tumours))
+    chosen = np.searchsorted(np.cumsum(tumours.weights), (np.arange(count) + 0.5) / count)
+    about = tumours.manifest
+    words = (
+        f"Bands: half, and nine in ten, of {count} plausible tumours (of {len(tumours)} of population {about['name']}, seed "
+        f"{about['seed']}). Doses, switches and all else that they share are as you set them; every other value is their own."
+    )
+    values = [[float(f"{value:.{DIGITS}g}") for value in row] for row in tumours.values[np.minimum(chosen, len(tumours) - 1)]]
+    return {"names": [*tumours.names], "values": values, "words": words}
 
 
 def _input(scenario: Scenario, item: Input) -> dict[str, Any]:

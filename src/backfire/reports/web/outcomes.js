@@ -23,7 +23,8 @@ class Interpolant {
   coefficients(place) {
     if (!this.bent[place]) {
       const level = this.log[place] ? this.values[place].map(Math.log) : this.values[place];
-      this.bent[place] = READING.inverse.map((row) => row.reduce((sum, weight, node) => sum + weight * level[node], 0));
+      const bend = (this.bent[place] = new Float64Array(6));
+      for (let power = 0; power < 6; power++) for (let node = 0; node < 6; node++) bend[power] += READING.inverse[power][node] * level[node];
     }
     return this.bent[place];
   }
@@ -39,7 +40,9 @@ class Interpolant {
       const [low, high] = [this.values[place][node], this.values[place][node + 1]];
       return low + (high - low) * (share * 5 - node);
     }
-    const found = this.coefficients(place).reduceRight((sum, one) => sum * share + one, 0);
+    const bend = this.coefficients(place);
+    let found = 0;
+    for (let power = 5; power >= 0; power--) found = found * share + bend[power];
     return this.log[place] ? Math.exp(found) : found;
   }
 
@@ -129,8 +132,12 @@ class Interpolant {
   before(day) {
     const {steps} = this;
     if (!steps.length || day > steps[steps.length - 1].days[5]) return NaN;
-    let place = 0;
-    for (let other = 0; other < steps.length && steps[other].days[0] < day; other++) place = other;
+    let [place, above] = [0, steps.length];
+    while (above - place > 1) {
+      const middle = (place + above) >> 1;
+      if (steps[middle].days[0] < day) place = middle;
+      else above = middle;
+    }
     return this.at(place, this.share(place, day));
   }
 
@@ -211,6 +218,12 @@ class Reader {
 
   course(name, sign = 1) {
     return this.once(`${sign} ${name}`, () => new Interpolant(this.run.steps, this.nodes(name).map((six) => six.map((value) => sign * value))));
+  }
+
+  /** The course of a recorded value as it is drawn: of cells the logarithm is smooth. */
+  plain(name) {
+    const cells = this.study.units[name] === 'cell';
+    return this.once(`plain ${name}`, () => new Interpolant(this.run.steps, this.nodes(name), cells, cells));
   }
 
   get nadir() {

@@ -84,7 +84,12 @@ class Run {
   keep(start, end, course) {
     const days = NODES.map((share) => start + (end - start) * share);
     days[5] = end;
-    const values = days.map((_, place) => Float64Array.from(course(NODES[place]), (x, j) => (this.problem.amounts[j] && x < 0 ? 0 : x)));
+    const {amounts} = this.problem;
+    const values = NODES.map((share) => {
+      const kept = new Float64Array(course(share));
+      for (let j = 0; j < this.n; j++) if (amounts[j] && kept[j] < 0) kept[j] = 0;
+      return kept;
+    });
     this.steps.push({days, values, fresh: this.fresh});
     this.fresh = false;
   }

@@ -44,7 +44,8 @@ class Criteria:
 
     ``cells_per_cm3``: 1e8 in solid tumours with stroma and vessels (Del Monte 2009, recalled). ``growth`` (1.2) and
     ``millimetres`` (5) over the smallest diameter so far are progression, ``response`` (0.7) of the first diameter is a partial
-    response (RECIST 1.1); below ``gone`` mm (assumed: what imaging resolves) it has disappeared.
+    response (RECIST 1.1); below ``gone`` mm (assumed: what imaging resolves) it has disappeared. ``confirmed`` progression
+    counts, on its day, only if the next visit sees it too (iRECIST, Seymour 2017).
     """
 
     cells_per_cm3: float = 1e8
@@ -52,6 +53,7 @@ class Criteria:
     millimetres: float = 5.0
     response: float = 0.7
     gone: float = 2.0
+    confirmed: bool = False
 
     def __post_init__(self) -> None:
         limits = {
@@ -70,8 +72,9 @@ class Criteria:
         return np.asarray(10.0 * np.cbrt(6.0 * np.maximum(cells, 0.0) / (math.pi * self.cells_per_cm3)))
 
     def __str__(self) -> str:
+        again = ", confirmed at the next visit" if self.confirmed else ""
         return (
-            f"progression: {self.growth:g} × the smallest diameter and {self.millimetres:g} mm more; response: "
+            f"progression: {self.growth:g} × the smallest diameter and {self.millimetres:g} mm more{again}; response: "
             f"{self.response:g} × the first; a ball of {short(self.cells_per_cm3)} cells per cm³, gone below {self.gone:g} mm"
         )
 
@@ -103,6 +106,9 @@ class Seen:
             grown = (
                 (now >= self.criteria.growth * smallest) & (now - smallest >= self.criteria.millimetres) & self.judged[:, :, 1:]
             )
+        if self.criteria.confirmed:
+            grown[:, :, :-1] &= grown[:, :, 1:]
+            grown[:, :, -1] = False
         return np.where(grown.any(axis=2), self.days[1 + grown.argmax(axis=2)], np.inf)
 
     @property

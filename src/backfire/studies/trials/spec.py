@@ -42,6 +42,7 @@ class CriteriaEntry(StrictModel):
     millimetres: Number = Field(5.0, description="progression: and so many millimetres more")
     response: Number = Field(0.7, description="partial response: share of the first diameter")
     gone: Number = Field(2.0, description="complete response: below this diameter in millimetres")
+    confirmed: bool = Field(False, description="progression counts only if the next visit sees it too")
 
 
 class TrialFile(StudyFile):

@@ -1,0 +1,100 @@
+// Plausible tumours around the one that a reader moves: bands of their courses, and in how many of them each claim holds.
+//
+// What differs between the tumours each keeps as its own; all else, as doses and switches, is as the reader sets it.
+
+const CROWD = {days: 121, levels: [0.05, 0.25, 0.75, 0.95], courses: {relative: 1e-4, cells: 1e-3}, verdicts: {relative: 1e-6}};
+
+/** The inputs of one tumour: `inputs`, but for what differs between the tumours. */
+function inputsOfTumour(study, which, inputs) {
+  const own = {...inputs};
+  study.tumours.names.forEach((name, place) => { own[name] = study.tumours.values[which][place]; });
+  return own;
+}
+
+/** The values of one tumour's arms [arm][name] on `days`; NaN after a death, and where it cannot be solved. */
+function coursesOfTumour(study, {which, inputs, arms, names, days, settings = CROWD.courses}) {
+  const own = inputsOfTumour(study, which, inputs);
+  return arms.map((arm) => {
+    const run = runArm(study, arm, own, settings);
+    if (run.status !== 'ok') return names.map(() => days.map(() => NaN));
+    const reader = new Reader(study, run);
+    reader.watch(names);
+    return names.map((name) => days.map((day) => reader.plain(name).before(day)));
+  });
+}
+
+/** Verdicts of all claims in one tumour. */
+function verdictsOfTumour(study, {which, inputs, settings = CROWD.verdicts}) {
+  const judge = new Judge(study, inputsOfTumour(study, which, inputs), settings);
+  return study.claims.map((claim) => judge.judge(claim).verdict);
+}
+
+const answerOf = (study, job) => (job.names ? coursesOfTumour(study, job) : verdictsOfTumour(study, job));
+
+/** Bands [{low, high}], the wider first, of tumours' values [tumour][day]: the lowest value at or below which enough of them are. */
+function bandsAround(days, values) {
+  const points = CROWD.levels.map(() => []);
+  days.forEach((day, place) => {
+    const ranked = values.map((one) => one[place]).filter(Number.isFinite).sort((a, b) => a - b);
+    CROWD.levels.forEach((level, row) => ranked.length && points[row].push([day, ranked[Math.ceil(level * ranked.length - 1e-9) - 1]]));
+  });
+  return [{low: points[0], high: points[3]}, {low: points[1], high: points[2]}];
+}
+
+/** As a worker: answer job after job. */
+function serve(study) {
+  onmessage = ({data: {turn, job}}) => postMessage({turn, which: job.which, found: answerOf(study, job)});
+}
+
+/** Workers that run this page's own script; where none may be made, idle moments of the page. */
+class Crowd {
+  constructor(study, code) {
+    this.study = study;
+    this.turn = 0;
+    this.jobs = [];
+    try {
+      const url = URL.createObjectURL(new Blob([code], {type: 'text/javascript'}));
+      this.hands = Array.from({length: Math.min(8, navigator.hardwareConcurrency || 2)}, () => this.hand(new Worker(url)));
+    } catch {
+      this.alone();
+    }
+  }
+
+  hand(worker) {
+    worker.onmessage = ({data}) => this.take(worker, data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (this.hands.includes(worker)) this.alone();
+    };
+    return worker;
+  }
+
+  alone() {
+    const page = {postMessage: ({turn, job}) => setTimeout(() => this.take(page, {turn, which: job.which, found: answerOf(this.study, job)}), 0)};
+    this.hands = [page];
+    if (this.then) this.ask(this.job, this.then);
+  }
+
+  /** Ask `job` of every tumour, and `then` with the answers in their order; whatever was asked before is given up. */
+  ask(job, then) {
+    Object.assign(this, {turn: this.turn + 1, job, then, found: [], left: this.study.tumours.values.length});
+    this.jobs = this.study.tumours.values.map((_, which) => ({...job, which}));
+    for (const worker of this.hands) if (!worker.busy) this.give(worker);
+  }
+
+  give(worker) {
+    const job = this.jobs.shift();
+    worker.busy = job !== undefined;
+    if (worker.busy) worker.postMessage({turn: this.turn, job});
+  }
+
+  take(worker, {turn, which, found}) {
+    this.give(worker);
+    if (turn !== this.turn) return;
+    this.found[which] = found;
+    if (--this.left) return;
+    const {then} = this;
+    this.then = null;
+    then(this.found);
+  }
+}
