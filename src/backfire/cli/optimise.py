@@ -61,7 +61,7 @@ def optimise(
     else:
         _report(made)
     write_whole(folder / "optimum.json", to_json(data))
-    write_whole(folder / "best.toml", studies.scenario_text(made.schedule))
+    write_whole(folder / "best.toml", made.schedule.text())
     say(f"written: {folder}; run it with `backfire run {folder / 'best.toml'}`")
 
 

@@ -10,7 +10,6 @@ from .drawing import study_figures as study_figures
 from .optimise import Optimum as Optimum
 from .optimise import optimise as optimise
 from .optimise import optimum_data as optimum_data
-from .optimise import scenario_text as scenario_text
 from .pairs import ENDPOINTS as ENDPOINTS
 from .pairs import NULLS as NULLS
 from .pairs import DoseCurve as DoseCurve
