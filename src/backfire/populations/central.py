@@ -152,7 +152,7 @@ class _Search:
         """Look for the deepest tumour: the largest t that no comparison is below."""
         count = len(start)
         self._minimise(
-            lambda given: -given[-1], lambda given: np.append(np.zeros(count), -1.0),
+            lambda given: -given[-1], lambda _: np.append(np.zeros(count), -1.0),
             np.append(start, self.depths(start[None])), np.inf,
         )  # fmt: skip
 
@@ -192,6 +192,7 @@ def _with(scenario: Scenario, values: Mapping[str, float]) -> Scenario:
     for name, value in values.items():
         entry, item = data["parameters"][name], scenario.inputs[name]
         about = "" if entry["source"].startswith("assumed") else entry["source"].rpartition("; ")[0]
-        source = f"{about}; size of the central plausible tumour" if about else "of the central plausible tumour"
+        where = f"of the central plausible tumour of {scenario.name}"
+        source = f"{about}; size {where}" if about else where
         entry |= {"value": value * item.per_unit, "source": source, "grade": CENTRAL}
     return parse_data(data, scenario.name, scenario.library)

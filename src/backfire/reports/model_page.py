@@ -143,8 +143,8 @@ def _misuses(scenario: Scenario) -> list[str]:
     return [
         "choose, plan or judge the treatment of any person or animal;",
         (
-            f"predict sizes, doses or times: {grades.count('assumed')} of {len(grades)} values are assumptions of ours{central}, and "
-            "doses are multiples of the concentration of half effect (EC50), not milligrams;"
+            f"predict sizes, doses or times: {grades.count('assumed')} of {len(grades)} values are assumptions of ours{central}, "
+            "and doses are multiples of the concentration of half effect (EC50), not milligrams;"
         ),
         "compare real drugs, or argue from its numbers to patients"
         + (": the primary study rests on mice and cell lines;" if drawn else ";"),

@@ -8,7 +8,7 @@ many doses that is spread over; otherwise a ``budget`` is the most that may be g
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
