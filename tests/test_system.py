@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from backfire import system
 from backfire.errors import RefusedError, StorageError
 from backfire.sweeps.driver import run_plan
 from backfire.sweeps.workers import InlinePool
-from backfire.system import lock
+from backfire.system import lock, require_writable, write_whole
 
 PLAN = arithmetic.plan(40)
 
@@ -24,7 +25,7 @@ PLAN = arithmetic.plan(40)
 HOLD = """
 import sys, time
 from pathlib import Path
-from backfire.system import lock
+from backfire.system import lock, require_writable, write_whole
 with lock(Path(sys.argv[1]), "sweep"):
     print("held", flush=True)
     time.sleep(60)
@@ -94,3 +95,16 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(tmp_path: Path, monkeyp
         system.write_whole(tmp_path / "old", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
     assert (tmp_path / "old").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_device_or_a_pipe_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for place in (pipe, tmp_path / "link"):
+        for write in (lambda: write_whole(place, "x"), lambda: require_writable(place)):  # noqa: B023
+            with pytest.raises(RefusedError, match="no file"):
+                write()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["link", "pipe"]

@@ -67,6 +67,7 @@ def require_writable(path: Path, folder: bool = False) -> None:
     """
     if path.is_dir() and not folder:
         raise RefusedError(f"{path} is a folder; give a file")
+    _require_regular(path)
     place = path if folder else path.parent
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
@@ -74,6 +75,12 @@ def require_writable(path: Path, folder: bool = False) -> None:
         raise RefusedError(f"{path}: cannot be written, for {place} is a file")
     if not os.access(place, os.W_OK):
         raise StorageError(f"{path}: cannot be written ({'it' if place == path else place} is read-only)")
+
+
+def _require_regular(path: Path) -> None:
+    """Refuse a device, a pipe or a socket: a file moved into its place would take it away from everybody."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise RefusedError(f"{path} is a device or a pipe, no file; give a file")
 
 
 def make_folder(folder: Path) -> None:
@@ -88,8 +95,9 @@ def make_folder(folder: Path) -> None:
 def write_whole(path: Path, content: str | bytes, result: bool = True) -> None:
     """Write a file so that it is whole or absent, even after power loss; raises StorageError if the disk refuses.
 
-    ``result`` is False for what only saves time next time.
+    ``result`` is False for what only saves time next time. Raises RefusedError for a device or a pipe.
     """
+    _require_regular(path)
     temporary = path.parent / f".{path.name}.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:

@@ -105,15 +105,29 @@ model odds_and_ends()  // what the others lack: stoichiometry, reversibility, th
 end
 """
 
+RULES = """
+model rules()  // quantities by rules, read before and after they are told, in a compartment of size 2, with roots
+  compartment cell = 2; species A in cell, B in cell, T in cell, H in cell
+  A = 3; B = 0
+  slope := k * T
+  R1: A => B; cell * A * (slope * H / (1 + T) + 0.02 * root(1 + 1, T) + 0.01 * root(order, T))
+  memory = 0; memory' = T + H - 0.3 * memory
+  T := A + B / 2
+  H := T / 4 + sqrt(A)
+  k = 0.2; order = 3
+end
+"""
+
 
 @pytest.mark.parametrize(
     ("text", "states", "days"),
     [
+        (RULES, {"a": "A", "b": "B", "memory": "memory"}, 30),
         (GOLDBETER, {"c": "C", "m": "M", "x": "X"}, 100),
         (SIMEONI, {"x1": "x1", "x2": "x2", "x4": "x4", "drug": "drug"}, 40),
         (ODDS, {"a": "A", "b": "B", "memory": "memory"}, 30),
     ],
-    ids=["Goldbeter 1991", "Simeoni 2004", "odds and ends"],
+    ids=["rules", "Goldbeter 1991", "Simeoni 2004", "odds and ends"],
 )
 def test_published_models_run_as_in_roadrunner(text: str, states: dict[str, str], days: float, tmp_path: Path) -> None:
     document = sbml(text)

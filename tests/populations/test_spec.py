@@ -108,3 +108,18 @@ def test_shipped_populations_ask_for_every_calibrated_claim(name: str) -> None:
 def test_an_unknown_population_names_the_nearest() -> None:
     with pytest.raises(DocumentError, match="did you mean `wnt16b-stroma`"):
         load_population("wnt16b-stromma")
+
+
+def test_influences_vary_under_their_dotted_names_quoted_or_not() -> None:
+    """A table in a table is a dotted name, here as in scenarios and sweeps; an influence may also not vary at all."""
+    head = 'title = "t"\nscenario = "wnt16b-stroma"\n[vary]\n'
+    found = [
+        parse_population(head + line).space.inputs["stroma.protects_kill"]
+        for line in (
+            "stroma.protects_kill = { low = 0.2, high = 0.7 }",
+            '"stroma.protects_kill" = { low = 0.2, high = 0.7 }',
+            "[vary.stroma]\nprotects_kill = { low = 0.2, high = 0.7 }",
+        )
+    ]
+    assert [(item.low, item.high) for item in found] == [(0.2, 0.7)] * 3
+    assert "stroma.protects_kill" not in parse_population(head + "stroma.protects_kill = false").space.inputs

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
 from backfire.claims.language import Claim, parse_claim
 from backfire.errors import Problem, Problems, UserError, unknown
@@ -25,6 +25,7 @@ from backfire.scenario import (
     OwnMechanisms,
     Scenario,
     Shape,
+    StrictModel,
     expect_kind,
     load,
     parse_data,
@@ -38,11 +39,7 @@ ROLES: Final = get_args(Role)
 """The roles of claims, from what must hold everywhere to what was left to be seen."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class ClaimEntry(_Strict):
+class ClaimEntry(StrictModel):
     """One claim as a file writes it.
 
     Three roles: a *structural* claim holds for all values, because an equation writes it, and checks the wiring; a
@@ -83,7 +80,7 @@ class ArticleClaim(ClaimEntry):
         return self.id.startswith("M")
 
 
-class ClaimsFile(_Strict):
+class ClaimsFile(StrictModel):
     """Claims about a scenario, executable. Illustrative, not clinically calibrated."""
 
     title: str = Field(min_length=1, max_length=200, description="one sentence that says what is claimed, and of what")
@@ -97,7 +94,7 @@ def claims_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ClaimsFile.model_json_schema()}
 
 
-class Story(_Strict):
+class Story(StrictModel):
     """The article in the three phrases of the table of articles."""
 
     drug: str = Field(min_length=3, description="the drug and the tumour")
@@ -105,7 +102,7 @@ class Story(_Strict):
     blocked_by: str = Field(min_length=3, description="what blocks the answer")
 
 
-class ArticleFile(_Strict):
+class ArticleFile(StrictModel):
     """One article: what it says, how we read it, and its claims."""
 
     article: str = Field(description=f"one of {', '.join(ARTICLES)}")

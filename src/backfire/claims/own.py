@@ -28,7 +28,7 @@ from backfire.scenario import (
     load_named,
     parse_document,
     read_document,
-    unknown_source,
+    source_path,
 )
 
 Source = str | Path | ClaimSet
@@ -59,10 +59,8 @@ def load_sets(sources: Source | Iterable[Source], mechanisms: OwnMechanisms = ()
                 found.append(source)
             elif str(source) in known and not os.path.isfile(source):
                 found += load_articles([str(source)])
-            elif not os.path.exists(source) and Path(source).suffix != ".toml" and "/" not in str(source):
-                problems.append(unknown_source("article", source, known))
             else:
-                found.append(load_claims(source, library))
+                found.append(load_claims(source_path("article", source, known), library))
     homes: dict[str, str] = {}
     for item in found:
         for identifier in item.claims:

@@ -148,7 +148,9 @@ class Notation:
         if kind == kinds.AST_FUNCTION_LOG:
             return f"(log({given[-1]}) / log({given[0] if len(given) == 2 else '10.0'}))"
         if kind == kinds.AST_FUNCTION_ROOT:
-            return f"sqrt({given[-1]})" if len(given) == 1 or float(given[0]) == 2 else f"({given[1]} ** (1 / {given[0]}))"
+            degree = node.getChild(0)
+            square = len(given) == 1 or (degree.isNumber() and degree.getValue() == 2)
+            return f"sqrt({given[-1]})" if square else f"({given[1]} ** (1 / {given[0]}))"
         if kind in (kinds.AST_FUNCTION_MAX, kinds.AST_FUNCTION_MIN):
             word, text = "max" if kind == kinds.AST_FUNCTION_MAX else "min", given[0]
             for other in given[1:]:

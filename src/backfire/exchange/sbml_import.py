@@ -195,9 +195,11 @@ class _Reader:
             if item.isSetSize():
                 self.values[names[item.getId()]] = item.getSize()
         for item in model.getListOfParameters():
-            if item.isSetValue():
+            if item.isSetValue() and not self._is_assigned(item.getId()):
                 self.values[names[item.getId()]] = item.getValue()
         for item in model.getListOfSpecies():
+            if self._is_assigned(item.getId()):
+                continue  # its rule gives its concentration, whatever value it has besides
             size = self.values.get(names[item.getCompartment()], 1.0)
             if not item.getHasOnlySubstanceUnits() and size != 1.0:
                 self.notation.volumes[item.getId()] = names[item.getCompartment()]
@@ -349,12 +351,11 @@ class _Reader:
         for rule in self.model.getListOfRules():
             identifier = rule.getVariable()
             name, text = self.notation.names[identifier], self.notation.written(rule.getMath(), f"the rule of `{identifier}`")
-            volume = self.notation.volumes.pop(identifier, None) if rule.isAssignment() else self.notation.volumes.get(identifier)
             if rule.isAssignment():
-                # a species with a rule is its concentration, and is read as that
                 item = self.model.getElementBySId(identifier)
                 self.parts.append(Definition(name, text, self.units[identifier], self._meaning(item)))
             else:
+                volume = self.notation.volumes.get(identifier)
                 law = f"{text} * {volume}" if volume else text
                 self._process(f"{name}_rate", law, f"change of {name}", None, name)
 

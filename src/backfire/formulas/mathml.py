@@ -47,7 +47,7 @@ class _Writer:
         match node:
             case ast.Constant(value):
                 assert isinstance(value, int | float)
-                return f"<mn>{value:g}</mn>"
+                return f"<mn>{_digits(value)}</mn>"
             case ast.Name(name):
                 return word(name if name in UNIT_CONSTANTS else self.name(name))
             case ast.UnaryOp(mark, operand):
@@ -56,7 +56,7 @@ class _Writer:
             case ast.BinOp(above, ast.Div(), below):
                 return f"<mfrac>{self.row(above)}{self.row(below)}</mfrac>"
             case ast.BinOp(base, ast.Pow(), power):
-                return f"<msup><mrow>{self.written(base, 3)}</mrow>{self.row(power)}</msup>"
+                return self._power(base, power)
             case ast.BinOp(left, mark, right):
                 firm = _TIGHT[type(mark)]
                 rest = self.written(right, firm + isinstance(mark, ast.Sub))
@@ -66,16 +66,27 @@ class _Writer:
                 return self._function(function, arguments)
         raise AssertionError(ast.unparse(node))
 
+    def _power(self, base: ast.expr, power: ast.expr) -> str:
+        """Whatever is more than a number or a name stands in brackets: a quotient, too, has an end that one must see."""
+        bare = isinstance(base, ast.Constant | ast.Name)
+        below = self.row(base) if bare else _bracketed(self.written(base, 0))
+        return f"<msup>{below}{self.row(power)}</msup>"
+
     def _function(self, function: str, arguments: list[ast.expr]) -> str:
         if function == "hill":
-            value, half, power = (self.row(argument) for argument in arguments)
-            top = f"<msup>{value}{power}</msup>"
-            return f"<mfrac><mrow>{top}</mrow><mrow><msup>{half}{power}</msup><mo>+</mo>{top}</mrow></mfrac>"
+            value, half, power = arguments
+            top = self._power(value, power)
+            return f"<mfrac><mrow>{top}</mrow><mrow>{self._power(half, power)}<mo>+</mo>{top}</mrow></mfrac>"
         if function == "sqrt":
             return f"<msqrt>{self.row(arguments[0])}</msqrt>"
         given = ["<mn>0</mn>"] * (function == "positive") + [self.row(argument) for argument in arguments]
         called = "max" if function == "positive" else "ln" if function == "log" else function
         return f"{word(called)}{_bracketed('<mo>,</mo>'.join(given))}"
+
+
+def _digits(value: float) -> str:
+    """A number as the file has it: no digit less."""
+    return repr(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def _bracketed(text: str) -> str:

@@ -24,10 +24,12 @@ from .sampler import sample_region as sample_region
 from .sentences import Worth as Worth
 from .sentences import worth as worth
 from .spec import FORMS as FORMS
-from .spec import DistributionEntry as DistributionEntry
 from .spec import PopulationSpec as PopulationSpec
-from .spec import distribution_of as distribution_of
 from .spec import load_population as load_population
 from .spec import parse_population as parse_population
 from .spec import population_schema as population_schema
 from .spec import shipped_populations as shipped_populations
+from .varying import DistributionEntry as DistributionEntry
+from .varying import Varying as Varying
+from .varying import distribution_of as distribution_of
+from .varying import distributions as distributions

@@ -32,15 +32,14 @@ All problems of a file are raised together, each with line, key and the nearest 
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from backfire.claims import (
     VARIANTS,
@@ -57,16 +56,17 @@ from backfire.claims import (
 )
 from backfire.errors import DocumentError, Problem, Problems, UserError, echo, unknown
 from backfire.populations.facts import Fact
-from backfire.sampling import WIDE, Beta, Classes, Distribution, LogNormal, LogUniform, Space, Uniform
+from backfire.populations.varying import Varying, distributions
+from backfire.sampling import Distribution, Space
 from backfire.scenario import (
     POPULATION,
     SWEEP,
     Document,
-    Input,
     Library,
     Number,
     OwnMechanisms,
     Scenario,
+    StrictModel,
     check_folder_name,
     expect_kind,
     kind_of_document,
@@ -87,32 +87,14 @@ MEMBERS = 1000
 MOST_MEMBERS = 1_000_000
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class DistributionEntry(_Strict):
-    """How one input varies: evenly between `low` and `high`, evenly in the logarithm, or as the further words say."""
-
-    low: Number | None = Field(None, description="lowest value; that of the plausible range if left out")
-    high: Number | None = Field(None, description="highest value; that of the plausible range if left out")
-    scale: Literal["linear", "log"] | None = Field(None, description="the logarithm beyond a factor of ten if left out")
-    median: Number | None = Field(None, description="of a log-normal distribution, cut off at low and high")
-    spread: Number | None = Field(None, description="the factor that is one standard deviation of a log-normal distribution")
-    alpha: Number | None = Field(None, description="first exponent of a beta distribution from low to high")
-    beta: Number | None = Field(None, description="second exponent of a beta distribution from low to high")
-    values: list[Number] | None = Field(None, description="the values of classes, rising")
-    shares: list[Number] | None = Field(None, description="the share of each class; together 1")
-
-
-class CorrelationEntry(_Strict):
+class CorrelationEntry(StrictModel):
     """Two inputs that go together, before any claim is asked."""
 
     inputs: list[str] = Field(min_length=2, max_length=2, description="two inputs that vary")
     rank: Number = Field(description="Spearman's rank correlation between them")
 
 
-class FactEntry(_Strict):
+class FactEntry(StrictModel):
     """A measured number that the tumours together must meet."""
 
     of: str = Field(min_length=3, description="one side of a claim, such as peak(wnt16b, monotherapy)")
@@ -123,7 +105,7 @@ class FactEntry(_Strict):
     source: str = Field("", description="where it was measured")
 
 
-class PopulationFile(_Strict):
+class PopulationFile(StrictModel):
     """A backfire population: tumours that satisfy claims. Illustrative, not clinically calibrated."""
 
     title: str = Field(min_length=1, max_length=200, description="one sentence that says what is asked")
@@ -134,9 +116,7 @@ class PopulationFile(_Strict):
     form: str | None = Field(None, description="another form of the equations, such as `gompertz growth`")
     leave_out: list[str] = Field([], description="calibrated claims of the article that need not hold, by id")
     claims: dict[str, str] = Field({}, description="own claims: a name, and the claim in the language of claims")
-    vary: dict[str, DistributionEntry | Literal[False]] = Field(
-        {}, description="inputs that vary otherwise, or `false`: not at all"
-    )
+    vary: Varying = Field({}, description="inputs that vary otherwise, or `false`: not at all")
     facts: list[FactEntry] = Field([], description="measured numbers that the tumours together must meet, by weights")
     correlated: list[CorrelationEntry] = Field([], description="pairs of inputs that go together")
 
@@ -336,21 +316,10 @@ def _known_articles() -> list[str]:
 
 def _space(document: Document, scenario: Scenario, file: PopulationFile) -> tuple[Space, list[Problem]]:
     """The plausible ranges, changed as the file says."""
-    inputs: dict[str, Distribution] = dict(Space.plausible(scenario.inputs.values()).inputs)
+    usual: Mapping[str, Distribution | None] = Space.plausible(scenario.inputs.values()).inputs
     allowed = {name: item for name, item in scenario.inputs.items() if item.kind in ("parameter", "switch")}
-    problems = []
-    for name, entry in file.vary.items():
-        place = ("vary", name)
-        if name not in allowed:
-            problems.append(document.problem(place, unknown("parameter or influence", name, allowed)))
-            continue
-        if entry is False:
-            inputs.pop(name, None)
-            continue
-        try:
-            inputs[name] = distribution_of(allowed[name], entry)
-        except UserError as error:
-            problems.append(document.problem(place, str(error)))
+    given, problems = distributions(document, allowed, file.vary, ("vary",))
+    inputs = {name: item for name, item in {**usual, **given}.items() if item is not None}
     pairs = {(one, two): entry.rank for entry in file.correlated for one, two in [entry.inputs]}
     if len(pairs) < len(file.correlated):
         problems.append(document.problem(("correlated",), "has the same two inputs twice"))
@@ -358,45 +327,3 @@ def _space(document: Document, scenario: Scenario, file: PopulationFile) -> tupl
         return Space(inputs, pairs), problems
     except UserError as error:
         return Space(inputs), [*problems, document.problem(("correlated",), str(error))]
-
-
-_WORDS: Final = {
-    "uniform": {"low", "high", "scale"},
-    "lognormal": {"low", "high", "median", "spread"},
-    "beta": {"low", "high", "alpha", "beta"},
-    "classes": {"values", "shares"},
-}
-"""Which words of an entry go together."""
-
-
-def distribution_of(item: Input, entry: DistributionEntry) -> Distribution:
-    """How an input varies, as an entry says, in its plausible range where that does not say; raises UserError."""
-    given = entry.model_fields_set
-    kind = next((kind for kind, words in _WORDS.items() if kind != "uniform" and given & (words - {"low", "high"})), "uniform")
-    if strange := given - _WORDS[kind]:
-        raise UserError(f"has {', '.join(sorted(strange))} beside {', '.join(sorted(given - strange))}, which do not go together")
-    if missing := (_WORDS[kind] - {"low", "high", "scale"}) - given:
-        raise UserError(f"needs {', '.join(sorted(missing))} too")
-    if item.whole:
-        raise UserError("counts whole doses; make an arm of each number instead")
-    made = _made(kind, item, entry)
-    for value in entry.values or (made.low, made.high):
-        if item.kind != "regimen" and (said := item.problem_with(value)):
-            raise UserError(said)
-    return made
-
-
-def _made(kind: str, item: Input, entry: DistributionEntry) -> Distribution:
-    if kind == "classes":
-        return Classes(values=tuple(map(float, entry.values or ())), shares=tuple(map(float, entry.shares or ())))
-    low, high = (own if own is not None else usual for own, usual in ((entry.low, item.low), (entry.high, item.high)))
-    if math.isnan(low + high):
-        raise UserError("needs low and high: only parameters and switches have a range of their own")
-    if not low < high:
-        raise UserError(f"goes from low = {low:g} to high = {high:g}; low must be below high")
-    if kind == "lognormal":
-        return LogNormal(low, high, float(entry.median or 0), float(entry.spread or 0))
-    if kind == "beta":
-        return Beta(low, high, float(entry.alpha or 0), float(entry.beta or 0))
-    scale = entry.scale or ("log" if low > 0 and high / low > WIDE else "linear")
-    return (LogUniform if scale == "log" else Uniform)(low, high)

@@ -16,6 +16,7 @@ from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build
 from .scenario import load as load
+from .scenario import load_changed as load_changed
 from .scenario import load_named as load_named
 from .scenario import parse as parse
 from .scenario import parse_data as parse_data
@@ -32,12 +33,14 @@ from .shape import SWEEP as SWEEP
 from .shape import TRIAL as TRIAL
 from .shape import FileKind as FileKind
 from .shape import Shape as Shape
+from .shape import StrictModel as StrictModel
 from .shape import expect_kind as expect_kind
 from .shape import kind_of_document as kind_of_document
 from .shape import read_shape as read_shape
 from .shape import unknown_key as unknown_key
 from .toml import Document as Document
 from .toml import check_folder_name as check_folder_name
+from .toml import dotted as dotted
 from .toml import parse_document as parse_document
 from .toml import read_document as read_document
-from .toml import unknown_source as unknown_source
+from .toml import source_path as source_path

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from backfire.scenario.inputs import DAYS, Input, named_inputs
 from backfire.scenario.library import Library, OwnMechanisms, library_for, library_of, see_same, stored_library
 from backfire.scenario.reading import Reader
 from backfire.scenario.shape import SCENARIO, expect_kind
-from backfire.scenario.toml import Document, check_folder_name, parse_document, read_document, toml_text, unknown_source
+from backfire.scenario.toml import Document, check_folder_name, dotted, parse_document, read_document, source_path, toml_text
 from backfire.system import shipped_folder
 
 Value = float | int | str
@@ -289,11 +288,9 @@ def load(source: str | Path, mechanisms: OwnMechanisms = ()) -> Scenario:
     DocumentError with every problem of the file.
     """
     known = shipped_scenarios()
-    if str(source) in known and not os.path.isfile(source):
-        return build(read_document(known[str(source)]), str(source), mechanisms)
-    path = Path(source)
-    if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
-        raise DocumentError([unknown_source("scenario", source, known)])
+    path = source_path("scenario", source, known)
+    if path == known.get(str(source)):
+        return build(read_document(path), str(source), mechanisms)
     return _with_own(read_document(path), path.stem, path.parent, mechanisms)
 
 
@@ -321,6 +318,19 @@ def load_named(
         beside = [str(found.relative_to(folder)) for found in others]
         raise DocumentError([document.problem(at, unknown("file", name, beside))])
     return load(path, mechanisms)
+
+
+def load_changed(
+    document: Document, name: str, folder: Path | str, mechanisms: OwnMechanisms, changes: Mapping[str, Any]
+) -> Scenario:
+    """``load_named``, with the values of the file's table ``set`` instead of the scenario's own; problems are at their lines."""
+    scenario = load_named(document, name, folder, mechanisms)
+    places = {key: place for key, place, _ in dotted(changes, ("set",))}
+    try:
+        return scenario.changed({key: value for key, _, value in dotted(changes, ("set",))}) if changes else scenario
+    except DocumentError as error:
+        found = [document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
+        raise DocumentError(found) from None
 
 
 def parse(text: str, name: str = "scenario", mechanisms: OwnMechanisms = (), folder: Path | str = ".") -> Scenario:

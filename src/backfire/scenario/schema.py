@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import BaseModel, Discriminator, Field, Tag, create_model
 
 from backfire.errors import DeclarationError, ScheduleError
 from backfire.model import (
@@ -29,6 +29,7 @@ from backfire.model import (
 )
 from backfire.outcomes import Rules
 from backfire.scenario.library import OwnMechanisms, library_of
+from backfire.scenario.shape import StrictModel
 
 OURS = "ours"
 """The word for scenarios that no article describes."""
@@ -39,11 +40,7 @@ GUESSED: Final = "assumed"
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class ParameterEntry(_Strict):
+class ParameterEntry(StrictModel):
     """A parameter with what is known of it; a plain number is allowed too."""
 
     value: Number = Field(description="the value, in `unit`")
@@ -77,7 +74,7 @@ def _number_field(number: RegimenNumber) -> tuple[Any, Any]:
 
 
 _RegimenNumbers = create_model(
-    "_RegimenNumbers", __base__=_Strict, **{name: _number_field(item) for name, item in REGIMEN_NUMBERS.items()}
+    "_RegimenNumbers", __base__=StrictModel, **{name: _number_field(item) for name, item in REGIMEN_NUMBERS.items()}
 )  # type: ignore[call-overload]
 
 
@@ -153,7 +150,7 @@ _RULE_WORDS: Final = {
 }
 _RuleEntry = create_model(
     "_RuleEntry",
-    __base__=_Strict,
+    __base__=StrictModel,
     **{item.name: _rule_field(item.name) for item in dataclasses.fields(DosingRule) if item.name != "name"},
 )  # type: ignore[call-overload]
 
@@ -168,7 +165,7 @@ class RuleEntry(_RuleEntry):  # type: ignore[misc, valid-type]
 
 RulesEntry = create_model(
     "RulesEntry",
-    __base__=_Strict,
+    __base__=StrictModel,
     __doc__="Thresholds behind the outcomes.",
     **{item.name: (Number, item.default) for item in dataclasses.fields(Rules) if isinstance(item.default, float)},
     progression_from=(str, "nadir"),
@@ -177,7 +174,7 @@ RulesEntry = create_model(
 )  # type: ignore[call-overload]
 
 
-class ScenarioFile(_Strict):
+class ScenarioFile(StrictModel):
     """A backfire scenario: mechanisms, parameters, regimens and arms. Illustrative, not clinically calibrated."""
 
     title: str = Field(min_length=1, max_length=200, description="one sentence that says what the scenario shows")
@@ -232,7 +229,7 @@ def _options_model(mechanism: type[Mechanism]) -> type[BaseModel]:
         given = {"description": item.metadata["meaning"], "examples": [item.metadata["example"]]}
         default = ... if item.default is dataclasses.MISSING else item.default
         fields[item.name] = (kind, Field(list(default) if isinstance(default, tuple) else default, **given))
-    return create_model(f"{mechanism.label}_options", __base__=_Strict, __doc__=mechanism.summary(), **fields)
+    return create_model(f"{mechanism.label}_options", __base__=StrictModel, __doc__=mechanism.summary(), **fields)
 
 
 def is_name_option(mechanism: type[Mechanism], option: str) -> bool:

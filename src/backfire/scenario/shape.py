@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backfire.errors import DocumentError, Problem, echo, nearest, unknown
 from backfire.scenario.toml import Document
@@ -22,6 +22,12 @@ Model = TypeVar("Model", bound=BaseModel)
 Path = tuple[str | int, ...]
 ROUNDS: Final = 6
 """How often a file is read with its mistakes mended before what is left is taken as unreadable."""
+
+
+class StrictModel(BaseModel):
+    """A part of a file in which every key must be known, and nothing is read as another type than it is."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

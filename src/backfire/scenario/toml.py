@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,33 @@ def unknown_source(what: str, given: str | Path, known: Iterable[str]) -> Proble
     if os.path.isfile(file):
         message = f"unknown {what} `{echo(given)}`; did you mean the file `{echo(file)}`?"
     return Problem(echo(given), 0, "", message, "unknown")
+
+
+def source_path(what: str, given: str | Path, shipped: Mapping[str, Path]) -> Path:
+    """The file that a user means: one of this path, else a shipped one of this name; raises DocumentError for neither."""
+    if str(given) in shipped and not os.path.isfile(given):
+        return shipped[str(given)]
+    if not os.path.exists(given) and Path(given).suffix != ".toml" and "/" not in str(given):
+        raise DocumentError([unknown_source(what, given, shipped)])
+    return Path(given)
+
+
+def dotted(given: Mapping[str, Any], at: tuple[str, ...], entries: bool = False) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """(name, place, value) of what stands below ``at``: a table in a table is a dotted name such as ``mitoxantrone.amount``.
+
+    With ``entries`` the values are tables themselves, and only a table of tables is a part of a name.
+    """
+
+    def leaves(inner: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+        for key, value in inner.items():
+            place = (*path, key)
+            table = isinstance(value, dict)
+            if table and (not entries or (value and all(isinstance(below, dict | bool) for below in value.values()))):
+                yield from leaves(value, place)
+            else:
+                yield ".".join(place[len(at) :]), place, value
+
+    return leaves(given, at)
 
 
 @dataclass(frozen=True)

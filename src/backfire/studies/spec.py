@@ -22,18 +22,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from backfire.errors import DocumentError, Problems, StorageError, UserError, unknown
-from backfire.populations import DistributionEntry, distribution_of
-from backfire.sampling import Distribution, PlausibleTumours, Space, read_tumours
+from backfire.errors import Problems, StorageError, UserError, unknown
+from backfire.populations import Varying, distributions
+from backfire.sampling import PlausibleTumours, Space, read_tumours
 from backfire.scenario import (
     Document,
     FileKind,
@@ -41,25 +40,21 @@ from backfire.scenario import (
     Number,
     OwnMechanisms,
     Scenario,
+    StrictModel,
     check_folder_name,
+    dotted,
     expect_kind,
     find_inputs,
     library_of,
-    load_named,
+    load_changed,
     parse_document,
     read_document,
     read_shape,
-    unknown_source,
+    source_path,
 )
 from backfire.simulation import outcome_names
 from backfire.studies.tumours import NUMBER, Tumours
 from backfire.system import shipped_folder
-
-
-class StrictModel(BaseModel):
-    """A part of a file in which every key must be known."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class TumoursEntry(StrictModel):
@@ -69,7 +64,7 @@ class TumoursEntry(StrictModel):
     seed: int = Field(0, ge=0, description="another number draws other tumours")
     population: str | None = Field(None, description="folder that `backfire population` wrote, seen from the study file")
     within: Number | None = Field(None, gt=1, description="every parameter within this factor of its value")
-    vary: dict[str, Any] = Field({}, description="inputs that vary, and how; every parameter in its plausible range if left out")
+    vary: Varying = Field({}, description="inputs that vary, and how; every parameter in its plausible range if left out")
     correlations: dict[str, Number] = Field({}, description='rank correlations: "one input, another" = 0.5')
 
 
@@ -146,10 +141,7 @@ class StudyReader(ABC, Generic[File, Spec]):
     @classmethod
     def load(cls, source: str | Path, mechanisms: OwnMechanisms = ()) -> Spec:
         """A study by path or by shipped name; raises DocumentError with every problem of the file."""
-        known = shipped_studies(cls.kind.command)
-        path = known[str(source)] if str(source) in known and not os.path.isfile(source) else Path(source)
-        if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
-            raise DocumentError([unknown_source(cls.kind.name, source, known)])
+        path = source_path(cls.kind.name, source, shipped_studies(cls.kind.command))
         document = read_document(path)
         return cls(document, path.stem, path.parent, library_of(mechanisms)).study(path.read_text(encoding="utf-8-sig"))
 
@@ -225,23 +217,16 @@ class StudyReader(ABC, Generic[File, Spec]):
     def _unchanged(self, file: StudyFile) -> Scenario | None:
         """The stored scenario, if there is one; notes where [set] asks for another."""
         if self.stored is not None and file.set:
-            changes = {".".join(path[1:]): value for path, value in _values(file.set, ("set",))}
+            changes = {name: value for name, _, value in dotted(file.set, ("set",))}
             if self.stored.changed(changes).hash != self.stored.hash:
                 self.add(("set",), "is not what was simulated; run it anew")
         return self.stored
 
     def _scenario(self, file: StudyFile) -> Scenario | None:
-        scenario = None
+        scenario: Scenario | None = None
         with self.problems.gathered():
-            scenario = load_named(self.document, file.scenario, self.folder, self.library)
-            places = {".".join(path[1:]): path for path, _ in _values(file.set, ("set",))}
-            changes = {".".join(path[1:]): value for path, value in _values(file.set, ("set",))}
-            try:
-                scenario = scenario.changed(changes) if changes else scenario
-            except DocumentError as error:
-                found = [self.document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
-                raise DocumentError(found) from None
-        return scenario
+            scenario = load_changed(self.document, file.scenario, self.folder, self.library, file.set)
+        return scenario  # noqa: RET504
 
     def _tumours(self, scenario: Scenario, entry: TumoursEntry) -> Tumours | None:
         known = len(self.problems)
@@ -283,21 +268,9 @@ class StudyReader(ABC, Generic[File, Spec]):
             return Space.box(scenario.inputs.values(), entry.within)
         if not entry.vary:
             return Space.plausible(scenario.inputs.values())
-        inputs: dict[str, Distribution] = {}
-        for path, given in _entries(entry.vary, ("tumours", "vary")):
-            name = ".".join(path[2:])
-            if not isinstance(given, dict):
-                self.add(path, "is written { low = 1, high = 4 } or { median = 2, spread = 1.5 }")
-                continue
-            shape = read_shape(self.document, DistributionEntry, path)
-            self.problems += shape.problems
-            try:
-                (item,) = find_inputs(scenario.inputs, [name])
-                if shape.file is not None and not shape.lost:
-                    inputs[name] = distribution_of(item, shape.file)
-            except UserError as error:
-                self.add(path, error)
-        return Space(inputs)
+        inputs, wrong = distributions(self.document, scenario.inputs, entry.vary, ("tumours", "vary"))
+        self.problems += wrong
+        return Space({name: item for name, item in inputs.items() if item is not None})
 
     def _correlated(self, space: Space, entry: TumoursEntry) -> Space:
         pairs: dict[tuple[str, str], float] = {}
@@ -313,20 +286,3 @@ class StudyReader(ABC, Generic[File, Spec]):
         except UserError as error:
             self.add(("tumours", "correlations"), error)
             return space
-
-
-def _entries(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Pairs (path, entry): a table of tables is a dotted name such as ``mitoxantrone.amount``."""
-    for key, value in given.items():
-        if isinstance(value, dict) and value and all(isinstance(inner, dict) for inner in value.values()):
-            yield from _entries(value, (*at, key))
-        else:
-            yield (*at, key), value
-
-
-def _values(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in given.items():
-        if isinstance(value, dict):
-            yield from _values(value, (*at, key))
-        else:
-            yield (*at, key), value

@@ -20,14 +20,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import os
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
 from backfire.errors import DocumentError, Problem, Problems, UserError, unknown
 from backfire.outcomes import parse_summary
@@ -40,16 +39,18 @@ from backfire.scenario import (
     Number,
     OwnMechanisms,
     Scenario,
+    StrictModel,
     check_folder_name,
+    dotted,
     expect_kind,
     find_inputs,
     library_of,
-    load_named,
+    load_changed,
     parse_document,
     read_document,
     read_shape,
+    source_path,
     unknown_key,
-    unknown_source,
 )
 from backfire.simulation import outcome_names
 from backfire.sweeps.store import Recording
@@ -59,11 +60,7 @@ ARMS_BY_DEFAULT = 4
 """How many arms a projection assumes before the scenario has been read."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class AxisEntry(_Strict):
+class AxisEntry(StrictModel):
     """How one field varies: between `low` and `high`, or over listed `values`."""
 
     low: Number | None = Field(None, description="lowest value; the parameter's plausible range if left out")
@@ -73,14 +70,14 @@ class AxisEntry(_Strict):
     values: Annotated[list[Number], Field(min_length=1)] | None = Field(None, description="the values themselves")
 
 
-class TrajectoriesEntry(_Strict):
+class TrajectoriesEntry(StrictModel):
     """Store states over time too, not only outcomes."""
 
     every: Number = Field(description="days between stored rows")
     arms: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="of these arms; of all if left out")
 
 
-class SweepFile(_Strict):
+class SweepFile(StrictModel):
     """A backfire sweep: one scenario, many members. Illustrative, not clinically calibrated."""
 
     title: str = Field(min_length=1, max_length=200, description="one sentence that says what is asked")
@@ -104,7 +101,7 @@ def file_model(kinds: tuple[type[Design], ...]) -> type[SweepFile]:
         about, hint = owners[0].settings()[name], typing.get_type_hints(owners[0])[name]
         meaning = f"{', '.join(kind.kind for kind in owners)}: {about['meaning']}"
         words[name] = (Annotated[hint, Field(ge=about["least"])] | None, Field(None, description=meaning))
-    entry = create_model("DesignEntry", __base__=_Strict, __doc__="How members are chosen.", **words)
+    entry = create_model("DesignEntry", __base__=StrictModel, __doc__="How members are chosen.", **words)
     return create_model("SweepFile", __base__=SweepFile, design=(entry, Field(description="how members are chosen")))
 
 
@@ -164,10 +161,7 @@ def load_sweep(source: str | Path, mechanisms: OwnMechanisms = ()) -> SweepSpec:
 
     Raises DocumentError with every problem of the file, among them a design too large to run.
     """
-    known = shipped_sweeps()
-    path = known[str(source)] if str(source) in known and not os.path.isfile(source) else Path(source)
-    if not os.path.exists(path) and path.suffix != ".toml" and "/" not in str(source):
-        raise DocumentError([unknown_source("sweep study", source, known)])
+    path = source_path("sweep study", source, shipped_sweeps())
     document = read_document(path)
     return _Reader(document, path.stem, path.parent, library_of(mechanisms)).study(path.read_text(encoding="utf-8-sig"))
 
@@ -203,7 +197,7 @@ class _Reader:
         assert file is not None
         kind = None if shape.has_lost("design") else design_kinds()[file.design.kind]
         scenario = None if shape.has_lost("scenario") else self._scenario(file)
-        paths = {".".join(path[1:]): path for path, _ in _leaves(file.vary, ("vary",))}
+        paths = {name: place for name, place, _ in dotted(file.vary, ("vary",), entries=True)}
         entries = dict(self._entries(file, kind))
         if scenario is not None:
             self._fields(scenario, paths)
@@ -230,7 +224,7 @@ class _Reader:
 
     def _entries(self, file: SweepFile, kind: type[Design] | None) -> Iterator[tuple[str, AxisEntry]]:
         """Field → how it varies, as far as the shape is right."""
-        for path, given in _leaves(file.vary, ("vary",)):
+        for name, path, given in dotted(file.vary, ("vary",), entries=True):
             if not isinstance(given, dict):
                 top = len(path) == 2 and path[1] in SweepFile.model_fields
                 self.add(
@@ -254,7 +248,7 @@ class _Reader:
                 pointed = " or ".join(name for name, other in design_kinds().items() if other.pointed)
                 self.add((*path, "points"), f"belongs to a {pointed}; a design of kind `{kind.kind}` has no points")
                 continue
-            yield ".".join(path[1:]), entry
+            yield name, entry
 
     def _made(
         self, file: SweepFile, kind: type[Design], entries: Mapping[str, AxisEntry], axes: tuple[Axis, ...], whole: bool
@@ -317,17 +311,10 @@ class _Reader:
         return DocumentError([self.document.problem(path, message)])
 
     def _scenario(self, file: SweepFile) -> Scenario | None:
-        scenario = None
+        scenario: Scenario | None = None
         with self.problems.gathered():
-            scenario = load_named(self.document, file.scenario, self.folder, self.library)
-            places = {".".join(path[1:]): path for path, _ in _leaves(file.set, ("set",))}
-            changes = {".".join(path[1:]): value for path, value in _leaves(file.set, ("set",))}
-            try:
-                scenario = scenario.changed(changes) if changes else scenario
-            except DocumentError as error:
-                found = [self.document.problem(places.get(item.key, ("set",)), item.message) for item in error.problems]
-                raise DocumentError(found) from None
-        return scenario
+            scenario = load_changed(self.document, file.scenario, self.folder, self.library, file.set)
+        return scenario  # noqa: RET504
 
     def _fields(self, scenario: Scenario, places: Mapping[str, tuple[str, ...]]) -> None:
         for name, place in places.items():
@@ -385,13 +372,3 @@ class _Reader:
             return study.recorded(entry.every, entry.arms)
         except UserError as error:
             raise self.document_error(("trajectories", "every"), str(error)) from None
-
-
-def _leaves(given: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Pairs (path, entry): a table of tables is a dotted name such as ``mitoxantrone.amount``."""
-    for key, value in given.items():
-        tables = isinstance(value, dict) and bool(value) and all(isinstance(inner, dict) for inner in value.values())
-        if tables or (isinstance(value, dict) and at[0] == "set"):
-            yield from _leaves(value, (*at, key))
-        else:
-            yield (*at, key), value

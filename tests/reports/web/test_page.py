@@ -180,7 +180,8 @@ def test_every_arrow_of_the_wiring_is_drawn_and_told() -> None:
     ("formula", "shown"),
     [
         ("a - (b - c)", "a−(b−c)"), ("a * (b + c)", "a·(b+c)"), ("a - b - c", "a−b−c"), ("-a * b", "(−a)·b"), ("positive(a)", "max(0,a)"),
-        ("log(a) + exp(b)", "ln(a)+exp(b)"),
+        ("log(a) + exp(b)", "ln(a)+exp(b)"), ("(a / b) ** 2", "(ab)2"), ("(a * b) ** 2", "(a·b)2"), ("(a ** 2) ** 3", "(a2)3"),
+        ("hill(a / b, c, 2)", "(ab)2c2+(ab)2"), ("1234567.25 * a", "1234567.25·a"), ("2.0 * a", "2·a"),
     ],
 )  # fmt: skip
 def test_mathml_keeps_the_meaning_of_what_was_written(formula: str, shown: str) -> None:

@@ -25,8 +25,8 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from backfire.errors import UserError, unknown
-from backfire.scenario import TRIAL, Number, Scenario
-from backfire.studies.spec import StrictModel, StudyFile, StudyReader, StudySpec
+from backfire.scenario import TRIAL, Number, Scenario, StrictModel
+from backfire.studies.spec import StudyFile, StudyReader, StudySpec
 from backfire.studies.trials.endpoints import PROGRESSION, Criteria, check_endpoint, needed_outcomes, visit_step
 
 REFUSE: Final = "refuse"
