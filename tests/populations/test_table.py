@@ -16,6 +16,7 @@ import pytest
 
 from backfire.claims import evaluate_claims, load_articles
 from backfire.populations import load_population, population, read_population
+from backfire.scenario import load
 from backfire.system import to_json, write_whole
 
 ROOT = Path(__file__).parents[2]
@@ -37,8 +38,11 @@ def sampled_of(article: str) -> dict[str, Any]:
 def asked(folder: Path, article: str) -> dict[str, Any]:
     """What the population of an article says."""
     tumours, scenario = read_population(folder / article)
-    report = evaluate_claims([article], populations=[(tumours, scenario)])
-    shares = report.populations[0].shares
+    low = {name: item.low for name, item in tumours.space.inputs.items()}
+    assert scenario.changed(low).hash == load(article).changed(low).hash, "differs in more than the values that vary"
+    over = evaluate_claims([article], loaded={article: scenario}, populations=[(tumours, scenario)])
+    report = evaluate_claims([article])
+    shares = over.populations[0].shares
     about = tumours.manifest
     return {
         "seed": about["seed"], "tumours": len(tumours), "worth": round(tumours.effective), "worst_rhat": about["worst_rhat"],

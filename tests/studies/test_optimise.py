@@ -13,7 +13,7 @@ import pytest
 import backfire
 from backfire import Intervention, Parameter, Process, State
 from backfire.errors import UserError
-from backfire.studies import Optimum, optimise, optimum_data, scenario_text
+from backfire.studies import Optimum, optimise, optimum_data
 from console import output_of
 
 
@@ -100,7 +100,7 @@ def test_the_best_schedule_is_a_scenario_that_gives_what_was_found() -> None:
     of = backfire.load(Path(__file__).parents[2] / "examples" / "10_treatment_that_reacts" / "acquired-resistance.toml")
     vary = {"share.stop_below": (0.02, 0.5), "share.resume_above": (0.51, 0.9)}
     found = optimise(of, vary, "burden_area", "adaptive", generations=3)
-    again = backfire.parse(scenario_text(found.schedule), "acquired-resistance")
+    again = backfire.parse(found.schedule.text(), "acquired-resistance")
     assert again.hash == found.schedule.hash
     assert again.dosing_rules["share"].stop_below == found.best["share.stop_below"]
     value = backfire.simulate(again, ["adaptive"]).outcomes["adaptive"]["burden_area"].value

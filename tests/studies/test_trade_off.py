@@ -14,7 +14,7 @@ import backfire
 from backfire import Intervention, Parameter, Process, State
 from backfire.errors import UserError
 from backfire.figures import png, trade_off_front
-from backfire.studies import Front, front_data, optimise, optimum_data, scenario_text, trade_off
+from backfire.studies import Front, front_data, optimise, optimum_data, trade_off
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def test_a_front_along_one_dose_is_the_curve_of_both() -> None:
     assert found.points[-1].best["drug.amount"] == pytest.approx(0.1, rel=0.05)
     assert marrow == pytest.approx(np.linspace(np.exp(-4), np.exp(-0.1), 5), rel=0.02)
     assert found.own == pytest.approx((np.exp(-2), np.exp(-1)), rel=1e-4)
-    best = backfire.parse(scenario_text(found.schedule(2)), "worn", mechanisms=[Worn])
+    best = backfire.parse(found.schedule(2).text(), "worn", mechanisms=[Worn])
     again = backfire.simulate(best).outcomes["given"]["final_burden"].value
     assert again == pytest.approx(found.points[2].outcomes[0], rel=1e-4)
     assert json.dumps(front_data(found))

@@ -102,11 +102,10 @@ def _front(made: Front, folder: Path, form: DataFormat) -> None:
 
 
 def _write(folder: Path, name: str, data: Mapping[str, Any], schedules: Mapping[str, Scenario]) -> None:
-    from backfire.studies import scenario_text
     from backfire.system import to_json, write_whole
 
     for file, schedule in schedules.items():
-        write_whole(folder / file, scenario_text(schedule))
+        write_whole(folder / file, schedule.text())
     write_whole(folder / name, to_json(data))
     say(f"written: {folder}; run it with `backfire run {folder / next(iter(schedules))}`")
 

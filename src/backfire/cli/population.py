@@ -32,6 +32,9 @@ def population(
     sentences: Annotated[
         bool, typer.Option("--sentences", help="also what each claim is worth: how far it cuts the set, in bits")
     ] = False,
+    central: Annotated[
+        bool, typer.Option("--central", help="also the central tumour of the population, as a scenario: central.toml")
+    ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="how often chains go on, at most; more goes on where fewer ended")] = 5,
     workers: Workers = None,
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")] = None,
@@ -58,6 +61,8 @@ def population(
     if not made.found:
         raise typer.Exit(SOME_FAILED)
     _draw(made)
+    if central:
+        _write_central(made)
     say(f"written: {made.folder}")
     if made.weighted is not None and made.weighted.refused:
         raise typer.Exit(SOME_FAILED)
@@ -134,6 +139,17 @@ def _report_nothing(made: Population) -> None:
 
 def _factor(off: float) -> str:
     return f"{math.exp(min(off, 300)):.3g}" if math.isfinite(off) else "cannot be judged there"
+
+
+def _write_central(made: Population) -> None:
+    """Write the central tumour beside the population, as a scenario that `run` takes."""
+    from backfire.populations import central_tumour
+    from backfire.sampling import read_tumours
+    from backfire.system import write_whole
+
+    assert made.folder is not None
+    found = central_tumour(made.spec, read_tumours(made.folder), say)
+    write_whole(made.folder / "central.toml", found.scenario.text())
 
 
 def _draw(made: Population) -> None:

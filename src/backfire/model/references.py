@@ -20,6 +20,7 @@ GRADES: Final[dict[str, str]] = {
     "paper": "stated in the abstract of the primary paper",
     "recalled": "recalled from the literature, not checked against a text here",
     "derived": "arithmetic on other numbers",
+    "central": "of the most central tumour in which every calibrated claim of the article holds",
     "assumed": "a modelling choice of ours, not a literature fact",
 }
 """Every parameter carries exactly one of these grades."""

@@ -140,11 +140,12 @@ def _context(matter: Subject) -> Iterator[str]:
 def _misuses(scenario: Scenario) -> list[str]:
     grades = [item.grade for item in scenario.network.parameters.values()]
     drawn = scenario.article in ARTICLES
+    central = f", {count} are those of one plausible tumour among many" if (count := grades.count("central")) else ""
     return [
         "choose, plan or judge the treatment of any person or animal;",
         (
-            f"predict sizes, doses or times: {grades.count('assumed')} of {len(grades)} values are assumptions of ours, and "
-            "doses are multiples of the concentration of half effect (EC50), not milligrams;"
+            f"predict sizes, doses or times: {grades.count('assumed')} of {len(grades)} values are assumptions of ours{central}, "
+            "and doses are multiples of the concentration of half effect (EC50), not milligrams;"
         ),
         "compare real drugs, or argue from its numbers to patients"
         + (": the primary study rests on mice and cell lines;" if drawn else ";"),

@@ -21,7 +21,7 @@ from backfire.scenario.inputs import DAYS, Input, named_inputs
 from backfire.scenario.library import Library, OwnMechanisms, library_for, library_of, see_same, stored_library
 from backfire.scenario.reading import Reader
 from backfire.scenario.shape import SCENARIO, expect_kind
-from backfire.scenario.toml import Document, check_folder_name, dotted, parse_document, read_document, source_path
+from backfire.scenario.toml import Document, check_folder_name, dotted, parse_document, read_document, source_path, toml_text
 from backfire.system import shipped_folder
 
 Value = float | int | str
@@ -175,6 +175,10 @@ class Scenario:
                 "from": self.time_zero,
             },
         }
+
+    def text(self) -> str:
+        """The scenario as a file that ``run`` takes, every value written out."""
+        return toml_text(self.resolved(), f"Written by backfire. {CAUTION[0].upper()}{CAUTION[1:]}.")
 
     @cached_property
     def hash(self) -> str:

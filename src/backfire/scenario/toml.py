@@ -1,4 +1,4 @@
-"""TOML files with line numbers: what a user wrote, where, and safe limits on what we are willing to read.
+"""TOML files with line numbers: what a user wrote, where, and safe limits on what we are willing to read; and plain data as TOML.
 
 Python's ``tomllib`` tells nothing about lines and can be made to work for half a minute by a hostile 40 kB file. This
 module bounds size and nesting before parsing, and finds the line of any key afterwards.
@@ -6,6 +6,7 @@ module bounds size and nesting before parsing, and finds the line of any key aft
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -250,3 +251,27 @@ def _key_or_nothing(text: re.Match[str]) -> str:
 
 def _parts(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("\"'") for part in re.findall(_PART, dotted))
+
+
+def toml_text(data: Mapping[str, Any], remark: str) -> str:
+    """Plain data as a TOML file under a comment: values first, then each table with a line for everything in it."""
+    lines = [f"# {remark}"]
+    lines += [f"{key} = {_written(value)}" for key, value in data.items() if not isinstance(value, dict) and value != ""]
+    for key, table in data.items():
+        if isinstance(table, dict):
+            inner = {name: value for name, value in table.items() if value is not None}
+            lines += ["", f"[{key}]", *(f"{_bare(name)} = {_written(value)}" for name, value in inner.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _bare(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _written(name)
+
+
+def _written(value: Any) -> str:
+    """A value in TOML: tables inline, text with its quotes escaped, numbers in full."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_bare(name)} = {_written(item)}" for name, item in value.items() if item is not None) + " }"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -5,4 +5,3 @@ from .front import trade_off as trade_off
 from .optimum import Optimum as Optimum
 from .optimum import optimise as optimise
 from .optimum import optimum_data as optimum_data
-from .written import scenario_text as scenario_text
