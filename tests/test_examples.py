@@ -209,6 +209,7 @@ def update_pairs(populations: Path) -> None:
         (folder / "results").mkdir()
         (folder / "results" / "populations").symlink_to(populations.resolve())
         printed = [output_of(line, folder) for line in found[1].splitlines() if line.split()[1] == "synergy"]
+    assert "beyond Bliss" in printed[-1], printed
     (PAIR / "README.md").write_text(text[: found.start(2)] + printed[-1].lstrip("\n") + text[found.end(2) :], encoding="utf-8")
 
 
