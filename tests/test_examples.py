@@ -184,8 +184,9 @@ def test_a_pair_and_a_schedule_are_told_from_a_question_to_a_figure(tmp_path: Pa
     ((command, shown, printed),) = followed(PAIR / "README.md", tmp_path)
     assert same(shown, printed) or shown == printed, command
     made = backfire.load("wnt16b-stroma")
-    assert f"wnt16b-stroma {made.hash}".encode() in (PAIR / "synergy.png").read_bytes()
-    for line in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0].splitlines():
+    for figure in ("synergy.png", "front.png"):
+        assert f"wnt16b-stroma {made.hash}".encode() in (PAIR / figure).read_bytes()
+    for line in "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[:2]).splitlines():
         words = [*shlex.split(line)[1:], *(["--generations", "4"] if " optimise " in line and "--vary" in line else [])]
         done = called([sys.executable, "-m", "backfire", *words], timeout=300, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -208,6 +209,7 @@ def update_pairs(populations: Path) -> None:
         (folder / "results").mkdir()
         (folder / "results" / "populations").symlink_to(populations.resolve())
         printed = [output_of(line, folder) for line in found[1].splitlines() if line.split()[1] == "synergy"]
+    assert "beyond Bliss" in printed[-1], printed
     (PAIR / "README.md").write_text(text[: found.start(2)] + printed[-1].lstrip("\n") + text[found.end(2) :], encoding="utf-8")
 
 
@@ -231,6 +233,11 @@ def update() -> None:
         folder = Path(name)
         rewrite(PAIR / "README.md", {command: printed for command, _, printed in followed(PAIR / "README.md", folder)})
         shutil.copy(folder / "results" / "synergy" / "wnt16b-stroma" / "synergy.png", PAIR / "synergy.png")
+        output_of(
+            re.findall(r"^backfire optimise .*--outcome .*--outcome .*$", (PAIR / "README.md").read_text("utf-8"), re.M)[0],
+            folder,
+        )
+        shutil.copy(folder / "results" / "optimise" / "wnt16b-stroma" / "front.png", PAIR / "front.png")
 
 
 if __name__ == "__main__":

@@ -76,3 +76,16 @@ def test_an_infusion_that_no_rule_decides_on_is_not_set_anew_by_it() -> None:
     plan = EventPlan(regimens, AGENTS, 30, RULES)
     pointed = {plan.rows[row][1] for visit in plan.visits for row in range(visit.first, visit.last)}
     assert pointed == {"pump"}
+
+
+def test_what_one_is_given_depends_on_no_neighbour() -> None:
+    regimens = [
+        Regimen("drip", "pill", start=0.1, amount=0.7, every=0.3, duration=0.1, count=7),
+        Regimen("pill", "pill", start=3, amount=0.1),
+    ]
+    plan = EventPlan(regimens, AGENTS, 10)
+    amounts = np.array([[0.7, 0.1]] * 2)
+    both = Administered(plan).totals("pill", amounts, np.empty((2, 0)), np.array([np.inf, 1.05]))
+    alone = Administered(plan).totals("pill", amounts[:1], np.empty((1, 0)), np.array([np.inf]))
+    assert [part[0] for part in both] == [part[0] for part in alone]
+    assert both[1].tolist() == [8, 4]

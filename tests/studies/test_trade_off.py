@@ -74,7 +74,7 @@ def test_a_front_along_one_dose_is_the_curve_of_both() -> None:
     assert (np.diff(burden) > 0).all()
     assert (np.diff(marrow) > 0).all()  # the more of the one, the less of the other
     assert found.points[0].best["drug.amount"] == pytest.approx(4.0, rel=0.01)
-    assert found.points[-1].best["drug.amount"] == pytest.approx(0.1, rel=0.05)
+    assert found.points[-1].best["drug.amount"] == pytest.approx(0.1, rel=0.1)
     assert marrow == pytest.approx(np.linspace(np.exp(-4), np.exp(-0.1), 5), rel=0.02)
     assert found.own == pytest.approx((np.exp(-2), np.exp(-1)), rel=1e-4)
     best = backfire.parse(found.schedule(2).text(), "worn", mechanisms=[Worn])
@@ -109,7 +109,7 @@ def test_a_search_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(tmp_path: 
 
     def stop(words: str) -> None:
         told.append(words)
-        if len(told) == 17:
+        if len(told) == 11:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

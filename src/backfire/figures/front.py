@@ -45,9 +45,8 @@ def trade_off_front(
     for which, label, side, scale in zip(("x", "y"), labels, limits, scales, strict=True):
         value_axis(axes, which, label, side, scale)  # type: ignore[arg-type]
     axes.grid(visible=True)
-    marks = [
-        (Line2D([], [], color=colour, marker="o", linestyle="--", linewidth=1.0, markersize=8), "front, by number of its file")
-    ]
+    line = Line2D([], [], color=colour, marker="o", linestyle="--", linewidth=1.0, markersize=8)
+    marks = [(line, "front, by number of its file")]
     marks += [(Line2D([], [], color=INK, marker="X", linestyle="none", markersize=10), "the scenario's own schedule")]
     marks += [(Line2D([], [], color=FAINT, marker=".", linestyle="none"), "tried")]
     page.key(marks)

@@ -95,14 +95,14 @@ class Administered:
         for place, regimen in enumerate(self.plan.regimens):
             if regimen.agent != agent:
                 continue
-            if not regimen.rules and (died > regimen.end).all():  # as planned, for all alike
-                planned = regimen.count * regimen.cycles
-                found[0] += amounts[:, place] * planned
-                found[1] += planned
-                found[2] += planned * (regimen.duration or 1.0)
-                continue
-            for at in range(0, len(died), PORTION):
-                part = slice(at, at + PORTION)
+            rest: NDArray[np.bool_] = np.full(len(died), True) if regimen.rules else died <= regimen.end
+            planned = regimen.count * regimen.cycles
+            found[0] += np.where(rest, 0.0, planned * amounts[:, place])
+            found[1] += np.where(rest, 0.0, planned)
+            found[2] += np.where(rest, 0.0, planned * (regimen.duration or 1.0))
+            others = np.flatnonzero(rest)
+            for at in range(0, len(others), PORTION):
+                part = slice(at, at + PORTION) if len(others) == len(died) else others[at : at + PORTION]
                 share, doses, days = self._portion(place, decisions[part], died[part])
                 found[:, part] += amounts[part, place] * share, doses, days
         return found[0], found[1], found[2]
