@@ -13,6 +13,7 @@ from backfire import studies, sweeps
 from backfire.errors import DocumentError, UserError
 from backfire.simulation import run_members
 from backfire.studies import Means, Trial, load_trial, read_trial
+from backfire.studies.trials.figures import endpoint_in_words
 from small_studies import TRIAL, written, written_population
 
 HERE = Means(workers=0)
@@ -205,3 +206,20 @@ def test_what_hardly_is_a_trial_has_tables_and_figures_and_says_what_is_missing(
     assert [path for path in studies.draw_study(made) if path.stat().st_size > 1000]
     if said:
         assert all(isinstance(found, str) for found in made.needed.values())
+
+
+def test_figures_say_what_comes_to_a_patient() -> None:
+    said = [endpoint_in_words(name) for name in ("progression", "death", "progression_free_survival", "day_above(burden, 1e8)")]
+    assert said[:3] == ["progression", "death", "progression or death"]
+    assert "above" in said[3]
+    assert not said[3].startswith("first day")
+
+
+def test_figures_tell_who_gains_and_who_is_left_out(tmp_path: Path) -> None:
+    some = ("growth_rate = {", "drug.every = { low = 5, high = 30 }\ngrowth_rate = {")
+    told = written(tmp_path, TRIAL, some, ("visits = 5", 'visits = 5\nfailed = "leave out"'))
+    made = studies.trial(str(told), means=HERE)
+    words = " ".join(text.get_text() for text in next(studies.study_figures(made))[1].texts).replace("\n", " ")
+    gaining, harmed = made.comparisons[0].gains.shares()
+    assert f"{100 * gaining.value:.0f} % gain, {100 * harmed.value:.0f} % are harmed" in words
+    assert f"{made.left_out} of 40 patients could not be simulated in every arm and are left out of all" in words

@@ -15,6 +15,7 @@ import backfire
 from backfire.formulas import as_mathml, parse
 from backfire.reports.diagram import arrows
 from backfire.reports.web import report
+from backfire.reports.web.writer import as_html
 from commands import call
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \"quoted\" 'single' & <b>bold</b> `code` **x** [a](javascript:alert(3)) 𝕏 \u2028 $x^2$ -->"
@@ -208,3 +209,9 @@ def test_treatment_that_reacts_has_a_page_without_explorer() -> None:
     text = backfire.report(path)
     assert "there is no explorer on it" in text
     assert '<div id="explorer-place">' not in text
+
+
+def test_of_a_picture_in_a_file_beside_the_page_only_the_words_are_left() -> None:
+    assert (
+        as_html(["![What <b>blocks</b> it?](../../docs/figures/x.png)"]) == "<p><em>What &lt;b&gt;blocks&lt;/b&gt; it?</em></p>\n"
+    )
