@@ -80,7 +80,8 @@ def curves(lines: Mapping[str, Iterable[tuple[float, float]]], days: float, labe
 
 def folded(title: str, content: str, is_open: bool = False) -> str:
     """Content that a reader opens by its title."""
-    return f"<details{' open' if is_open else ''}><summary><b>{escape(title)}</b></summary>{content}</details>"
+    marked = ' open=""' if is_open else ""
+    return f"<details{marked}><summary><b>{escape(title)}</b></summary>{content}</details>"
 
 
 @contextlib.contextmanager
