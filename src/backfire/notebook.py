@@ -7,6 +7,7 @@ notebooks in the dark show them, too.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import sys
 import time
@@ -129,7 +130,10 @@ def _place() -> Callable[[str], None] | None:
     python = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if python is None or not hasattr(python, "kernel"):
         return None
-    from IPython.display import HTML, display
+    cell: Any = importlib.import_module("IPython.display")
+    handle = cell.display(cell.HTML(""), display_id=True)
 
-    handle: Any = display(HTML(""), display_id=True)
-    return lambda html: handle.update(HTML(html))
+    def show(html: str) -> None:
+        handle.update(cell.HTML(html))
+
+    return show
