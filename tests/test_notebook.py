@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+from typing import ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,6 +14,7 @@ import backfire
 from backfire.claims import parse_claims
 from backfire.notebook import MOST_ROWS, curves, shown
 from backfire.palette import arm_styles
+from backfire.studies.folder import Told
 from small import SMALL_FOR_RUNS
 
 HOSTILE = "<script>alert(1)</script> & co"
@@ -47,6 +51,26 @@ def test_what_is_shown_is_short_and_whole(tmp_path) -> None:
     lines = parsed(result._repr_html_()).findall(".//polyline")
     assert [line.get("stroke") for line in lines] == [arm_styles(scenario.arms)[arm].colour for arm in scenario.arms]
     assert "1 holds" in repr(report)
+
+
+def test_a_study_shows_its_tables_and_an_explanation_its_sections() -> None:
+    """Each is one line in a terminal; in a notebook all of it, and nothing that its title smuggles in."""
+
+    class Made(Told):
+        spec = SimpleNamespace(name="my-study", title=HOSTILE, scenario=SimpleNamespace(name="small"))
+        notes = ("100 tumours",)
+        shown: ClassVar = {"arms": [("arm", "days"), ("untreated", 12.5), ("treated", math.inf)], "pairs": [("a",)]}
+
+    assert repr(Made()) == "<Made my-study of small: arms (2 rows), pairs (0 rows)>"
+    html = parsed(Made()._repr_html_())
+    assert [cell.text for cell in html.findall(".//td")] == ["untreated", "12", "treated", "∞"]
+    assert html.find(".//script") is None
+    explained = backfire.explain(backfire.parse(SMALL_FOR_RUNS, "small"))
+    assert str(explained).startswith("ABOUT\n")
+    assert len(repr(explained)) < 200
+    sections = parsed(f"<div>{explained._repr_html_()}</div>").findall("details")
+    assert [item.findtext("summary/b") for item in sections] == [item.title for item in explained]
+    assert sum(1 for row in sections[4].iter("tr")) == len(explained[4].rows)
 
 
 def test_a_long_table_says_how_much_is_left_out() -> None:

@@ -7,6 +7,7 @@ notebooks in the dark show them, too.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import sys
 import time
@@ -80,7 +81,8 @@ def curves(lines: Mapping[str, Iterable[tuple[float, float]]], days: float, labe
 
 def folded(title: str, content: str, is_open: bool = False) -> str:
     """Content that a reader opens by its title."""
-    return f"<details{' open' if is_open else ''}><summary><b>{escape(title)}</b></summary>{content}</details>"
+    marked = ' open=""' if is_open else ""
+    return f"<details{marked}><summary><b>{escape(title)}</b></summary>{content}</details>"
 
 
 @contextlib.contextmanager
@@ -128,7 +130,10 @@ def _place() -> Callable[[str], None] | None:
     python = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if python is None or not hasattr(python, "kernel"):
         return None
-    from IPython.display import HTML, display
+    cell: Any = importlib.import_module("IPython.display")
+    handle = cell.display(cell.HTML(""), display_id=True)
 
-    handle: Any = display(HTML(""), display_id=True)
-    return lambda html: handle.update(HTML(html))
+    def show(html: str) -> None:
+        handle.update(cell.HTML(html))
+
+    return show

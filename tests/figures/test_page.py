@@ -43,7 +43,7 @@ def test_head_and_remarks_lower_the_top_by_what_they_write() -> None:
     assert long.figure.texts[0].get_window_extent(renderer).y0 >= long.top / long.height * long.figure.bbox.height
 
 
-@pytest.mark.parametrize(("low", "high"), [(1.0, 1e308), (1e-290, 1e290), (1e300, 1.7e308), (3e7, 4e9)])
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1e308), (1e-290, 1e290), (1e250, 1.7e308), (3e7, 4e9)])
 def test_a_logarithmic_axis_has_few_round_decades_up_to_the_largest_numbers(low: float, high: float) -> None:
     page = Page("A title", HASHES)
     axes = page.axes(1, 1, 4, 3)
