@@ -126,8 +126,8 @@ def test_a_form_that_does_not_apply_says_why(scenario: str, variant: str, why: s
 def test_a_claim_that_flips_names_the_form_and_one_without_its_names_is_skipped() -> None:
     stroma, macrophages = load_articles(["wnt16b-stroma", "bortezomib-macrophages"])
     chosen = [BY_LABEL["linear response"], BY_LABEL["progression at 2 × nadir"]]
-    found = tried([only(stroma, "M4.1", "M4.4"), only(macrophages, "P1.3")], *chosen)
-    assert [item.variant.label for item in flips(found["M4.4"], Verdict.HOLDS)] == ["linear response"]
+    found = tried([only(stroma, "M4.1", "M4.4", "P4.3"), only(macrophages, "P1.3")], *chosen)
+    assert [item.variant.label for item in flips(found["P4.3"], Verdict.HOLDS)] == ["linear response"]
     assert flips(found["M4.1"], Verdict.HOLDS) == []
     assert "macrophage_response_hill" in found["P1.3"][0].reason
     assert found["P1.3"][0].skipped == "impossible"
