@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, TypeAdapter, WithJsonSchema
+from pydantic import Field, GetJsonSchemaHandler, TypeAdapter
 
 from backfire.errors import Problem, UserError, unknown
 from backfire.sampling import WIDE, Beta, Classes, Distribution, LogNormal, LogUniform, Uniform
@@ -27,10 +27,14 @@ class DistributionEntry(StrictModel):
     shares: list[Number] | None = Field(None, description="the share of each class; together 1")
 
 
-Varying = Annotated[
-    dict[str, Any],
-    WithJsonSchema(TypeAdapter(dict[str, DistributionEntry | Literal[False]]).json_schema()),
-]
+class _Entries:
+    """What the JSON Schema says of values that are read one by one."""
+
+    def __get_pydantic_json_schema__(self, _: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(TypeAdapter(dict[str, DistributionEntry | Literal[False]]).core_schema)
+
+
+Varying = Annotated[dict[str, Any], _Entries()]
 """A table of inputs; ``distributions`` reads what stands in it, so that its problems carry the names that a user wrote."""
 
 
