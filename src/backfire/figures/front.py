@@ -36,7 +36,7 @@ def trade_off_front(
     (axes,) = page.panels(1, margins=(1.1, 0.5, 1.35, 0.35))
     colour = arm_styles(["combination"])["combination"].colour
     axes.plot(*tried[inside].T, ".", color=FAINT, markersize=3, alpha=0.5, zorder=1)
-    axes.plot(*points.T, "--o", color=colour, markersize=8, linewidth=1.0, zorder=4, clip_on=False)
+    axes.plot(*points.T, "o", color=colour, markersize=8, zorder=4, clip_on=False)
     for number, (one, other) in enumerate(points, 1):
         place: dict[str, Any] = {"xytext": (9, 7), "textcoords": "offset points", "fontsize": 10, "path_effects": [*HALO]}
         axes.annotate(str(number), (one, other), zorder=6, **place)
@@ -45,7 +45,7 @@ def trade_off_front(
     for which, label, side, scale in zip(("x", "y"), labels, limits, scales, strict=True):
         value_axis(axes, which, label, side, scale)  # type: ignore[arg-type]
     axes.grid(visible=True)
-    line = Line2D([], [], color=colour, marker="o", linestyle="--", linewidth=1.0, markersize=8)
+    line = Line2D([], [], color=colour, marker="o", linestyle="none", markersize=8)
     marks = [(line, "front, by number of its file")]
     marks += [(Line2D([], [], color=INK, marker="X", linestyle="none", markersize=10), "the scenario's own schedule")]
     marks += [(Line2D([], [], color=FAINT, marker=".", linestyle="none"), "tried")]
