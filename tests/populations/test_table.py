@@ -1,7 +1,7 @@
 """The README's table of plausible tumours: what was sampled once, by the commands it names, of the claims that stand today.
 
-``python tests/populations/test_table.py FOLDER`` reads the populations of the five articles from a folder of
-``backfire population``, asks them all claims, keeps what they say, and writes the table.
+``python tests/populations/test_table.py FOLDER`` reads the populations of articles from a folder of
+``backfire population``, asks them all claims, keeps what they say, and writes the table; articles that are not there stay.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def test_another_seed_finds_the_same_shares(tmp_path: Path) -> None:
 
 
 def update(folder: Path) -> None:
-    found = {item.name: asked(folder, item.name) for item in load_articles()}
+    before, present = known(), [item.name for item in load_articles() if (folder / item.name).is_dir()]
+    found = before | {name: asked(folder, name) for name in present}
     write_whole(KNOWN, to_json(found))
     text = README.read_text(encoding="utf-8")
     body = f"{MARKS[0]}\n{table(json.loads(to_json(found)))}\n{MARKS[1]}"
