@@ -85,7 +85,8 @@ def test_an_arm_without_what_is_idle_is_the_same_and_without_anything_else_is_no
 
 
 def test_a_blocker_that_no_mechanism_names() -> None:
-    found = warned(edited(STROMA, ('by = "anti_wnt16b"', 'by = "mitoxantrone"')))
+    completeness = ("anti_wnt16b_completeness", "mitoxantrone_completeness")
+    found = warned(edited(STROMA, ('by = "anti_wnt16b"', 'by = "mitoxantrone"'), completeness))
     assert found.keys() == {"anti_wnt16b"}
     assert "nothing reads effect_anti_wnt16b; agents are named in blockade.by = mitoxantrone" in str(found["anti_wnt16b"])
 
