@@ -95,9 +95,10 @@ def make_folder(folder: Path) -> None:
 def write_whole(path: Path, content: str | bytes, result: bool = True) -> None:
     """Write a file so that it is whole or absent, even after power loss; raises StorageError if the disk refuses.
 
-    ``result`` is False for what only saves time next time. Raises RefusedError for a device or a pipe.
+    ``result`` is False for what only saves time next time. Raises RefusedError for a device or a pipe in place of a result.
     """
-    _require_regular(path)
+    if result:
+        _require_regular(path)
     temporary = path.parent / f".{path.name}.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:

@@ -191,7 +191,7 @@ def test_the_command_line_asks_populations(folder: Path, tmp_path: Path, capsys:
     assert call("explain", folder / "small.toml", "--population", folder / "mine") == 0
     assert "NARROWED BY THE CLAIMS" in capsys.readouterr().out
     assert call("run", "wnt16b-stroma", "--population", folder / "mine") == 2
-    assert "not both" in capsys.readouterr().err
+    assert "alone, without scenarios" in capsys.readouterr().err
     assert call("run") == 2
     assert "give a scenario file" in capsys.readouterr().err
     assert call("run", "--population", tmp_path) == 5

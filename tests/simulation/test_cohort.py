@@ -168,7 +168,8 @@ def test_changed_members_are_those_of_the_reference() -> None:
     for arm in wanted.arms:
         for name, values in wanted.values[arm].items():
             near = 1e-3 if name.endswith("_day") else 1e-5
-            assert found.values[arm][name] == pytest.approx(values, rel=near, abs=1e-9, nan_ok=True), (arm, name)
+            small = 1e-7 if name.startswith("log_kill") else 1e-9  # a difference of logarithms has the error of the burdens
+            assert found.values[arm][name] == pytest.approx(values, rel=near, abs=small, nan_ok=True), (arm, name)
             assert (found.observed[arm][name] == wanted.observed[arm][name]).all(), (arm, name)
 
 

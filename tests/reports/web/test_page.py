@@ -196,7 +196,7 @@ def test_a_stored_run_is_told_without_simulating_its_arms(tmp_path: Path, capsys
     assert call("run", "wnt16b-stroma", "--arm", "monotherapy", "--out", tmp_path) == 0
     assert call("report", tmp_path / "wnt16b-stroma", "--out", tmp_path / "run.html") == 0
     page = Page((tmp_path / "run.html").read_text(encoding="utf-8"))
-    assert "shrinks to 3.4·10⁶ cells" in page.text
+    assert "shrinks to 9.3·10⁵ cells" in page.text
     assert call("report", tmp_path / "wnt16b-stroma", "--set", "growth_rate=1") == 2
     assert call("report", "wnt16b-strom") == 2
     assert "did you mean `wnt16b-stroma`" in capsys.readouterr().err
