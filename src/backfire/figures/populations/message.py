@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -20,6 +21,8 @@ SHOWN: Final = 10
 FILL: Final = "#0072B2"
 OTHER: Final = "#D55E00"
 PARTS: Final = 40
+LONGEST: Final = 28
+"""Letters of a name in a line."""
 
 
 @styled()
@@ -60,7 +63,7 @@ def _narrowed(axes: Axes, where: Narrowed, names: Sequence[str]) -> None:
         low, high = where.ends(name)
         axes.text(0, row + 0.46, low, fontsize=7, color=SOFT, va="center")
         axes.text(1, row + 0.46, high, fontsize=7, color=SOFT, va="center", ha="right")
-    _rows(axes, [display_name(name) for name in names])
+    _rows(axes, ["\n".join(textwrap.wrap(display_name(name), LONGEST)) for name in names])
     axes.set_xlim(-0.02, 1.02)
     axes.set_xticks([])
     axes.set_title("Narrowed most, within the plausible range", fontsize=11, pad=8)
