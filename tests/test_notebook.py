@@ -14,7 +14,7 @@ import backfire
 from backfire.claims import parse_claims
 from backfire.notebook import MOST_ROWS, curves, shown
 from backfire.palette import arm_styles
-from backfire.studies.folder import Told
+from backfire.studies.folder import FinishedStudy
 from small import SMALL_FOR_RUNS
 
 HOSTILE = "<script>alert(1)</script> & co"
@@ -56,9 +56,12 @@ def test_what_is_shown_is_short_and_whole(tmp_path) -> None:
 def test_a_study_shows_its_tables_and_an_explanation_its_sections() -> None:
     """Each is one line in a terminal; in a notebook all of it, and nothing that its title smuggles in."""
 
-    class Made(Told):
+    class Made(FinishedStudy):
         spec = SimpleNamespace(name="my-study", title=HOSTILE, scenario=SimpleNamespace(name="small"))
         notes = ("100 tumours",)
+        folder = None
+        tables: ClassVar = {}
+        manifest: ClassVar = {}
         shown: ClassVar = {"arms": [("arm", "days"), ("untreated", 12.5), ("treated", math.inf)], "pairs": [("a",)]}
 
     assert repr(Made()) == "<Made my-study of small: arms (2 rows), pairs (0 rows)>"
