@@ -86,7 +86,7 @@ def test_python_blocks_run(tmp_path: Path) -> None:
         outputs.append(done.stdout)
     assert "combination" in outputs[0]
     assert (tmp_path / "stronger.png").exists()
-    assert 0.1 < float(outputs[1]) < 1.5
+    assert 0.01 < float(outputs[1]) < 1.5
 
 
 def test_two_set_up_commands_and_the_examples_are_named() -> None:
