@@ -158,6 +158,36 @@ def test_other_units_change_no_outcome(settings: BatchSettings | Settings, near:
 # Members.
 
 
+@pytest.mark.parametrize("name", [*QUICK, "bortezomib-macrophages", "hibernation-rigi"])
+def test_an_outcome_asked_for_alone_is_that_of_the_whole_table(name: str) -> None:
+    """Only what is asked for is looked for; what is found must not depend on what else is."""
+    fields = ["growth_rate"]
+    samples = scenario(name).inputs["growth_rate"].value * np.array([[0.7], [1.0], [1.4]])
+    whole = cohort_of(name, tuple(fields), samples, settings=BatchSettings(relative=1e-3))
+    for outcome in dict.fromkeys(item for arm in whole.arms for item in whole.values[arm]):
+        arms = [arm for arm in whole.arms if outcome in whole.values[arm]]
+        alone_ = cohort_of(name, tuple(fields), samples, arms=arms, outcomes=[outcome], settings=BatchSettings(relative=1e-3))
+        for arm in arms:
+            assert np.array_equal(alone_.values[arm][outcome], whole.values[arm][outcome], equal_nan=True), (arm, outcome)
+            assert np.array_equal(alone_.observed[arm][outcome], whole.observed[arm][outcome]), (arm, outcome)
+
+
+def test_summaries_asked_for_alone_are_those_of_all() -> None:
+    names = [
+        "peak(burden)",
+        "lowest(burden)",
+        "final(damaged_stroma)",
+        "mean(burden)",
+        "area(kill_by_mitoxantrone)",
+        "day_above(burden, 1e6)",
+    ]
+    whole = cohort_of(STROMA, outcomes=[*names, "nadir"])
+    for name in names:
+        found = cohort.run_members(scenario(STROMA), (), DEFAULT, None, [name])
+        for arm in whole.arms:
+            assert np.array_equal(found.values[arm][name], whole.values[arm][name], equal_nan=True), (arm, name)
+
+
 def test_changed_members_are_those_of_the_reference() -> None:
     """Parameters, a switch, and every number of a schedule, changed together."""
     fields = ("growth_rate", "blockade.neutralises", "mitoxantrone.amount", "mitoxantrone.count", "mitoxantrone.every")

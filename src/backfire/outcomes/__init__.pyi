@@ -14,6 +14,7 @@ from .interpolant import outcomes as outcomes
 from .interpolant import until_failure as until_failure
 from .reading import FOUND as FOUND
 from .reading import CompiledFeatures as CompiledFeatures
+from .reading import Noting as Noting
 from .reading import ReadPlan as ReadPlan
 from .reading import fill as fill
 from .reading import fill_cells as fill_cells

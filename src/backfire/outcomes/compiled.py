@@ -277,25 +277,28 @@ def _at_end(last, column, rows, room, days, values, slopes, floor):  # type: ign
 
 @compiled()
 def _burden(last, column, rows, room, days, values, slopes, watch, result):  # type: ignore[no-untyped-def]
-    """Nadir, progression and regrowth of the burden, and the integral of it."""
+    """Nadir, progression and regrowth of the burden, and the integral of it; what is not asked for is left out."""
     start, own, floor = watch[at.START], watch[at.OWN], watch[at.FLOOR]
-    end = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
-    before = _before(own, column, rows, room, days, values, slopes, floor) if own <= last else math.nan
-    day, nadir = math.nan, math.nan
-    if own <= end:
-        day, nadir = _least(1.0, column, rows, room, days, values, slopes, own, end, floor, _LOGARITHMS)
-    since, baseline = day, nadir
-    if watch[at.BASELINE] != _NADIR:
-        since, baseline = own, before
-    baseline = max(baseline, _ONE_CELL) if floor > 0.0 else baseline
-    level = watch[at.PROGRESSION] * (1.0 if watch[at.BASELINE] == _LEVEL else baseline)
-    progression = math.nan
-    if nadir < before or nadir > 0.0:
-        progression = _rises(1.0, level, column, rows, room, days, values, slopes, since, end, floor)
-    result[0], result[1], result[2], result[3] = nadir, day, before, progression
-    result[4] = _rises(1.0, watch[at.REGROWTH] * level, column, rows, room, days, values, slopes, progression, end, floor)
+    if watch[at.SHAPE] > 0.0:
+        end = min(last, np.nextafter(watch[at.SURGERY], -np.inf))
+        before = _before(own, column, rows, room, days, values, slopes, floor) if own <= last else math.nan
+        day, nadir = math.nan, math.nan
+        if own <= end:
+            day, nadir = _least(1.0, column, rows, room, days, values, slopes, own, end, floor, _LOGARITHMS)
+        since, baseline = day, nadir
+        if watch[at.BASELINE] != _NADIR:
+            since, baseline = own, before
+        baseline = max(baseline, _ONE_CELL) if floor > 0.0 else baseline
+        level = watch[at.PROGRESSION] * (1.0 if watch[at.BASELINE] == _LEVEL else baseline)
+        progression = math.nan
+        if nadir < before or nadir > 0.0:
+            progression = _rises(1.0, level, column, rows, room, days, values, slopes, since, end, floor)
+        result[0], result[1], result[2], result[3] = nadir, day, before, progression
+        level = watch[at.REGROWTH] * level
+        result[4] = _rises(1.0, level, column, rows, room, days, values, slopes, progression, end, floor)
     result[5] = _at_end(last, column, rows, room, days, values, slopes, floor)
-    result[6] = _integral(column, rows, room, days, values, slopes, start, last, floor, _LOGARITHMS)
+    if watch[at.AREA] > 0.0:
+        result[6] = _integral(column, rows, room, days, values, slopes, start, last, floor, _LOGARITHMS)
 
 
 @compiled()

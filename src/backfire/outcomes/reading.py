@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from backfire.solvers import Floats
 
 # the head of a watch row
 START, OWN, SURGERY, PROGRESSION, REGROWTH, BURDEN, ACTIVE, METASTASES, HOST, FLOOR, BASELINE = range(11)
-GROWTHS, KILLS, SEEDINGS, FACTORS, EXCESSES, ASKED, COURSES, CELLS, HEAD = range(11, 20)
+GROWTHS, KILLS, SEEDINGS, FACTORS, EXCESSES, ASKED, COURSES, CELLS, SHAPE, AREA, HEAD = range(11, 22)
 NADIR, FIRST, LEVEL = range(3)
 """What progression is measured against: the nadir, the burden at the arm's first intervention, or a level of its own."""
 FOUND: Final = (
@@ -30,6 +30,10 @@ FOUND: Final = (
 _SINGLE: Final = {"burden": BURDEN, "active": ACTIVE, "metastatic_burden": METASTASES, "host_load": HOST}
 _FLOWS: Final = ("growth", "kill", "seeding")
 """The kinds of processes of which areas are read, in the order of their places in the head."""
+_SHAPE: Final = ("nadir", "nadir_at", "before", "progression_at", "regrown_at")
+"""What is found of the burden at once."""
+Noted = str | tuple[str, str] | Summary
+"""What is read of features: one of them by its name, a peak or its day as (what, of what), or a summary."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class ReadPlan:
     """What is read of the members of a network: ``watched`` are the columns, ``recorded`` the units of everything recorded.
 
     ``flows`` are the recorded processes by kind; ``factors`` and ``excesses`` names of columns. ``cells`` are the tumour cells
-    one by one, None where nothing is asked of them; their rates are watched as formulas.
+    one by one, None where nothing is asked of them; their rates are watched as formulas. ``wanted`` are the features that are
+    looked for, None for all; the others are NaN.
     """
 
     recorded: Mapping[str, str]
@@ -47,6 +52,18 @@ class ReadPlan:
     excesses: tuple[str, ...]
     summaries: tuple[Summary, ...]
     cells: Branching | None = None
+    wanted: frozenset[Noted] | None = None
+
+    def narrowed(self, noted: Iterable[Noted]) -> ReadPlan:
+        """The plan for the same columns that looks for nothing but what was ``noted``: most of the time of reading is spared."""
+        wanted = frozenset(noted)
+        factors = tuple(name for name in self.factors if wanted & {("peak", name), ("peak_at", name)})
+        excesses = tuple(name for name in self.excesses if ("peak", name) in wanted)
+        summaries = tuple(asked for asked in self.summaries if asked in wanted)
+        return replace(self, factors=factors, excesses=excesses, summaries=summaries, wanted=wanted)
+
+    def _wants(self, *names: str) -> bool:
+        return self.wanted is None or not self.wanted.isdisjoint(names)
 
     def width(self, courses: int) -> int:
         """How many numbers a result row has."""
@@ -65,9 +82,12 @@ class ReadPlan:
         head = np.full(HEAD, -1.0)
         for name, place in _SINGLE.items():
             head[place] = at.get(name, -1)
+        head[ACTIVE] = head[ACTIVE] if self._wants("active_area") else -1
+        head[SHAPE], head[AREA] = self._wants(*_SHAPE), self._wants("burden_area")
         head[FLOOR] = least_counted(self.recorded.get("burden", ""))
-        flows = [self.flows.get(kind, ()) for kind in _FLOWS]
-        groups = [*flows, self.factors, self.excesses, self.summaries, range(courses)]
+        flows = [self.flows.get(kind, ()) if self._wants(f"{kind}_area") else () for kind in _FLOWS]
+        each = courses if self._wants("before_course", "low_in_course") else 0
+        groups = [*flows, self.factors, self.excesses, self.summaries, range(each)]
         head[GROWTHS:CELLS] = [len(group) for group in groups]
         named = [at[name] for group in (*flows, self.factors, self.excesses) for name in group]
         kinds = [
@@ -154,6 +174,31 @@ class Dosing(Protocol):
 
     def days(self, agent: str) -> Floats:
         """On how many days."""
+
+
+class Noting:
+    """Features that note what is read of them."""
+
+    def __init__(self, features: Any) -> None:
+        self._features = features
+        self.noted: set[Noted] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.noted.add(name)
+        return getattr(self._features, name)
+
+    def peak(self, name: str) -> Floats:
+        """As ``Features``; so all below."""
+        self.noted.add(("peak", name))
+        return np.asarray(self._features.peak(name))
+
+    def peak_at(self, name: str) -> Floats:
+        self.noted.add(("peak_at", name))
+        return np.asarray(self._features.peak_at(name))
+
+    def summary(self, asked: Summary) -> Floats:
+        self.noted.add(asked)
+        return np.asarray(self._features.summary(asked))
 
 
 class CompiledFeatures:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from backfire.outcomes import (
     FOUND,
     HOST_LOAD,
     CompiledFeatures,
+    Noting,
     Readable,
     ReadPlan,
     declared,
@@ -79,11 +80,13 @@ def run_members(
     table = MemberTable(scenario, fields, samples)
     read = _plan(scenario, outcomes)
     compiled = _kernel(scenario, _looked_at(scenario, chosen, read.watched))
+    asked = None if outcomes is None else tuple(outcomes)
     table.check_events(chosen)
     status = np.full((len(table), len(chosen)), Status.NOT_RUN, dtype=np.int8)
     steps = np.zeros((len(table), len(chosen)), dtype=np.int64)
     columns: dict[str, Columns] = {}
     for place, arm in enumerate(chosen):
+        read = _needed(scenario, arm, asked, tuple(names[arm]))
         columns[arm] = _run_arm(table, arm, read, compiled, settings, threads, names[arm], status[:, place], steps[:, place])
     reasons = {
         (int(member), chosen[place]): table.reasons.get(int(member)) or _REASONS.get(Status(status[member, place]), "")
@@ -122,6 +125,17 @@ def _planned(scenario: Scenario, outcomes: tuple[str, ...] | None) -> ReadPlan:
     summaries = [asked for name in outcomes or () if (asked := parse_summary(name))]
     one_by_one = any(declared(name).costly for name in outcomes or ())
     return read_plan(units, summaries, network.flows, branching(network) if one_by_one else None)
+
+
+@lru_cache(maxsize=512)
+def _needed(scenario: Scenario, arm: str, outcomes: tuple[str, ...] | None, wanted: tuple[str, ...]) -> ReadPlan:
+    """The plan for some ``wanted`` of these outcomes of an arm: what they read is seen as they read of an arm without members."""
+    plan = _planned(scenario, outcomes)
+    features: Any = Noting(_blank(scenario, arm, plan))
+    with np.errstate(all="ignore"):
+        for item in readable(features, wanted).values():
+            item.read(features)
+    return plan.narrowed(features.noted)
 
 
 def _looked_at(scenario: Scenario, arms: Iterable[str], watched: Sequence[str] = ()) -> tuple[str, ...]:
@@ -212,11 +226,16 @@ def _features(
 def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = None) -> dict[str, Readable]:
     """The outcomes that an arm of the unchanged scenario has, by name, or those ``wanted`` that it has."""
     costly = [item.name for item in CATALOGUE if item.costly]
-    table, read = MemberTable(scenario, (), np.zeros((1, 0))), _plan(scenario, costly)
+    return readable(_blank(scenario, arm, _plan(scenario, costly)), wanted)
+
+
+def _blank(scenario: Scenario, arm: str, read: ReadPlan) -> CompiledFeatures:
+    """Features of one member in an arm of the unchanged scenario, of which nothing was found."""
+    table = MemberTable(scenario, (), np.zeros((1, 0)))
     table.check_events([arm])
     _, courses = table.watch(arm, np.array([0]), read)
     nothing, width = np.full((1, 0), math.nan), read.width(courses.shape[1])
-    return readable(_features(table, arm, read, np.full((1, width), math.nan), courses, nothing), wanted)
+    return _features(table, arm, read, np.full((1, width), math.nan), courses, nothing)
 
 
 @lru_cache(maxsize=64)
@@ -263,7 +282,7 @@ def trajectories(
     out[sound] = np.where(amounts & (states < 0), 0.0, states)  # rounding
     status[sound] = ends.status
     if HOST_LOAD in scenario.network.observables:
-        read = _plan(scenario, None)
+        read = _plan(scenario, None).narrowed(())
         watched, courses = table.watch(arm, sound, read)
         width, compiled = read.width(courses.shape[1]), _kernel(scenario, _looked_at(scenario, [arm], read.watched))
         found, _ = batch.read(compiled, members, watched, width, reader(), settings)
