@@ -90,6 +90,7 @@ def fake(read: Reads, failed: Callable[[dict[str, Floats]], Any] = lambda _: Fal
         outcomes: Sequence[str],
         _: object,
         threads: int,
+        watch: Sequence[str],
     ) -> Cohort:
         given_fields = dict(zip(fields, np.asarray(samples).T, strict=True))
         count = len(samples)

@@ -30,9 +30,9 @@ def test_each_arm_runs_once_for_all_claims_and_changes(small: Scenario) -> None:
     calls: list[tuple[str, int]] = []
     inner = fake(growth_rate)
 
-    def counting(*arguments: Any, threads: int) -> Cohort:
+    def counting(*arguments: Any, **how: Any) -> Cohort:
         calls.append((arguments[3][0], len(arguments[2])))
-        return inner(*arguments, threads=threads)
+        return inner(*arguments, **how)
 
     readings = [
         OutcomeRef("nadir", "untreated"),
@@ -51,9 +51,9 @@ def test_what_is_said_to_be_compiled_is_what_runs(monkeypatch: pytest.MonkeyPatc
     ran: set[tuple[str, ...]] = set()
     asked: list[tuple[str, ...]] = []
 
-    def run(*given: Any, threads: int) -> Cohort:
-        ran.add(cohort._plan(given[0], given[4]).watched)
-        return fake(lambda fields, arm, name: np.ones(1))(*given, threads=threads)
+    def run(*given: Any, watch: Sequence[str], **how: Any) -> Cohort:
+        ran.add(cohort._plan(given[0], [*watch, *given[4]]).watched)
+        return fake(lambda fields, arm, name: np.ones(1))(*given, watch=watch, **how)
 
     def needs(scenario: Scenario, outcomes: Sequence[str]) -> bool:
         asked.append(cohort._plan(scenario, outcomes).watched)

@@ -178,7 +178,7 @@ def _measure_arm(
     settings: Settings | None,
     run: Runner,
 ) -> dict[OutcomeRef, Measured]:
-    """Outcomes of one arm: one block of members for every set of changes, all blocks in one run; ``listed`` are read, too."""
+    """Outcomes of one arm, one block of members for every set of changes, all in one run; the kernel serves ``listed``, too."""
     arm, count = refs[0].arm, len(samples)
     sets = list(dict.fromkeys(ref.changes for ref in refs))
     changed = {change.name for changes in sets for change in changes}
@@ -187,8 +187,8 @@ def _measure_arm(
     start = np.hstack([samples, np.tile(usual, (count, 1))])
     stacked = np.vstack([_with(start, columns, changes) for changes in sets])
     mortal = HOST_LOAD in scenario.network.observables
-    names = list(dict.fromkeys([*listed, *(ref.column for ref in refs), *(["survival_time"] if mortal else [])]))
-    cohort = run(scenario, columns, stacked, [arm], names, settings, threads=usable_cores())
+    names = list(dict.fromkeys([*(ref.column for ref in refs), *(["survival_time"] if mortal else [])]))
+    cohort = run(scenario, columns, stacked, [arm], names, settings, threads=usable_cores(), watch=listed)
     status = cohort.status[:, 0]
     solved = np.isin(status, GOOD)
     ends = np.where(cohort.observed[arm]["survival_time"], cohort.values[arm]["survival_time"], np.inf) if mortal else None

@@ -137,9 +137,10 @@ class ClaimJudge:
             arms: Sequence[str],
             names: Sequence[str],
             *_: Any,
+            watch: Sequence[str] = (),
             **__: Any,
         ) -> Cohort:
-            cohort = run_members(scenario, fields, values, arms, list(dict.fromkeys([*names, *summaries])), self.settings)
+            cohort = run_members(scenario, fields, values, arms, names, self.settings, watch=[*watch, *summaries])
             if steps is not None:
                 steps.append(float(cohort.steps.sum()))
             return cohort

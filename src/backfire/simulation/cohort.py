@@ -63,12 +63,14 @@ def run_members(
     outcomes: Sequence[str] | None = None,
     settings: BatchSettings | Settings | None = None,
     threads: int = 1,
+    watch: Sequence[str] = (),
 ) -> Cohort:
     """Simulate members of a scenario in its arms and read their outcomes.
 
     ``samples`` (members, fields) holds the value of every field for every member. ``arms`` default to all;
     ``outcomes`` to all outcomes that the arms have; ``peak(name)``, ``lowest``, ``final``, ``mean`` and ``area`` read
-    anything recorded. ``Settings`` choose the reference solver. The numbers do not depend on ``threads``.
+    anything recorded. ``Settings`` choose the reference solver. The numbers do not depend on ``threads``. A kernel is compiled
+    for the outcomes that it serves: those of ``watch`` are not read, and one that serves many questions is compiled once.
     Raises UserError for names that do not exist, before anything runs.
     """
     chosen = _arms(scenario, arms)
@@ -78,15 +80,14 @@ def run_members(
     if isinstance(settings, Settings):
         return _by_reference(scenario, fields, samples, chosen, names, settings)
     table = MemberTable(scenario, fields, samples)
-    read = _plan(scenario, outcomes)
-    compiled = _kernel(scenario, _looked_at(scenario, chosen, read.watched))
-    asked = None if outcomes is None else tuple(outcomes)
+    served = None if outcomes is None else (*watch, *outcomes)
+    compiled = _kernel(scenario, _looked_at(scenario, chosen, _plan(scenario, served).watched))
     table.check_events(chosen)
     status = np.full((len(table), len(chosen)), Status.NOT_RUN, dtype=np.int8)
     steps = np.zeros((len(table), len(chosen)), dtype=np.int64)
     columns: dict[str, Columns] = {}
     for place, arm in enumerate(chosen):
-        read = _needed(scenario, arm, asked, tuple(names[arm]))
+        read = _needed(scenario, arm, served, tuple(names[arm]))
         columns[arm] = _run_arm(table, arm, read, compiled, settings, threads, names[arm], status[:, place], steps[:, place])
     reasons = {
         (int(member), chosen[place]): table.reasons.get(int(member)) or _REASONS.get(Status(status[member, place]), "")
@@ -128,9 +129,10 @@ def _planned(scenario: Scenario, outcomes: tuple[str, ...] | None) -> ReadPlan:
 
 
 @lru_cache(maxsize=512)
-def _needed(scenario: Scenario, arm: str, outcomes: tuple[str, ...] | None, wanted: tuple[str, ...]) -> ReadPlan:
-    """The plan for some ``wanted`` of these outcomes of an arm: what they read is seen as they read of an arm without members."""
-    plan = _planned(scenario, outcomes)
+def _needed(scenario: Scenario, arm: str, served: tuple[str, ...] | None, wanted: tuple[str, ...]) -> ReadPlan:
+    """The plan for those outcomes of an arm that are ``wanted`` of a kernel which has ``served`` more; what they read is seen as
+    they read it of an arm in which nothing was found."""
+    plan = _planned(scenario, served)
     features: Any = Noting(_blank(scenario, arm, plan))
     with np.errstate(all="ignore"):
         for item in readable(features, wanted).values():
