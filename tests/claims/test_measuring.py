@@ -16,7 +16,7 @@ from backfire.claims.language import Change, OutcomeRef
 from backfire.claims.measuring import evaluate_members, has_to_compile, measure
 from backfire.errors import UserError
 from backfire.scenario.scenario import Scenario, load
-from backfire.simulation import Cohort, cohort
+from backfire.simulation import Cohort, together
 from invented import article_of, fake, growth_rate, topic
 from invented import small as small_tumour
 
@@ -52,11 +52,11 @@ def test_what_is_said_to_be_compiled_is_what_runs(monkeypatch: pytest.MonkeyPatc
     asked: list[tuple[str, ...]] = []
 
     def run(*given: Any, watch: Sequence[str], **how: Any) -> Cohort:
-        ran.add(cohort._plan(given[0], [*watch, *given[4]]).watched)
+        ran.add(together.plan_of(given[0], [*watch, *given[4]]).watched)
         return fake(lambda fields, arm, name: np.ones(1))(*given, watch=watch, **how)
 
     def needs(scenario: Scenario, outcomes: Sequence[str]) -> bool:
-        asked.append(cohort._plan(scenario, outcomes).watched)
+        asked.append(together.plan_of(scenario, outcomes).watched)
         return scenario.name == "wnt16b-stroma"
 
     monkeypatch.setattr(measuring, "needs_compiling", needs)

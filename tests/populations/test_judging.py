@@ -7,7 +7,7 @@ import pytest
 
 from backfire.claims import Verdict, evaluate_articles, load_articles
 from backfire.populations import Distance, PopulationSpec, load_population
-from backfire.populations.judging import ClaimJudge, judge_of
+from backfire.populations.judging import TOGETHER, ClaimJudge, judge_of
 from backfire.scenario import whole_numbers
 
 
@@ -39,7 +39,7 @@ def test_a_tumour_is_judged_as_its_claims_are(spec: PopulationSpec, judge: Claim
 
 
 def test_stopping_early_and_the_order_of_stages_change_no_decision(judge: ClaimJudge) -> None:
-    points = np.random.default_rng(8).random((96, len(judge.space.names)))
+    points = np.random.default_rng(8).random((TOGETHER + 32, len(judge.space.names)))
     whole = judge(points)
     ordered = judge.ordered(whole, judge.costs(points[:16]))
     assert sorted(ordered.order) == list(range(len(judge.stages)))

@@ -17,7 +17,7 @@ from backfire.errors import UserError
 from backfire.formulas.units import BASE, parse_unit
 from backfire.model.dosing import Event
 from backfire.scenario.scenario import Scenario, load
-from backfire.simulation import Cohort, cohort, run_members, trajectories
+from backfire.simulation import Cohort, cohort, run_members, together, trajectories
 from backfire.simulation.members import MemberTable
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.solvers.reference import Settings
@@ -516,7 +516,7 @@ def test_threads_portions_order_and_company_change_no_bit(monkeypatch: pytest.Mo
     assert {Status.OK, Status.NOT_RUN} <= {Status(int(code)) for code in whole.status[:, 0]}
     order = np.random.default_rng(6).permutation(200)
     shuffled = cohort_of(STROMA, FIELDS, samples[order], arms=["combination"])
-    monkeypatch.setattr(cohort, "PORTION", 37)
+    monkeypatch.setattr(together, "PORTION", 37)
     pieces = cohort_of(STROMA, FIELDS, samples, arms=["combination"])
     threads = cohort_of(STROMA, FIELDS, samples, arms=["combination"], threads=2)
     for key, values in table(whole).items():

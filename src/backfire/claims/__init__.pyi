@@ -24,8 +24,10 @@ from .language import OutcomeRef as OutcomeRef
 from .language import Term as Term
 from .language import parse_claim as parse_claim
 from .language import refs_of as refs_of
+from .measuring import Request as Request
 from .measuring import measure as measure
 from .measuring import refusals as refusals
+from .measuring import served_by as served_by
 from .own import load_claims as load_claims
 from .own import load_sets as load_sets
 from .own import parse_claims as parse_claims

@@ -152,8 +152,7 @@ def measure(
     for words in refusals(scenario, wanted).values():
         raise UserError(words)
     # a kernel is compiled for what it watches: one that watches the same for every question is compiled once
-    summaries = {ref.column for ref in wanted if ref.of} | {f"final({name})" for name in watched_in(scenario)}
-    listed = sorted(summaries) if settings is None else []
+    served = [] if settings is not None else served_by(scenario, wanted)
     found: dict[OutcomeRef, Measured] = {}
     for arm in dict.fromkeys(ref.arm for ref in wanted):
         if progress is not None:
@@ -165,49 +164,60 @@ def measure(
                 [ref for ref in runs[0] if ref.changes == changes] for changes in dict.fromkeys(ref.changes for ref in runs[0])
             ]
         for together in runs:
-            found |= _measure_arm(scenario, together, listed, fields, samples, settings, run)
+            asked = Request.of(scenario, together, fields, samples)
+            how = {"threads": usable_cores(), "watch": served}
+            found |= asked.measured(run(scenario, asked.fields, asked.samples, [arm], asked.outcomes, settings, **how))
     return found
 
 
-def _measure_arm(
-    scenario: Scenario,
-    refs: Sequence[OutcomeRef],
-    listed: Sequence[str],
-    fields: Sequence[str],
-    samples: Floats,
-    settings: Settings | None,
-    run: Runner,
-) -> dict[OutcomeRef, Measured]:
-    """Outcomes of one arm, one block of members for every set of changes, all in one run; the kernel serves ``listed``, too."""
-    arm, count = refs[0].arm, len(samples)
-    sets = list(dict.fromkeys(ref.changes for ref in refs))
-    changed = {change.name for changes in sets for change in changes}
-    columns = [*fields, *sorted(changed - set(fields))]
-    usual = [scenario.inputs[name].value for name in columns[len(fields) :]]
-    start = np.hstack([samples, np.tile(usual, (count, 1))])
-    stacked = np.vstack([_with(start, columns, changes) for changes in sets])
-    mortal = HOST_LOAD in scenario.network.observables
-    names = list(dict.fromkeys([*(ref.column for ref in refs), *(["survival_time"] if mortal else [])]))
-    cohort = run(scenario, columns, stacked, [arm], names, settings, threads=usable_cores(), watch=listed)
-    status = cohort.status[:, 0]
-    solved = np.isin(status, GOOD)
-    ends = np.where(cohort.observed[arm]["survival_time"], cohort.values[arm]["survival_time"], np.inf) if mortal else None
-    found = {}
-    for ref in refs:
-        first = sets.index(ref.changes) * count
-        block = slice(first, first + count)
-        values, observed = cohort.values[arm][ref.column][block], cohort.observed[arm][ref.column][block]
-        found[ref] = Measured(
-            values,
-            observed,
-            solved[block],
-            {
+def served_by(scenario: Scenario, refs: Iterable[OutcomeRef]) -> list[str]:
+    """The summaries that the one kernel for all questions to a scenario serves, with those of some outcomes."""
+    return sorted({ref.column for ref in refs if ref.of} | {f"final({name})" for name in watched_in(scenario)})
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What some outcomes of one arm need to be run: one block of members for every set of changes, all in one table.
+
+    ``samples`` (sets × members, fields); ``outcomes`` are those to read.
+    """
+
+    refs: tuple[OutcomeRef, ...]
+    sets: tuple[tuple[Change, ...], ...]
+    fields: tuple[str, ...]
+    samples: Floats
+    outcomes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, scenario: Scenario, refs: Sequence[OutcomeRef], fields: Sequence[str], samples: Floats) -> Request:
+        """That of outcomes of one arm in members (n, fields)."""
+        sets = tuple(dict.fromkeys(ref.changes for ref in refs))
+        changed = {change.name for changes in sets for change in changes}
+        columns = (*fields, *sorted(changed - set(fields)))
+        usual = [scenario.inputs[name].value for name in columns[len(fields) :]]
+        start = np.hstack([samples, np.tile(usual, (len(samples), 1))])
+        stacked = np.vstack([_with(start, columns, changes) for changes in sets])
+        mortal = ["survival_time"] if HOST_LOAD in scenario.network.observables else []
+        return cls(tuple(refs), sets, columns, stacked, tuple(dict.fromkeys([*(ref.column for ref in refs), *mortal])))
+
+    def measured(self, cohort: Cohort) -> dict[OutcomeRef, Measured]:
+        """The outcomes, from what the table came to."""
+        arm, count, status = self.refs[0].arm, len(self.samples) // len(self.sets), cohort.status[:, 0]
+        values, observed, solved = cohort.values[arm], cohort.observed[arm], np.isin(status, GOOD)
+        ends = None
+        if "survival_time" in self.outcomes:
+            ends = np.where(observed["survival_time"], values["survival_time"], np.inf)
+        found = {}
+        for ref in self.refs:
+            first = self.sets.index(ref.changes) * count
+            block = slice(first, first + count)
+            why = {
                 int(member): f"{Status(status[first + member]).word}: {cohort.reasons.get((int(first + member), arm), '')}"
                 for member in np.flatnonzero(~solved[block])
-            },
-            None if ends is None else ends[block],
-        )
-    return found
+            }
+            last = None if ends is None else ends[block]
+            found[ref] = Measured(values[ref.column][block], observed[ref.column][block], solved[block], why, last)
+        return found
 
 
 def _with(samples: Floats, columns: Sequence[str], changes: Sequence[Change]) -> Floats:

@@ -138,7 +138,8 @@ def read_plan(
     single = [name for name in _SINGLE if name in units]
     rates = [name for kind in _FLOWS for name in flows.get(kind, ())]
     rates += [formula for *_, formula in _terms(cells)] if cells and not cells.refused else []
-    watched = tuple(dict.fromkeys([*single, *rates, *factors, *excesses, *(item.of for item in asked)]))
+    # in the order of the alphabet, so that the same questions asked in another order have the same kernel
+    watched = tuple(dict.fromkeys([*single, *rates, *factors, *excesses, *sorted(item.of for item in asked)]))
     return ReadPlan(units, watched, flows, factors, excesses, asked, cells)
 
 
@@ -195,6 +196,12 @@ class Noting:
     def peak_at(self, name: str) -> Floats:
         self.noted.add(("peak_at", name))
         return np.asarray(self._features.peak_at(name))
+
+    def given(self, agent: str) -> Floats:
+        """What is given does not stand in the rows, and is not computed."""
+        return np.full(len(self._features.start), math.nan)
+
+    doses = treated = given
 
     def summary(self, asked: Summary) -> Floats:
         self.noted.add(asked)

@@ -11,17 +11,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.claims import SAMPLED, Claim, Measured, OutcomeRef, Topic, Verdict, judge, measure
+from backfire.claims import SAMPLED, Claim, Measured, OutcomeRef, Request, Topic, Verdict, judge, refusals, served_by
 from backfire.errors import UserError
 from backfire.populations.sampler import Distance, Hopeful
 from backfire.sampling import Space
-from backfire.scenario import Scenario
-from backfire.simulation import Cohort, run_members
+from backfire.simulation import Block, Cohort, run_blocks
 from backfire.solvers import Floats
 from backfire.solvers.batch import BatchSettings
 
@@ -29,6 +28,8 @@ FAST: Final = BatchSettings(relative=1e-3)
 """How tumours are simulated on the way: final burdens are within 4e-4, at half the time."""
 LEAST: Final = 1e-12
 """The margin of a comparison that is just, or just not, violated."""
+TOGETHER: Final = 256
+"""So many simulations at least run at once: fewer would leave lanes of the solver empty."""
 NEAREST: Final = 0.25
 """Share of the pilot, the part closest to the region, by which stages are ordered."""
 
@@ -90,11 +91,10 @@ class ClaimJudge:
         return [[number for number, stage in enumerate(last) if stage == place] for place in range(len(self.stages))]
 
     @cached_property
-    def _summaries(self) -> list[list[str]]:
+    def _served(self) -> list[list[str]]:
         """For each topic all recorded values that are read: its one kernel looks at them."""
-        return [
-            sorted({ref.column for claim in topic.claims.values() for ref in claim.refs() if ref.of}) for topic in self.topics
-        ]
+        every = [[ref for claim in topic.claims.values() for ref in claim.refs()] for topic in self.topics]
+        return [served_by(topic.scenario, refs) for topic, refs in zip(self.topics, every, strict=True)]
 
     def __call__(self, points: Floats, hopeful: Hopeful | None = None) -> Floats:
         """Violations (n, comparisons) of points (n, inputs): infinite where a comparison is *not applicable*,
@@ -103,12 +103,16 @@ class ClaimJudge:
         violations = np.full((len(points), len(self.comparisons)), np.nan)
         left = np.arange(len(points))
         known: list[dict[OutcomeRef, Measured]] = [{} for _ in self.topics]
-        for place, stage in enumerate(self.stages):
-            known[stage.topic] |= self._measured(stage, samples[left])
-            for number in self._decides[place]:
+        place = 0
+        while place < len(self.stages):
+            # few tumours leave lanes of the solver empty: several stages at once fill them
+            following = range(place, min(len(self.stages), place + max(1, TOGETHER // max(1, len(left)))))
+            self._measure(following, samples[left], known)
+            for number in (number for stage in following for number in self._decides[stage]):
                 _, topic, claim = self.comparisons[number]
                 violations[left, number] = violation(claim, known[topic])
-            if hopeful is not None and place + 1 < len(self.stages):
+            place = following.stop
+            if hopeful is not None and place < len(self.stages):
                 still = hopeful(violations[left])
                 if not still.any():
                     break
@@ -119,33 +123,25 @@ class ClaimJudge:
 
     def costs(self, points: Floats) -> list[float]:
         """Steps of the solver that every stage takes for a tumour, the mean over points (n, inputs)."""
-        samples, found = self.space.place(points), []
-        for stage in self.stages:
-            steps: list[float] = []
-            self._measured(stage, samples, steps)
-            found.append(sum(steps) / len(samples) + 1.0)
-        return found
+        samples, known = self.space.place(points), [dict[OutcomeRef, Measured]() for _ in self.topics]
+        cohorts = self._measure(range(len(self.stages)), samples, known)
+        return [float(cohort.steps.sum()) / len(samples) + 1.0 for cohort in cohorts]
 
-    def _measured(self, stage: Stage, samples: Floats, steps: list[float] | None = None) -> dict[OutcomeRef, Measured]:
-        """What is read from a stage; appends the steps that it took."""
-        summaries = self._summaries[stage.topic]
-
-        def run(
-            scenario: Scenario,
-            fields: Sequence[str],
-            values: Floats,
-            arms: Sequence[str],
-            names: Sequence[str],
-            *_: Any,
-            watch: Sequence[str] = (),
-            **__: Any,
-        ) -> Cohort:
-            cohort = run_members(scenario, fields, values, arms, names, self.settings, watch=[*watch, *summaries])
-            if steps is not None:
-                steps.append(float(cohort.steps.sum()))
-            return cohort
-
-        return measure(self.topics[stage.topic].scenario, stage.refs, self.space.names, samples, run=run)
+    def _measure(self, places: Sequence[int], samples: Floats, known: list[dict[OutcomeRef, Measured]]) -> list[Cohort]:
+        """Run some stages, and add what is read from them to what is ``known`` of each topic."""
+        stages, names = [self.stages[place] for place in places], self.space.names
+        asked = [Request.of(self.topics[stage.topic].scenario, stage.refs, names, samples) for stage in stages]
+        blocks = [
+            Block(
+                self.topics[stage.topic].scenario, request.fields, request.samples, [request.refs[0].arm], request.outcomes,
+                self._served[stage.topic],
+            )
+            for stage, request in zip(stages, asked, strict=True)
+        ]  # fmt: skip
+        cohorts = run_blocks(blocks, self.settings)
+        for stage, request, cohort in zip(stages, asked, cohorts, strict=True):
+            known[stage.topic] |= request.measured(cohort)
+        return cohorts
 
     def ordered(self, violations: Floats, costs: Sequence[float]) -> ClaimJudge:
         """The same judge with the stages first that rule out most of the tumours (n, comparisons) for their ``costs``.
@@ -193,6 +189,9 @@ def judge_of(topics: Sequence[Topic], space: Space) -> ClaimJudge:
     """A judge of all claims of some topics. Raises UserError where there is no claim, or nothing that varies."""
     if not any(topic.claims for topic in topics):
         raise UserError("there is no claim that a tumour could satisfy")
+    for topic in topics:
+        for words in refusals(topic.scenario, (ref for claim in topic.claims.values() for ref in claim.refs())).values():
+            raise UserError(words)
     if not space.names:
         raise UserError("nothing varies: no parameter has a range")
     return ClaimJudge(tuple(topics), space)

@@ -4,10 +4,12 @@ from .arms import course_agents as course_agents
 from .arms import feeds as feeds
 from .arms import simulate as simulate
 from .arms import watch as watch
+from .cohort import Block as Block
 from .cohort import arm_outcomes as arm_outcomes
 from .cohort import courses as courses
 from .cohort import needs_compiling as needs_compiling
 from .cohort import outcome_names as outcome_names
+from .cohort import run_blocks as run_blocks
 from .cohort import run_members as run_members
 from .cohort import trajectories as trajectories
 from .idle import Idle as Idle

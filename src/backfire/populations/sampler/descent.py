@@ -37,8 +37,10 @@ PROGRESS: Final = 0.03
 class Effort:
     """How much a run spends.
 
-    ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times at every level, up to
-    ``most_sweeps`` times while they still go together with where they were by more than ``forgotten``. ``chains`` of them go on
+    ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times at every level while they still
+    go together with where they were by more than ``forgotten``: up to ``most_sweeps`` times in the region, ``passing`` times
+    on the way. ``measuring`` new ones go down again with ``hurried`` of the sweeps: many that remember measure a volume better
+    than few that forget. ``chains`` of the first go on
     at distance 0, first for ``rounds`` times ``settling`` sweeps after each of which the proposals learn. Walks have ``stride``
     steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most ``remembered`` points.
     ``mixture`` is the share of each of ``KINDS``, ``kept`` the share of walkers that a level holds.
@@ -47,8 +49,11 @@ class Effort:
     first: int = 1024
     walkers: int = 256
     sweeps: int = 6
+    passing: int = 16
     most_sweeps: int = 24
     forgotten: float = 0.2
+    measuring: int = 512
+    hurried: float = 0.5
     chains: int = 128
     rounds: int = 4
     settling: int = 4
@@ -177,12 +182,12 @@ class Run:
         kept = np.flatnonzero(self.ensemble.distances <= self.level)
         found, of = len(kept), len(self.ensemble)
         self.log_share += float(np.log(found / of))
-        self._keep(kept)
+        self._keep(kept, self.effort.walkers)
         judged, accepted = self.judged, 0.0
         self._learn(self.effort.lessons)
         start = np.column_stack([self.ensemble.points, self.ensemble.distances])
-        done = 0
-        while done < self.effort.most_sweeps:
+        done, most = 0, self.effort.most_sweeps if self.arrived else self.effort.passing
+        while done < most:
             if done == self.effort.sweeps // 2:
                 self._learn(self.effort.lessons // 2)
             accepted += self.sweep(judge, adapt=done < self.effort.sweeps // 2)
@@ -212,15 +217,15 @@ class Run:
                 break
             found, of, judged, accepted = len(kept), len(self.ensemble), self.judged, 0.0
             self.log_share += float(np.log(found / of))
-            self._keep(kept)
-            for _ in range(passed.sweeps):
+            self._keep(kept, self.effort.measuring)
+            sweeps = max(1, round(self.effort.hurried * passed.sweeps))
+            for _ in range(sweeps):
                 accepted += self.sweep(judge, others=passed.others)
-            self._left(found, of, passed.sweeps, accepted, judged)
+            self._left(found, of, sweeps, accepted, judged)
         self.guide, self.scale = guide, scale
 
-    def _keep(self, kept: NDArray[np.int64]) -> None:
-        """As many walkers as wanted from those kept, each as often as any other to within one."""
-        count = self.effort.walkers
+    def _keep(self, kept: NDArray[np.int64], count: int) -> None:
+        """So many walkers from those kept, each as often as any other to within one."""
         copies = (
             np.resize(self.rng.permutation(kept), count) if len(kept) < count else self.rng.choice(kept, count, replace=False)
         )

@@ -113,6 +113,22 @@ class Members:
             event_rows=self.event_rows[part], visits=self.visits and self.visits[part],
         )  # fmt: skip
 
+    @classmethod
+    def joined(cls, parts: Sequence[Members]) -> Members:
+        """The members of all parts as one; these have the same states, and none has visits if there are several."""
+        if len(parts) == 1:
+            return parts[0]
+        first = np.cumsum([0, *(len(part.events[0]) for part in parts)])
+        day, state, multiply, add = (np.concatenate([part.events[column] for part in parts]) for column in range(4))
+        return replace(
+            parts[0],
+            starts=np.vstack([part.starts for part in parts]),
+            constants=np.vstack([part.constants for part in parts]),
+            days=np.vstack([part.days for part in parts]),
+            events=(day, state, multiply, add),
+            event_rows=np.vstack([part.event_rows + at for part, at in zip(parts, first, strict=False)]),
+        )
+
 
 @dataclass(frozen=True)
 class Ends:
@@ -125,6 +141,16 @@ class Ends:
     reached: Floats
     steps: NDArray[np.int64]
     decided: Floats
+
+    def __getitem__(self, part: slice) -> Ends:
+        """Those of some of the members."""
+        return Ends(self.status[part], self.reached[part], self.steps[part], self.decided[part])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Ends]) -> Ends:
+        """Those of all parts as one."""
+        names = ("status", "reached", "steps", "decided")
+        return parts[0] if len(parts) == 1 else cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def record(kernel: Kernel, members: Members, days: Floats, settings: BatchSettings | None = None) -> tuple[Floats, Ends]:
