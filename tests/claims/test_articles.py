@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from backfire.claims.articles import ROLES, find_claim, load_articles, read_article, topics
+from backfire.claims.articles import ROLES, Article, find_claim, load_articles, read_article, topics
 from backfire.errors import DocumentError, UserError
 from invented import FILE, article_of, small
 
 ARTICLES = {article.name: article for article in load_articles()}
 EVERY = [identifier for article in ARTICLES.values() for identifier in article.claims]
+LAST = "faster healing restores the last course"
 MUST_HOLD = {1: 8, 2: 7, 3: 6, 4: 6, 5: 5}
 
 
@@ -32,6 +33,45 @@ def test_every_must_have_statement_is_a_claim() -> None:
     given_ids = {identifier.rstrip("abcdefgh") for identifier in EVERY}
     assert {f"M{article}.{number}" for article, most in MUST_HOLD.items() for number in range(1, most + 1)} <= given_ids
     assert len(set(EVERY)) == len(EVERY)
+
+
+@pytest.mark.parametrize("name", ARTICLES)
+def test_every_claim_has_a_short_name_of_its_own(name: str) -> None:
+    entries = [entry for entry, _ in ARTICLES[name].claims.values()]
+    labels = [entry.label for entry in entries]
+    assert all(3 < len(label) <= 40 and label == label.strip() for label in labels)
+    assert len({label.casefold() for label in labels}) == len(labels)
+    assert [entry.short_name for entry in entries] == labels
+    assert not {word for label in labels for word in label.split()} & {*EVERY}, "words, no ids"
+
+
+def test_labels_are_short_and_tell_claims_of_a_file_apart(tmp_path: Path) -> None:
+    path, text = tmp_path / "article.toml", FILE.replace("{check}", "nadir(monotherapy) < 5")
+    labelled = text.replace('id = "M1.1"', 'id = "M1.1"\nlabel = "it shrinks"')
+    second = labelled[labelled.index("[[claims]]") :].replace("M1.1", "M1.2")
+    path.write_text(f"{labelled}\n{second}", encoding="utf-8")
+    with pytest.raises(DocumentError, match=r"`it shrinks` is the label of M1\.1, too") as caught:
+        read_article(path)
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.line) == ("claims.M1.2.label", 21)
+    for wrong in ("a name of more letters than fit beside a row", " padded", "two\\nlines"):
+        path.write_text(labelled.replace("it shrinks", wrong), encoding="utf-8")
+        with pytest.raises(DocumentError, match=r"claims\.M1\.1\.label"):
+            read_article(path)
+    path.write_text(text, encoding="utf-8")
+    ((entry, _),) = read_article(path).claims.values()
+    assert (entry.label, entry.short_name) == ("", "M1.1")
+
+
+def test_a_label_is_a_name_and_no_content() -> None:
+    """Topics give labels to figures; what is sampled, judged or recognised does not depend on them."""
+    article = ARTICLES["wnt16b-stroma"]
+    found = topics([article], ["M4.4", "P4.2"])
+    assert [dict(item.labels) for item in found] == [{"M4.4": "each course kills less than before", "P4.2": LAST}]
+    plain = {key: (entry.model_copy(update={"label": ""}), claim) for key, (entry, claim) in article.claims.items()}
+    (without,) = topics([Article(article.name, article.file, plain)], ["M4.4", "P4.2"])
+    assert dict(without.labels) == {}
+    assert (without.hash, dict(without.claims)) == (found[0].hash, dict(found[0].claims))
 
 
 def test_every_article_makes_a_prediction_and_has_a_control() -> None:

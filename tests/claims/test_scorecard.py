@@ -60,6 +60,19 @@ def test_a_skipped_variant_is_explained_only_where_a_reader_has_to_know() -> Non
     assert "no matter" not in text
 
 
+def test_short_names_stand_beside_ids_where_no_statement_does() -> None:
+    article = ARTICLES["wnt16b-stroma"]
+    finding = Finding(article.name, article.claims["M4.4"][0], Verdict.HOLDS, 0.1)
+    plain, firm = Report([article], [finding]), Report([article], [finding], variants={"M4.4": []})
+    assert scorecard.table(plain)[0] == ("id", "article", "role", "verdict", "margin", "statement")
+    heads, (row,) = scorecard.table(firm, article.name)
+    assert (heads[:3], row[:3]) == (("id", "in short", "role"), ["M4.4", "each course kills less than before", "calibrated"])
+    nameless = Finding(article.name, finding.claim.model_copy(update={"label": ""}), Verdict.HOLDS, 0.1)
+    assert scorecard.table(Report([article], [nameless], variants={"M4.4": []}))[0][:2] == ("id", "role")
+    assert "in short  each course kills less than before" in scorecard.explain_claim(plain, "M4.4")
+    assert scorecard.rows(plain)[0]["label"] == "each course kills less than before"
+
+
 def written_table() -> str:
     return scorecard.articles_table(evaluate_claims())
 

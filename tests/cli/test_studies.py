@@ -34,7 +34,7 @@ def test_a_study_is_a_folder_with_tables_and_figures_that_is_shown_again(
     assert "illustrative, not clinically calibrated" in first.out
     folder = tmp_path / "out" / "mine"
     figures = [path for path in folder.glob("*.png") if path.read_bytes().startswith(b"\x89PNG")]
-    assert len(figures) == {"trial": 3, "ablation": 2, "sensitivity": 1}[kind]
+    assert len(figures) == {"trial": 4, "ablation": 2, "sensitivity": 1}[kind]
     assert all(f"figure: {path}" in first.err for path in figures)
     assert run(kind, tmp_path) == 4, "what stands there is not written over"
     assert "--resume goes on with it" in capsys.readouterr().err

@@ -66,11 +66,27 @@ def test_every_claim_is_on_the_board_and_on_its_page() -> None:
     known = report(firm=True)
     written = {item.get_text() for item in texts(claims_overview(known))}
     assert {item.claim.id for item in known.findings} <= written
+    assert {item.claim.label for item in known.findings} <= written
     for article in ARTICLES:
         page = " ".join(item.get_text().replace("\n", " ") for item in texts(article_page(known, article.name)))
         for entry, _ in article.claims.values():
             assert entry.id in page
             assert entry.statement[:60] in page
+            assert entry.label in page
+
+
+def test_the_plain_overview_is_a_slide_with_large_names() -> None:
+    figure = claims_overview(report(firm=False))
+    width, height = figure.get_size_inches()
+    assert 1.4 < width / height < 16 / 9
+    labels = {item.claim.label for item in report(firm=False).findings}
+    shown = [item.get_fontsize() * 13.33 / width for item in texts(figure) if item.get_text() in labels]
+    assert min(shown) > 7, "points on a slide of 13.33 inches"
+    articles = {"wnt16b-stroma": 19, "hibernation-rigi": 28}
+    counts = {item.get_text() for item in texts(figure) if item.get_text().endswith(" hold")}
+    for name, claims in articles.items():
+        held = sum(item.verdict is Verdict.HOLDS for item in report(firm=False).findings if item.article == name)
+        assert f"{held} of {claims} hold" in counts
 
 
 def test_a_figure_says_what_it_is_and_how_the_box_was_sampled() -> None:

@@ -13,10 +13,12 @@ from matplotlib.transforms import Bbox
 from backfire.figures import png
 from backfire.figures.study import (
     BlamePanel,
+    ProgressionPanel,
     RankingPanel,
     SurvivalLine,
     TwinPanel,
     blame,
+    progression_plots,
     ranking,
     response_plots,
     survival_curves,
@@ -123,6 +125,30 @@ def test_responses_of_all_arms(count: int) -> None:
         HASHES,
     )
     assert "progression" in texts(figure)
+    assert inside(figure)
+
+
+@pytest.mark.parametrize("count", [1, 4, 7])
+def test_two_readings_of_progression_stand_beside_each_other(count: int) -> None:
+    own = np.array([0.0, 3, 5, 9]), np.array([1.0, 0.6, 0.2, 0.0])
+    visits, confirmed = np.array([0.0, 14, 21]), np.array([0.0, 21, 35])
+    said = ["at visits: 14 days later (12 to 17)", "confirmed: 27 days later (19 to not seen)", "not confirmed: 12 % (9 to 15)"]
+    shares = np.array([1.0, 0.7, 0.3])
+    panels = [ProgressionPanel(arm, own, (visits, shares), (confirmed, shares), 60, said) for arm in ARMS[:count]]
+    named = {"own": "the model's own, on its day (nadir × 1.2, in cells)", "visits": "at visits", "confirmed": "confirmed"}
+    figure = progression_plots("A title", ["a remark"], panels, 60, named, HASHES)
+    shown = texts(figure)
+    assert shown.count(said[1]) == count
+    assert all(words in shown for words in (*named.values(), "delay", "free of progression", "days after time zero"))
+    assert inside(figure)
+    axes = figure.axes[0]
+    assert [line.get_linewidth() for line in axes.lines] == [1.6, 1.3, 2.6], "told apart in grey"
+    (area,) = axes.collections
+    assert area.get_paths()[0].get_extents().y0 == 0.0
+    nobody = np.array([0.0]), np.array([1.0])
+    figure = progression_plots(
+        "A title", [], [ProgressionPanel("untreated", nobody, nobody, nobody, 60, ["-"])], 60, named, HASHES
+    )
     assert inside(figure)
 
 

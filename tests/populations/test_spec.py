@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from backfire.errors import DocumentError
-from backfire.populations import load_population, parse_population, shipped_populations
+from backfire.populations import Effort, load_population, parse_population, shipped_populations
+from backfire.populations.checkpoint import _key
 from backfire.sampling import Beta, Classes, LogNormal, LogUniform, Uniform
 from small import SMALL
 
@@ -156,3 +158,15 @@ def test_influences_vary_under_their_dotted_names_quoted_or_not() -> None:
     ]
     assert [(item.low, item.high) for item in found] == [(0.2, 0.7)] * 3
     assert "stroma.protects_kill" not in parse_population(head + "stroma.protects_kill = false").space.inputs
+
+
+def test_what_is_half_sampled_is_found_again_whatever_its_claims_are_called() -> None:
+    spec = load_population("wnt16b-stroma")
+    assert spec.short_names["M4.4"] == "each course kills less than before"
+    assert [*spec.short_names] == [*spec.claims]
+    nameless = dataclasses.replace(spec, topics=tuple(dataclasses.replace(topic, labels={}) for topic in spec.topics))
+    assert nameless.short_names == {name: name for name in spec.claims}
+    assert _key(nameless, 0, Effort()) == _key(spec, 0, Effort())
+    fewer = {name: claim for name, claim in spec.topics[0].claims.items() if name != "M4.4"}
+    other = dataclasses.replace(spec, topics=(dataclasses.replace(spec.topics[0], claims=fewer), *spec.topics[1:]))
+    assert _key(other, 0, Effort()) != _key(spec, 0, Effort())

@@ -77,7 +77,10 @@ def test_a_trial_leaves_a_folder_and_is_asked_anew_without_simulating(
     assert manifest["reference"] == "untreated"
     assert "illustrative" in manifest["caution"]
     names = {path.name for path in done.folder.glob("*.csv")}
-    assert names == {f"{name}.csv" for name in ("times", "patients", "arms", "comparisons", "power", "gaining", "response")}
+    assert names == {
+        f"{name}.csv"
+        for name in ("times", "patients", "arms", "comparisons", "power", "gaining", "response", "progression", "delays")
+    }
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("simulated")

@@ -47,6 +47,9 @@ class ClaimEntry(StrictModel):
     """
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,7}$", description="C1 and so on, unique, at most eight characters")
+    label: str = Field(
+        "", pattern=r"^\S([^\n]*\S)?$", max_length=40, description="the same in a few words, for figures; the id if left out"
+    )
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
     check: str = Field(min_length=3, description="the claim in the language of claims")
     role: Role = Field(
@@ -60,6 +63,11 @@ class ClaimEntry(StrictModel):
     names: list[str] = Field([], description="influences without which the claim must fail")
     note: str = Field("", description="anything a reader should know, such as why it fails")
     fragile: str = Field("", description="why it holds in less than half of the plausible box, where it does")
+
+    @property
+    def short_name(self) -> str:
+        """What figures call it: its label, or else its id."""
+        return self.label or self.id
 
     @property
     def must_have(self) -> bool:
@@ -163,11 +171,15 @@ class Article(ClaimSet):
 
 @dataclass(frozen=True)
 class Topic:
-    """A scenario, watched up to some day, and the claims that speak of it, by id; ``hash`` is that of the whole scenario."""
+    """A scenario, watched up to some day, and the claims that speak of it, by id; ``hash`` is that of the whole scenario.
+
+    ``labels`` are the short names of claims by id, where they have one: words, which no identity counts.
+    """
 
     scenario: Scenario
     claims: Mapping[str, Claim]
     hash: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arms(self) -> list[str]:
@@ -187,6 +199,7 @@ class ClaimsReader:
         self.problems += self.shape.problems
         self.document = self.shape.document
         self.places: dict[str, int] = {}
+        self.labels: dict[str, str] = {}
 
     def add(self, identifier: str, key: str, message: object) -> None:
         """A problem of a claim: its file, line and id."""
@@ -209,6 +222,11 @@ class ClaimsReader:
             if shape.file.id in self.places:
                 self.problems.append(_named(self.document.problem((*place, "id"), f"claim {name} is given twice"), number, name))
                 continue
+            if shape.file.label and shape.file.label in self.labels:
+                other = self.labels[shape.file.label]
+                words = f"`{shape.file.label}` is the label of {other}, too; labels tell claims apart"
+                self.problems.append(_named(self.document.problem((*place, "label"), words), number, name))
+            self.labels[shape.file.label] = shape.file.id
             self.places[shape.file.id] = number
             try:
                 yield shape.file.id, (shape.file, parse_claim(shape.file.check))
@@ -271,8 +289,9 @@ def topics(
     ``loaded`` gives scenarios by name in place of the shipped ones; ``mechanisms`` are those of yours that others use.
     Raises UserError for two scenarios of one name.
     """
-    wanted = set(only) if only is not None else None
+    wanted, articles = set(only) if only is not None else None, list(articles)
     claims: dict[tuple[str, float | None], dict[str, Claim]] = {}
+    labels = {name: entry.label for article in articles for name, (entry, _) in article.claims.items() if entry.label}
     scenarios = dict(loaded or {})
     for article in articles:
         for identifier, (entry, claim) in article.claims.items():
@@ -283,7 +302,10 @@ def topics(
                         f"two different scenarios are called `{scenario.name}`; evaluate their claims one after the other"
                     )
                 claims.setdefault((scenario.name, entry.until), {})[identifier] = claim
-    return [Topic(watched(scenarios[name], until), own, scenarios[name].hash) for (name, until), own in claims.items()]
+    return [
+        Topic(watched(scenarios[name], until), own, scenarios[name].hash, {key: labels[key] for key in own if key in labels})
+        for (name, until), own in claims.items()
+    ]
 
 
 def watched(scenario: Scenario, until: float | None) -> Scenario:

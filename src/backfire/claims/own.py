@@ -5,6 +5,7 @@ scenario = "my-study.toml"                          # beside this file, or the n
 
 [[claims]]
 id        = "C1"
+label     = "early beats late"                      # what figures call it; the id if left out
 statement = "Treatment from the start leaves less tumour than treatment a month later."
 check     = "final_burden(early) < 0.5 * final_burden(delayed)"
 """

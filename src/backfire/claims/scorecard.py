@@ -35,6 +35,7 @@ def rows(known: Report) -> list[dict[str, Any]]:
         article = find_claim(known.articles, item.claim.id)
         row: dict[str, Any] = {
             "id": item.claim.id,
+            "label": item.claim.label,
             "article": item.article,
             "scenario": article.scenario_of(item.claim.id),
             "role": item.claim.role,
@@ -126,11 +127,14 @@ def table(known: Report, article: str | None = None) -> tuple[tuple[str, ...], l
     if not columns:
         shown = ("id", "article", "role", "verdict", "margin", "statement")
         return shown, [[_cell(head, row[head]) for head in shown] for row in rows(known) if article in (None, row["article"])]
-    body = [
-        [item.claim.id, item.claim.role, item.verdict.value, margin_text(item.margin), *(cell(item) for cell in columns.values())]
-        for item in chosen
-    ]
-    return ("id", "role", "verdict", "margin", *columns), body
+    told: dict[str, Callable[[Finding], str]] = {"id": lambda item: item.claim.id}
+    if any(item.claim.label for item in chosen):
+        told["in short"] = lambda item: item.claim.label
+    told["role"] = lambda item: item.claim.role
+    told["verdict"] = lambda item: item.verdict.value
+    told["margin"] = lambda item: margin_text(item.margin)
+    told |= columns
+    return tuple(told), [[cell(item) for cell in told.values()] for item in chosen]
 
 
 def _columns(known: Report) -> dict[str, Callable[[Finding], str]]:
@@ -255,6 +259,7 @@ def explain_claim(known: Report, identifier: str) -> str:
     lines = [
         f"{identifier}  {item.claim.statement}",
         _line("article" if isinstance(article, Article) else "file", article.title),
+        *([_line("in short", item.claim.label)] if item.claim.label else []),
         *([_line("where", item.claim.where)] if item.claim.where else []),
         _line("role", item.claim.role),
         _line("scenario", article.scenario_of(identifier)),

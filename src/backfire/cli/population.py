@@ -15,6 +15,9 @@ from backfire.errors import UserError
 if TYPE_CHECKING:
     from backfire.populations import Population
 
+NAMED = 6
+"""So many claims are named above the figures; of more their number is."""
+
 
 @command(place=115)
 def population(
@@ -104,8 +107,11 @@ def _report(made: Population) -> None:
     print_table([("narrowed most", "box", "lowest", "highest"), *rows])
     if made.worths:
         worths = sorted(made.worths.items(), key=lambda pair: -pair[1].bits)
-        told = [(name, _bits(item.bits, item.error), made.spec.claims[name].text) for name, item in worths]
-        print_table([("claim", "worth in bits", "check"), *told])
+        called = made.spec.short_names
+        told = [(name, called[name], _bits(item.bits, item.error), made.spec.claims[name].text) for name, item in worths]
+        short = [1] if all(name == words for name, words in called.items()) else []
+        rows = [("claim", "in short", "worth in bits", "check"), *told]
+        print_table([[cell for place, cell in enumerate(row) if place not in short] for row in rows])
 
 
 def _bits(bits: float, error: float) -> str:
@@ -162,8 +168,10 @@ def _draw(made: Population) -> None:
     hashes = {made.spec.scenario.name: made.spec.scenario.hash}
     units = {name: made.spec.scenario.inputs[name].unit for name in made.names}
     where = Narrowed(made.spec.space, units, made.members, made.weights)
-    remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; claims: {', '.join(made.spec.claims)}"
+    called = made.spec.short_names
+    claims = f"claims: {', '.join(called.values())}" if len(called) <= NAMED else f"{len(called)} claims hold in each"
+    remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; {claims}"
     write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, where, hashes)))
     bits = {name: (item.bits, item.error) for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits)}
-    slide = population_message(made.spec.title, remark, where, dependences(made), bits, hashes)
+    slide = population_message(made.spec.title, remark, where, dependences(made), bits, hashes, called)
     write_whole(made.folder / "message.png", png(slide))

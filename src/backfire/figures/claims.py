@@ -45,41 +45,49 @@ LINEAR: Final = 0.1
 ROW: Final = 0.215
 TALL_ROW: Final = 0.46
 HEAD: Final = 1.35
-NAMES: Final = 3.5
-"""Inches: a row of the board, a row with its statement, the space for the names of forms above the rows, and that for the first
-words of statements beside them."""
-WORDS: Final = 46
-"""Letters of a statement on the board."""
+NAMES: Final = 3.85, 4.4
+"""Inches: a row of the board, a row with its statement, the space for the names of forms above the rows, and that for the short
+names of claims beside them, small and large."""
+SIZES: Final = 10.5, 12.0
+"""Size of these."""
+WORDS: Final = 40
+"""Letters of a statement on the board, where the claim has no short name."""
+ACROSS: Final = 3
+"""Articles side by side; two where shares and forms take their room."""
 
 
 @styled()
 def claims_overview(known: Report) -> Figure:
-    """All articles and files of a report side by side, two in a row, and a key; raises UserError for one without claims."""
+    """All articles and files of a report side by side, and a key, on a page as wide to high as a slide where nothing but margins
+    is shown; raises UserError for one without claims."""
     if not known.findings:
         raise UserError("a board needs at least one claim")
     sets = {article.name: article for article in known.articles}
     articles = [*sets]
     own = {article: [item for item in known.findings if item.article == article] for article in articles}
-    across = min(2, len(articles) + 1)
+    large = known.sample is None and not known.variants
+    across = min(ACROSS if large else 2, len(articles) + 1)
     down = math.ceil((len(articles) + 1) / across)
     tallest = [
         max([len(own[name]) for name in articles[row * across : (row + 1) * across]] + [12 if known.variants else 6])
         for row in range(down)
     ]
     head = HEAD if known.variants else 0.65
-    heights = [head + ROW * rows + 0.75 for rows in tallest]
+    heights = [head + ROW * rows + 0.6 for rows in tallest]
     what = "What the articles state" if all(isinstance(item, Article) for item in known.articles) else "What is claimed"
     title = f"{what}, and how firmly the models hold it"
-    page = Page(title, known.hashes, (19.0 if known.variants else 15.0, sum(heights) + 1.05))
+    width = 19.0 if known.variants else 7.2 * across + 0.5
+    page = Page(title, known.hashes, (width, sum(heights) + 1.05), title_size=22 if large else 17)
     span = (page.width - 0.5) / across
     for index, article in enumerate([*articles, ""]):
         row, column = divmod(index, across)
         left, top = 0.35 + column * span, page.height - 0.7 - sum(heights[:row])
         if article:
-            _title(page, sets[article], left, top)
-            _panel(page, known, own[article], left + NAMES, top - head, span - NAMES - 0.33, ROW)
+            _title(page, sets[article], own[article], left, top, span)
+            names = NAMES[large]
+            _panel(page, known, own[article], left + names, top - head, span - names - 0.33, ROW, SIZES[large])
         else:
-            _key(page, known, left + 0.2, top - 0.2)
+            _key(page, known, left + 0.2, top - 0.2, larger=2.0 * large)
     return page.figure
 
 
@@ -89,44 +97,51 @@ def article_page(known: Report, article: str) -> Figure:
     own = [item for item in known.findings if item.article == article]
     if not own:
         raise UserError(unknown("article", article, [item.name for item in known.articles]))
-    size = (19.0, 0.75 + HEAD + TALL_ROW * len(own) + 2.05)
+    left = 10.9 if any(item.claim.label for item in own) else 9.2
+    size = (left + 9.8, 0.75 + HEAD + TALL_ROW * len(own) + 2.05)
     title = next(item.title for item in known.articles if item.name == article)
     page = Page(title or article, known.hashes, size, title_size=15)
     top = page.height - 0.45 - HEAD
-    _panel(page, known, own, 9.2, top, page.width - 9.2 - 0.3, TALL_ROW)
+    _panel(page, known, own, left, top, page.width - left - 0.3, TALL_ROW)
+    look = (94, 9.2) if left > 10 else (118, 8.8)
     for row, item in enumerate(own):
-        _statement(page, known, item, top - TALL_ROW * (row + 0.5))
+        _statement(page, known, item, top - TALL_ROW * (row + 0.5), *look)
     _key(page, known, 0.3, top - TALL_ROW * len(own) - 0.62, wide=True)
     return page.figure
 
 
-def _statement(page: Page, known: Report, item: Finding, middle: float) -> None:
-    """A statement on at most two lines, and below it the parameters that decide; ``middle`` in inches."""
-    lines = textwrap.wrap(item.claim.statement, 118)
+def _statement(page: Page, known: Report, item: Finding, middle: float, letters: int, size: float) -> None:
+    """A statement on at most two lines of so many letters, and below it the parameters that decide; ``middle`` in inches."""
+    lines = textwrap.wrap(item.claim.statement, letters)
     if len(lines) > 2:
-        lines = [lines[0], textwrap.shorten(" ".join(lines[1:]), 116, placeholder=" …")]
+        lines = [lines[0], textwrap.shorten(" ".join(lines[1:]), letters - 2, placeholder=" …")]
     firm = known.robustness.get(item.claim.id)
     deciding = [part.direction for part in firm.deciding] if firm else []
     below = f"decided by {', '.join(deciding)}" if deciding else ""
     place: dict[str, Any] = {"va": "center", "linespacing": 1.12}
-    page.text(0.3, middle + (0.065 if below else 0.0), "\n".join(lines), fontsize=8.8, **place)
+    page.text(0.3, middle + (0.065 if below else 0.0), "\n".join(lines), fontsize=size, **place)
     page.text(0.3, middle - 0.09 - 0.065 * (len(lines) - 1), below, fontsize=7.4, color=SOFT, **place)
 
 
-def _title(page: Page, article: ClaimSet, left: float, top: float) -> None:
-    page.text(left, top, article.name, fontsize=13, fontweight="bold", va="top")
-    about = "\n".join(textwrap.wrap(article.subject, 34, max_lines=3, placeholder=" …"))
-    page.text(left, top - 0.27, about, fontsize=9, color=SOFT, va="top")
+def _title(page: Page, article: ClaimSet, items: Sequence[Finding], left: float, top: float, span: float) -> None:
+    """What it is, how many of its claims hold, and what it is about; ``left``, ``top`` and ``span`` in inches."""
+    holding = sum(item.verdict is Verdict.HOLDS for item in items)
+    page.text(left, top, article.name, fontsize=14, fontweight="bold", va="top")
+    page.text(left + span - 0.33, top, f"{holding} of {len(items)} hold", fontsize=12, va="top", ha="right")
+    about = textwrap.shorten(article.subject, 64, placeholder=" …")
+    page.text(left, top - 0.28, about, fontsize=10, color=SOFT, va="top")
 
 
-def _panel(page: Page, known: Report, items: Sequence[Finding], left: float, top: float, span: float, row: float) -> None:
-    """Margins, shares and forms of some claims; ``left``, ``top``, ``span`` and ``row`` in inches."""
+def _panel(
+    page: Page, known: Report, items: Sequence[Finding], left: float, top: float, span: float, row: float, size: float = SIZES[0]
+) -> None:
+    """Margins, shares and forms of some claims; ``left``, ``top``, ``span`` and ``row`` in inches, ``size`` that of names."""
     forms = _columns(known, items)
     wide = row > ROW
     squares = (0.2 if wide else 0.175) * len(forms)
     shares = 0.0 if known.sample is None else 1.5 if wide else 1.05
     margins = span - squares - shares - 0.15 * bool(forms) - 0.2 * bool(shares)
-    _margins(_rows(page, left, top, margins, row, len(items)), items, row)
+    _margins(_rows(page, left, top, margins, row, len(items)), items, row, size)
     left += margins + 0.2
     if shares:
         _shares(_rows(page, left, top, shares, row, len(items)), known, items)
@@ -146,7 +161,7 @@ def _rows(page: Page, left: float, top: float, width: float, row: float, rows: i
     return axes
 
 
-def _margins(axes: Axes, items: Sequence[Finding], row: float) -> None:
+def _margins(axes: Axes, items: Sequence[Finding], row: float, size: float) -> None:
     """Margins from the turning point, on a symmetric logarithmic scale."""
     seen = [abs(item.margin) for item in items if math.isfinite(item.margin)]
     reach = max([1.0, *seen]) * 1.8
@@ -159,23 +174,32 @@ def _margins(axes: Axes, items: Sequence[Finding], row: float) -> None:
         style = _LOOKS[item.verdict]
         axes.plot([0, place], [index, index], color=style["color"], linewidth=1.4, zorder=3)
         axes.plot([place], [index], **style, linestyle="none", zorder=5, clip_on=False)
-        weight = "bold" if item.claim.must_have else "normal"
-        style_of = "italic" if item.claim.role == "predicted" else "normal"
-        colour = SOFT if item.claim.role == "structural" else INK
-        axes.annotate(
-            item.claim.id, (0, index), xycoords=("axes fraction", "data"), xytext=(-5, 0), textcoords="offset points",
-            ha="right", va="center", fontsize=9 if row > ROW else 8.5, fontweight=weight, fontstyle=style_of,
-            color=colour,
-        )  # fmt: skip
-        if row == ROW:
-            words = textwrap.shorten(item.claim.statement, WORDS, placeholder=" …").rstrip(".")
-            beside: dict[str, Any] = {"xytext": (-42, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
-            axes.annotate(words, (0, index), xycoords=("axes fraction", "data"), fontsize=8.5, color=colour, **beside)
+        _name(axes, item, index, size, whole=row > ROW)
     some = (-10, -1, -0.1, 0, 0.1, 1, 10) if row > ROW else (-10, -1, 0, 1, 10)
     ticks = [tick for tick in some if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
     set_ticks(axes.xaxis, ticks, lambda tick: f"{tick:+g}" if tick else "0")
     axes.grid(axis="x")
     axes.set_xlabel("margin (ln of the ratio to the turning point)" if row > ROW else "margin", fontsize=8.5, labelpad=1)
+
+
+def _name(axes: Axes, item: Finding, index: int, size: float, whole: bool) -> None:
+    """What a claim is called beside its row, and its id; without a short name the first words of a statement that is not there as
+    a ``whole``."""
+    colour = SOFT if item.claim.role == "structural" else INK
+    slant = "italic" if item.claim.role == "predicted" else "normal"
+    weight = "bold" if item.claim.must_have else "normal"
+    beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "center"}
+    beside |= {"fontstyle": slant, "annotation_clip": False}
+    words = item.claim.label
+    if not words and not whole:
+        words = textwrap.shorten(item.claim.statement, WORDS, placeholder=" …").rstrip(".")
+    small = bool(words)
+    axes.annotate(
+        item.claim.id, (0, index), xytext=(-5, 0), fontsize=8 if small else 9, fontweight=weight,
+        color=SOFT if small else colour, **beside,
+    )  # fmt: skip
+    if words:
+        axes.annotate(words, (0, index), xytext=(-42, 0), fontsize=size, color=colour, **beside)
 
 
 def _shares(axes: Axes, known: Report, items: Sequence[Finding]) -> None:
@@ -226,7 +250,7 @@ def _squares(axes: Axes, known: Report, items: Sequence[Finding], forms: Sequenc
         )  # fmt: skip
 
 
-def _key(page: Page, known: Report, left: float, top: float, wide: bool = False) -> None:
+def _key(page: Page, known: Report, left: float, top: float, wide: bool = False, larger: float = 0.0) -> None:
     """What the marks mean, and how the box was sampled."""
     present = [verdict for verdict in Verdict if any(item.verdict is verdict for item in known.findings)]
     rows = [
@@ -243,7 +267,7 @@ def _key(page: Page, known: Report, left: float, top: float, wide: bool = False)
         rows += [(Line2D([], [], linestyle="none", **_FORM_LOOKS[name]), words) for name, words in said.items()]
         lines += ["forms: one change of the equations at a time, comparable at the first treatment."]
     columns = 4 if wide else 1
-    page.key(rows, (left, top), ncols=columns, columnspacing=1.6, handletextpad=0.6)
-    below = top - 0.215 * math.ceil(len(rows) / columns) - 0.12
+    page.key(rows, (left, top), ncols=columns, columnspacing=1.6, handletextpad=0.6, fontsize=9.5 + larger)
+    below = top - (0.215 + 0.035 * larger) * math.ceil(len(rows) / columns) - 0.12
     wrapped = textwrap.wrap("  ".join(lines), 200) if wide else [line for part in lines for line in textwrap.wrap(part, 66)]
-    page.text(left, below, "\n".join(wrapped), fontsize=9, color=SOFT, va="top", linespacing=1.35)
+    page.text(left, below, "\n".join(wrapped), fontsize=9 + larger, color=SOFT, va="top", linespacing=1.35)

@@ -105,9 +105,10 @@ class Page:
         long = sum(0.62 + 0.078 * len(name) for name in names) > self.width - 0.5
         x, y = (0.5 * self.width, 0.36) if at is None else at
         below: dict[str, Any] = {"loc": "lower center", "ncols": math.ceil(len(names) / 2) if long else len(names)}
-        style = {"handletextpad": 0.5, "columnspacing": 1.8, **(below if at is None else {"loc": "upper left"}), **style}
+        placed = below if at is None else {"loc": "upper left"}
+        style = {"fontsize": 9.5, "handletextpad": 0.5, "columnspacing": 1.8, **placed, **style}
         legend = self.figure.legend(
-            list(shown), names, bbox_to_anchor=(x / self.width, y / self.height), frameon=False, fontsize=9.5, borderpad=0,
+            list(shown), names, bbox_to_anchor=(x / self.width, y / self.height), frameon=False, borderpad=0,
             borderaxespad=0, **style,
         )  # fmt: skip
         legend.set_zorder(10)

@@ -197,7 +197,7 @@ class Noting:
         self.noted.add(("peak_at", name))
         return np.asarray(self._features.peak_at(name))
 
-    def given(self, agent: str) -> Floats:
+    def given(self, agent: str) -> Floats:  # noqa: ARG002
         """What is given does not stand in the rows, and is not computed."""
         return np.full(len(self._features.start), math.nan)
 

@@ -190,10 +190,11 @@ def _pairs(made: Population) -> Iterable[Sequence[object]]:
 
 def _sentences(made: Population) -> Iterable[Sequence[object]]:
     """What each claim is worth; empty unless asked for. ``least`` says that it is worth at least so much."""
-    yield ("claim", "bits", "error", "least", "check")
+    yield ("claim", "label", "bits", "error", "least", "check")
+    called = made.spec.short_names
     for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits):
         known = math.isfinite(item.error)
-        yield (name, item.bits, item.error if known else "", "" if known else "yes", made.spec.claims[name].text)
+        yield (name, called[name], item.bits, item.error if known else "", "" if known else "yes", made.spec.claims[name].text)
 
 
 def _levels(made: Population) -> Iterable[Sequence[object]]:

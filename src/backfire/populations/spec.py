@@ -156,6 +156,11 @@ class PopulationSpec:
         """Every claim by id."""
         return {name: claim for topic in self.topics for name, claim in topic.claims.items()}
 
+    @property
+    def short_names(self) -> dict[str, str]:
+        """What figures call every claim, by id: its label, or else the id itself."""
+        return {name: topic.labels.get(name, name) for topic in self.topics for name in topic.claims}
+
 
 def shipped_populations() -> dict[str, Path]:
     """The population files that come with backfire, by name."""

@@ -74,6 +74,7 @@ def new_claims(scenario: str | Path) -> str:
         f"# Outcomes: {', '.join(_outcomes(loaded, [*loaded.arms], most=6))} and all others that a run prints;",
         f"# peak, lowest, final, mean and area of anything recorded, such as peak({recorded}, {arm}).",
         f"# An arm may be changed: {changes}.",
+        "# label: what figures call it, at most 40 letters; the id if left out.",
         "# role: predicted (as here, if left out), or calibrated if you chose values so that it holds.",
         "# until: days after the start of treatment on which it looks, if not the last day.",
         "",

@@ -34,7 +34,8 @@ class Trial(FinishedStudy, TrialNumbers):
 
     @cached_property
     def tables(self) -> dict[str, Rows]:
-        """``times``, ``patients``, ``arms``, ``comparisons``, ``power``, ``gaining`` and, with visits, ``response``."""
+        """``times``, ``patients``, ``arms``, ``comparisons``, ``power``, ``gaining`` and, with visits, ``response``, and how
+        ``progression`` is read and with what ``delays``."""
         return tables_of(self)
 
     @property
@@ -65,7 +66,7 @@ def trial(
     spec = source if isinstance(source, TrialSpec) else load_trial(source, mechanisms)
     every = None if spec.visits is None else visit_step(spec.scenario.time_zero, spec.visits)
     values = spec.tumours.draw()
-    found = run_study(spec, spec.tumours.names, values, spec.needed or [PLAIN], out, means or Means(), every)
+    found = run_study(spec, spec.tumours.names, values, spec.asked or [PLAIN], out, means or Means(), every)
     return Trial(**vars(conducted(spec, found)), folder=None if out is None else Path(out) / spec.name).written()
 
 

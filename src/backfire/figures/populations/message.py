@@ -22,7 +22,8 @@ FILL: Final = "#0072B2"
 OTHER: Final = "#D55E00"
 PARTS: Final = 40
 LONGEST: Final = 28
-"""Letters of a name in a line."""
+CLAIM: Final = 41
+"""Letters of a name of an input, and of a claim, in a line."""
 
 
 @styled()
@@ -33,9 +34,11 @@ def population_message(
     pairs: Sequence[tuple[str, str, float]],
     bits: Mapping[str, tuple[float, float]],
     hashes: Mapping[str, str],
+    called: Mapping[str, str] | None = None,
 ) -> Figure:
     """One slide. ``where`` the tumours lie; ``pairs`` are inputs with their rank correlation, the strongest first; ``bits`` maps
-    claims to what they are worth and its error. Without ``bits`` the other two panels take the room.
+    claims by id to what they are worth and its error, and ``called`` ids to short names. Without ``bits`` the other two panels
+    take the room.
     """
     page = Page(title, hashes)
     page.remark(remark)
@@ -43,9 +46,11 @@ def population_message(
     wide = 4.6 if bits else 6.2
     names = [where.space.names[place] for place in where.order[:SHOWN]]
     _narrowed(page.axes(2.2, 0.85, wide - 2.0, top - 0.85), where, names)
-    _pairs(page.axes(wide + 2.9, 0.85, (3.1 if bits else 13.5 - wide - 3.0) - 0.6, top - 0.85), pairs[:SHOWN])
+    _pairs(page.axes(wide + (2.6 if bits else 2.9), 0.85, (2.9 if bits else 13.5 - wide - 3.0) - 0.6, top - 0.85), pairs[:SHOWN])
     if bits:
-        _bits(page.axes(11.5, 0.85, 2.2, top - 0.85), dict(list(bits.items())[: 2 * SHOWN]))
+        named = [((called or {}).get(name, name), *item) for name, item in bits.items()]
+        left = 11.5 + 0.75 * min(1.0, max(len(name) for name, *_ in named) / CLAIM)  # longer names need more room beside bars
+        _bits(page.axes(left, 0.85, 13.7 - left, top - 0.85), named[: 2 * SHOWN])
     return page.figure
 
 
@@ -83,20 +88,20 @@ def _pairs(axes: Axes, pairs: Sequence[tuple[str, str, float]]) -> None:
     axes.set_title("Tied together", fontsize=11, pad=8)
 
 
-def _bits(axes: Axes, bits: Mapping[str, tuple[float, float]]) -> None:
-    """Bits as bars with their standard error; an arrow where a claim is worth at least so much."""
-    for row, (value, error) in enumerate(bits.values()):
+def _bits(axes: Axes, bits: Sequence[tuple[str, float, float]]) -> None:
+    """(name, bits, standard error) as bars; an arrow where a claim is worth at least so much."""
+    for row, (_, value, error) in enumerate(bits):
         axes.barh(row, value, height=0.62, color=FILL)
         if math.isfinite(error):
             axes.plot([max(value - error, 0), value + error], [row, row], color=INK, linewidth=1.2)
         else:
             axes.plot([value], [row], marker=">", color=INK, markersize=6, clip_on=False)
-    _rows(axes, list(bits), size=8)
-    most = max([value for value, _ in bits.values()] + [1.0])
+    _rows(axes, ["\n".join(textwrap.wrap(name, CLAIM)) for name, _, _ in bits], size=8.5)
+    most = max([value for _, value, _ in bits] + [1.0])
     axes.set_xlim(0, 1.15 * most)
-    set_ticks(axes.xaxis, round_places(0, 1.1 * most, 5))
+    set_ticks(axes.xaxis, round_places(0, 1.1 * most, 4))
     axes.set_xlabel("bits: halvings of the set", labelpad=1)
-    axes.set_title("What each claim cuts", fontsize=11, pad=8)
+    axes.set_title("What each claim cuts", fontsize=11, pad=8, loc="right")
 
 
 def _rows(axes: Axes, names: Sequence[str], size: float = 8.5) -> None:

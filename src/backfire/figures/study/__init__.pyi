@@ -1,5 +1,7 @@
 from .blame import BlamePanel as BlamePanel
 from .blame import blame as blame
+from .progression import ProgressionPanel as ProgressionPanel
+from .progression import progression_plots as progression_plots
 from .ranking import RankingPanel as RankingPanel
 from .ranking import ranking as ranking
 from .response import response_plots as response_plots

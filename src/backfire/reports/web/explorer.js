@@ -259,7 +259,7 @@ function showVerdict(claim, {verdict, margin}) {
 
 function count() {
   const kept = study.claims.filter((claim) => claim.now === 'holds').length;
-  const turned = study.claims.filter((claim) => claim.first !== undefined && claim.first !== claim.now).map((claim) => claim.id);
+  const turned = study.claims.filter((claim) => claim.first !== undefined && claim.first !== claim.now).map((claim) => claim.label);
   parts.counted.textContent = `${kept} of ${study.claims.length} claims hold${turned.length ? `; other than at the start: ${turned.join(', ')}` : ''}.`;
   place.dataset.judged = String(kept);
 }

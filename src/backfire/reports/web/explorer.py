@@ -192,8 +192,8 @@ def _claim(entry: ClaimEntry, claim: Claim) -> dict[str, Any]:
         for item in claim.comparisons
     ]
     return {
-        "id": entry.id, "role": entry.role, "statement": entry.statement, "until": entry.until, "comparisons": comparisons,
-        "names": [*entry.names],
+        "id": entry.id, "label": entry.short_name, "role": entry.role, "statement": entry.statement, "until": entry.until,
+        "comparisons": comparisons,        "names": [*entry.names],
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from .estimates import NO_ESTIMATE as NO_ESTIMATE
 from .estimates import Estimate as Estimate
 from .estimates import bootstrap_means as bootstrap_means
 from .estimates import bootstrapped as bootstrapped
+from .estimates import sample_median as sample_median
 from .estimates import share as share
 from .indices import Index as Index
 from .indices import delta_index as delta_index

@@ -64,6 +64,21 @@ def share(count: int, total: int) -> Estimate:
     return Estimate(count / total, float(found.low), float(found.high))
 
 
+def sample_median(values: Floats) -> Estimate:
+    """The median of ``values`` (n,), some of which may be infinite, with its exact 95 % interval: two of the ordered values,
+    whatever their distribution; infinite where there are too few for it. No estimate of no values."""
+    from scipy.stats import binom
+
+    count = len(values)
+    if not count:
+        return NO_ESTIMATE
+    ordered = np.sort(values)
+    low, high = float(ordered[(count - 1) // 2]), float(ordered[count // 2])
+    ends = int(binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))
+    between = (float(ordered[ends - 1]), float(ordered[count - ends])) if ends else (-math.inf, math.inf)
+    return Estimate(low if low == high else (low + high) / 2, *between)
+
+
 def bootstrapped(values: Floats, seed: int = 0) -> Estimate:
     """The mean over the first axis of ``values`` (n,) with its percentile interval over patients drawn again."""
     return Estimate.of_draws(values.mean(), bootstrap_means(values, seed))

@@ -27,10 +27,12 @@ PROGRESSION: Final = "progression"
 DEATH: Final = "death"
 PROGRESSION_FREE: Final = "progression_free_survival"
 SURVIVAL: Final = "survival_time"
+OWN: Final = "time_to_progression"
+"""The model's own progression: against the nadir of the whole course, in cells, on its very day."""
 NAMED: Final = {
-    PROGRESSION: ("time_to_progression",),
+    PROGRESSION: (OWN,),
     DEATH: (SURVIVAL,),
-    PROGRESSION_FREE: ("time_to_progression", SURVIVAL),
+    PROGRESSION_FREE: (OWN, SURVIVAL),
 }
 """Endpoints with a name of their own, and the outcomes behind them."""
 END, LOST, DIED, SURGERY = "end of study", "lost to follow-up", "died", "primary removed"
@@ -219,7 +221,7 @@ def needed_outcomes(endpoints: Sequence[str], visits: bool = False, mortal: bool
     names = dict.fromkeys(name for item in endpoints for name in NAMED.get(item, (item,)))
     if visits and mortal:
         names[SURVIVAL] = None
-    return [name for name in names if not (visits and name == "time_to_progression" and name not in endpoints)]
+    return [name for name in names if not (visits and name == OWN and name not in endpoints)]
 
 
 def check_endpoint(name: str) -> None:

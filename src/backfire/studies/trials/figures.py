@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from backfire.figures.study import SurvivalLine, TwinPanel, response_plots, survival_curves, twin_gains
+from backfire.figures.study import (
+    ProgressionPanel,
+    SurvivalLine,
+    TwinPanel,
+    progression_plots,
+    response_plots,
+    survival_curves,
+    twin_gains,
+)
 from backfire.formatting import display_name, short
 from backfire.outcomes import declared
-from backfire.studies.statistics import Needed, survival_curve
+from backfire.studies.statistics import Needed, Times, survival_curve
 from backfire.studies.trials.endpoints import NAMED, PROGRESSION_FREE
-from backfire.studies.trials.tables import between, gaining_lines, notes_of, percent
+from backfire.studies.trials.progression import AT_VISITS, CONFIRMED, SEEN
+from backfire.studies.trials.tables import between, delay_in_words, gaining_lines, notes_of, percent
 
 if TYPE_CHECKING:
     from backfire.studies.trials.numbers import TrialNumbers
@@ -44,6 +54,8 @@ def trial_figures(trial: TrialNumbers) -> Iterator[tuple[str, Any]]:
         yield f"twins-{place + 1}", figure
     if trial.seen is not None:
         yield "response", _response(trial, spec.title)
+    if trial.readings:
+        yield "progression", _progression(trial, said[0])
 
 
 def _gainers(trial: TrialNumbers, name: str) -> list[str]:
@@ -114,3 +126,34 @@ def _response(trial: TrialNumbers, said: str) -> Any:
         said, [notes_of(trial)[0], f"{seen.criteria}"], trial.simulated.arms, seen.best_change, seen.response, seen.days, changes,
         seen.progression, followed, hashes,
     )  # fmt: skip
+
+
+def _progression(trial: TrialNumbers, who: str) -> Any:
+    spec, panels = trial.spec, []
+    for item in trial.readings:
+        unseen = item.unseen(CONFIRMED)
+        said = [*(delay_in_words(item, how) for how in SEEN), f"not confirmed: {percent(unseen)}" if item.own.events else ""]
+        own, *others = (_steps(times) for times in (item.own, *(item.seen[how] for how in SEEN)))
+        last = max(float(times.days.max()) for times in (item.own, *item.seen.values()))
+        panels.append(ProgressionPanel(item.arm, own, others[0], others[1], last, said))
+    criteria = dataclasses.replace(spec.criteria, confirmed=False)
+    told = [f"{who} · measured every {spec.visits:g} days; {criteria}", f"Delay: {_DELAY}"]
+    mark = " (counts in this trial)"
+    named = {
+        "own": f"the model's own, on its day ({spec.scenario.rules.threshold}, in cells)",
+        "visits": f"{AT_VISITS}{'' if spec.criteria.confirmed else mark}",
+        "confirmed": f"{CONFIRMED} at the next visit{mark if spec.criteria.confirmed else ''}",
+    }
+    hashes = {spec.scenario.name: spec.scenario.hash}
+    return progression_plots(spec.title, told, panels, max(panel.last for panel in panels), named, hashes)
+
+
+_DELAY: Final = (
+    "days from the model's own progression to that seen, median (95 % interval) of patients with either while followed; one not "
+    "seen is later than any"
+)
+
+
+def _steps(times: Times) -> tuple[Any, Any]:
+    curve = survival_curve(times)
+    return curve.days, curve.survival

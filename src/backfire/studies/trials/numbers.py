@@ -28,6 +28,7 @@ from backfire.studies.statistics import (
     survival_curve,
 )
 from backfire.studies.trials.endpoints import END, LOST, Endpoint, Seen, endpoints_of, seen_at_visits
+from backfire.studies.trials.progression import ProgressionReadings, progression_readings
 from backfire.studies.trials.spec import LEAVE_OUT, REFUSE, TrialSpec
 from backfire.studies.trials.twins import Gains
 
@@ -93,8 +94,18 @@ class TrialNumbers:
     @cached_property
     def followed(self) -> dict[str, tuple[Floats, Bools, NDArray[np.object_]]]:
         """Endpoint → (time, event, reason of censoring), each (patients, arms)."""
-        reason = [LOST if lost else END for lost in self.lost]
-        return {name: item.followed(self.until, reason) for name, item in self.endpoints.items()}
+        return {name: item.followed(self.until, self.ended) for name, item in self.endpoints.items()}
+
+    @property
+    def ended(self) -> list[str]:
+        """Why each patient is followed no longer."""
+        return [LOST if lost else END for lost in self.lost]
+
+    @cached_property
+    def readings(self) -> list[ProgressionReadings]:
+        """In every arm the model's own progression beside that of clinicians; empty without visits, or where nobody asked for
+        progression."""
+        return progression_readings(self.simulated, self.seen, self.until, self.ended)
 
     def horizon(self, endpoint: str) -> float:
         """Up to which day restricted means go: the follow-up, or as far as every arm was followed."""

@@ -28,7 +28,15 @@ from backfire.errors import UserError, unknown
 from backfire.outcomes import HOST_LOAD
 from backfire.scenario import TRIAL, Number, Scenario, StrictModel
 from backfire.studies.spec import StudyFile, StudyReader, StudySpec
-from backfire.studies.trials.endpoints import PROGRESSION, Criteria, check_endpoint, needed_outcomes, visit_step
+from backfire.studies.trials.endpoints import (
+    OWN,
+    PROGRESSION,
+    PROGRESSION_FREE,
+    Criteria,
+    check_endpoint,
+    needed_outcomes,
+    visit_step,
+)
 
 REFUSE: Final = "refuse"
 LEAVE_OUT: Final = "leave out"
@@ -109,6 +117,12 @@ class TrialSpec(StudySpec):
     def needed(self) -> list[str]:
         """The outcomes that are read of every patient."""
         return needed_outcomes(self.endpoints, self.visits is not None, HOST_LOAD in self.scenario.network.observables)
+
+    @property
+    def asked(self) -> list[str]:
+        """What is simulated of every patient: what is ``needed``, and the model's own progression beside that seen at visits."""
+        own = [OWN] if self.visits is not None and {PROGRESSION, PROGRESSION_FREE} & {*self.endpoints} else []
+        return list(dict.fromkeys([*self.needed, *own]))
 
     @property
     def compared(self) -> tuple[str, ...]:

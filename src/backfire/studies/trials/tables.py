@@ -13,6 +13,7 @@ from backfire.formatting import number, short
 from backfire.studies.folder import Rows
 from backfire.studies.statistics import POWER, Estimate, Needed, share
 from backfire.studies.trials.endpoints import DIED, SURGERY
+from backfire.studies.trials.progression import SEEN, ProgressionReadings
 
 if TYPE_CHECKING:
     from backfire.studies.trials.numbers import TrialNumbers
@@ -71,6 +72,9 @@ def tables_of(trial: TrialNumbers) -> dict[str, Rows]:
     }
     if trial.seen is not None:
         made["response"] = [("patient", "arm", "first_mm", "best_change", "response", "progression"), *_response(trial)]
+    if trial.readings:
+        made["progression"] = [_READ, *_readings(trial)]
+        made["delays"] = [_DELAYS, *_delays(trial)]
     return made
 
 
@@ -146,6 +150,30 @@ def _response(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
             yield patient, arm, first, float(best[row, place]), str(kinds[row, place]), float(progression[row, place])
 
 
+_READ = ("patient", "arm", "own", "own_event", "at_visits", "at_visits_event", "confirmed", "confirmed_event")
+
+
+def _readings(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
+    """Days of progression by every reading, or up to which there was none."""
+    for item in trial.readings:
+        found = (item.own, *(item.seen[how] for how in SEEN))
+        for place, patient in enumerate(trial.kept[item.patients].tolist()):
+            cells = [(float(times.days[place]), int(times.observed[place])) for times in found]
+            yield patient, item.arm, *(cell for pair in cells for cell in pair)
+
+
+_DELAYS = (
+    "arm", "read", "patients", "own_events", "events", "delay", "delay_low", "delay_high", "unseen", "unseen_low", "unseen_high",
+)  # fmt: skip
+
+
+def _delays(trial: TrialNumbers) -> Iterator[tuple[Any, ...]]:
+    for item in trial.readings:
+        for how in SEEN:
+            counts = len(item.patients), item.own.events, item.seen[how].events
+            yield item.arm, how, *counts, *item.delay(how).row, *item.unseen(how).row
+
+
 def between(item: Estimate, unit: str = "") -> str:
     """12.3 (10.1 to 14.5), or what is not reached; a dash where there is none."""
     if math.isnan(item.value):
@@ -213,6 +241,25 @@ def response_rows(trial: TrialNumbers) -> list[tuple[Any, ...]]:
         counts = [int((kinds[:, place] == kind).sum()) for kind in ("CR", "PR", "SD", "PD", "NE")]
         rows.append((arm, *counts, percent(share(counts[0] + counts[1], int(np.sum(counts))))))
     return rows
+
+
+def delay_lines(trial: TrialNumbers) -> list[str]:
+    """How much later than the model's own progression it is seen in every arm, in sentences."""
+    return [f"{item.arm}: {'; '.join(delay_in_words(item, how) for how in SEEN)}" for item in trial.readings]
+
+
+def delay_in_words(item: ProgressionReadings, how: str) -> str:
+    """The median delay of one reading with its interval: infinite where it is not seen, minus infinite where nothing else is."""
+    delay = item.delay(how)
+    if math.isnan(delay.value):
+        return f"{how}: no progression"
+    if math.isinf(delay.value) and delay.low == delay.value == delay.high:
+        return f"{how}: {_UNSEEN[delay.value]} in most patients"
+    value, *ends = (_UNSEEN.get(days) or short(days, 3) for days in delay.row)
+    return f"{how}: {value}{' days later' if math.isfinite(delay.value) else ''} ({' to '.join(ends)})"
+
+
+_UNSEEN = {math.inf: "not seen", -math.inf: "only seen"}
 
 
 def gaining_lines(trial: TrialNumbers) -> list[str]:
