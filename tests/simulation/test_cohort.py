@@ -17,7 +17,7 @@ from backfire.errors import UserError
 from backfire.formulas.units import BASE, parse_unit
 from backfire.model.dosing import Event
 from backfire.scenario.scenario import Scenario, load
-from backfire.simulation import Cohort, cohort, run_members, together, trajectories
+from backfire.simulation import Block, Cohort, cohort, run_blocks, run_members, together, trajectories
 from backfire.simulation.members import MemberTable
 from backfire.solvers.batch.solve import BatchSettings
 from backfire.solvers.reference import Settings
@@ -531,6 +531,26 @@ def test_threads_portions_order_and_company_change_no_bit(monkeypatch: pytest.Mo
         single = cohort_of(STROMA, FIELDS, samples[place : place + 1], arms=["combination"])
         for key, values in table(whole).items():
             assert table(single)[key].tobytes() == values[place : place + 1].tobytes(), (place, key)
+
+
+def test_blocks_that_are_solved_together_are_those_solved_alone() -> None:
+    """Other arms, other fields, other outcomes, members that cannot be built, another last day, a block of nobody."""
+    samples, study = many(23), scenario(STROMA)
+    blocks = [
+        Block(study, FIELDS, samples, ["combination", "untreated"], ["nadir", "log_kill_2"]),
+        Block(study, ("stroma_damage_rate",), np.array([[0.0], [0.2]]), ["monotherapy"]),
+        Block(study.changed({"days": 90}), (), DEFAULT, None, ["final_burden"]),
+        Block(study, ("growth_rate",), np.ones((0, 1))),
+        Block(scenario("exosome-metastasis"), (), DEFAULT, ["monotherapy"], ["metastatic_burden", "peak_ccl2"]),
+    ]
+    for block, found in zip(blocks, run_blocks(blocks), strict=True):
+        own = run_members(block.scenario, block.fields, block.samples, block.arms, block.outcomes)
+        assert found.arms == own.arms
+        assert (found.status.tobytes(), found.steps.tobytes()) == (own.status.tobytes(), own.steps.tobytes())
+        assert found.reasons == own.reasons
+        assert table(found).keys() == table(own).keys()
+        for key, values in table(own).items():
+            assert table(found)[key].tobytes() == values.tobytes(), key
 
 
 def test_one_bad_member_in_ten_thousand() -> None:
