@@ -78,6 +78,16 @@ def test_mechanisms_of_ones_own_and_json(study: Path, tmp_path: Path, capsys: py
     assert shown == json.loads((tmp_path / "own" / "mine" / "manifest.json").read_text(encoding="utf-8"))
 
 
+def test_the_central_tumour_is_a_scenario_in_which_the_claims_hold(study: Path, tmp_path: Path) -> None:
+    assert call("population", study, "--members", "40", "--workers", "0", "--central", "--out", tmp_path) == 0
+    central = load(tmp_path / "mine" / "central.toml")
+    members = pd.read_parquet(tmp_path / "mine" / "members.parquet")
+    outcomes = simulate(central, ["untreated"]).outcomes["untreated"]
+    assert outcomes["final_burden"].value > 2 * outcomes["nadir"].value
+    growth = members["growth_rate"]
+    assert growth.min() <= central.inputs["growth_rate"].value <= growth.max()
+
+
 @pytest.mark.thorough
 def test_claims_that_contradict_each_other_end_in_a_report(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
