@@ -341,6 +341,11 @@ class Readable:
     unit: str
     meaning: str
 
+    @property
+    def course(self) -> int:
+        """The number of the course that it is of; 0 if it is of none."""
+        return int(self.of) if self.declaration.each == "course" else 0
+
     def read(self, found: Features) -> tuple[Floats, Bools]:
         """(values, observed) of all members; a time that did not come is the time watched, not observed, and so is the kill of
         a course that was not given."""

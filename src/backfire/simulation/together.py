@@ -18,7 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.model import branching
-from backfire.outcomes import FOUND, CompiledFeatures, Noting, ReadPlan, declared, parse_summary, read_plan, readable, reader
+from backfire.outcomes import (
+    FOUND,
+    CompiledFeatures,
+    Noting,
+    Readable,
+    ReadPlan,
+    declared,
+    parse_summary,
+    read_plan,
+    readable,
+    reader,
+)
 from backfire.scenario import Scenario
 from backfire.simulation.members import MemberTable
 from backfire.solvers import Floats, Status, batch
@@ -46,15 +57,18 @@ def _planned(scenario: Scenario, outcomes: tuple[str, ...] | None) -> ReadPlan:
 
 
 @lru_cache(maxsize=512)
-def _needed(scenario: Scenario, arm: str, served: tuple[str, ...] | None, wanted: tuple[str, ...]) -> ReadPlan:
-    """The plan for those outcomes of an arm that are ``wanted`` of a kernel which has ``served`` more; what they read is seen as
+def _needed(
+    scenario: Scenario, arm: str, served: tuple[str, ...] | None, wanted: tuple[str, ...]
+) -> tuple[ReadPlan, dict[str, Readable]]:
+    """(plan, outcomes) for those of an arm that are ``wanted`` of a kernel which has ``served`` more; what they read is seen as
     they read it of an arm in which nothing was found."""
     plan = _planned(scenario, served)
     features: Any = Noting(blank(scenario, arm, plan))
+    listed = readable(features, wanted)
     with np.errstate(all="ignore"):
-        for item in readable(features, wanted).values():
+        for item in listed.values():
             item.read(features)
-    return plan.narrowed(features.noted)
+    return plan.narrowed(features.noted), listed
 
 
 def looked_at(scenario: Scenario, arms: Iterable[str], watched: Sequence[str] = ()) -> tuple[str, ...]:
@@ -98,7 +112,7 @@ class ArmRun:
         table, scenario = self.table, self.table.scenario
         self.kernel = kernel_for(scenario, looked_at(scenario, self.arms, plan_of(scenario, self.served).watched))
         self.sound = np.array([member for member in range(len(table)) if member not in table.reasons], dtype=np.int64)
-        self.plan = _needed(scenario, self.arm, self.served, self.wanted)
+        self.plan, self.outcomes = _needed(scenario, self.arm, self.served, self.wanted)
         by_rules = any(declared(name).each in ("agent", "treatment") for name in self.wanted)
         self.members = table.numbers(self.arm, self.sound, by_rules)
         self.watched, self.courses = table.watch(self.arm, self.sound, self.plan)
@@ -125,8 +139,9 @@ class ArmRun:
         every = np.full((len(table), self.courses.shape[1]), math.nan)
         every[sound] = self.courses
         features, good = features_of(table, self.arm, self.plan, result, every, decisions), np.isin(self.status, _GOOD)
+        given = {name: item for name, item in self.outcomes.items() if not item.course or item.course <= every.shape[1]}
         with np.errstate(all="ignore"):
-            read_off = {name: item.read(features) for name, item in readable(features, self.wanted).items()}
+            read_off = {name: item.read(features) for name, item in given.items()}
         return {name: (np.where(good, values, math.nan), seen & good) for name, (values, seen) in read_off.items()}
 
 
