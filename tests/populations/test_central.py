@@ -95,6 +95,17 @@ def test_of_tumours_nearly_as_deep_as_the_deepest_the_most_typical_is_central(tm
     assert again.values == found.values, "whatever the values were before"
 
 
+def test_what_is_so_by_design_is_not_searched(tmp_path: Path) -> None:
+    entry = 'drug_kill_rate = { value = 0.5, source = "by design: it does not matter", grade = "assumed" }'
+    designed = GROWING.replace("[regimens]", f"{entry}\n[regimens]")
+    (tmp_path / "growing.toml").write_text(designed, encoding="utf-8")
+    spec = parse_population(BETWEEN, "between", tmp_path)
+    found = central_tumour(spec, tumours_between(spec))
+    assert "drug_kill_rate" not in found.values
+    assert "starting_cells" in found.values
+    assert found.scenario.values["drug_kill_rate"] == 0.5
+
+
 def written(folder: Path, scenario: Scenario) -> Path:
     (folder / "again.toml").write_text(scenario.text(), encoding="utf-8")
     return folder

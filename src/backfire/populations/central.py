@@ -4,7 +4,8 @@ How firmly a comparison holds is its margin over the median that it has among th
 compared, as 1 is as firmly as usual. The *depth* of a tumour is that of the comparison that holds least firmly. The deepest
 tumour is the Chebyshev centre of the plausible ones in these units; it leaves open whatever no tight comparison asks for.
 So, of all that are nearly as deep, the one nearest to the medians of the population is taken (Euclid, every input by its
-place in its own distribution). Values that have a source stay as the scenario has them: only assumed ones are searched.
+place in its own distribution). Values that have a source, or are so by design, stay as the scenario has them: only assumed
+ones are searched.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import scipy
 
 from backfire.errors import UserError
+from backfire.model import Parameter
 from backfire.populations.folder import WIDEST
 from backfire.populations.judging import LEAST, ClaimJudge, judge_of
 from backfire.populations.spec import PopulationSpec
@@ -28,6 +30,8 @@ from backfire.solvers import Floats
 CENTRAL: Final = "central"
 SEARCHED: Final = ("assumed", CENTRAL)
 """Grades of the values that are searched."""
+DESIGN: Final = "by design"
+"""So begins the source of an assumed value that is not searched: it says how treatment is meant, not what the tumour is like."""
 NEARLY: Final = 0.9
 """Nearly as deep as the deepest tumour is one of at least this share of its depth."""
 STARTS: Final = 2
@@ -86,7 +90,7 @@ def central_tumour(spec: PopulationSpec, tumours: PlausibleTumours, notify: Call
     Raises UserError where every value has a source, or no tumour with the values that have one satisfies every claim.
     """
     parameters = spec.scenario.network.parameters
-    names = tuple(name for name in tumours.names if name in parameters and parameters[name].grade in SEARCHED)
+    names = tuple(name for name in tumours.names if name in parameters and _is_searched(parameters[name]))
     if set(tumours.names) != set(spec.space.names) or not names:
         raise UserError(f"{tumours.folder}: has no assumed values of {spec.name} that could be searched")
     tell = notify or (lambda _: None)
@@ -112,6 +116,10 @@ def central_tumour(spec: PopulationSpec, tumours: PlausibleTumours, notify: Call
     tell(f"the most typical of those nearly as deep: {reached:.2f} times, with {digits} digits; {search.judged} judged")
     made = dict(zip(names, values, strict=True))
     return CentralTumour(_with(spec.scenario, made), made, reached, deepest)
+
+
+def _is_searched(given: Parameter) -> bool:
+    return given.grade in SEARCHED and not given.source.startswith(DESIGN)
 
 
 class _Search:
