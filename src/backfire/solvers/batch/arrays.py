@@ -20,10 +20,10 @@ LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
 READER = types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW)
 READ = types.FunctionType(READER)
 
-LANE_NUMBERS: Final = 16
+LANE_NUMBERS: Final = 17
 LANE_WHOLES: Final = 6
 # where the rows of the table of lanes begin
-DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH, LOOK_AT = range(
+DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH, LOOK_AT, GUESS = range(
     0, LANE_NUMBERS * LANES, LANES
 )
 # and those of the table of whole numbers of lanes

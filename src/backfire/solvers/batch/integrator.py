@@ -17,7 +17,7 @@ from backfire.solvers import Status
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
 from backfire.solvers.batch.stages import bend, dense, middle
-from backfire.solvers.batch.stepping import advance, aim, attempt, control, first_step, reject
+from backfire.solvers.batch.stepping import CLOSE, FAR, advance, aim, attempt, control, first_step, reject
 from backfire.solvers.batch.visits import apply, hold, see
 
 _BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
@@ -181,7 +181,7 @@ def _load(lane, member, prepare, look, task, events, visits, records, notes, sta
     else:
         _record_at(lane, day, records.last[member], states, inner, records, lanes, wholes)
     _edge(lane, member, task, events, lanes, wholes)
-    lanes[at.FRESH + lane] = 1.0
+    lanes[at.FRESH + lane], lanes[at.GUESS + lane] = 1.0, 0.0
     aim(lane, day, 0.0, lanes)
     for j in range(states):
         state[j * LANES + lane] = inner[j * LANES + lane]
@@ -266,13 +266,19 @@ def _look_closer(lane, look, task, events, visits, records, notes, state, inner,
     something to do; the status, or -1 to go on."""
     lanes = space.lanes
     if lanes[at.FRESH + lane] > 0.0:
-        lanes[at.FRESH + lane], lanes[at.ACCEPTED + lane] = 0.0, 0.0
-        day, sizes = lanes[at.DAY + lane], task.sizes
-        span = lanes[at.EDGE + lane] - day
-        step = first_step(lane, sizes[at.STATES], task.relative, task.absolute, state, space.slopes, span)
+        lanes[at.FRESH + lane] = 0.0
+        tried, guess, sizes = lanes[at.STEP + lane], lanes[at.GUESS + lane], task.sizes
+        right = first_step(lane, sizes[at.STATES], task.relative, task.absolute, state, space.slopes, tried)
         # without a finite rate there is no step, and the attempt to take none ends the run
-        aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
-        return -1
+        right = 0.0 if np.isnan(right) else right
+        lanes[at.GUESS + lane] = right
+        if guess == 0.0 or tried > CLOSE * right:
+            lanes[at.ACCEPTED + lane] = 0.0
+            if guess > 0.0 and tried > FAR * right:
+                lanes[at.FRESH + lane], lanes[at.GUESS + lane] = 1.0, 0.0
+            aim(lane, lanes[at.DAY + lane], right, lanes)
+            return -1
+        lanes[at.TRIED + lane] += 1.0
     negative = lanes[at.LOW + lane] == 2.0 and lanes[at.ACCEPTED + lane] > 0.0
     if negative or lanes[at.ACCEPTED + lane] == 0.0:
         lanes[at.ACCEPTED + lane] = 0.0

@@ -18,6 +18,10 @@ _SAFETY = 0.9
 _SMALLEST, _LARGEST = 0.2, 8.0
 MOMENT = 1e-9
 """The step, in days, that shows the rates at the start of a piece."""
+_MOVED = 0.1
+"""The share of itself that a state may move by in the first step of a piece."""
+CLOSE, FAR = 1.5, 5.0
+"""A first step so many times as long as right is not too long; one so many times as long shows too little of the rates."""
 _SHORTEST = 1e-14
 """Steps below this share of the day (at least of one day) end a run."""
 _TINY: Any = np.float32(1e-12)
@@ -29,20 +33,22 @@ _NONFINITE, _NEGATIVE_STATE = int(Status.NONFINITE), int(Status.NEGATIVE_STATE)
 
 
 @compiled()
-def first_step(lane, states, relative, absolute, state, slopes, span):  # type: ignore[no-untyped-def]
-    """A step in which no state moves by more than a few percent of itself; NaN if a rate is not finite.
+def first_step(lane, states, relative, absolute, state, slopes, step):  # type: ignore[no-untyped-def]
+    """A step in which no state moves by more than a few percent of itself, from the first slope of one that was tried; NaN if a
+    rate is not finite.
 
-    The first slope of a step of next to no length is that length times γ times the rate.
+    The first slope of a step is its length times γ times the rate, less for what moves by more than itself: enough to see that the
+    step was too long.
     """
     fastest = 0.0
     for j in range(states):
         spot = j * LANES + lane
-        rate = slopes[j * STRIDE + lane] / (MOMENT * GAMMA)
+        rate = slopes[j * STRIDE + lane] / (step * GAMMA)
         moving = abs(rate) / (abs(state[spot]) + absolute[j] / relative)
         if not moving < np.inf:
             return np.nan
         fastest = max(fastest, moving)
-    return min(span, 0.1 / fastest) if fastest * span > 0.1 else span
+    return _MOVED / fastest if fastest > 0.0 else np.inf
 
 
 @compiled()
@@ -118,15 +124,19 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
 def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
     """Set the next step so that it ends on the edge, halfway to it, or well before it.
 
-    The first attempt of a piece has next to no length and only shows the rates.
+    The first attempt of a piece is as long as was right for the piece before; without one it has next to no length and only shows
+    the rates.
     """
     rest = lanes[at.EDGE + lane] - day
     last = 0.0
+    fresh, guess = lanes[at.FRESH + lane] > 0.0, lanes[at.GUESS + lane]
+    if fresh:
+        step = guess
     if 1.01 * step >= rest:
         step, last = rest, 1.0
     elif 2.0 * step > rest:
         step = 0.5 * rest
-    if lanes[at.FRESH + lane] > 0.0:
+    if fresh and guess == 0.0:
         step, last = MOMENT, 0.0
     lanes[at.STEP + lane] = step
     lanes[at.LAST + lane] = last
