@@ -37,8 +37,8 @@ def first_step(lane, states, relative, absolute, state, slopes, step):  # type: 
     """A step in which no state moves by more than a few percent of itself, from the first slope of one that was tried; NaN if a
     rate is not finite.
 
-    The first slope of a step is its length times γ times the rate, less for what moves by more than itself: enough to see that the
-    step was too long.
+    The first slope of a step is its length times γ times the rate, less for what moves by more than itself: enough to see
+    that the step was too long.
     """
     fastest = 0.0
     for j in range(states):
