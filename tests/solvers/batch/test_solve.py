@@ -334,7 +334,9 @@ def test_short_infusions_after_a_quiet_start_are_given() -> None:
 def test_a_fast_drug_after_doses_of_a_slow_one_is_not_stepped_over(clearance: float) -> None:
     """The first step after a dose is as long as was right after the dose before: of a drug that stays for months, and then of one
     that is gone in hours or seconds, and kills meanwhile."""
-    network = ivp({"slow": "-0.01 * slow", "fast": "-spare * fast", "left": "-spare * hill(fast, 0.1, 4) * left"}, [1.0, 0.0, 1.0])
+    network = ivp(
+        {"slow": "-0.01 * slow", "fast": "-spare * fast", "left": "-spare * hill(fast, 0.1, 4) * left"}, [1.0, 0.0, 1.0]
+    )
     slow = [Event(day, "slow", 1.0, 1.0) for day in range(10, 100, 10)]
     fast = [Event(day, "fast", 1.0, 0.5) for day in (35.0, 62.0, 90.0)]
     case = Case({"spare": clearance}, days=(0.0, 130.0), events=sorted([*slow, *fast], key=lambda event: event.time))
