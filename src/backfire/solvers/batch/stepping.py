@@ -100,7 +100,7 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
         ends = edge if lanes[at.LAST + lane] > 0.0 else until
         due = lanes[at.ACCEPTED + lane] if lanes[at.DUE + lane] < ends else 0.0
         seen = 1.0 if lanes[at.LOOK_AT + lane] <= ends else 0.0
-        alert = alert + seen
+        alert = alert + seen + (1.0 if lanes[at.TURN + lane] < np.inf else 0.0)
         curved += 1 if due + seen + lanes[at.LOW + lane] > 0.0 else 0  # whole numbers, whose sums may be vectors
         lanes[at.FROM + lane] = day
         lanes[at.SPAN + lane] = step
