@@ -17,8 +17,8 @@ from backfire.solvers import Status
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
 from backfire.solvers.batch.stages import bend, dense, middle
-from backfire.solvers.batch.stepping import CLOSE, FAR, advance, aim, attempt, control, first_step, reject
-from backfire.solvers.batch.visits import apply, due, hold, look_ahead, pass_over, see
+from backfire.solvers.batch.stepping import advance, aim, attempt, control, reject, start_piece
+from backfire.solvers.batch.visits import apply, due, hold, look_ahead, see
 
 _BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _ONE_CELL = 1.0
@@ -220,7 +220,7 @@ def _move(lane, look, task, events, visits, records, notes, state, inner, space)
     arrived = lanes[at.LAST + lane] > 0.0 and share >= 1.0
     until = edge if arrived else day + min(share, 1.0) * step
     turn, lanes[at.TURN + lane] = lanes[at.TURN + lane], np.inf
-    if turn == np.inf and lanes[at.LOOK_AT + lane] <= until and not pass_over(lane, until, task, visits, state, inner, space):
+    if turn == np.inf and lanes[at.LOOK_AT + lane] <= until:
         turn = see(lane, until, visits.last[member], visits.place[member], look, task, visits, state, inner, space)
     if turn < until:  # what runs changes its rate before the step ends
         share, gone, arrived, until = (turn - day) / step, -1, False, turn
@@ -265,20 +265,9 @@ def _look_closer(lane, look, task, events, visits, records, notes, state, inner,
     """The step of a lane that was not plain: the look at the rates where a piece begins, rejected, or accepted with
     something to do; the status, or -1 to go on."""
     lanes = space.lanes
-    if lanes[at.FRESH + lane] > 0.0:
-        lanes[at.FRESH + lane] = 0.0
-        tried, guess, sizes = lanes[at.STEP + lane], lanes[at.GUESS + lane], task.sizes
-        right = first_step(lane, sizes[at.STATES], task.relative, task.absolute, state, space.slopes, tried)
-        # without a finite rate there is no step, and the attempt to take none ends the run
-        right = 0.0 if np.isnan(right) else right
-        lanes[at.GUESS + lane] = right
-        if guess == 0.0 or tried > CLOSE * right:
-            lanes[at.ACCEPTED + lane] = 0.0
-            if guess > 0.0 and tried > FAR * right:
-                lanes[at.FRESH + lane], lanes[at.GUESS + lane] = 1.0, 0.0
-            aim(lane, lanes[at.DAY + lane], right, lanes)
-            return -1
-        lanes[at.TRIED + lane] += 1.0
+    fresh, states = lanes[at.FRESH + lane] > 0.0, task.sizes[at.STATES]
+    if fresh and not start_piece(lane, states, task.relative, task.absolute, state, space.slopes, lanes):
+        return -1
     negative = lanes[at.LOW + lane] == 2.0 and lanes[at.ACCEPTED + lane] > 0.0
     if negative or lanes[at.ACCEPTED + lane] == 0.0:
         lanes[at.ACCEPTED + lane] = 0.0

@@ -20,7 +20,7 @@ MOMENT = 1e-9
 """The step, in days, that shows the rates at the start of a piece."""
 _MOVED = 0.1
 """The share of itself that a state may move by in the first step of a piece."""
-CLOSE, FAR = 1.5, 5.0
+_CLOSE, _FAR = 1.5, 5.0
 """A first step so many times as long as right is not too long; one so many times as long shows too little of the rates."""
 _SHORTEST = 1e-14
 """Steps below this share of the day (at least of one day) end a run."""
@@ -32,8 +32,8 @@ _MAX_STEPS, _TOO_SMALL = int(Status.MAX_STEPS), int(Status.STEP_TOO_SMALL)
 _NONFINITE, _NEGATIVE_STATE = int(Status.NONFINITE), int(Status.NEGATIVE_STATE)
 
 
-@compiled()
-def first_step(lane, states, relative, absolute, state, slopes, step):  # type: ignore[no-untyped-def]
+@compiled(inline="code")
+def _first_step(lane, states, relative, absolute, state, slopes, step):  # type: ignore[no-untyped-def]
     """A step in which no state moves by more than a few percent of itself, from the first slope of one that was tried; NaN if a
     rate is not finite.
 
@@ -140,6 +140,24 @@ def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
         step, last = MOMENT, 0.0
     lanes[at.STEP + lane] = step
     lanes[at.LAST + lane] = last
+
+
+@compiled()
+def start_piece(lane, states, relative, absolute, state, slopes, lanes):  # type: ignore[no-untyped-def]
+    """The first attempt of a piece: True if it stands as its first step. Otherwise it has shown how long that should be."""
+    tried, guess = lanes[at.STEP + lane], lanes[at.GUESS + lane]
+    right = _first_step(lane, states, relative, absolute, state, slopes, tried)
+    # without a finite rate there is no step, and the attempt to take none ends the run
+    right = 0.0 if np.isnan(right) else right
+    stands = guess > 0.0 and tried <= _CLOSE * right
+    again = guess > 0.0 and tried > _FAR * right
+    lanes[at.FRESH + lane], lanes[at.GUESS + lane] = (1.0, 0.0) if again else (0.0, right)
+    if stands:
+        lanes[at.TRIED + lane] += 1.0
+    else:
+        lanes[at.ACCEPTED + lane] = 0.0
+        aim(lane, lanes[at.DAY + lane], right, lanes)
+    return stands
 
 
 @compiled()

@@ -83,7 +83,7 @@ def _quiet(lane, rows, task, visits, state, inner, space):  # type: ignore[no-un
 
 
 @compiled(inline="code")
-def pass_over(lane, until, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+def _pass_over(lane, until, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
     """Pass over the visits up to ``until`` if none of them can change anything; True if so."""
     wholes, lanes = space.wholes, space.lanes
     member, visit = wholes[at.MEMBER + lane], wholes[at.VISIT + lane]
@@ -169,9 +169,16 @@ def _see(lane, until, last, rows, look, task, visits, state, inner, space):  # t
     return turn
 
 
-see: Any = compiled()(_see)
 _see_here: Any = compiled(inline="code")(_see)
 """A call with all these arrays takes as long as some visits."""
+
+
+@compiled()
+def see(lane, until, last, rows, look, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """``_see``, but for visits of which bounds already say that they change nothing."""
+    if space.lanes[at.SPAN + lane] > 0.0 and _pass_over(lane, until, task, visits, state, inner, space):
+        return np.inf
+    return _see_here(lane, until, last, rows, look, task, visits, state, inner, space)
 
 
 @compiled()
@@ -196,7 +203,7 @@ def look_ahead(look, task, visits, state, inner, space):  # type: ignore[no-unty
         sure = lanes[at.ACCEPTED + lane] > lanes[at.LOW + lane] + lanes[at.FRESH + lane]
         if sure and lanes[at.LOOK_AT + lane] <= until:
             lanes[at.FROM + lane], lanes[at.SPAN + lane] = lanes[at.DAY + lane], lanes[at.STEP + lane]
-            if not pass_over(lane, until, task, visits, state, inner, space):
+            if not _pass_over(lane, until, task, visits, state, inner, space):
                 member = space.wholes[at.MEMBER + lane]
                 lanes[at.TURN + lane] = _see_here(
                     lane, until, visits.last[member], visits.place[member], look, task, visits, state, inner, space
