@@ -215,7 +215,7 @@ def draw(name: str, mine: list[Point], peer: list[Point], path: Path) -> None:
     from backfire.figures import Page, png, styled
 
     with styled():
-        figure = Page(f"{name}: speed against accuracy", {"scenario": name}, FIGURE, title_size=14).figure
+        figure = Page(f"{name}: speed against accuracy", {name: load(name).hash[:12]}, FIGURE, title_size=14).figure
         axes = figure.add_axes((0.1, 0.15, 0.86, 0.68))
         for points, colour, label in ((mine, "#0072B2", "backfire batch"), (peer, "#D55E00", "libRoadRunner")):
             axes.plot([point.error for point in points], [point.speed for point in points], ".", color=colour, alpha=0.45)
@@ -224,7 +224,8 @@ def draw(name: str, mine: list[Point], peer: list[Point], path: Path) -> None:
             axes.annotate(label, (kept[0].error, kept[0].speed), (8, 4), textcoords="offset points", fontsize=10, color=colour)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("largest error of any state on the last day, |y − truth| / (floor + |truth|)")
         axes.set_ylabel("simulations per second, one core")
         axes.grid(True)
@@ -237,7 +238,6 @@ def main(names: Sequence[str], rounds: int, out: Path | None) -> None:
     """One table a scenario."""
     for name in names:
         problem = problem_of(name)
-        scenario = problem.scenario
         with quiet():  # CVODE warns at every dose
             mine, peer = measure(problem, rounds)
         differs = checked(problem)
