@@ -139,7 +139,7 @@ def sbml() -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """CVODE warns at every dose, from C, past every setting; close the channels meanwhile."""
     sys.stdout.flush()
     kept, nothing = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
@@ -163,7 +163,7 @@ def road_runner() -> Run:
     engine.timeCourseSelections = list(problem.STATES)
 
     def run(values: dict[str, np.ndarray], factors: np.ndarray) -> np.ndarray:
-        with _quiet():
+        with quiet():
             return _run(values, factors)
 
     def _run(values: dict[str, np.ndarray], factors: np.ndarray) -> np.ndarray:

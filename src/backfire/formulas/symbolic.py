@@ -85,6 +85,9 @@ def in_series(expression: sympy.Expr) -> sympy.Expr:
         return words["exponential" if kind == "exp" else "logarithm"](*arguments)
     if kind == "hill":
         value, half, exponent = arguments
+        if exponent == 1:
+            held = words["floored"](value)
+            return words["step_of"](value) * held / (half + held)
         ratio = words["exponential"](exponent * (words["logarithm"](half) - words["logarithm"](words["floored"](value))))
         return words["step_of"](value) / (1 + ratio)
     if kind == "step":

@@ -177,6 +177,35 @@ def test_what_is_not_there_does_nothing(rate: str, exponent: float) -> None:
         assert ends.status[0] in (Status.OK, Status.NONFINITE, Status.STEP_TOO_SMALL)
 
 
+def two_drugs() -> Network:
+    """One drug with two answers, and a second that only some members are given."""
+    return built(
+        parameter("exponent", 1.0), parameter("other", 1.0), parameter("half", 0.7), parameter("second_given", 0.0),
+        State("first", "1", "for a test", 3.0), State("second", "1", "for a test", "second_given"),
+        State("answer", "1", "for a test", 0.1),
+        Process("first_goes", "flow", "first / day", "for a test", leaves="first"),
+        Process("second_goes", "flow", "second / day", "for a test", leaves="second"),
+        Process("both", "flow", "hill(first + second, half, other) / day", "for a test", enters="answer"),
+        Process("one", "flow", "hill(first, 0.4, exponent) * hill(answer, half, 1) / day", "for a test", enters="answer"),
+        Process("two", "flow", "hill(second, half, exponent) * answer / day", "for a test", leaves="answer"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("exponent", [1.0, 2.3])
+def test_a_hill_function_is_the_same_the_short_way_and_the_long_way(exponent: float) -> None:
+    """Whether all neighbours have an exponent of 1, or lack the drug, decides how it is computed, and not what it is."""
+    network, days = two_drugs(), np.array([0.0, 1.0, 6.0])
+    mine = Case({"exponent": exponent, "other": 1.0}, days=(0.0, 6.0))
+    alike, others = [mine] * LANES, [Case({"exponent": 3.1, "other": 0.6, "second_given": 2.0}, days=(0.0, 6.0))] * (LANES - 1)
+    alone, _ = record(lanes(network), members(network, alike), days)
+    among, ends = record(lanes(network), members(network, [mine, *others]), days)
+    assert (ends.status == Status.OK).all()
+    assert (alone == alone[0]).all()
+    assert (among[0] == alone[0]).all()
+    for case, found in ((mine, among[0]), (others[0], among[1])):
+        assert found == pytest.approx(np.array(by_reference(network, case, days).states), rel=1e-5, abs=1e-8)
+
+
 def test_the_text_speaks_of_the_biology() -> None:
     text = write_kernel(closed())
     assert text.startswith('"""One model of backfire')

@@ -23,7 +23,7 @@ from backfire.solvers.batch.jit import LANES
 from backfire.solvers.batch.solve import BatchSettings, record
 from backfire.solvers.reference import METHODS, InitialValueProblem, Settings, Solution, solve
 from backfire.solvers.trajectory import Floats, Status
-from networks import codegen, start_of, values_of
+from networks import codegen, ivp, start_of, values_of
 from systems import CLOSED, STIFF, Case, closed, courses, lanes, members, on, polluted, stiff
 
 PILLS = [Event(day, "gut", 1.0, 5.0) for day in (0.0, 24.0, 48.0, 72.0, 96.0)]
@@ -328,6 +328,22 @@ def test_doses_next_to_each_other(gap: float) -> None:
 def test_short_infusions_after_a_quiet_start_are_given() -> None:
     found, _ = single(MISSED, [20.9, 56.05])
     assert found["level"] == pytest.approx([0, 0.5091775899733975], rel=1e-6)
+
+
+@pytest.mark.parametrize("clearance", [1.0, 50.0, 3_000.0, 1e6])
+def test_a_fast_drug_after_doses_of_a_slow_one_is_not_stepped_over(clearance: float) -> None:
+    """The first step after a dose is as long as was right after the dose before: of a drug that stays for months, and then of one
+    that is gone in hours or seconds, and kills meanwhile."""
+    network = ivp(
+        {"slow": "-0.01 * slow", "fast": "-spare * fast", "left": "-spare * hill(fast, 0.1, 4) * left"}, [1.0, 0.0, 1.0]
+    )
+    slow = [Event(day, "slow", 1.0, 1.0) for day in range(10, 100, 10)]
+    fast = [Event(day, "fast", 1.0, 0.5) for day in (35.0, 62.0, 90.0)]
+    case = Case({"spare": clearance}, days=(0.0, 130.0), events=sorted([*slow, *fast], key=lambda event: event.time))
+    out, ends = record(lanes(network), members(network, [case] * 3), np.array([34.0, 60.0, 130.0]))
+    assert ends.status.tolist() == [Status.OK] * 3
+    once = (1 + 5.0**4) ** -0.25  # of a drug that falls from 0.5, five times its half effect
+    assert out[0, :, 2] == pytest.approx([1.0, once, once**3], rel=1e-5)
 
 
 def test_an_event_may_set_a_plain_number_to_anything() -> None:

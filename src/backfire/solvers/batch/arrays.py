@@ -20,10 +20,10 @@ LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
 READER = types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW)
 READ = types.FunctionType(READER)
 
-LANE_NUMBERS: Final = 16
+LANE_NUMBERS: Final = 18
 LANE_WHOLES: Final = 6
 # where the rows of the table of lanes begin
-DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH, LOOK_AT = range(
+DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH, LOOK_AT, GUESS, TURN = range(
     0, LANE_NUMBERS * LANES, LANES
 )
 # and those of the table of whole numbers of lanes
@@ -71,7 +71,7 @@ class Looks(NamedTuple):
     At a visit ``rule`` is decided by what its column times ``factor`` is; if its level changes, the events ``hold_first`` to
     ``hold_last``, counted from the first of the member, set anew what runs. The numbers of the rules of member i are the rows
     from ``place[i]`` on of ``numbers``; ``column`` (r,) are what they look at, ``parts`` (r, n) the states whose sum that is, if it
-    is one, ``ends`` (r, 2) the smallest and the largest factor, ``uses`` (givers, r) on which givers they decide. ``decided``
+    is one, as ``summed`` (r,) says, ``ends`` (r, 2) the smallest and the largest factor, ``uses`` (givers, r) on which givers they decide. ``decided``
     (m, …) are the levels after each visit, if they are kept.
     """
 
@@ -86,6 +86,7 @@ class Looks(NamedTuple):
     place: Any
     column: Any
     parts: Any
+    summed: Any
     ends: Any
     uses: Any
     decided: Any
@@ -153,7 +154,7 @@ TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:,
 EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE, _WHOLE)
 _FLAGS = types.boolean[:, ::1]
 LOOKS = _tuple(
-    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, _FLAGS, _TABLE, _FLAGS, _TABLE
+    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, _FLAGS, _TRUTH, _TABLE, _FLAGS, _TABLE
 )  # fmt: skip
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)

@@ -17,8 +17,8 @@ from backfire.solvers import Status
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
 from backfire.solvers.batch.stages import bend, dense, middle
-from backfire.solvers.batch.stepping import advance, aim, attempt, control, first_step, reject
-from backfire.solvers.batch.visits import apply, hold, see
+from backfire.solvers.batch.stepping import advance, aim, attempt, control, reject, start_piece
+from backfire.solvers.batch.visits import apply, due, hold, look_ahead, see
 
 _BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _ONE_CELL = 1.0
@@ -168,7 +168,7 @@ def _load(lane, member, prepare, look, task, events, visits, records, notes, sta
     wholes[at.EVENT + lane], wholes[at.RECORD + lane] = events.first[member], records.first[member]
     wholes[at.OUT + lane] = records.place[member] - records.first[member]
     lanes[at.DAY + lane], lanes[at.TRIED + lane], lanes[at.CALM + lane] = day, 0.0, 0.0
-    lanes[at.DUE + lane], lanes[at.LOOK_AT + lane] = np.inf, np.inf
+    lanes[at.DUE + lane], lanes[at.LOOK_AT + lane], lanes[at.TURN + lane] = np.inf, np.inf, np.inf
     if visits.last[member] > visits.first[member]:
         for rule in range(len(visits.column)):
             space.levels[rule * LANES + lane] = visits.numbers[visits.place[member] + rule, _BEGINS]
@@ -181,7 +181,7 @@ def _load(lane, member, prepare, look, task, events, visits, records, notes, sta
     else:
         _record_at(lane, day, records.last[member], states, inner, records, lanes, wholes)
     _edge(lane, member, task, events, lanes, wholes)
-    lanes[at.FRESH + lane] = 1.0
+    lanes[at.FRESH + lane], lanes[at.GUESS + lane] = 1.0, 0.0
     aim(lane, day, 0.0, lanes)
     for j in range(states):
         state[j * LANES + lane] = inner[j * LANES + lane]
@@ -219,11 +219,11 @@ def _move(lane, look, task, events, visits, records, notes, state, inner, space)
         share, gone = _died(lane, states, state, inner, space.bends, task.cells)
     arrived = lanes[at.LAST + lane] > 0.0 and share >= 1.0
     until = edge if arrived else day + min(share, 1.0) * step
-    turn = np.inf
-    if lanes[at.LOOK_AT + lane] <= until:
+    turn, lanes[at.TURN + lane] = lanes[at.TURN + lane], np.inf
+    if turn == np.inf and lanes[at.LOOK_AT + lane] <= until:
         turn = see(lane, until, visits.last[member], visits.place[member], look, task, visits, state, inner, space)
-        if turn < until:  # what runs changes its rate before the step ends
-            share, gone, arrived, until = (turn - day) / step, -1, False, turn
+    if turn < until:  # what runs changes its rate before the step ends
+        share, gone, arrived, until = (turn - day) / step, -1, False, turn
     turned = turn < np.inf
     given = arrived and event < events.last[member] and events.day[event] == edge
     if not by_step:
@@ -265,13 +265,8 @@ def _look_closer(lane, look, task, events, visits, records, notes, state, inner,
     """The step of a lane that was not plain: the look at the rates where a piece begins, rejected, or accepted with
     something to do; the status, or -1 to go on."""
     lanes = space.lanes
-    if lanes[at.FRESH + lane] > 0.0:
-        lanes[at.FRESH + lane], lanes[at.ACCEPTED + lane] = 0.0, 0.0
-        day, sizes = lanes[at.DAY + lane], task.sizes
-        span = lanes[at.EDGE + lane] - day
-        step = first_step(lane, sizes[at.STATES], task.relative, task.absolute, state, space.slopes, span)
-        # without a finite rate there is no step, and the attempt to take none ends the run
-        aim(lane, day, 0.0 if np.isnan(step) else step, lanes)
+    fresh, states = lanes[at.FRESH + lane] > 0.0, task.sizes[at.STATES]
+    if fresh and not start_piece(lane, states, task.relative, task.absolute, state, space.slopes, lanes):
         return -1
     negative = lanes[at.LOW + lane] == 2.0 and lanes[at.ACCEPTED + lane] > 0.0
     if negative or lanes[at.ACCEPTED + lane] == 0.0:
@@ -319,6 +314,7 @@ def _close(lane, how, look, read, task, records, notes, ended, space):  # type: 
     ended.status[member], ended.reached[member] = how, lanes[at.DAY + lane]
     ended.steps[member] = np.int64(lanes[at.TRIED + lane])
     wholes[at.MEMBER + lane] = -1
+    lanes[at.LOOK_AT + lane], lanes[at.TURN + lane] = np.inf, np.inf
     if not sizes[at.BY_STEP]:
         _leave(wholes[at.RECORD + lane], wholes[at.OUT + lane], records.last[member], states, records)
     elif how == _OK:
@@ -368,9 +364,10 @@ def _integrate(  # type: ignore[no-untyped-def]
     """Integrate members ``upcoming`` to ``last_member``: the functions of a kernel, then what the tuples above say."""
     wide()
     states, room, by_step = task.sizes[at.STATES], task.sizes[at.ROOM], task.sizes[at.BY_STEP] > 0
-    lanes, wholes = space.lanes, space.wholes
+    lanes, wholes, reacting = space.lanes, space.wholes, len(visits.column) > 0
     for lane in range(LANES):
         wholes[at.MEMBER + lane] = -1
+        lanes[at.LOOK_AT + lane], lanes[at.TURN + lane] = np.inf, np.inf
     empty = LANES
     while True:
         if empty > 0:
@@ -381,7 +378,11 @@ def _integrate(  # type: ignore[no-untyped-def]
                 return
         attempt(first, stage, task, state, inner, space)
         control(task.relative, states, task.absolute, task.amounts, task.cells, state, inner, space.error, lanes)
-        if advance(task.sizes[at.MOST_STEPS], lanes) > 0 or by_step:
+        looks = due(lanes) if reacting else 0
+        if looks > 0:
+            bend(states, space.slopes, space.bends)
+            look_ahead(look, task, visits, state, inner, space)
+        if (advance(task.sizes[at.MOST_STEPS], lanes) > 0 or by_step) and looks == 0:
             bend(states, space.slopes, space.bends)
         if by_step:
             middle(states, state, inner, space.bends, space.middle)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from backfire.formulas import as_sympy, derivative, in_series, names_in, parse, symbol, vector_code
 from backfire.model import Network, differentiate, reached
+from backfire.solvers.batch.hills import Hills
 from backfire.solvers.batch.jit import LANES, compile_loops, machine_folder, unkept
 from backfire.solvers.batch.tableau import GAMMA, STAGES
 from backfire.solvers.cache import GENERATORS, cache_folder, cached, keep, read_own
@@ -77,7 +78,7 @@ def _source(network: Network, watched: tuple[str, ...]) -> tuple[str, tuple[int,
     def made() -> str:
         writer = _Writer(network, watched)
         source = writer.text()
-        return f"{len(writer.fixed)} {writer.places}\n{source}"
+        return f"{len(writer.fixed)} {writer.lu + len(writer.hills.names)}\n{source}"
 
     sizes, _, source = cached(f"lanes-{digest}.txt", made).partition("\n")
     fixed, factors = sizes.split()
@@ -142,7 +143,8 @@ class _Writer:
                 self.constant[line.name] = expression
         self.order = network.state_names
         self.slopes = differentiate(network, self.lines)
-        self.places = 0
+        self.hills = Hills({name: place for place, name in enumerate(self.order)}, self._moves, self._fold)
+        self.lu = 0
 
     def text(self) -> str:
         first = self._first()
@@ -181,7 +183,7 @@ class _Writer:
         body += self.elimination
         body += [f"factors[{place} * LANES + lane] = {name}" for name, place in self.kept.items()]
         body += self._substitution()
-        return _function("first", "state, constant, steps, factors, slope", ["step = steps[lane]", *body])
+        return self._function("first", ["step = steps[lane]", *body])
 
     def _stage(self) -> str:
         """Any later stage: slope ← W⁻¹ (slope + h·rates(state))."""
@@ -194,7 +196,7 @@ class _Writer:
         body += self._body(lines, {}, "lanes", rows)
         body += [f"{name} = factors[{place} * LANES + lane]" for name, place in self.kept.items()]
         body += self._substitution()
-        return _function("stage", "state, constant, steps, factors, slope", ["step = steps[lane]", *body])
+        return self._function("stage", ["step = steps[lane]", *body])
 
     def _factorise(self, pattern: set[tuple[int, int]]) -> None:
         """LU of W with pivots on the diagonal, in the order of least fill-in (Markowitz)."""
@@ -220,7 +222,7 @@ class _Writer:
             self.upper += [(pivot, column) for column in columns]
         names = [f"inverse_{pivot}" for pivot in self.pivots] + [f"w_{row}_{column}" for row, column in self.lower + self.upper]
         self.kept = {name: place for place, name in enumerate(names)}
-        self.places = len(names)
+        self.lu = len(names)
 
     def _substitution(self) -> list[str]:
         """Forward, then backward, then written out."""
@@ -274,7 +276,10 @@ class _Writer:
         reads = {name: names_in(expression) for name, expression in lines.items()}
         needed = reached((*keep_names, *(name for expression in outputs.values() for name in names_in(expression))), reads)
         # spelt first: a Hill function holds the logarithm of its half-value, which is one number for a member
-        folded = {name: self._fold(in_series(expression)) for name, expression in lines.items() if name in needed}
+        wanted = {name: expression for name, expression in lines.items() if name in needed}
+        if over == "lanes":
+            wanted = {name: self.hills.named(expression) for name, expression in wanted.items()}
+        folded = {name: self._fold(in_series(expression)) for name, expression in wanted.items()}
         targets = {place: self._fold(in_series(expression)) for place, expression in outputs.items()}
         common, reduced = sympy.cse(
             [*folded.values(), *targets.values()], symbols=sympy.numbered_symbols("common_", real=True), order="none"
@@ -285,13 +290,22 @@ class _Writer:
         ordered = list(TopologicalSorter(graph).static_order())
         used = set[str]().union(*(names_in(expression) for expression in [*every.values(), *reduced]))
         body = [f"{name} = state[{place} * LANES + lane]" for place, name in enumerate(self.order) if name in used]
-        places = {name: place for place, name in enumerate([*self.network.constant_names, *self.fixed.values()])}
+        places, hills = self._places(), self.hills.places(self.lu)
+        body += [f"{name} = factors[{place}]" for name, place in hills.items() if name in used]
         where = "{place} * LANES + lane" if over == "lanes" else "{place}"
         body += [f"{name} = constant[{where.format(place=place)}]" for name, place in places.items() if name in used]
         body += [f"{name} = {vector_code(every[name])}" for name in ordered]
         return body + [
             f"{place} = {vector_code(expression)}" for place, expression in zip(targets, reduced[len(folded) :], strict=True)
         ]
+
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate([*self.network.constant_names, *self.fixed.values()])}
+
+    def _function(self, name: str, body: Iterable[str]) -> str:
+        """A stage: its Hill functions, then everything else."""
+        loops = [*self.hills.loops(self.lu, self._places), _OVER_LANES, *(f"        {line}" for line in body)]
+        return "\n".join([_STAGE.format(name=name), *loops])
 
     def _fold(self, expression: sympy.Expr) -> sympy.Expr:
         """Replace what depends on constants alone by a name computed once per member."""
@@ -334,22 +348,20 @@ _HEAD = '''"""One model of backfire, compiled for many members at a time. Genera
 from numba import types
 
 from backfire.solvers.batch.jit import ROW, compiled, wide
-from backfire.solvers.batch.vectormath import exponential, floored, logarithm, positive, power, square_root, step_of
+from backfire.solvers.batch.vectormath import exponential, floored, hill, logarithm, positive, power, hill_of_one
+from backfire.solvers.batch.vectormath import square_root, step_of
 
 LANES = {lanes}
 STRIDE = {stride}'''
 _PREPARE = """@compiled(types.void(ROW))
 def prepare(constant):"""
+_STAGE = """@compiled(types.void(ROW, ROW, ROW, ROW, ROW))
+def {name}(state, constant, steps, factors, slope):
+    wide()"""
 _OVER_LANES = "    for lane in range(LANES):"
 _LOOK = """@compiled(types.void(ROW, ROW, ROW, ROW))
 def look(state, constant, values, slopes):
 """
-
-
-def _function(name: str, arguments: str, body: Iterable[str]) -> str:
-    signature = ", ".join("ROW" for _ in arguments.split(","))
-    head = f"@compiled(types.void({signature}))"
-    return "\n".join([head, f"def {name}({arguments}):", "    wide()", _OVER_LANES, *(f"        {line}" for line in body)])
 
 
 def _fill(pattern: set[tuple[int, int]], left: set[int], at: int) -> int:

@@ -241,15 +241,19 @@ def _looks(visits: Visits | None, watched: Sequence[str], count: int) -> Looks:
         empty = np.zeros(0)
         ends = np.zeros((0, 2))
         return Looks(
-            empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, flat, ends, flat, np.zeros((count, 0))
-        )
+            empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, flat, np.zeros(0, dtype=bool), ends, flat,
+            np.zeros((count, 0)),
+        )  # fmt: skip
     first, last = (np.ascontiguousarray(column) for column in visits.rows.T)
     column = np.array([watched.index(name) for name in visits.columns], dtype=np.int64)
     place = np.ascontiguousarray(visits.place)
     _, rule, factor, *_ = visits.table
     own = [factor[rule == number] for number in range(len(column))]
     ends = np.array([[factors.min(initial=1.0), factors.max(initial=1.0)] for factors in own])
-    return Looks(*visits.table, first, last, visits.numbers, place, column, visits.parts, ends, visits.uses, visits.decided)
+    summed = visits.parts.any(axis=1)
+    return Looks(
+        *visits.table, first, last, visits.numbers, place, column, visits.parts, summed, ends, visits.uses, visits.decided
+    )
 
 
 def _workspace(states: int, factors: int, constants: int, watched: int, rules: int) -> Workspace:

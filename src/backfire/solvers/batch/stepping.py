@@ -18,6 +18,10 @@ _SAFETY = 0.9
 _SMALLEST, _LARGEST = 0.2, 8.0
 MOMENT = 1e-9
 """The step, in days, that shows the rates at the start of a piece."""
+_MOVED = 0.1
+"""The share of itself that a state may move by in the first step of a piece."""
+_CLOSE, _FAR = 1.5, 5.0
+"""A first step so many times as long as right is not too long; one so many times as long shows too little of the rates."""
 _SHORTEST = 1e-14
 """Steps below this share of the day (at least of one day) end a run."""
 _TINY: Any = np.float32(1e-12)
@@ -28,21 +32,23 @@ _MAX_STEPS, _TOO_SMALL = int(Status.MAX_STEPS), int(Status.STEP_TOO_SMALL)
 _NONFINITE, _NEGATIVE_STATE = int(Status.NONFINITE), int(Status.NEGATIVE_STATE)
 
 
-@compiled()
-def first_step(lane, states, relative, absolute, state, slopes, span):  # type: ignore[no-untyped-def]
-    """A step in which no state moves by more than a few percent of itself; NaN if a rate is not finite.
+@compiled(inline="code")
+def _first_step(lane, states, relative, absolute, state, slopes, step):  # type: ignore[no-untyped-def]
+    """A step in which no state moves by more than a few percent of itself, from the first slope of one that was tried; NaN if a
+    rate is not finite.
 
-    The first slope of a step of next to no length is that length times γ times the rate.
+    The first slope of a step is its length times γ times the rate, less for what moves by more than itself: enough to see
+    that the step was too long.
     """
     fastest = 0.0
     for j in range(states):
         spot = j * LANES + lane
-        rate = slopes[j * STRIDE + lane] / (MOMENT * GAMMA)
+        rate = slopes[j * STRIDE + lane] / (step * GAMMA)
         moving = abs(rate) / (abs(state[spot]) + absolute[j] / relative)
         if not moving < np.inf:
             return np.nan
         fastest = max(fastest, moving)
-    return min(span, 0.1 / fastest) if fastest * span > 0.1 else span
+    return _MOVED / fastest if fastest > 0.0 else np.inf
 
 
 @compiled()
@@ -94,7 +100,7 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
         ends = edge if lanes[at.LAST + lane] > 0.0 else until
         due = lanes[at.ACCEPTED + lane] if lanes[at.DUE + lane] < ends else 0.0
         seen = 1.0 if lanes[at.LOOK_AT + lane] <= ends else 0.0
-        alert = alert + seen
+        alert = alert + seen + (1.0 if lanes[at.TURN + lane] < np.inf else 0.0)
         curved += 1 if due + seen + lanes[at.LOW + lane] > 0.0 else 0  # whole numbers, whose sums may be vectors
         lanes[at.FROM + lane] = day
         lanes[at.SPAN + lane] = step
@@ -118,18 +124,40 @@ def advance(most_steps, lanes):  # type: ignore[no-untyped-def]
 def aim(lane, day, step, lanes):  # type: ignore[no-untyped-def]
     """Set the next step so that it ends on the edge, halfway to it, or well before it.
 
-    The first attempt of a piece has next to no length and only shows the rates.
+    The first attempt of a piece is as long as was right for the piece before; without one it has next to no length and only shows
+    the rates.
     """
     rest = lanes[at.EDGE + lane] - day
     last = 0.0
+    fresh, guess = lanes[at.FRESH + lane] > 0.0, lanes[at.GUESS + lane]
+    if fresh:
+        step = guess
     if 1.01 * step >= rest:
         step, last = rest, 1.0
     elif 2.0 * step > rest:
         step = 0.5 * rest
-    if lanes[at.FRESH + lane] > 0.0:
+    if fresh and guess == 0.0:
         step, last = MOMENT, 0.0
     lanes[at.STEP + lane] = step
     lanes[at.LAST + lane] = last
+
+
+@compiled()
+def start_piece(lane, states, relative, absolute, state, slopes, lanes):  # type: ignore[no-untyped-def]
+    """The first attempt of a piece: True if it stands as its first step. Otherwise it has shown how long that should be."""
+    tried, guess = lanes[at.STEP + lane], lanes[at.GUESS + lane]
+    right = _first_step(lane, states, relative, absolute, state, slopes, tried)
+    # without a finite rate there is no step, and the attempt to take none ends the run
+    right = 0.0 if np.isnan(right) else right
+    stands = guess > 0.0 and tried <= _CLOSE * right
+    again = guess > 0.0 and tried > _FAR * right
+    lanes[at.FRESH + lane], lanes[at.GUESS + lane] = (1.0, 0.0) if again else (0.0, right)
+    if stands:
+        lanes[at.TRIED + lane] += 1.0
+    else:
+        lanes[at.ACCEPTED + lane] = 0.0
+        aim(lane, lanes[at.DAY + lane], right, lanes)
+    return stands
 
 
 @compiled()

@@ -148,3 +148,17 @@ def step_of(x: float) -> float:
 def floored(x: float) -> float:
     """x, but at least 1e-300."""
     return x if x > 1e-300 or x != x else 1e-300
+
+
+@compiled(inline="code")
+def hill_of_one(x: float, half: float) -> float:
+    """x/(half + x) where x > 0, else 0."""
+    held = floored(x)
+    return step_of(x) * held / (half + held)  # type: ignore[no-any-return]
+
+
+@compiled(inline="code")
+def hill(x: float, long: float, half: float, n: float, long_half: float) -> float:
+    """xⁿ/(halfⁿ + xⁿ) where x > 0, else 0, from both logarithms as well; exactly ``hill_of_one`` for n = 1 and for x ≤ 0."""
+    y = 1.0 / (exponential(n * (long_half - long)) + 1.0)
+    return hill_of_one(x, half) if (n == 1.0) | (x <= 0.0) else y  # type: ignore[no-any-return]
