@@ -184,7 +184,10 @@ def test_m1_5_il16_carries_part_of_the_answer_and_the_answer_itself_can_be_block
         "log_kill_first", MYELOMA, "monotherapy"
     )
     won = {arm: read("log_kill_first", MYELOMA, arm) - read("log_kill_first", MYELOMA, "monotherapy") for arm in BLOCKED}
-    assert 0.4 * lost < won["combination"] < 0.8 * lost < won["answer_blocked"] < lost
+    off = read("log_kill_first", MYELOMA, "monotherapy", MYELOMA_OFF) - read("log_kill_first", MYELOMA, "monotherapy")
+    assert 0.4 * lost < won["combination"] < 0.8 * lost < won["answer_blocked"]
+    assert lost < off, "the answer feeds growth, too"
+    assert won["answer_blocked"] < off
     assert read("nadir", MYELOMA, "answer_blocked") < 0.1 * read("nadir", MYELOMA, "combination")
 
 
