@@ -54,8 +54,12 @@ def diagnose(traces: Floats) -> Diagnosis:
     rhat, walkers = np.ones(count), np.ones(count)
     bulk, tail = (np.full(count, float(runs * sweeps * chains)) for _ in range(2))
     if not still.all():
-        rhat[~still] = stats.rhat(traces.reshape(runs, sweeps * chains, count)[:, :, ~still], chain_axis=0, draw_axis=1)
-        walkers[~still] = stats.rhat(as_chains, chain_axis=0, draw_axis=1)
+        whole = traces.reshape(runs, sweeps * chains, count)[:, :, ~still]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rhat[~still] = stats.rhat(whole, chain_axis=0, draw_axis=1)
+            walkers[~still] = stats.rhat(as_chains, chain_axis=0, draw_axis=1)
+        # 0/0: what varies so seldom that no chain varies in rank is as good as known
+        rhat, walkers = (np.where(np.isnan(found), 1.0, found) for found in (rhat, walkers))
         bulk[~still] = stats.ess(as_chains, chain_axis=0, draw_axis=1, method="bulk")
         tail[~still] = stats.ess(as_chains, chain_axis=0, draw_axis=1, method="tail", prob=TAILS)
     third = max(1, sweeps // 3)
