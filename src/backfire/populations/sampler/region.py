@@ -37,7 +37,7 @@ class Goal:
     rhat: float = 1.02
     size: float = 400.0
     sweeps: int = 60
-    rounds: int = 5
+    rounds: int = 10
 
     def met_by(self, found: Diagnosis) -> bool:
         """True if a sample is good enough."""
