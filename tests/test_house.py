@@ -26,7 +26,7 @@ from backfire.reports import mechanism_rows
 from backfire.sampling import Axis, Sobol
 from backfire.scenario import json_schema
 from backfire.solvers import generate
-from backfire.sweeps import parse_sweep
+from backfire.sweeps import parse_sweep, planning
 from commands import call, clean
 from made_up_sweeps import GRID, drawn, marks, panels, stored, texts
 from small import SMALL, STUDY
@@ -131,9 +131,12 @@ def last_share(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         lambda found: found.final_burden / found.before, ("burden",), better="low", title="share left", ranks={"bars": 0, "figures": 0},
     )  # fmt: skip
     monkeypatch.setattr(catalogue, "CATALOGUE", (new, *catalogue.CATALOGUE))
-    catalogue.declared.cache_clear()
+    kept = (catalogue.declared, planning._scenario)  # sweeps of other tests keep a scenario, and it the outcomes that it has
+    for one in kept:
+        one.cache_clear()
     yield
-    catalogue.declared.cache_clear()
+    for one in kept:
+        one.cache_clear()
 
 
 @pytest.mark.usefixtures("last_share")
