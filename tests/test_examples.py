@@ -35,7 +35,14 @@ def test_there_are_examples_and_they_are_numbered() -> None:
     assert EXAMPLES
 
 
-LONG = {"04_switch_the_response_off", "08_cost_of_resistance", "14_which_feedback", "15_which_parameter"}
+LONG = {
+    "03_dose_and_spread",
+    "13_virtual_trial",
+    "04_switch_the_response_off",
+    "08_cost_of_resistance",
+    "14_which_feedback",
+    "15_which_parameter",
+}
 
 
 @pytest.mark.parametrize(
@@ -101,6 +108,7 @@ STUDY = ROOT / "examples" / "09_own_study"
 
 
 @pytest.mark.slow  # compiles, samples a box of parameters, and computes a sweep
+@pytest.mark.thorough
 def test_a_study_of_ones_own_is_told_step_by_step(tmp_path: Path) -> None:
     """In an empty folder, as a new user would: what its README shows is what every command prints."""
     for command, shown, printed in followed(STUDY / "README.md", tmp_path):

@@ -123,6 +123,7 @@ def test_own_claims_are_explained_and_written_out_as_those_of_articles_are(own: 
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_own_claims_have_robustness_and_variants(own: Path) -> None:
     chosen = load_claims(own)
     report = backfire.evaluate_claims(chosen, robustness=BoxSample(64), variants=True, workers=0, only=["C1", "C2", "C3"])

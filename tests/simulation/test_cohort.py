@@ -158,7 +158,9 @@ def test_other_units_change_no_outcome(settings: BatchSettings | Settings, near:
 # Members.
 
 
-@pytest.mark.parametrize("name", [*QUICK, "bortezomib-macrophages", "hibernation-rigi"])
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.thorough) for name in ("bortezomib-macrophages", "hibernation-rigi"))]
+)
 def test_an_outcome_asked_for_alone_is_that_of_the_whole_table(name: str) -> None:
     """Only what is asked for is looked for; what is found must not depend on what else is."""
     fields = ["growth_rate"]

@@ -154,6 +154,7 @@ def test_mistakes_are_told(tmp_path: Path, change: tuple[str, str], said: str) -
 
 
 @pytest.mark.slow  # compiles the scenario of all mechanisms
+@pytest.mark.thorough
 def test_all_together_shares_its_relapse_among_five() -> None:
     made = ablation("all-together", means=HERE)
     assert all(item.missed < 1e-9 for item in made.blames)
