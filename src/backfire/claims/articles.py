@@ -48,7 +48,7 @@ class ClaimEntry(StrictModel):
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,7}$", description="C1 and so on, unique, at most eight characters")
     label: str = Field(
-        "", pattern=r"^\S([^\n]*\S)?$", max_length=40, description="the same in a few words, for figures; the id if left out"
+        "", pattern=r"^(\S([^\n]*\S)?)?$", max_length=40, description="the same in a few words, for figures; the id if left out"
     )
     statement: str = Field(min_length=10, description="the claim in plain words, our own")
     check: str = Field(min_length=3, description="the claim in the language of claims")
