@@ -2,10 +2,9 @@
 
 A level is the set of points within some distance. Each next one holds about a quarter of the walkers; those are copied and
 moved until they forget where they came from (subset simulation, Au and Beck 2001). The levels and the proposals of this
-descent follow its own walkers, so the shares that it keeps are biased. New walkers therefore go down the same levels with
-the same proposals, none of which looks at them: the product of the shares that *they* keep has the region's volume as its
-expectation, however few they are and however little they forget (Cérou and others 2012). At distance 0 they go on, as a
-plain ensemble whose proposals no longer change.
+descent follow its own walkers, so it is short: it has to find the region and to teach the networks that guide walks through
+it. What these enclose is then measured and sampled evenly (``enclosure``), and the points of that sample that lie in the
+region walk on at distance 0, as a plain ensemble whose proposals no longer change.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from backfire.populations.sampler.distances import Bools, Distance, Judge
+from backfire.populations.sampler.enclosure import Enclosure
 from backfire.populations.sampler.margins import MarginNetwork
 from backfire.populations.sampler.proposals import PASSED, Guide, differences, redraws
 from backfire.solvers import Floats
@@ -28,6 +28,8 @@ KINDS: Final = ("walk", "difference", "redraw")
 WANTED: Final = 0.25
 """Share of differences that shall be accepted."""
 
+PORTION: Final = 512
+"""Points of the enclosure judged at a time."""
 PATIENCE: Final = 5
 PROGRESS: Final = 0.03
 """A run is lost if so many levels bring the violations no nearer to 0 than by this share."""
@@ -37,11 +39,9 @@ PROGRESS: Final = 0.03
 class Effort:
     """How much a run spends.
 
-    ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times at every level while they still
-    go together with where they were by more than ``forgotten``: up to ``most_sweeps`` times in the region, ``passing`` times
-    on the way. ``measuring`` new ones go down again with ``hurried`` of the sweeps: many that remember measure a volume better
-    than few that forget. ``chains`` of the first go on
-    at distance 0, first for ``rounds`` times ``settling`` sweeps after each of which the proposals learn. Walks have ``stride``
+    ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times at every level. ``chains`` of
+    them stay ``rounds`` times ``settling`` sweeps in the region, after each of which the proposals learn; ``measuring`` points
+    of what the networks enclose are judged, and as many of those in the region go on as there are chains. Walks have ``stride``
     steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most ``remembered`` points.
     ``mixture`` is the share of each of ``KINDS``, ``kept`` the share of walkers that a level holds.
     """
@@ -49,11 +49,7 @@ class Effort:
     first: int = 1024
     walkers: int = 256
     sweeps: int = 6
-    passing: int = 16
-    most_sweeps: int = 24
-    forgotten: float = 0.2
-    measuring: int = 512
-    hurried: float = 0.5
+    measuring: int = 2048
     chains: int = 128
     rounds: int = 4
     settling: int = 4
@@ -80,20 +76,6 @@ class Level:
     accepted: float
     judged: int
     ancestors: int
-
-
-@dataclass(frozen=True, eq=False)
-class Passed:
-    """How a level was passed, for those who come after: moves that look at none of them.
-
-    Differences have size ``scale`` and are those of ``others`` (n, inputs), the first walkers.
-    """
-
-    level: float
-    sweeps: int
-    scale: float
-    guide: Guide | None
-    others: Floats
 
 
 @dataclass(eq=False)
@@ -127,7 +109,8 @@ class Ensemble:
 class Run:
     """One run, from its own random numbers; between calls it can be pickled and goes on as if nothing had been.
 
-    ``levels`` are those of the first walkers until new ones have come down (``measured``), and then those of the new ones.
+    ``passed`` are its guides, level by level. Of the ``enclosure`` that they leave the share ``met`` lies in the region: the
+    walkers ``found`` there.
     """
 
     number: int
@@ -138,9 +121,11 @@ class Run:
     level: float = np.inf
     levels: list[Level] = field(default_factory=list)
     excesses: list[float] = field(default_factory=list)
-    passed: list[Passed] = field(default_factory=list)
+    passed: list[Guide] = field(default_factory=list)
     log_share: float = 0.0
-    measured: bool = False
+    enclosure: Enclosure = field(default_factory=Enclosure)
+    met: float = 0.0
+    found: Ensemble | None = None
     scale: float = 1.0
     network: MarginNetwork | None = None
     guide: Guide | None = None
@@ -185,44 +170,17 @@ class Run:
         self._keep(kept, self.effort.walkers)
         judged, accepted = self.judged, 0.0
         self._learn(self.effort.lessons)
-        start = np.column_stack([self.ensemble.points, self.ensemble.distances])
-        done, most = 0, self.effort.most_sweeps if self.arrived else self.effort.passing
-        while done < most:
+        for done in range(self.effort.sweeps):
             if done == self.effort.sweeps // 2:
                 self._learn(self.effort.lessons // 2)
             accepted += self.sweep(judge, adapt=done < self.effort.sweeps // 2)
-            done += 1
-            if done >= self.effort.sweeps and self._memory(start) < self.effort.forgotten:
-                break
         self.excesses.append(float(self.distance.excess(self.ensemble.violations).mean()))
-        # the network goes on learning: what it knew here is set aside
-        guide = copy.deepcopy(self.guide)
-        self.passed.append(Passed(self.level, done, self.scale, guide, self.ensemble.points.copy()))
-        return self._left(found, of, done, accepted, judged)
-
-    def measure(self, judge: Judge) -> None:
-        """Once arrived: new walkers go down the same levels, and the share of the cube is theirs.
-
-        If none of them comes down it is 0, which counts as any other in the mean over runs; the first walkers go on then.
-        """
-        first, guide, scale = self.ensemble, self.guide, self.scale
-        self.ensemble = _evenly_spread(judge, first.points.shape[1], self.distance, self.effort, self.rng)
-        self.judged += len(self.ensemble)
-        self.levels, self.log_share, self.measured = [], 0.0, True
-        for passed in self.passed:
-            self.level, self.guide, self.scale = passed.level, passed.guide, passed.scale
-            kept = np.flatnonzero(self.ensemble.distances <= self.level)
-            if not len(kept):
-                self.log_share, self.ensemble, self.level = -np.inf, first, self.passed[-1].level
-                break
-            found, of, judged, accepted = len(kept), len(self.ensemble), self.judged, 0.0
-            self.log_share += float(np.log(found / of))
-            self._keep(kept, self.effort.measuring)
-            sweeps = max(1, round(self.effort.hurried * passed.sweeps))
-            for _ in range(sweeps):
-                accepted += self.sweep(judge, others=passed.others)
-            self._left(found, of, sweeps, accepted, judged)
-        self.guide, self.scale = guide, scale
+        if self.guide is not None:  # the network goes on learning: what it knew here is set aside
+            self.passed.append(copy.deepcopy(self.guide))
+        ancestors = len(np.unique(self.ensemble.origins))
+        share, most = accepted / self.effort.sweeps, self.effort.sweeps
+        self.levels.append(Level(self.level, found / of, of, most, share, self.judged - judged, ancestors))
+        return self.levels[-1]
 
     def _keep(self, kept: NDArray[np.int64], count: int) -> None:
         """So many walkers from those kept, each as often as any other to within one."""
@@ -230,12 +188,6 @@ class Run:
             np.resize(self.rng.permutation(kept), count) if len(kept) < count else self.rng.choice(kept, count, replace=False)
         )
         self.ensemble = self.ensemble.chosen(copies)
-
-    def _left(self, found: int, of: int, sweeps: int, accepted: float, judged: int) -> Level:
-        """Note what came of a level, of whose walkers so many were found within it."""
-        ancestors = len(np.unique(self.ensemble.origins))
-        self.levels.append(Level(self.level, found / of, of, sweeps, accepted / sweeps, self.judged - judged, ancestors))
-        return self.levels[-1]
 
     def _next_level(self) -> float:
         """The next level."""
@@ -246,26 +198,33 @@ class Run:
             level = float(below.max()) if len(below) else self.level
         return level
 
-    def _memory(self, start: Floats) -> float:
-        """How far walkers still go together with where they were: the mean correlation of their coordinates, or that of
-        their distance, whichever is larger."""
-        now = np.column_stack([self.ensemble.points, self.ensemble.distances])
-        one, two = (item - item.mean(axis=0) for item in (start, now))
-        size = np.sqrt((one**2).sum(axis=0) * (two**2).sum(axis=0))
-        found = np.where(size > 0, (one * two).sum(axis=0) / np.where(size > 0, size, 1.0), 0.0)
-        return float(max(found[:-1].mean(), found[-1]))
-
     def settle(self, judge: Judge) -> None:
-        """At distance 0: fewer walkers, and proposals that learn for the last time."""
+        """At distance 0: fewer walkers, and proposals that learn for the last time; and what is found in all that they enclose."""
         if len(self.ensemble) > self.effort.chains:
             self.ensemble = self.ensemble.chosen(self.rng.choice(len(self.ensemble), self.effort.chains, replace=False))
         for _ in range(self.effort.rounds):
             for _ in range(self.effort.settling):
                 self.sweep(judge, adapt=True)
             self._learn(2 * self.effort.lessons)
-        for _ in range(self.effort.settling):
-            self.sweep(judge)
+        self._enclose(judge)
         self.use = {kind: Use() for kind in KINDS}
+
+    def _enclose(self, judge: Judge) -> None:
+        """Measure the enclosure, and judge points of it."""
+        guides = [*self.passed, *([] if self.guide is None else [self.guide])]
+        inputs, count = self.ensemble.points.shape[1], self.effort.measuring
+        self.enclosure, points = Enclosure.through(guides, inputs, count, self.rng)
+        parts = [judge(points[at : at + PORTION], _all_holding) for at in range(0, len(points), PORTION)]
+        violations = np.vstack(parts) if parts else np.empty((0, self.ensemble.violations.shape[1]))
+        self.judged += len(points)
+        good = np.flatnonzero((violations <= 0).all(axis=1))
+        self.met = len(good) / max(1, len(points))
+        none = np.zeros(len(good))
+        self.found = Ensemble(points[good], violations[good], none, none.astype(np.int64))
+
+    def start(self, walkers: Ensemble) -> None:
+        """Walkers of the region from which chains go on, in place of those that came down."""
+        self.ensemble, self.found = walkers, None
 
     def relaxed(self, columns: Sequence[int], chains: int) -> Run:
         """A copy that walks where all claims but some (``columns``) hold, from where some of its walkers are."""
@@ -301,11 +260,8 @@ class Run:
         self.points, self.violations = [], []
         return np.array(points), np.array(violations)
 
-    def sweep(self, judge: Judge, adapt: bool = False, others: Floats | None = None) -> float:
-        """One move of every walker; the share of proposals accepted.
-
-        ``adapt`` the size of differences; these are of ``others`` (n, inputs), or of the half that does not move.
-        """
+    def sweep(self, judge: Judge, adapt: bool = False) -> float:
+        """One move of every walker, ``adapt``ing the size of differences or not; the share of proposals accepted."""
         kind = str(self.rng.choice(KINDS, p=self.effort.mixture))
         if kind == "walk" and self.guide is not None:
             return self._walk(judge, self.guide)
@@ -314,8 +270,7 @@ class Run:
         accepted = 0
         for moving, standing in (halves, halves[::-1]):
             walkers = self.ensemble.points[moving]
-            standers = self.ensemble.points[standing] if others is None else others
-            redrawn = kind == "redraw"
+            standers, redrawn = self.ensemble.points[standing], kind == "redraw"
             proposed = redraws(walkers, self.rng) if redrawn else differences(walkers, standers, self.scale, self.rng)
             taken = self._take(judge, kind, moving, proposed)
             accepted += taken
@@ -373,11 +328,15 @@ class Run:
 
     def _learn(self, lessons: int) -> None:
         """Fit the guide to the walkers and to what was judged."""
-        if self.network is None or self.effort.mixture[0] <= 0:
+        if self.network is None:
             return
         self.network.centre(self.ensemble.points)
         self.network.fit(np.vstack(self.points), np.vstack(self.violations), lessons)
         self._guide()
+
+
+def _all_holding(known: Floats) -> Bools:
+    return np.asarray(~np.any(known > 0, axis=1))
 
 
 def _evenly_spread(judge: Judge, inputs: int, distance: Distance, effort: Effort, rng: Generator) -> Ensemble:

@@ -112,10 +112,11 @@ class Guide:
     def _step(self, places: Floats, threshold: float, rng: Generator) -> None:
         """A point on a line through each place, by a slice that shrinks towards the place (Neal 2003); moves in place."""
         count, width = places.shape
-        along = rng.normal(size=(count, width)) @ self.root.T / np.sqrt(width)
-        axis = np.flatnonzero(rng.random(count) < AXES)
+        straight = rng.random(count) < AXES
+        axis, oblique = np.flatnonzero(straight), np.flatnonzero(~straight)
+        along = np.zeros((count, width))
+        along[oblique] = rng.normal(size=(len(oblique), width)) @ self.root.T / np.sqrt(width)
         chosen = rng.integers(width, size=len(axis))
-        along[axis] = 0.0
         along[axis, chosen] = self._alone[chosen]
         low, high = chords(places, along)
         before = REACH * rng.random(count)

@@ -15,7 +15,7 @@ import numpy as np
 
 from backfire.errors import UserError
 from backfire.populations.sampler.choosing import balanced
-from backfire.populations.sampler.descent import Effort, Level, Run, Use
+from backfire.populations.sampler.descent import Effort, Ensemble, Level, Run, Use
 from backfire.populations.sampler.diagnostics import Diagnosis, diagnose
 from backfire.populations.sampler.distances import Distance, Judge
 from backfire.solvers import Floats
@@ -26,6 +26,8 @@ PILOT: Final = 2048
 """Sobol points by which distances are normalised and the method is chosen."""
 PORTION: Final = 1024
 """Points drawn at a time where points are simply drawn."""
+WALKED: Final = 8192
+"""Places, of all where runs walked in the region, that say how much of it an enclosure holds."""
 Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 """Calls a function with each item, here or elsewhere, and gives the answers in order, as ``map`` does."""
 
@@ -69,7 +71,7 @@ class RegionSample:
     """A sample of a region: ``members`` (n, inputs) with their ``violations`` (n, claims), all at distance 0.
 
     ``exact`` says that points were simply drawn: each is worth itself, and there is no ``diagnosis``. ``log_shares``
-    (runs,) are each run's ln of the share of the cube; ``levels`` and ``uses`` (of proposals, at distance 0) are by run,
+    (runs,) are each run's ln of the share of the cube, ``variances`` (runs,) the least that theirs can be; ``levels`` and ``uses`` (of proposals, at distance 0) are by run,
     ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps, chains, claims) all that was seen at distance
     0, ``judged`` the number of points judged. A run that did not arrive while others did is left out.
     ``runs`` are those that arrived, as they ended. Where nothing satisfies all claims ``members`` is empty, ``margins``
@@ -88,6 +90,7 @@ class RegionSample:
     uses: Sequence[dict[str, Use]] = ()
     diagnosis: Diagnosis | None = None
     runs: Sequence[Run] = ()
+    variances: Floats = field(default_factory=lambda: np.empty(0))
     best: Floats = field(default_factory=lambda: np.empty(0))
     best_violations: Floats = field(default_factory=lambda: np.empty(0))
 
@@ -102,7 +105,7 @@ class RegionSample:
         """The standard error of ln(share): of a count where points were drawn, else from the spread of the runs.
 
         A few runs can lie together by chance: a run is not taken to be surer than independent walkers would make it, by
-        the sum over its levels of (1 - share) / (share · walkers) as variance (Au and Beck 2001).
+        the sum over its shares of (1 - share) / (share · walkers) as variance (Au and Beck 2001).
         """
         if self.exact:
             return float(np.sqrt((1 - self.share) / max(1, self.traces.shape[0] * self.traces.shape[1])))
@@ -113,8 +116,8 @@ class RegionSample:
         found = float(shares.std(ddof=1) / shares.mean())
         if np.isfinite(self.log_shares).all():
             found = max(found, float(self.log_shares.std(ddof=1)))
-        least = np.mean([sum((1 - item.share) / (item.share * item.walkers) for item in levels) for levels in self.levels])
-        return max(found, math.sqrt(least)) / math.sqrt(runs)
+        least = self.variances[np.isfinite(self.variances)]
+        return max(found, math.sqrt(least.mean()) if len(least) else 0.0) / math.sqrt(runs)
 
     @property
     def share_interval(self) -> tuple[float, float]:
@@ -222,6 +225,7 @@ def _sampled(
         return _nothing(state.every, first)
     if not state.settled:
         state.every = list(spread(_settle, [(judge, run) for run in state.every if run.arrived]))
+        _start(state.every, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(runs,))))
         state.settled = True
         save(state)
     return _chains(judge, state, members, spare, goal or Goal(), spread, told, save)
@@ -251,9 +255,31 @@ def _descend(given: tuple[Judge, Run]) -> Run:
 
 def _settle(given: tuple[Judge, Run]) -> Run:
     judge, run = given
-    run.measure(judge)
     run.settle(judge)
     return run
+
+
+def _start(every: Sequence[Run], rng: np.random.Generator) -> None:
+    """Give all runs walkers that lie evenly in what of the region any of them encloses.
+
+    A point that several enclosures hold was found the more often: it counts by one over the density of all that was judged.
+    """
+    found = [run.found for run in every if run.found is not None and len(run.found)]
+    if not found:
+        return
+    points, violations = np.vstack([item.points for item in found]), np.vstack([item.violations for item in found])
+    density = np.zeros(len(points))
+    deepest = max(run.enclosure.log_volume for run in every if run.met)
+    for run in every:
+        if run.met:
+            density += run.enclosure.holds(points) * math.exp(deepest - run.enclosure.log_volume)
+    shares = np.cumsum(1 / density) / np.sum(1 / density)
+    wanted = sum(len(run.ensemble) for run in every)
+    places = rng.permutation(np.searchsorted(shares, (np.arange(wanted) + rng.random()) / wanted).clip(max=len(points) - 1))
+    for run in every:
+        mine, places = np.split(places, [len(run.ensemble)])
+        none = np.zeros(len(mine))
+        run.start(Ensemble(points[mine], violations[mine], none, mine))
 
 
 def _trace(given: tuple[Judge, Run, int]) -> tuple[Run, Floats, Floats]:
@@ -281,11 +307,32 @@ def _chains(
             told(state.every, "chains")
     trace, margin = np.concatenate(state.traces, axis=1), np.concatenate(state.margins, axis=1)
     kept = balanced(trace, members, spare)
+    log_shares, variances = _volumes(state.every, trace)
     return RegionSample(
-        trace[kept], margin[kept], False, np.array([run.log_share for run in state.every]),
+        trace[kept], margin[kept], False, log_shares,
         PILOT + sum(run.judged for run in state.every), trace, margin,
-        [run.levels for run in state.every], [run.use for run in state.every], diagnosis, state.every,
+        [run.levels for run in state.every], [run.use for run in state.every], diagnosis, state.every, variances=variances,
     )  # fmt: skip
+
+
+def _volumes(every: Sequence[Run], trace: Floats) -> tuple[Floats, Floats]:
+    """(ln of each run's share of the cube, the least variance of it): what it encloses, and what of either is in the other.
+
+    Where all runs walked counts for what of the region an enclosure misses: a run may not know of it.
+    """
+    flat = trace.reshape(-1, trace.shape[-1])
+    walked = flat[np.linspace(0, len(flat), min(len(flat), WALKED), endpoint=False).astype(int)]
+    found = []
+    for run in every:
+        held = float(run.enclosure.holds(walked).mean())
+        if not (held and run.met and all(run.enclosure.shares)):
+            found.append((-math.inf, math.inf))
+            continue
+        judged = run.enclosure.walkers
+        variance = run.enclosure.variance + (1 - run.met) / (run.met * judged) + (1 - held) / (held * len(walked))
+        found.append((run.enclosure.log_volume + math.log(run.met / held), variance))
+    log_shares, variances = np.array(found).T
+    return log_shares, variances
 
 
 def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
@@ -296,7 +343,8 @@ def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:
     none, seen = np.empty((0, points.shape[1])), np.vstack([first.violations, violations])
     return RegionSample(
         none, np.empty((0, violations.shape[1])), False, np.empty(0), PILOT + sum(run.judged for run in every),
-        none, seen, [run.levels for run in every], [run.use for run in every], None, (), points[closest], violations[closest],
+        none, seen, [run.levels for run in every], [run.use for run in every],
+        best=points[closest], best_violations=violations[closest],
     )  # fmt: skip
 
 

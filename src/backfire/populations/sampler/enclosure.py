@@ -1,0 +1,123 @@
+"""The part of the cube that a run's networks take for the region: cheap to walk in, so that its volume costs no simulation.
+
+A run leaves a guide at every level. The points that all of them let pass, each above a low threshold, are the run's
+*enclosure*: nearly all of the region, and some ten times as much around it. It is measured level by level like the region
+itself (subset simulation, Au and Beck 2001), by thousands of walkers that nobody has to judge. A first, smaller crowd chooses
+intermediate thresholds and directions; the crowd that measures looks at none of what it does itself, so that the product of
+the shares that it keeps has the volume as its expectation (Cérou and others 2012). Then
+
+    volume of the region = volume of the enclosure · share of it that is in the region / share of the region that is in it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.random import Generator
+
+from backfire.populations.sampler.distances import Bools
+from backfire.populations.sampler.margins import covariance_root
+from backfire.populations.sampler.proposals import Guide
+from backfire.solvers import Floats
+
+LOWEST: Final = 1
+"""The threshold of a guide, counted from the lowest, that points must pass."""
+KEPT: Final = 0.25
+"""Where a guide lets a smaller share pass, thresholds between are taken."""
+MOST: Final = 12
+"""Thresholds of one guide at most."""
+SCOUTS: Final = 0.25
+"""Size of the crowd that chooses thresholds and directions, as a share of the one that measures."""
+STEPS: Final = 8
+"""Steps of a walk under one guide, after which all earlier ones are asked."""
+WALKS: Final = 4
+"""Walks after every threshold; four times as many after the last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wall:
+    """A guide and the threshold that points must reach; ``last`` of its guide, which is the one that counts later."""
+
+    guide: Guide
+    threshold: float
+    last: bool
+
+    def passed(self, points: Floats) -> Bools:
+        """Which points (n, inputs) reach the threshold."""
+        return np.asarray(self.guide.scores(points) >= self.threshold)
+
+
+@dataclass(eq=False)
+class Enclosure:
+    """``walls`` in the order of their levels; once measured, ``shares`` that they kept of ``walkers``."""
+
+    walls: list[Wall] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    walkers: int = 0
+
+    @classmethod
+    def through(cls, guides: Sequence[Guide], inputs: int, walkers: int, rng: Generator) -> tuple[Enclosure, Floats]:
+        """The enclosure of a run's guides, measured, and points of it (walkers, inputs); none where nobody got in."""
+        made = cls(walkers=walkers)
+        scouts = rng.random((max(16, int(SCOUTS * walkers)), inputs))
+        for guide in guides:
+            scouts = made._added(guide, scouts, rng)
+        points = rng.random((walkers, inputs))
+        for place, wall in enumerate(made.walls):
+            good = wall.passed(points)
+            made.shares.append(float(good.mean()))
+            if not good.any():
+                return made, np.empty((0, inputs))
+            points = made._spread(points[good], place, walkers, rng)
+        return made, points
+
+    @property
+    def log_volume(self) -> float:
+        """ln of the share of the cube."""
+        return float(sum(map(math.log, self.shares))) if all(self.shares) else -math.inf
+
+    @property
+    def variance(self) -> float:
+        """The variance of ``log_volume`` if all walkers were independent: the least that it can be."""
+        return sum((1 - share) / max(share * self.walkers, 1.0) for share in self.shares)
+
+    def holds(self, points: Floats, before: int | None = None) -> Bools:
+        """Which points (n, inputs) are inside: all walls, or those ``before`` one, let them pass."""
+        left = np.arange(len(points))
+        for wall in reversed([wall for wall in self.walls[:before] if wall.last]):
+            left = left[wall.passed(points[left])]
+        inside = np.zeros(len(points), dtype=bool)
+        inside[left] = True
+        return inside
+
+    def _added(self, guide: Guide, scouts: Floats, rng: Generator) -> Floats:
+        """Add the walls of a guide, as many as it takes, and bring the scouts behind them."""
+        goal, last, count = float(guide.thresholds[LOWEST]), False, len(scouts)
+        for number in range(MOST):
+            scores = guide.scores(scouts)
+            between = float(np.quantile(scores, 1 - KEPT, method="inverted_cdf"))
+            last = between >= goal or number == MOST - 1 or between <= float(scores.min())
+            threshold = goal if last else between
+            good = scores >= threshold
+            inside = scouts[good] if good.any() else scouts[[int(scores.argmax())]]
+            self.walls.append(Wall(dataclasses.replace(guide, root=covariance_root(inside), steps=STEPS), threshold, last))
+            if last and not good.any():  # those who measure will say so
+                return scouts
+            scouts = self._spread(inside, len(self.walls) - 1, count, rng)
+            if last:
+                break
+        return scouts
+
+    def _spread(self, inside: Floats, place: int, count: int, rng: Generator) -> Floats:
+        """So many walkers from those who are inside up to a wall, moved until they forget where they came from."""
+        points, wall = inside[np.resize(rng.permutation(len(inside)), count)], self.walls[place]
+        for _ in range(WALKS * (4 if place == len(self.walls) - 1 else 1)):
+            ends = wall.guide.walk(points, wall.threshold, rng)
+            good = self.holds(ends, place)
+            points[good] = ends[good]
+        return points
