@@ -30,6 +30,12 @@ WANTED: Final = 0.25
 
 PORTION: Final = 512
 """Points of the enclosure judged at a time."""
+ENOUGH: Final = 0.1
+"""Share of the enclosure in the region that is enough."""
+TURNS: Final = 8
+"""How often it is drawn closer at most."""
+SPREADING: Final = 3
+"""How often points are moved on before they are judged."""
 PATIENCE: Final = 5
 PROGRESS: Final = 0.03
 """A run is lost if so many levels bring the violations no nearer to 0 than by this share."""
@@ -39,7 +45,8 @@ PROGRESS: Final = 0.03
 class Effort:
     """How much a run spends.
 
-    ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times at every level. ``chains`` of
+    ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times per input, and at least
+    ``least_sweeps`` times, at every level: what the network learns of a corner takes more points the more corners there are. ``chains`` of
     them stay ``rounds`` times ``settling`` sweeps in the region, after each of which the proposals learn; ``measuring`` points
     of what the networks enclose are judged, and as many of those in the region go on as there are chains. Walks have ``stride``
     steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most ``remembered`` points.
@@ -48,7 +55,8 @@ class Effort:
 
     first: int = 1024
     walkers: int = 256
-    sweeps: int = 6
+    sweeps: float = 0.3
+    least_sweeps: int = 6
     measuring: int = 2048
     chains: int = 128
     rounds: int = 4
@@ -123,7 +131,7 @@ class Run:
     excesses: list[float] = field(default_factory=list)
     passed: list[Guide] = field(default_factory=list)
     log_share: float = 0.0
-    enclosure: Enclosure = field(default_factory=Enclosure)
+    enclosure: Enclosure | None = None
     met: float = 0.0
     found: Ensemble | None = None
     scale: float = 1.0
@@ -170,16 +178,16 @@ class Run:
         self._keep(kept, self.effort.walkers)
         judged, accepted = self.judged, 0.0
         self._learn(self.effort.lessons)
-        for done in range(self.effort.sweeps):
-            if done == self.effort.sweeps // 2:
+        sweeps = max(self.effort.least_sweeps, round(self.effort.sweeps * self.ensemble.points.shape[1]))
+        for done in range(sweeps):
+            if done == sweeps // 2:
                 self._learn(self.effort.lessons // 2)
-            accepted += self.sweep(judge, adapt=done < self.effort.sweeps // 2)
+            accepted += self.sweep(judge, adapt=done < sweeps // 2)
         self.excesses.append(float(self.distance.excess(self.ensemble.violations).mean()))
         if self.guide is not None:  # the network goes on learning: what it knew here is set aside
             self.passed.append(copy.deepcopy(self.guide))
         ancestors = len(np.unique(self.ensemble.origins))
-        share, most = accepted / self.effort.sweeps, self.effort.sweeps
-        self.levels.append(Level(self.level, found / of, of, most, share, self.judged - judged, ancestors))
+        self.levels.append(Level(self.level, found / of, of, sweeps, accepted / sweeps, self.judged - judged, ancestors))
         return self.levels[-1]
 
     def _keep(self, kept: NDArray[np.int64], count: int) -> None:
@@ -199,26 +207,39 @@ class Run:
         return level
 
     def settle(self, judge: Judge) -> None:
-        """At distance 0: fewer walkers, and proposals that learn for the last time; and what is found in all that they enclose."""
+        """At distance 0: fewer walkers, and proposals that learn for the last time."""
         if len(self.ensemble) > self.effort.chains:
             self.ensemble = self.ensemble.chosen(self.rng.choice(len(self.ensemble), self.effort.chains, replace=False))
         for _ in range(self.effort.rounds):
             for _ in range(self.effort.settling):
                 self.sweep(judge, adapt=True)
             self._learn(2 * self.effort.lessons)
-        self._enclose(judge)
         self.use = {kind: Use() for kind in KINDS}
 
-    def _enclose(self, judge: Judge) -> None:
-        """Measure the enclosure, and judge points of it."""
-        guides = [*self.passed, *([] if self.guide is None else [self.guide])]
-        inputs, count = self.ensemble.points.shape[1], self.effort.measuring
-        self.enclosure, points = Enclosure.through(guides, inputs, count, self.rng)
-        parts = [judge(points[at : at + PORTION], _all_holding) for at in range(0, len(points), PORTION)]
-        violations = np.vstack(parts) if parts else np.empty((0, self.ensemble.violations.shape[1]))
-        self.judged += len(points)
-        good = np.flatnonzero((violations <= 0).all(axis=1))
-        self.met = len(good) / max(1, len(points))
+    def enclose(self, judge: Judge, known: Floats) -> None:
+        """Enclose the region as the networks see it, by points ``known`` (n, inputs) of it, and judge points of the enclosure.
+
+        Where few of them lie in the region the network learns from them, and the enclosure is drawn closer.
+        """
+        inputs, claims = known.shape[1], self.ensemble.violations.shape[1]
+        self.enclosure = Enclosure.whole(inputs, self.effort.measuring, self.rng)
+        for guide in [*self.passed, *([] if self.guide is None else [self.guide])]:
+            self.enclosure.close(guide, known, self.rng)
+        for turn in range(TURNS):
+            for _ in range(SPREADING):
+                self.enclosure.stir(self.rng)
+            points = self.enclosure.points
+            parts = [judge(points[at : at + PORTION], _all_holding) for at in range(0, len(points), PORTION)]
+            violations = np.vstack([np.empty((0, claims)), *parts])
+            self.judged += len(points)
+            good = np.flatnonzero((violations <= 0).all(axis=1))
+            self.met = len(good) / max(1, len(points))
+            if self.met >= ENOUGH or turn == TURNS - 1 or not len(points) or self.guide is None:
+                break
+            self._remember(points, violations)
+            self._learn(2 * self.effort.lessons)
+            self.enclosure.stir(self.rng)
+            self.enclosure.close(self.guide, known, self.rng)
         none = np.zeros(len(good))
         self.found = Ensemble(points[good], violations[good], none, none.astype(np.int64))
 

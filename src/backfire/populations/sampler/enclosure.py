@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,8 +24,8 @@ from backfire.populations.sampler.margins import covariance_root
 from backfire.populations.sampler.proposals import Guide
 from backfire.solvers import Floats
 
-LOWEST: Final = 1
-"""The threshold of a guide, counted from the lowest, that points must pass."""
+LEFT_OUT: Final = 0.01
+"""Share of the walkers known in the region that score below the threshold of a guide."""
 KEPT: Final = 0.25
 """Where a guide lets a smaller share pass, thresholds between are taken."""
 MOST: Final = 12
@@ -36,7 +35,7 @@ SCOUTS: Final = 0.25
 STEPS: Final = 8
 """Steps of a walk under one guide, after which all earlier ones are asked."""
 WALKS: Final = 4
-"""Walks after every threshold; four times as many after the last."""
+"""Walks after every threshold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,27 +53,32 @@ class Wall:
 
 @dataclass(eq=False)
 class Enclosure:
-    """``walls`` in the order of their levels; once measured, ``shares`` that they kept of ``walkers``."""
+    """``walls`` in the order of their levels, the ``shares`` that they kept of the walkers, and these: ``points`` (n, inputs) that
+    lie evenly within all walls, and the ``scouts`` who went ahead. Nobody is left where no walker came through."""
 
+    points: Floats
+    scouts: Floats
     walls: list[Wall] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
-    walkers: int = 0
 
     @classmethod
-    def through(cls, guides: Sequence[Guide], inputs: int, walkers: int, rng: Generator) -> tuple[Enclosure, Floats]:
-        """The enclosure of a run's guides, measured, and points of it (walkers, inputs); none where nobody got in."""
-        made = cls(walkers=walkers)
-        scouts = rng.random((max(16, int(SCOUTS * walkers)), inputs))
-        for guide in guides:
-            scouts = made._added(guide, scouts, rng)
-        points = rng.random((walkers, inputs))
-        for place, wall in enumerate(made.walls):
-            good = wall.passed(points)
-            made.shares.append(float(good.mean()))
-            if not good.any():
-                return made, np.empty((0, inputs))
-            points = made._spread(points[good], place, walkers, rng)
-        return made, points
+    def whole(cls, inputs: int, walkers: int, rng: Generator) -> Enclosure:
+        """The whole cube."""
+        return cls(rng.random((walkers, inputs)), rng.random((max(16, int(SCOUTS * walkers)), inputs)))
+
+    def close(self, guide: Guide, known: Floats, rng: Generator) -> None:
+        """Leave out what a guide takes to be outside, by its scores of points ``known`` (n, inputs) to be in the region."""
+        ahead, count = len(self.walls), len(self.points)
+        self._plan(guide, float(np.quantile(guide.scores(known), LEFT_OUT, method="inverted_cdf")), rng)
+        for place in range(ahead, len(self.walls)):
+            good = self.walls[place].passed(self.points)
+            self.shares.append(float(good.mean()) if count else 0.0)
+            self.points = self._spread(self.points[good], place, count if good.any() else 0, rng)
+
+    def stir(self, rng: Generator) -> None:
+        """Move the points on, so that a guide that learned from where they were has not seen them."""
+        if len(self.points) and self.walls:
+            self.points = self._spread(self.points, len(self.walls) - 1, len(self.points), rng)
 
     @property
     def log_volume(self) -> float:
@@ -84,7 +88,7 @@ class Enclosure:
     @property
     def variance(self) -> float:
         """The variance of ``log_volume`` if all walkers were independent: the least that it can be."""
-        return sum((1 - share) / max(share * self.walkers, 1.0) for share in self.shares)
+        return sum((1 - share) / max(share * len(self.points), 1.0) for share in self.shares)
 
     def holds(self, points: Floats, before: int | None = None) -> Bools:
         """Which points (n, inputs) are inside: all walls, or those ``before`` one, let them pass."""
@@ -95,28 +99,27 @@ class Enclosure:
         inside[left] = True
         return inside
 
-    def _added(self, guide: Guide, scouts: Floats, rng: Generator) -> Floats:
-        """Add the walls of a guide, as many as it takes, and bring the scouts behind them."""
-        goal, last, count = float(guide.thresholds[LOWEST]), False, len(scouts)
+    def _plan(self, guide: Guide, goal: float, rng: Generator) -> None:
+        """Add the walls of a guide up to a threshold, as many as it takes, and bring the scouts behind them."""
         for number in range(MOST):
-            scores = guide.scores(scouts)
+            scores = guide.scores(self.scouts)
             between = float(np.quantile(scores, 1 - KEPT, method="inverted_cdf"))
             last = between >= goal or number == MOST - 1 or between <= float(scores.min())
             threshold = goal if last else between
             good = scores >= threshold
-            inside = scouts[good] if good.any() else scouts[[int(scores.argmax())]]
+            inside = self.scouts[good] if good.any() else self.scouts[[int(scores.argmax())]]
             self.walls.append(Wall(dataclasses.replace(guide, root=covariance_root(inside), steps=STEPS), threshold, last))
-            if last and not good.any():  # those who measure will say so
-                return scouts
-            scouts = self._spread(inside, len(self.walls) - 1, count, rng)
+            if good.any():  # else those who measure will say so
+                self.scouts = self._spread(inside, len(self.walls) - 1, len(self.scouts), rng)
             if last:
                 break
-        return scouts
 
     def _spread(self, inside: Floats, place: int, count: int, rng: Generator) -> Floats:
         """So many walkers from those who are inside up to a wall, moved until they forget where they came from."""
+        if not count:
+            return inside[:0]
         points, wall = inside[np.resize(rng.permutation(len(inside)), count)], self.walls[place]
-        for _ in range(WALKS * (4 if place == len(self.walls) - 1 else 1)):
+        for _ in range(WALKS):
             ends = wall.guide.walk(points, wall.threshold, rng)
             good = self.holds(ends, place)
             points[good] = ends[good]

@@ -225,6 +225,7 @@ def _sampled(
         return _nothing(state.every, first)
     if not state.settled:
         state.every = list(spread(_settle, [(judge, run) for run in state.every if run.arrived]))
+        state.every = list(spread(_enclose, [(judge, run, _others(run, state.every)) for run in state.every]))
         _start(state.every, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(runs,))))
         state.settled = True
         save(state)
@@ -259,22 +260,31 @@ def _settle(given: tuple[Judge, Run]) -> Run:
     return run
 
 
+def _others(run: Run, every: Sequence[Run]) -> Floats:
+    """Where the other runs are: a network flatters the points that it learned from."""
+    return np.vstack([item.ensemble.points for item in every if item is not run or len(every) == 1])
+
+
+def _enclose(given: tuple[Judge, Run, Floats]) -> Run:
+    judge, run, known = given
+    run.enclose(judge, known)
+    return run
+
+
 def _start(every: Sequence[Run], rng: np.random.Generator) -> None:
     """Give all runs walkers that lie evenly in what of the region any of them encloses.
 
     A point that several enclosures hold was found the more often: it counts by one over the density of all that was judged.
+    Where few were found, those who came down go on: they remember, but are not all alike.
     """
-    found = [run.found for run in every if run.found is not None and len(run.found)]
-    if not found:
-        return
-    points, violations = np.vstack([item.points for item in found]), np.vstack([item.violations for item in found])
-    density = np.zeros(len(points))
-    deepest = max(run.enclosure.log_volume for run in every if run.met)
-    for run in every:
-        if run.met:
-            density += run.enclosure.holds(points) * math.exp(deepest - run.enclosure.log_volume)
-    shares = np.cumsum(1 / density) / np.sum(1 / density)
+    found = [(run.found, run.enclosure) for run in every if run.found is not None and run.enclosure is not None and run.met]
     wanted = sum(len(run.ensemble) for run in every)
+    if 2 * sum(len(item) for item, _ in found) < wanted:
+        return
+    points, violations = np.vstack([item.points for item, _ in found]), np.vstack([item.violations for item, _ in found])
+    deepest = max(enclosure.log_volume for _, enclosure in found)
+    density = sum(enclosure.holds(points) * math.exp(deepest - enclosure.log_volume) for _, enclosure in found)
+    shares = np.cumsum(1 / density) / np.sum(1 / density)
     places = rng.permutation(np.searchsorted(shares, (np.arange(wanted) + rng.random()) / wanted).clip(max=len(points) - 1))
     for run in every:
         mine, places = np.split(places, [len(run.ensemble)])
@@ -324,12 +334,11 @@ def _volumes(every: Sequence[Run], trace: Floats) -> tuple[Floats, Floats]:
     walked = flat[np.linspace(0, len(flat), min(len(flat), WALKED), endpoint=False).astype(int)]
     found = []
     for run in every:
-        held = float(run.enclosure.holds(walked).mean())
-        if not (held and run.met and all(run.enclosure.shares)):
+        held = 0.0 if run.enclosure is None else float(run.enclosure.holds(walked).mean())
+        if run.enclosure is None or not (held and run.met):
             found.append((-math.inf, math.inf))
             continue
-        judged = run.enclosure.walkers
-        variance = run.enclosure.variance + (1 - run.met) / (run.met * judged) + (1 - held) / (held * len(walked))
+        variance = run.enclosure.variance + (1 - run.met) / (run.met * len(run.enclosure.points)) + (1 - held) / (held * len(walked))
         found.append((run.enclosure.log_volume + math.log(run.met / held), variance))
     log_shares, variances = np.array(found).T
     return log_shares, variances
