@@ -31,7 +31,10 @@ drug = { amount = 1.0, start = 0, every = 14, count = 140 }
 [arms]
 combination = ["drug"]
 """
-NEVER, LAST = "of = 'level'\nstop_above = 1e30", "of = 'last'\nraise_above = 3\nlower_below = 0.2\nby = 1.5\nleast = 0.25\nmost = 4"
+NEVER, LAST = (
+    "of = 'level'\nstop_above = 1e30",
+    "of = 'last'\nraise_above = 3\nlower_below = 0.2\nby = 1.5\nleast = 0.25\nmost = 4",
+)
 KINDS = {
     "none": [],
     "state, never acts": [f"measure = 'burden'\n{NEVER}"],

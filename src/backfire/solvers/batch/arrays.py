@@ -17,7 +17,7 @@ _TRUTH = types.boolean[::1]
 STAGE = types.FunctionType(types.void(ROW, ROW, ROW, ROW, ROW))
 PREPARE = types.FunctionType(types.void(ROW))
 LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
-MEASURE = types.FunctionType(types.void(types.int64, ROW, ROW, ROW, ROW, ROW, ROW))
+MEASURE = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW, ROW))
 READER = types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW)
 READ = types.FunctionType(READER)
 

@@ -265,7 +265,7 @@ class _Writer:
         if not outputs:
             return _MEASURE + "    return"
         body = ["share = shares[place]", *self._body(self.lines, outputs, "visits")]
-        return _MEASURE + "\n".join(["    wide()", "    for place in range(LANES):", *(f"        {line}" for line in body)])
+        return _MEASURE + "\n".join(["    wide()", "    for place in range(count):", *(f"        {line}" for line in body)])
 
     def _watched(self, name: str) -> sympy.Expr:
         """What a watched column is: something recorded, a ratio, or a formula over the names of the code."""
@@ -376,8 +376,8 @@ _OVER_LANES = "    for lane in range(LANES):"
 _LOOK = """@compiled(types.void(ROW, ROW, ROW, ROW))
 def look(state, constant, values, slopes):
 """
-_MEASURE = """@compiled(types.void(types.int64, ROW, ROW, ROW, ROW, ROW, ROW))
-def measure(lane, shares, state, after, bends, constant, values):
+_MEASURE = """@compiled(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW, ROW))
+def measure(lane, count, shares, state, after, bends, constant, values):
 """
 
 

@@ -21,6 +21,8 @@ _settled: Any = compiled(inline="code")(settled)
 _BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _SLACK = 1e-12
 """Rounding, as a share of what is added up."""
+_FEW = 4
+"""Fewer days than these are measured one by one: vectors of all lanes take longer."""
 
 
 @compiled()
@@ -116,14 +118,17 @@ def _share(lane, day, lanes):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _measure(lane, visit, last, until, measure, visits, state, inner, space):  # type: ignore[no-untyped-def]
-    """Measure what is no sum of states, and no ratio of two, at the visits from ``visit`` up to ``until``, as many as there are
-    lanes; the first that is not among them."""
+    """Measure what is no sum of states, and no ratio of two, on the days of visits from ``visit`` up to ``until``, on as many as
+    there are lanes; the first visit that is on none of them."""
     seen = 0
-    while seen < LANES and visit + seen < last and visits.day[visit + seen] <= until:
-        space.shares[seen] = _share(lane, visits.day[visit + seen], space.lanes)
+    while seen < LANES and visit < last and visits.day[visit] <= until:
+        day = visits.day[visit]
+        space.shares[seen] = _share(lane, day, space.lanes)
         seen += 1
-    measure(lane, space.shares, state, inner, space.bends, space.constant, space.measured)
-    return visit + seen
+        while visit < last and visits.day[visit] == day:
+            visit += 1
+    measure(lane, seen if seen < _FEW else LANES, space.shares, state, inner, space.bends, space.constant, space.measured)
+    return visit
 
 
 def _look(lane, until, measure, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
@@ -132,9 +137,10 @@ def _look(lane, until, measure, task, visits, state, inner, space):  # type: ign
     lanes, wholes, turn = space.lanes, space.wholes, np.inf
     member, visit = wholes[at.MEMBER + lane], wholes[at.VISIT + lane]
     first, last, rows, kept = visits.first[member], visits.last[member], visits.place[member], visits.decided.shape[1] > 0
-    begin, ahead, states = visit, visit, task.sizes[at.STATES]
+    states, ahead, place, today = task.sizes[at.STATES], visit, 0, -np.inf
     while visit < last and visits.day[visit] <= min(until, turn):
         day, rule = visits.day[visit], visits.rule[visit]
+        place, today = place + (1 if day > today else 0), day
         if visits.kind[rule] != at.FORMULA:
             share = _share(lane, day, lanes)
             measured = _sum(lane, share, rule, 0, states, visits, state, inner, space.bends)
@@ -142,8 +148,8 @@ def _look(lane, until, measure, task, visits, state, inner, space):  # type: ign
                 measured /= _sum(lane, share, rule, 1, states, visits, state, inner, space.bends)
         else:
             if visit >= ahead:
-                begin, ahead = visit, _measure(lane, visit, last, min(until, turn), measure, visits, state, inner, space)
-            measured = space.measured[visits.column[rule] * LANES + visit - begin]
+                place, ahead = 0, _measure(lane, visit, last, min(until, turn), measure, visits, state, inner, space)
+            measured = space.measured[visits.column[rule] * LANES + place]
         spot = rule * LANES + lane
         before = space.levels[spot]
         level, reference = _decide(visits.numbers, rows + rule, before, space.references[spot], measured * visits.factor[visit])
