@@ -30,8 +30,8 @@ from peers import quiet
 from backfire.exchange import export, renamed_ids
 from backfire.scenario import Scenario, load
 from backfire.simulation.arms import simulate
-from backfire.simulation.together import kernel_for
 from backfire.simulation.members import MemberTable
+from backfire.simulation.together import kernel_for
 from backfire.solvers import batch
 from backfire.solvers.batch import BatchSettings
 
