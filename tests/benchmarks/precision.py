@@ -30,8 +30,8 @@ from peers import quiet
 from backfire.exchange import export, renamed_ids
 from backfire.scenario import Scenario, load
 from backfire.simulation.arms import simulate
-from backfire.simulation.cohort import _kernel
 from backfire.simulation.members import MemberTable
+from backfire.simulation.together import kernel_for
 from backfire.solvers import batch
 from backfire.solvers.batch import BatchSettings
 
@@ -104,7 +104,7 @@ def problem_of(name: str) -> Problem:
 
 def ours(scenario: Scenario, members: batch.Members, settings: BatchSettings) -> np.ndarray:
     """States (members, states) on the last day."""
-    found, ends = batch.record(_kernel(scenario, ()), members, members.days[0, 1:], settings)
+    found, ends = batch.record(kernel_for(scenario, ()), members, members.days[0, 1:], settings)
     assert (ends.status <= 1).all(), ends.status
     return found[:, 0]
 

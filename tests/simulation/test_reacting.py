@@ -22,6 +22,7 @@ from backfire.figures.panels import strip_rows
 from backfire.simulation import prepare_folder, save
 from backfire.simulation.arms import Result
 from backfire.simulation.members import MemberTable
+from backfire.simulation.together import measured_in
 from backfire.solvers import Floats, Settings
 from backfire.solvers.batch import BatchSettings, kernel_of, record
 from reacting import Plain, Reacting, scenario
@@ -210,7 +211,8 @@ def test_both_solvers_do_what_a_plain_simulation_does(family: str) -> None:
         assert batch[name] == pytest.approx(found[name].value, rel=tolerance), name
 
 
-MEASURED = ("burden", "factor", "resistant", "resistant / burden", "level")
+MEASURED = ("grow", "grow / burden")
+"""What is no sum of states, nor a ratio of two."""
 LOOKS = np.array([0.0, 20.0, 41.0, 63.5, 100.0])
 
 
@@ -220,7 +222,7 @@ def in_batch(of: Scenario, fields: list[str], samples: Floats, arm: str = "given
     table.check_events([arm])
     assert table.reasons == {}
     members = table.numbers(arm, np.arange(len(samples)))
-    states, ends = record(kernel_of(of.network, MEASURED), members, LOOKS, CLOSE)
+    states, ends = record(kernel_of(of.network, (), MEASURED), members, LOOKS, CLOSE)
     assert (ends.status == 0).all()
     return states, ends.decided
 
@@ -233,7 +235,9 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
     """A rule of any family, sensible or not."""
     made: dict[str, Any] = {"visit_every": draw(st.sampled_from((0.3, 1, 3.5, 7, 10, 28)))}
     made["of"] = draw(st.sampled_from(("start", "nadir", "last", "level")))
-    made["measure"] = draw(st.sampled_from(("burden", "factor", "resistant", "resistant / burden", "level", "diameter")))
+    made["measure"] = draw(
+        st.sampled_from(("burden", "factor", "resistant", "resistant / burden", "level", "diameter", *MEASURED))
+    )
     if made["measure"] == "level":
         made["of"] = "level"  # a drug that is all gone has no shares that a solver resolves
     if made["measure"] == "diameter":
@@ -326,10 +330,11 @@ def test_thresholds_that_are_met_exactly(rule: str, levels: list[float]) -> None
     assert course.decisions.tolist() == levels
     # the dose of a visit's own day is that visit's
     assert [dose.amount for dose in result.given("given")] == [2.0 * level for level in levels if level]
-    kernel = [*MEASURED, "level / inflow"] if "inflow" in rule else MEASURED
     table = MemberTable(of, [], np.zeros((1, 0)))
     table.check_events(["given"])
-    _, ends = record(kernel_of(of.network, kernel), table.numbers("given", np.array([0])), np.array([100.0]), CLOSE)
+    _, ends = record(
+        kernel_of(of.network, (), measured_in(of, ["given"])), table.numbers("given", np.array([0])), np.array([100.0]), CLOSE
+    )
     assert ends.decided[0].tolist() == levels
 
 

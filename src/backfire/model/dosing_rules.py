@@ -83,6 +83,11 @@ def settled(rules: NDArray[np.float64], row: int, level: float, reference: float
     return True
 
 
+def follows(rules: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows of numbers of rules are of such as are never ``settled``: their reference is that of the visit before."""
+    return np.asarray(rules[:, OF] == _LAST)
+
+
 @dataclass(frozen=True)
 class RuleNumber:
     """A number of a rule, with its unit and its meaning; ``planned`` ones change when visits are, or what they find."""

@@ -24,7 +24,7 @@ from backfire.scenario import Scenario, find_inputs, whole_numbers
 from backfire.simulation.arms import simulate
 from backfire.simulation.members import MemberTable
 from backfire.simulation.rows import Cohort
-from backfire.simulation.together import ArmRun, Columns, blank, kernel_for, looked_at, plan_of, recorded_in, solve
+from backfire.simulation.together import ArmRun, Columns, blank, kernel_for, measured_in, plan_of, recorded_in, solve
 from backfire.solvers import Floats, Settings, Status, Trajectory, batch, generate
 from backfire.solvers.batch import BatchSettings, is_compiled
 
@@ -123,7 +123,7 @@ def _arms(scenario: Scenario, arms: Sequence[str] | None) -> list[str]:
 
 def needs_compiling(scenario: Scenario, outcomes: Sequence[str] | None = None) -> bool:
     """True if the first run on this machine will compile (seconds, once), so that a caller can say so."""
-    return not is_compiled(scenario.network, looked_at(scenario, scenario.arms, plan_of(scenario, outcomes).watched))
+    return not is_compiled(scenario.network, plan_of(scenario, outcomes).watched, measured_in(scenario, scenario.arms))
 
 
 def arm_outcomes(scenario: Scenario, arm: str, wanted: Sequence[str] | None = None) -> dict[str, Readable]:
@@ -170,7 +170,7 @@ def trajectories(
     out = np.full((len(table), len(days), len(scenario.network.states)), math.nan)
     status = np.full(len(table), Status.NOT_RUN, dtype=np.int8)
     members = table.numbers(arm, sound)
-    kernel = kernel_for(scenario, looked_at(scenario, [arm]))
+    kernel = kernel_for(scenario, [arm])
     states, ends = batch.record(kernel, members, np.asarray(days, dtype=float), settings)
     amounts = np.array([state.unit != "1" for state in scenario.network.states])
     out[sound] = np.where(amounts & (states < 0), 0.0, states)  # rounding
@@ -178,7 +178,7 @@ def trajectories(
     if HOST_LOAD in scenario.network.observables:
         read = plan_of(scenario, None).narrowed(())
         watched, courses = table.watch(arm, sound, read)
-        width, compiled = read.width(courses.shape[1]), kernel_for(scenario, looked_at(scenario, [arm], read.watched))
+        width, compiled = read.width(courses.shape[1]), kernel_for(scenario, [arm], read.watched)
         found, _ = batch.read(compiled, members, watched, width, reader(), settings)
         died = np.full(len(table), math.nan)
         died[sound] = found[:, FOUND.index("survival_at")]

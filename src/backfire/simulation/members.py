@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
-from backfire.model import LARGEST_AMOUNT, RULE_WIDTH, Administered, EventPlan
+from backfire.model import LARGEST_AMOUNT, RULE_WIDTH, Administered, EventPlan, Network
 from backfire.outcomes import ReadPlan, Watch, course_starts, fill, fill_cells
 from backfire.scenario import Scenario, find_inputs
 from backfire.simulation.arms import course_agents, feeds
@@ -41,6 +41,15 @@ class MemberEvents:
     givers: NDArray[np.int64]
     visits: Floats
     visited: NDArray[np.int64]
+
+
+def sums_of(network: Network, column: str) -> NDArray[np.bool_]:
+    """(2, states): the states whose sum is what a rule looks at, and those by whose sum it is divided, none where it is no ratio;
+    none at all where it is something else than sums of states."""
+    names = column.split(" / ")
+    found = np.zeros((2, len(network.states)), dtype=bool)
+    found[: len(names)] = [[name in (state.name, *state.totals) for state in network.states] for name in names]
+    return found if found[: len(names)].any(axis=1).all() else np.zeros_like(found)
 
 
 class MemberTable:
@@ -251,7 +260,7 @@ class MemberTable:
         uses = usual_schedule(self.scenario).plan(self.scenario, arm).uses
         table = (day, whole[0], factor, whole[1], whole[2])
         columns = tuple(item.column for item in rules)
-        parts = np.array([[name in (state.name, *state.totals) for state in self.network.states] for name in columns])
+        parts = np.array([sums_of(self.network, name) for name in columns])
         most = int(np.diff(events.visited[wanted], axis=1).max(initial=0)) if decisions else 0
         decided = np.full((len(wanted), most), math.nan)
         return Visits(table, events.visited[wanted], numbers, place, columns, parts, uses, events.givers, decided)

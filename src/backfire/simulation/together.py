@@ -31,7 +31,7 @@ from backfire.outcomes import (
     reader,
 )
 from backfire.scenario import Scenario
-from backfire.simulation.members import MemberTable
+from backfire.simulation.members import MemberTable, sums_of
 from backfire.solvers import Floats, Status, batch
 from backfire.solvers.batch import BatchSettings, Kernel, Members, aside, kernel_of
 
@@ -71,9 +71,10 @@ def _needed(
     return plan.narrowed(features.noted), listed
 
 
-def looked_at(scenario: Scenario, arms: Iterable[str], watched: Sequence[str] = ()) -> tuple[str, ...]:
-    """What a kernel must look at: what outcomes read, then what rules measure."""
-    return tuple(dict.fromkeys([*watched, *(rule.column for arm in arms for rule in scenario.reacting(arm))]))
+def measured_in(scenario: Scenario, arms: Iterable[str]) -> tuple[str, ...]:
+    """What a kernel must measure at visits: whatever rules look at but sums of states, which need no code of their own."""
+    columns = dict.fromkeys(rule.column for arm in arms for rule in scenario.reacting(arm))
+    return tuple(name for name in columns if not sums_of(scenario.network, name).any())
 
 
 def recorded_in(scenario: Scenario) -> dict[str, str]:
@@ -81,16 +82,17 @@ def recorded_in(scenario: Scenario) -> dict[str, str]:
     return {state.name: state.unit for state in scenario.network.states} | scenario.network.observables
 
 
-def kernel_for(scenario: Scenario, watched: Sequence[str]) -> Kernel:
-    """The kernel of a scenario, kept as long as the scenario is at work."""
-    return _made_kernel(scenario, tuple(watched))
+def kernel_for(scenario: Scenario, arms: Iterable[str], watched: Sequence[str] = ()) -> Kernel:
+    """The kernel of a scenario for what outcomes read, ``watched``, and rules measure in some arms; kept as long as the scenario
+    is at work."""
+    return _made_kernel(scenario, tuple(watched), measured_in(scenario, arms))
 
 
 @lru_cache(maxsize=64)
-def _made_kernel(scenario: Scenario, watched: tuple[str, ...]) -> Kernel:
+def _made_kernel(scenario: Scenario, watched: tuple[str, ...], measured: tuple[str, ...]) -> Kernel:
     """The kernel of a scenario; where nothing is compiled yet, the integrator, the longest part, is compiled beside it."""
     with aside("backfire.solvers.batch.integrator", "_integrate", "integrator"):
-        found = kernel_of(scenario.network, watched)
+        found = kernel_of(scenario.network, watched, measured)
         reader()
     return found
 
@@ -110,7 +112,7 @@ class ArmRun:
 
     def __post_init__(self) -> None:
         table, scenario = self.table, self.table.scenario
-        self.kernel = kernel_for(scenario, looked_at(scenario, self.arms, plan_of(scenario, self.served).watched))
+        self.kernel = kernel_for(scenario, self.arms, plan_of(scenario, self.served).watched)
         self.sound = np.array([member for member in range(len(table)) if member not in table.reasons], dtype=np.int64)
         self.plan, self.outcomes = _needed(scenario, self.arm, self.served, self.wanted)
         by_rules = any(declared(name).each in ("agent", "treatment") for name in self.wanted)

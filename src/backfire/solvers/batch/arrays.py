@@ -17,17 +17,20 @@ _TRUTH = types.boolean[::1]
 STAGE = types.FunctionType(types.void(ROW, ROW, ROW, ROW, ROW))
 PREPARE = types.FunctionType(types.void(ROW))
 LOOK = types.FunctionType(types.void(ROW, ROW, ROW, ROW))
+MEASURE = types.FunctionType(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW, ROW))
 READER = types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW)
 READ = types.FunctionType(READER)
 
-LANE_NUMBERS: Final = 18
+LANE_NUMBERS: Final = 19
 LANE_WHOLES: Final = 6
 # where the rows of the table of lanes begin
-DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH, LOOK_AT, GUESS, TURN = range(
-    0, LANE_NUMBERS * LANES, LANES
-)
+(
+    DAY, STEP, EDGE, FACTOR, ACCEPTED, LAST, CALM, LOW, DUE, TRIED, ALERT, FROM, SPAN, WAITS, FRESH, LOOK_AT, UNTIL, GUESS, TURN,
+) = range(0, LANE_NUMBERS * LANES, LANES)  # fmt: skip
 # and those of the table of whole numbers of lanes
 MEMBER, EVENT, RECORD, OUT, ROWS, VISIT = range(0, LANE_WHOLES * LANES, LANES)
+# what rules look at
+SUM, RATIO, FORMULA = range(3)
 # places in the sizes of a problem
 STATES, CONSTANTS, ALL, FACTORS, MOST_STEPS, BY_STEP, ROOM, WATCHED = range(8)
 
@@ -70,8 +73,10 @@ class Looks(NamedTuple):
 
     At a visit ``rule`` is decided by what its column times ``factor`` is; if its level changes, the events ``hold_first`` to
     ``hold_last``, counted from the first of the member, set anew what runs. The numbers of the rules of member i are the rows
-    from ``place[i]`` on of ``numbers``; ``column`` (r,) are what they look at, ``parts`` (r, n) the states whose sum that is, if it
-    is one, as ``summed`` (r,) says, ``ends`` (r, 2) the smallest and the largest factor, ``uses`` (givers, r) on which givers they decide. ``decided``
+    from ``place[i]`` on of ``numbers``; ``kind`` (r,) says if what they look at is a SUM of states, a RATIO of two such sums,
+    or a FORMULA, whose place in what the kernel measures is ``column`` (r,). ``parts`` (r, 2, n) are the states of the sums,
+    ``ends`` (r, 2) the smallest and the largest factor; unless ``bounded``, bounds never tell that rules change nothing.
+    ``uses`` (givers, r) are the givers they decide on. ``decided``
     (m, …) are the levels after each visit, if they are kept.
     """
 
@@ -86,7 +91,8 @@ class Looks(NamedTuple):
     place: Any
     column: Any
     parts: Any
-    summed: Any
+    kind: Any
+    bounded: Any
     ends: Any
     uses: Any
     decided: Any
@@ -140,7 +146,7 @@ class Workspace(NamedTuple):
     rates: Any
     lanes: Any
     wholes: Any
-    block: Any
+    measured: Any
     shares: Any
     levels: Any
     references: Any
@@ -153,8 +159,10 @@ def _tuple(kind: Any, *fields: Any) -> Any:
 TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:, ::1], _TABLE, _TABLE, ROW, ROW)
 EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE, _WHOLE)
 _FLAGS = types.boolean[:, ::1]
+_PAIRS = types.boolean[:, :, ::1]
 LOOKS = _tuple(
-    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, _FLAGS, _TRUTH, _TABLE, _FLAGS, _TABLE
+    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, _PAIRS, _WHOLE, types.boolean, _TABLE, _FLAGS,
+    _TABLE,
 )  # fmt: skip
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)
 NOTES = _tuple(Notes, ROW, ROW, ROW, ROW, _TABLE, _TABLE)

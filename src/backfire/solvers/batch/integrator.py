@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from backfire.model import RULE_BEGINS, RULE_REFERENCE
 from backfire.solvers import Status
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, ROW, compile_loops, compiled, peek, wide
 from backfire.solvers.batch.stages import bend, dense, middle
 from backfire.solvers.batch.stepping import advance, aim, attempt, control, reject, start_piece
-from backfire.solvers.batch.visits import apply, due, hold, look_ahead, see
+from backfire.solvers.batch.visits import apply, due, enter, hold, look_ahead, see
 
-_BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _ONE_CELL = 1.0
 _DEAD = -1.0
 """Marks a compartment that an event has emptied, until all events of that moment are applied."""
@@ -148,7 +146,7 @@ def _edge(lane, member, task, events, lanes, wholes):  # type: ignore[no-untyped
 
 
 @compiled(inline="text")
-def _load(lane, member, prepare, look, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+def _load(lane, member, prepare, measure, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """Put a member into a lane, with the events and the row of its first day; False if a number is not finite."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
     states, day, finite = sizes[at.STATES], task.begin[member], True
@@ -170,11 +168,7 @@ def _load(lane, member, prepare, look, task, events, visits, records, notes, sta
     lanes[at.DAY + lane], lanes[at.TRIED + lane], lanes[at.CALM + lane] = day, 0.0, 0.0
     lanes[at.DUE + lane], lanes[at.LOOK_AT + lane], lanes[at.TURN + lane] = np.inf, np.inf, np.inf
     if visits.last[member] > visits.first[member]:
-        for rule in range(len(visits.column)):
-            space.levels[rule * LANES + lane] = visits.numbers[visits.place[member] + rule, _BEGINS]
-            space.references[rule * LANES + lane] = visits.numbers[visits.place[member] + rule, _REFERENCE]
-        wholes[at.VISIT + lane], lanes[at.FROM + lane], lanes[at.SPAN + lane] = visits.first[member], day, 0.0
-        see(lane, day, visits.last[member], visits.place[member], look, task, visits, state, inner, space)
+        enter(lane, day, measure, task, visits, state, inner, space)
     _give(lane, day, events.last[member], task, events, visits.uses, inner, wholes, space.levels)
     if sizes[at.BY_STEP]:
         _note(lane, day, states, sizes[at.ROOM], inner, notes, wholes)
@@ -208,7 +202,7 @@ def _bury(lane, gone, task, state, inner):  # type: ignore[no-untyped-def]
 
 
 @compiled(inline="text")
-def _move(lane, look, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+def _move(lane, measure, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """An accepted step of one lane: extinction, rows, events, and the aim of the next step; the status, or -1 to go on."""
     sizes, lanes, wholes = task.sizes, space.lanes, space.wholes
     states, room, by_step = sizes[at.STATES], sizes[at.ROOM], sizes[at.BY_STEP] > 0
@@ -219,9 +213,9 @@ def _move(lane, look, task, events, visits, records, notes, state, inner, space)
         share, gone = _died(lane, states, state, inner, space.bends, task.cells)
     arrived = lanes[at.LAST + lane] > 0.0 and share >= 1.0
     until = edge if arrived else day + min(share, 1.0) * step
+    if lanes[at.TURN + lane] == np.inf and lanes[at.LOOK_AT + lane] <= until:
+        see(lane, until, measure, task, visits, state, inner, space)
     turn, lanes[at.TURN + lane] = lanes[at.TURN + lane], np.inf
-    if turn == np.inf and lanes[at.LOOK_AT + lane] <= until:
-        turn = see(lane, until, visits.last[member], visits.place[member], look, task, visits, state, inner, space)
     if turn < until:  # what runs changes its rate before the step ends
         share, gone, arrived, until = (turn - day) / step, -1, False, turn
     turned = turn < np.inf
@@ -261,7 +255,7 @@ def _move(lane, look, task, events, visits, records, notes, state, inner, space)
 
 
 @compiled(inline="text")
-def _look_closer(lane, look, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
+def _look_closer(lane, measure, task, events, visits, records, notes, state, inner, space):  # type: ignore[no-untyped-def]
     """The step of a lane that was not plain: the look at the rates where a piece begins, rejected, or accepted with
     something to do; the status, or -1 to go on."""
     lanes = space.lanes
@@ -272,7 +266,7 @@ def _look_closer(lane, look, task, events, visits, records, notes, state, inner,
     if negative or lanes[at.ACCEPTED + lane] == 0.0:
         lanes[at.ACCEPTED + lane] = 0.0
         return reject(lane, negative, task.sizes[at.MOST_STEPS], space.error[lane], lanes)
-    return _move(lane, look, task, events, visits, records, notes, state, inner, space)
+    return _move(lane, measure, task, events, visits, records, notes, state, inner, space)
 
 
 @compiled()
@@ -325,13 +319,13 @@ def _close(lane, how, look, read, task, records, notes, ended, space):  # type: 
 
 
 @compiled(inline="text")
-def _refill(upcoming, last_member, prepare, look, task, events, visits, records, notes, ended, state, inner, space):  # type: ignore[no-untyped-def]
+def _refill(upcoming, stop, prepare, measure, task, events, visits, records, notes, ended, state, inner, space):  # type: ignore[no-untyped-def]
     """Give empty lanes the next members; (next member, lanes that stay empty)."""
     wholes, empty = space.wholes, 0
     for lane in range(LANES):
-        while wholes[at.MEMBER + lane] < 0 and upcoming < last_member:
+        while wholes[at.MEMBER + lane] < 0 and upcoming < stop:
             member, upcoming = upcoming, upcoming + 1
-            if not _load(lane, member, prepare, look, task, events, visits, records, notes, state, inner, space):
+            if not _load(lane, member, prepare, measure, task, events, visits, records, notes, state, inner, space):
                 ended.status[member], ended.reached[member] = _NONFINITE, task.begin[member]
                 first = records.first[member]
                 _leave(first, records.place[member] - first, records.last[member], task.sizes[at.STATES], records)
@@ -353,15 +347,15 @@ def _read_nothing(rows, room, days, values, slopes, watch, result):  # type: ign
 def integrator() -> Any:
     """``_integrate`` as compiled code; seconds the first time on a machine."""
     compile_loops()
-    functions = (at.STAGE, at.STAGE, at.PREPARE, at.LOOK, at.READ)
+    functions = (at.STAGE, at.STAGE, at.PREPARE, at.LOOK, at.MEASURE, at.READ)
     arrays = (at.TASK, at.EVENTS, at.LOOKS, at.RECORDS, at.NOTES, at.ENDED, ROW, ROW, at.WORKSPACE)
     return compiled(types.void(*functions, *arrays, types.int64, types.int64))(_integrate)
 
 
 def _integrate(  # type: ignore[no-untyped-def]
-    first, stage, prepare, look, read, task, events, visits, records, notes, ended, state, inner, space, upcoming, last_member
+    first, stage, prepare, look, measure, read, task, events, visits, records, notes, ended, state, inner, space, upcoming, stop
 ):
-    """Integrate members ``upcoming`` to ``last_member``: the functions of a kernel, then what the tuples above say."""
+    """Integrate members ``upcoming`` to ``stop``: the functions of a kernel, then what the tuples above say."""
     wide()
     states, room, by_step = task.sizes[at.STATES], task.sizes[at.ROOM], task.sizes[at.BY_STEP] > 0
     lanes, wholes, reacting = space.lanes, space.wholes, len(visits.column) > 0
@@ -372,7 +366,7 @@ def _integrate(  # type: ignore[no-untyped-def]
     while True:
         if empty > 0:
             upcoming, empty = _refill(
-                upcoming, last_member, prepare, look, task, events, visits, records, notes, ended, state, inner, space
+                upcoming, stop, prepare, measure, task, events, visits, records, notes, ended, state, inner, space
             )
             if empty == LANES:
                 return
@@ -381,7 +375,7 @@ def _integrate(  # type: ignore[no-untyped-def]
         looks = due(lanes) if reacting else 0
         if looks > 0:
             bend(states, space.slopes, space.bends)
-            look_ahead(look, task, visits, state, inner, space)
+            look_ahead(measure, task, visits, state, inner, space)
         if (advance(task.sizes[at.MOST_STEPS], lanes) > 0 or by_step) and looks == 0:
             bend(states, space.slopes, space.bends)
         if by_step:
@@ -391,7 +385,7 @@ def _integrate(  # type: ignore[no-untyped-def]
                 continue
             how = -1
             if lanes[at.ALERT + lane] > 0.0:
-                how = _look_closer(lane, look, task, events, visits, records, notes, state, inner, space)
+                how = _look_closer(lane, measure, task, events, visits, records, notes, state, inner, space)
                 if lanes[at.ACCEPTED + lane] == 0.0:
                     for j in range(states):
                         inner[j * LANES + lane] = state[j * LANES + lane]

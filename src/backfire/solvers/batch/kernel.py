@@ -42,7 +42,7 @@ class Kernel:
 
     ``prepare(constants)`` fills the last ``fixed`` places of a member's constants; ``first`` and ``stage`` are the two
     kinds of stages of a step, over lanes; ``look`` computes what outcomes read in as many rows of one member, in columns
-    named by ``watched``.
+    named by ``watched``; ``measure`` what rules look at, ``measured``, at shares of the last step of a lane.
     """
 
     source: str
@@ -52,31 +52,33 @@ class Kernel:
     fixed: int
     factors: int
     watched: tuple[str, ...]
+    measured: tuple[str, ...]
 
 
-def kernel_of(network: Network, watched: Sequence[str] = ()) -> Kernel:
-    """The kernel of a network that can look at the states and observables ``watched``, ratios ``a / b`` of them, or formulas
-    over states, lines and constants; compiled once per machine."""
-    source, sizes = _source(network, tuple(watched))
-    return Kernel(source, _load(source), len(network.states), len(network.constant_names), *sizes, tuple(watched))
+def kernel_of(network: Network, watched: Sequence[str] = (), measured: Sequence[str] = ()) -> Kernel:
+    """The kernel of a network that can look at the states and observables ``watched`` along rows and ``measured`` at visits,
+    ratios ``a / b`` of them, or formulas over states, lines and constants; compiled once per machine."""
+    source, sizes = _source(network, tuple(watched), tuple(measured))
+    states, constants = len(network.states), len(network.constant_names)
+    return Kernel(source, _load(source), states, constants, *sizes, tuple(watched), tuple(measured))
 
 
-def write_kernel(network: Network, watched: Sequence[str] = ()) -> str:
+def write_kernel(network: Network, watched: Sequence[str] = (), measured: Sequence[str] = ()) -> str:
     """The text of a kernel, without compiling it."""
-    return _source(network, tuple(watched))[0]
+    return _source(network, tuple(watched), tuple(measured))[0]
 
 
-def is_compiled(network: Network, watched: Sequence[str] = ()) -> bool:
+def is_compiled(network: Network, watched: Sequence[str] = (), measured: Sequence[str] = ()) -> bool:
     """True if this machine has compiled this kernel before, so that it loads without waiting."""
-    path = _path(_source(network, tuple(watched))[0])
-    return any(machine_folder().glob(f"*/{path.stem}.look-*.nbi"))
+    path = _path(write_kernel(network, watched, measured))
+    return any(machine_folder().glob(f"*/{path.stem}.measure-*.nbi"))
 
 
-def _source(network: Network, watched: tuple[str, ...]) -> tuple[str, tuple[int, int]]:
-    digest = hashlib.sha256(f"{network.fingerprint()}{watched}{_generator()}".encode()).hexdigest()[:20]
+def _source(network: Network, watched: tuple[str, ...], measured: tuple[str, ...]) -> tuple[str, tuple[int, int]]:
+    digest = hashlib.sha256(f"{network.fingerprint()}{watched}{measured}{_generator()}".encode()).hexdigest()[:20]
 
     def made() -> str:
-        writer = _Writer(network, watched)
+        writer = _Writer(network, watched, measured)
         source = writer.text()
         return f"{len(writer.fixed)} {writer.lu + len(writer.hills.names)}\n{source}"
 
@@ -126,9 +128,10 @@ def _load(source: str) -> ModuleType:
 class _Writer:
     """Writes the functions of one network; symbols are the names of the model."""
 
-    def __init__(self, network: Network, watched: tuple[str, ...]) -> None:
+    def __init__(self, network: Network, watched: tuple[str, ...], measured: tuple[str, ...]) -> None:
         self.network = network
         self.watched = watched
+        self.measured = measured
         self.fixed: dict[sympy.Expr, str] = {}
         self.lines: dict[str, sympy.Expr] = {}
         self.constant: dict[str, sympy.Expr] = {}
@@ -148,7 +151,7 @@ class _Writer:
 
     def text(self) -> str:
         first = self._first()
-        parts = [first, self._stage(), self._look()]
+        parts = [first, self._stage(), self._look(), self._measure()]
         return "\n\n\n".join([_HEAD.format(lanes=LANES, stride=STAGES * LANES), self._prepare(), *parts]) + "\n"
 
     def _sums(self) -> dict[str, sympy.Expr]:
@@ -256,6 +259,14 @@ class _Writer:
         body = self._body(lines, outputs, "rows")
         return _LOOK + "\n".join(["    wide()", _OVER_LANES, *(f"        {line}" for line in body)])
 
+    def _measure(self) -> str:
+        """Values of what rules measure, computed from nothing but what they need, at shares of the last step of one lane."""
+        outputs = {f"values[{column} * LANES + place]": self._watched(name) for column, name in enumerate(self.measured)}
+        if not outputs:
+            return _MEASURE + "    return"
+        body = ["share = shares[place]", *self._body(self.lines, outputs, "visits")]
+        return _MEASURE + "\n".join(["    wide()", "    for place in range(count):", *(f"        {line}" for line in body)])
+
     def _watched(self, name: str) -> sympy.Expr:
         """What a watched column is: something recorded, a ratio, or a formula over the names of the code."""
         recorded = {*self.order, *self.network.observables}
@@ -270,7 +281,8 @@ class _Writer:
     def _body(
         self, lines: Mapping[str, sympy.Expr], outputs: Mapping[str, sympy.Expr], over: str, keep_names: Sequence[str] = ()
     ) -> list[str]:
-        """Statements that compute ``keep_names`` and ``outputs`` from what they need of ``lines``, in order."""
+        """Statements that compute ``keep_names`` and ``outputs`` from what they need of ``lines``, in order; ``over`` the
+        lanes, the rows of one member, or the visits of one lane."""
         import sympy
 
         reads = {name: names_in(expression) for name, expression in lines.items()}
@@ -289,11 +301,12 @@ class _Writer:
         graph = {name: sorted(names_in(expression) & every.keys()) for name, expression in every.items()}
         ordered = list(TopologicalSorter(graph).static_order())
         used = set[str]().union(*(names_in(expression) for expression in [*every.values(), *reduced]))
-        body = [f"{name} = state[{place} * LANES + lane]" for place, name in enumerate(self.order) if name in used]
+        read = "within(share, {place}, lane, state, after, bends)" if over == "visits" else "state[{place} * LANES + lane]"
+        body = [f"{name} = {read.format(place=place)}" for place, name in enumerate(self.order) if name in used]
         places, hills = self._places(), self.hills.places(self.lu)
         body += [f"{name} = factors[{place}]" for name, place in hills.items() if name in used]
-        where = "{place} * LANES + lane" if over == "lanes" else "{place}"
-        body += [f"{name} = constant[{where.format(place=place)}]" for name, place in places.items() if name in used]
+        read = "constant[{place}]" if over == "rows" else "constant[{place} * LANES + lane]"
+        body += [f"{name} = {read.format(place=place)}" for name, place in places.items() if name in used]
         body += [f"{name} = {vector_code(every[name])}" for name in ordered]
         return body + [
             f"{place} = {vector_code(expression)}" for place, expression in zip(targets, reduced[len(folded) :], strict=True)
@@ -348,6 +361,7 @@ _HEAD = '''"""One model of backfire, compiled for many members at a time. Genera
 from numba import types
 
 from backfire.solvers.batch.jit import ROW, compiled, wide
+from backfire.solvers.batch.stages import within
 from backfire.solvers.batch.vectormath import exponential, floored, hill, logarithm, positive, power, hill_of_one
 from backfire.solvers.batch.vectormath import square_root, step_of
 
@@ -361,6 +375,9 @@ def {name}(state, constant, steps, factors, slope):
 _OVER_LANES = "    for lane in range(LANES):"
 _LOOK = """@compiled(types.void(ROW, ROW, ROW, ROW))
 def look(state, constant, values, slopes):
+"""
+_MEASURE = """@compiled(types.void(types.int64, types.int64, ROW, ROW, ROW, ROW, ROW, ROW))
+def measure(lane, count, shares, state, after, bends, constant, values):
 """
 
 

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import UserError
-from backfire.model import FIXED, RULE_WIDTH
+from backfire.model import FIXED, RULE_WIDTH, follows
 from backfire.solvers import Floats, Status
+from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.arrays import LANE_NUMBERS, LANE_WHOLES, Ended, Events, Looks, Notes, Records, Task, Workspace
 from backfire.solvers.batch.integrator import integrator, no_reader
 from backfire.solvers.batch.jit import LANES
@@ -61,8 +62,9 @@ class Visits:
     ``table`` has the columns (day, rule, factor, first, last) of all visits, sorted by day for each member, of which member i
     has the rows ``rows[i, 0]`` to ``rows[i, 1]``; first and last are rows of the events, counted from the
     first of the member, that set what runs anew. ``numbers``
-    (q, 15) has the r rules of member i from row ``place[i]`` on; ``columns`` (r) say what of what is watched they look at, and
-    ``parts`` (r, n) the states whose sum that is, none where it is something else,
+    (q, 15) has the r rules of member i from row ``place[i]`` on; ``columns`` (r) say what they look at, and ``parts``
+    (r, 2, n) the states whose sum that is, and those by whose sum it is divided, if it is; none where it is something else, which
+    the kernel must measure,
     ``uses`` (givers, r) on which givers they decide. ``givers`` has one number for each row of the events. What is decided
     at every visit is written to ``decided`` (m, visits), unless that has no columns.
     """
@@ -220,43 +222,44 @@ def _run(
     rows = members.event_rows
     givers = members.visits.givers if members.visits else np.full(len(members.events[0]), FIXED, dtype=np.int64)
     given = Events(*members.events, givers, np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
-    looks = _looks(members.visits, kernel.watched, count)
+    looks = _looks(members.visits, kernel.measured, count)
     seen = room * len(kernel.watched)
     day, state = _aligned(room * LANES, None), _aligned(room * LANES * states, None)
     notes = Notes(day, state, _aligned(seen, None), _aligned(seen, None), watch, result)
     ended = Ended(np.full(count, Status.NOT_RUN, dtype=np.int8), np.zeros(count), np.zeros(count, dtype=np.int64))
-    module, space = kernel.module, _workspace(states, kernel.factors, everything, len(kernel.watched), len(looks.column))
+    rules, module = len(looks.column), kernel.module
+    space = _workspace(states, kernel.factors, everything, len(kernel.watched), rules, len(kernel.measured))
     integrator()(
-        module.first, module.stage, module.prepare, module.look, reader, task, given, looks, records, notes, ended,
-        _aligned(states * LANES), _aligned(states * LANES), space, 0, count,
+        module.first, module.stage, module.prepare, module.look, module.measure, reader, task, given, looks, records, notes,
+        ended, _aligned(states * LANES), _aligned(states * LANES), space, 0, count,
     )  # fmt: skip
     return Ends(ended.status, ended.reached, ended.steps, looks.decided)
 
 
-def _looks(visits: Visits | None, watched: Sequence[str], count: int) -> Looks:
+def _looks(visits: Visits | None, measured: Sequence[str], count: int) -> Looks:
     """The visits as the integrator takes them."""
     if visits is None:
         nothing, none = np.zeros(0, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        table, flat = np.zeros((0, RULE_WIDTH)), np.zeros((0, 0), dtype=bool)
-        empty = np.zeros(0)
-        ends = np.zeros((0, 2))
+        table, parts, uses = np.zeros((0, RULE_WIDTH)), np.zeros((0, 2, 0), dtype=bool), np.zeros((0, 0), dtype=bool)
+        empty, ends, decided = np.zeros(0), np.zeros((0, 2)), np.zeros((count, 0))
         return Looks(
-            empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, flat, np.zeros(0, dtype=bool), ends, flat,
-            np.zeros((count, 0)),
+            empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, parts, nothing, False, ends, uses, decided
         )  # fmt: skip
     first, last = (np.ascontiguousarray(column) for column in visits.rows.T)
-    column = np.array([watched.index(name) for name in visits.columns], dtype=np.int64)
+    above, below = visits.parts[:, 0].any(axis=1), visits.parts[:, 1].any(axis=1)
+    kind = np.where(below, at.RATIO, np.where(above, at.SUM, at.FORMULA))
+    column = np.array([measured.index(name) if one == at.FORMULA else 0 for one, name in zip(kind, visits.columns, strict=True)])
     place = np.ascontiguousarray(visits.place)
     _, rule, factor, *_ = visits.table
     own = [factor[rule == number] for number in range(len(column))]
     ends = np.array([[factors.min(initial=1.0), factors.max(initial=1.0)] for factors in own])
-    summed = visits.parts.any(axis=1)
+    bounded = bool((kind != at.FORMULA).all() and not follows(visits.numbers).any())
     return Looks(
-        *visits.table, first, last, visits.numbers, place, column, visits.parts, summed, ends, visits.uses, visits.decided
+        *visits.table, first, last, visits.numbers, place, column, visits.parts, kind, bounded, ends, visits.uses, visits.decided
     )
 
 
-def _workspace(states: int, factors: int, constants: int, watched: int, rules: int) -> Workspace:
+def _workspace(states: int, factors: int, constants: int, watched: int, rules: int, measured: int) -> Workspace:
     """Working arrays for one call: a few ten kilobytes."""
     return Workspace(
         slopes=_aligned(states * STAGES * LANES),
@@ -271,7 +274,7 @@ def _workspace(states: int, factors: int, constants: int, watched: int, rules: i
         rates=_aligned(watched * LANES),
         lanes=_aligned(LANE_NUMBERS * LANES),
         wholes=np.zeros(LANE_WHOLES * LANES, dtype=np.int64),
-        block=_aligned(states * LANES),
+        measured=_aligned(measured * LANES),
         shares=_aligned(LANES, 1.0),
         levels=_aligned(rules * LANES),
         references=_aligned(rules * LANES),

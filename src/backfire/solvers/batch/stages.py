@@ -90,6 +90,15 @@ def blend(share, before, after, b1, b2, b3):  # type: ignore[no-untyped-def]
     return rest * before + share * (after + rest * (b1 + share * (b2 + share * b3)))
 
 
+@compiled(inline="code")
+def within(share, j, lane, state, after, bends):  # type: ignore[no-untyped-def]
+    """State ``j`` at ``share`` of the last step, its very end from a share of 1 on; for loops over lanes."""
+    at, b = j * LANES + lane, 3 * j * LANES + lane
+    end = peek(after, at)
+    bent = blend(share, peek(state, at), end, peek(bends, b), peek(bends, b + LANES), peek(bends, b + 2 * LANES))
+    return end if share >= 1.0 else bent
+
+
 @compiled()
 def dense(share, j, lane, state, after, bends):  # type: ignore[no-untyped-def]
     """State ``j`` at ``share`` of the last step."""

@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from backfire.model import decide, settled
+from backfire.model import RULE_BEGINS, RULE_REFERENCE, decide, settled
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, compiled, peek, wide
-from backfire.solvers.batch.stages import blend
+from backfire.solvers.batch.stages import within
 
 _decide: Any = compiled(inline="code")(decide)
 _settled: Any = compiled(inline="code")(settled)
+_BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _SLACK = 1e-12
 """Rounding, as a share of what is added up."""
+_FEW = 4
+"""Fewer days than these are measured one by one: vectors of all lanes take longer."""
 
 
 @compiled()
@@ -41,39 +44,35 @@ def apply(lane, event, events, uses, inner, levels):  # type: ignore[no-untyped-
     inner[spot] = inner[spot] * events.multiply[event] + add
 
 
-@compiled()
-def _fill(lane, states, state, inner, space):  # type: ignore[no-untyped-def]
-    """The states of one lane at ``shares`` of its last step, side by side; all its end where the step has no length."""
-    wide()
-    bends, block, shares = space.bends, space.block, space.shares
-    for j in range(states):
-        spot, b = j * LANES + lane, 3 * j * LANES + lane
-        before, after = peek(state, spot), peek(inner, spot)
-        b1, b2, b3 = peek(bends, b), peek(bends, b + LANES), peek(bends, b + 2 * LANES)
-        for row in range(LANES):
-            share = shares[row]
-            block[j * LANES + row] = after if share >= 1.0 else blend(share, before, after, b1, b2, b3)
-
-
 @compiled(inline="code")
-def _quiet(lane, rows, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
-    """True if no rule can change anything within the last step.
+def _bounds(lane, rule, half, states, visits, state, inner, bends):  # type: ignore[no-untyped-def]
+    """Between which values a sum of states stays within the last step.
 
     The dense output, (1-θ)·y + θ·(y_new + (1-θ)·(b1 + θ·(b2 + θ·b3))), lies between y and y_new but for at most a quarter of
     |b1| + |b2| + |b3|.
     """
-    bends = space.bends
+    before, after, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(states):
+        if visits.parts[rule, half, j]:
+            spot, b = j * LANES + lane, 3 * j * LANES + lane
+            before, after = before + peek(state, spot), after + peek(inner, spot)
+            b1, b2, b3 = b1 + peek(bends, b), b2 + peek(bends, b + LANES), b3 + peek(bends, b + 2 * LANES)
+    away = 0.25 * (abs(b1) + abs(b2) + abs(b3)) + _SLACK * (abs(before) + abs(after))
+    return min(before, after) - away, max(before, after) + away
+
+
+@compiled(inline="code")
+def _quiet(lane, rows, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """True if no rule can change anything within the last step."""
+    states, bends = task.sizes[at.STATES], space.bends
     for rule in range(len(visits.column)):
-        before, after, b1, b2, b3, parts = 0.0, 0.0, 0.0, 0.0, 0.0, 0
-        for j in range(task.sizes[at.STATES]):
-            if visits.parts[rule, j]:
-                spot, b = j * LANES + lane, 3 * j * LANES + lane
-                before, after, parts = before + peek(state, spot), after + peek(inner, spot), parts + 1
-                b1, b2, b3 = b1 + peek(bends, b), b2 + peek(bends, b + LANES), b3 + peek(bends, b + 2 * LANES)
-        if parts == 0:
-            return False
-        away = 0.25 * (abs(b1) + abs(b2) + abs(b3)) + _SLACK * (abs(before) + abs(after))
-        low, high = min(before, after) - away, max(before, after) + away
+        low, high = _bounds(lane, rule, 0, states, visits, state, inner, bends)
+        if visits.kind[rule] == at.RATIO:
+            least, most = _bounds(lane, rule, 1, states, visits, state, inner, bends)
+            if not least > 0.0:
+                return False
+            low, high = min(low / least, low / most), max(high / least, high / most)
+            low, high = low - _SLACK * abs(low), high + _SLACK * abs(high)
         least, most = visits.ends[rule, 0], visits.ends[rule, 1]
         low, high = min(low * least, low * most), max(high * least, high * most)
         spot = rule * LANES + lane
@@ -88,7 +87,7 @@ def _pass_over(lane, until, task, visits, state, inner, space):  # type: ignore[
     wholes, lanes = space.wholes, space.lanes
     member, visit = wholes[at.MEMBER + lane], wholes[at.VISIT + lane]
     first, last, rows = visits.first[member], visits.last[member], visits.place[member]
-    if not _quiet(lane, rows, task, visits, state, inner, space):
+    if not visits.bounded or not _quiet(lane, rows, task, visits, state, inner, space):
         return False
     kept = visits.decided.shape[1] > 0
     while visit < last and visits.day[visit] <= until:
@@ -101,60 +100,56 @@ def _pass_over(lane, until, task, visits, state, inner, space):  # type: ignore[
 
 
 @compiled(inline="code")
-def _measure(lane, share, rule, states, visits, state, inner, bends):  # type: ignore[no-untyped-def]
-    """The sum of states that a rule looks at, at a share of the last step."""
+def _sum(lane, share, rule, half, states, visits, state, inner, bends):  # type: ignore[no-untyped-def]
+    """A sum of states that a rule looks at, at a share of the last step."""
     total = 0.0
     for j in range(states):
-        if visits.parts[rule, j]:
-            spot, b = j * LANES + lane, 3 * j * LANES + lane
-            after = peek(inner, spot)
-            if share < 1.0:
-                bent = (peek(bends, b), peek(bends, b + LANES), peek(bends, b + 2 * LANES))
-                after = blend(share, peek(state, spot), after, bent[0], bent[1], bent[2])
-            total += after
+        if visits.parts[rule, half, j]:
+            total += within(share, j, lane, state, inner, bends)
     return total
 
 
+@compiled(inline="code")
+def _share(lane, day, lanes):  # type: ignore[no-untyped-def]
+    """A day as a share of the last step; days at or behind its end, and all days of a step without a length, are its end."""
+    span = lanes[at.SPAN + lane]
+    return min((day - lanes[at.FROM + lane]) / span, 1.0) if span > 0.0 else 1.0
+
+
 @compiled()
-def _look_at_block(lane, visit, last, until, look, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
-    """Compute what is watched at the visits from ``visit`` up to ``until``, as many as there are lanes; the first that is not
-    among them."""
-    lanes, seen = space.lanes, 0
-    begin, span = lanes[at.FROM + lane], lanes[at.SPAN + lane]
-    for k in range(task.sizes[at.ALL]):
-        space.own[k] = peek(space.constant, k * LANES + lane)
-    while seen < LANES and visit + seen < last and visits.day[visit + seen] <= until:
-        space.shares[seen] = min((visits.day[visit + seen] - begin) / span, 1.0) if span > 0.0 else 1.0
+def _measure(lane, visit, last, until, measure, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """Measure what is no sum of states, and no ratio of two, on the days of visits from ``visit`` up to ``until``, on as many as
+    there are lanes; the first visit that is on none of them."""
+    seen = 0
+    while seen < LANES and visit < last and visits.day[visit] <= until:
+        day = visits.day[visit]
+        space.shares[seen] = _share(lane, day, space.lanes)
         seen += 1
-    _fill(lane, task.sizes[at.STATES], state, inner, space)
-    look(space.block, space.own, space.seen, space.rates)
-    return visit + seen
+        while visit < last and visits.day[visit] == day:
+            visit += 1
+    measure(lane, seen if seen < _FEW else LANES, space.shares, state, inner, space.bends, space.constant, space.measured)
+    return visit
 
 
-def _see(lane, until, last, rows, look, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
-    """Look at the rules that are due up to ``until`` in the dense output of the last step; the first day on which what runs
-    changes its rate, and then no further, else infinity.
-
-    ``rows`` is where the numbers of the rules begin. Days at or behind the end of the step have its last states.
-    """
-    lanes, states = space.lanes, task.sizes[at.STATES]
-    visit, turn = space.wholes[at.VISIT + lane], np.inf
-    begin, span = lanes[at.FROM + lane], lanes[at.SPAN + lane]
-    member = space.wholes[at.MEMBER + lane]
-    first, kept = visits.first[member], visits.decided.shape[1] > 0
-    block = filled = visit
+def _look(lane, until, measure, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """Let the rules of a lane decide at its visits up to ``until``. If what runs changes its rate, that day is the ``TURN`` of
+    the lane, up to which and no further its visits are seen."""
+    lanes, wholes, turn = space.lanes, space.wholes, np.inf
+    member, visit = wholes[at.MEMBER + lane], wholes[at.VISIT + lane]
+    first, last, rows, kept = visits.first[member], visits.last[member], visits.place[member], visits.decided.shape[1] > 0
+    states, ahead, place, today = task.sizes[at.STATES], visit, 0, -np.inf
     while visit < last and visits.day[visit] <= min(until, turn):
         day, rule = visits.day[visit], visits.rule[visit]
-        if visits.summed[rule]:
-            share = min((day - begin) / span, 1.0) if span > 0.0 else 1.0
-            measured = _measure(lane, share, rule, states, visits, state, inner, space.bends)
+        place, today = place + (1 if day > today else 0), day
+        if visits.kind[rule] != at.FORMULA:
+            share = _share(lane, day, lanes)
+            measured = _sum(lane, share, rule, 0, states, visits, state, inner, space.bends)
+            if visits.kind[rule] == at.RATIO:
+                measured /= _sum(lane, share, rule, 1, states, visits, state, inner, space.bends)
         else:
-            if visit >= filled:
-                block, filled = (
-                    visit,
-                    _look_at_block(lane, visit, last, min(until, turn), look, task, visits, state, inner, space),
-                )
-            measured = space.seen[visits.column[rule] * LANES + visit - block]
+            if visit >= ahead:
+                place, ahead = 0, _measure(lane, visit, last, min(until, turn), measure, visits, state, inner, space)
+            measured = space.measured[visits.column[rule] * LANES + place]
         spot = rule * LANES + lane
         before = space.levels[spot]
         level, reference = _decide(visits.numbers, rows + rule, before, space.references[spot], measured * visits.factor[visit])
@@ -164,50 +159,58 @@ def _see(lane, until, last, rows, look, task, visits, state, inner, space):  # t
         if level != before and visits.hold_last[visit] > visits.hold_first[visit]:
             turn = day
         visit += 1
-    space.wholes[at.VISIT + lane] = visit
+    wholes[at.VISIT + lane], lanes[at.TURN + lane] = visit, turn
     lanes[at.LOOK_AT + lane] = visits.day[visit] if visit < last else np.inf
-    return turn
 
 
-_see_here: Any = compiled(inline="code")(_see)
+_look_here: Any = compiled(inline="code")(_look)
 """A call with all these arrays takes as long as some visits."""
 
 
 @compiled()
-def see(lane, until, last, rows, look, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
-    """``_see``, but for visits of which bounds already say that they change nothing."""
-    if space.lanes[at.SPAN + lane] > 0.0 and _pass_over(lane, until, task, visits, state, inner, space):
-        return np.inf
-    return _see_here(lane, until, last, rows, look, task, visits, state, inner, space)
+def see(lane, until, measure, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """Look at the visits of one lane up to ``until`` in the dense output of the last step, but for those of which bounds already
+    say that they change nothing."""
+    if not _pass_over(lane, until, task, visits, state, inner, space):
+        _look_here(lane, until, measure, task, visits, state, inner, space)
+
+
+@compiled()
+def enter(lane, day, measure, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """The rules of the member that a lane has taken, as they begin and as they decide on its first day, whose events follow."""
+    lanes, wholes, member = space.lanes, space.wholes, space.wholes[at.MEMBER + lane]
+    for rule in range(len(visits.column)):
+        space.levels[rule * LANES + lane] = visits.numbers[visits.place[member] + rule, _BEGINS]
+        space.references[rule * LANES + lane] = visits.numbers[visits.place[member] + rule, _REFERENCE]
+    wholes[at.VISIT + lane], lanes[at.FROM + lane], lanes[at.SPAN + lane] = visits.first[member], day, 0.0
+    _look_here(lane, day, measure, task, visits, state, inner, space)
+    lanes[at.TURN + lane] = np.inf
 
 
 @compiled()
 def due(lanes):  # type: ignore[no-untyped-def]
-    """How many lanes have visits within a step that is accepted and ends where it was aimed at: all of them are looked at by
-    ``look_ahead``."""
+    """How many lanes have visits within a step that is accepted and ends where it was aimed at; up to ``UNTIL`` these are looked
+    at by ``look_ahead``."""
     wide()
     count = 0
     for lane in range(LANES):
-        until = lanes[at.EDGE + lane] if lanes[at.LAST + lane] > 0.0 else lanes[at.DAY + lane] + lanes[at.STEP + lane]
+        day, step = lanes[at.DAY + lane], lanes[at.STEP + lane]
+        until = lanes[at.EDGE + lane] if lanes[at.LAST + lane] > 0.0 else day + step
         soon = 1.0 if lanes[at.LOOK_AT + lane] <= until else 0.0
-        count += 1 if soon * lanes[at.ACCEPTED + lane] > lanes[at.LOW + lane] + lanes[at.FRESH + lane] else 0
+        seen = soon * lanes[at.ACCEPTED + lane] > lanes[at.LOW + lane] + lanes[at.FRESH + lane]
+        lanes[at.FROM + lane], lanes[at.SPAN + lane] = day, step
+        lanes[at.UNTIL + lane] = until if seen else -np.inf
+        count += 1 if seen else 0
     return count
 
 
 @compiled()
-def look_ahead(look, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
+def look_ahead(measure, task, visits, state, inner, space):  # type: ignore[no-untyped-def]
     """See the visits of steps that are ``due``, before these are moved on: most change nothing, and their steps stay plain."""
-    lanes = space.lanes
     for lane in range(LANES):
-        until = lanes[at.EDGE + lane] if lanes[at.LAST + lane] > 0.0 else lanes[at.DAY + lane] + lanes[at.STEP + lane]
-        sure = lanes[at.ACCEPTED + lane] > lanes[at.LOW + lane] + lanes[at.FRESH + lane]
-        if sure and lanes[at.LOOK_AT + lane] <= until:
-            lanes[at.FROM + lane], lanes[at.SPAN + lane] = lanes[at.DAY + lane], lanes[at.STEP + lane]
-            if not _pass_over(lane, until, task, visits, state, inner, space):
-                member = space.wholes[at.MEMBER + lane]
-                lanes[at.TURN + lane] = _see_here(
-                    lane, until, visits.last[member], visits.place[member], look, task, visits, state, inner, space
-                )
+        until = space.lanes[at.UNTIL + lane]
+        if until > -np.inf and not _pass_over(lane, until, task, visits, state, inner, space):
+            _look_here(lane, until, measure, task, visits, state, inner, space)
 
 
 @compiled()

@@ -10,10 +10,9 @@ outcomes pass over. SciPy has no search for fronts, and a library for them would
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from backfire.formatting import short
 from backfire.model import CAUTION
 from backfire.scenario import Scenario, whole_numbers
 from backfire.solvers import Floats
-from backfire.studies.schedules.search import GENERATIONS, OVER, Question, Search
+from backfire.studies.schedules.search import OVER, How, Search, search_for
 
 POINTS: Final = 7
 DECADES: Final = 30.0
@@ -64,24 +63,17 @@ def trade_off(
     vary: Mapping[str, tuple[float, float]],
     outcomes: tuple[str, str],
     arm: str | None = None,
-    quantile: float = 0.5,
     better: tuple[str, str] = ("", ""),
-    keep_totals: bool = True,
-    budget: Mapping[str, float] | None = None,
-    tumours: Mapping[str, Floats] | None = None,
-    seed: int = 0,
-    generations: int = GENERATIONS,
-    notify: Callable[[str], None] | None = None,
-    folder: Path | None = None,
     points: int = POINTS,
+    **how: Unpack[How],
 ) -> Front:
     """The front of two outcomes, with at most so many ``points``; the rest as ``optimise`` has it."""
     if outcomes[0] == outcomes[1]:
         raise UserError(f"`{outcomes[0]}` cannot be traded for itself; give two outcomes")
     if points < 2:
         raise UserError(f"a front has two ends, got {points} points")
-    asked = Question(scenario, vary, outcomes, arm or "", quantile, better, keep_totals, budget or {}, tumours or {})
-    search = Search(asked, seed, generations, folder, notify)
+    search = search_for(scenario, vary, outcomes, arm, better, how)
+    asked = search.question
     ends = [search.best(aim, what=f"{name} alone: ")[0] for aim, name in enumerate(outcomes)]
     first, last = search.worth(np.array(ends))[:, 1].tolist()
     limits = _limits(first, last, points)
@@ -92,7 +84,7 @@ def trade_off(
     own = search.quantiles(search.run(search.written[None], search.names)[0])[0]
     signs = np.array([-1.0 if word == "high" else 1.0 for word in asked.better])
     return Front(
-        scenario, search.arm, outcomes, (asked.better[0], asked.better[1]), quantile, search.count,
+        scenario, search.arm, outcomes, (asked.better[0], asked.better[1]), asked.quantile, search.count,
         tuple(_point(search, candidates[place], worth[place] * signs) for place in _chosen(worth, limits[1:-1])),
         (float(own[0] * signs[0]), float(own[1] * signs[1])), worth * signs, search.evaluations,
     )  # fmt: skip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from backfire.model import CAUTION
 from backfire.scenario import Scenario, whole_numbers
 from backfire.simulation import run_members
 from backfire.solvers import Floats
-from backfire.studies.schedules.search import GENERATIONS, Question, Search
+from backfire.studies.schedules.search import How, Search, search_for
 
 SCAN: Final = 21
 """Points at which the optimum is looked at along each number."""
@@ -66,29 +65,19 @@ def optimise(
     vary: Mapping[str, tuple[float, float]],
     outcome: str,
     arm: str | None = None,
-    quantile: float = 0.5,
     better: str = "",
-    keep_totals: bool = True,
-    budget: Mapping[str, float] | None = None,
-    tumours: Mapping[str, Floats] | None = None,
-    seed: int = 0,
-    generations: int = GENERATIONS,
-    notify: Callable[[str], None] | None = None,
-    folder: Path | None = None,
+    **how: Unpack[How],
 ) -> Optimum:
-    """The schedule under which a quantile of an outcome over ``tumours`` is best; what is asked as ``Question`` has it.
-
-    With a ``folder`` what candidates came to is written there, and the same search goes on from it. Raises UserError for what
-    cannot be searched.
-    """
-    asked = Question(scenario, vary, (outcome,), arm or "", quantile, (better,), keep_totals, budget or {}, tumours or {})
-    search = Search(asked, seed, generations, folder, notify)
+    """The schedule under which a quantile of an outcome over tumours is best; what is asked as ``Question`` has it, with more in
+    ``How``. Raises UserError for what cannot be searched."""
+    search = search_for(scenario, vary, (outcome,), arm, (better,), how)
+    asked, inputs = search.question, search.names
     own = search.run(search.written[None], search.names)[0]
     cost = float(search.quantiles(own)[0, 0])
     candidate, least = search.best()
     found = search.run(search.rows(candidate[None]), search.fields)[0]
     return Optimum(
-        scenario, search.arm, outcome, asked.better[0], quantile, dict(zip(search.names, candidate.tolist(), strict=True)),
+        scenario, search.arm, outcome, asked.better[0], asked.quantile, dict(zip(inputs, candidate.tolist(), strict=True)),
         search.changes(candidate), own[0, 0], found[0, 0], (search.shown(cost), search.shown(least)),
         {} if math.isnan(cost) else _flat(search, candidate, cost), _totals(search, candidate), search.evaluations,
     )  # fmt: skip

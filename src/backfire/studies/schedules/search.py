@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import scipy
@@ -113,6 +113,36 @@ class Question:
             "better": self.better, "quantile": self.quantile, "kept": self.kept, "budget": dict(self.budget),
             "tumours": drawn.hexdigest(),
         }  # fmt: skip
+
+
+class How(TypedDict, total=False):
+    """What every search may be told: parts of its ``Question``, and ``seed``, ``generations``, whom to ``notify`` of how far it
+    is, and the ``folder`` where what candidates came to is written, from which the same search goes on."""
+
+    quantile: float
+    keep_totals: bool
+    budget: Mapping[str, float] | None
+    tumours: Mapping[str, Floats] | None
+    seed: int
+    generations: int
+    notify: Callable[[str], None] | None
+    folder: Path | None
+
+
+def search_for(
+    scenario: Scenario,
+    vary: Mapping[str, tuple[float, float]],
+    outcomes: tuple[str, ...],
+    arm: str | None,
+    better: tuple[str, ...],
+    how: How,
+) -> Search:
+    """The search for what is asked; raises UserError for what cannot be searched."""
+    asked = Question(
+        scenario, vary, outcomes, arm or "", how.get("quantile", 0.5), better, how.get("keep_totals", True),
+        how.get("budget") or {}, how.get("tumours") or {},
+    )  # fmt: skip
+    return Search(asked, how.get("seed", 0), how.get("generations", GENERATIONS), how.get("folder"), how.get("notify"))
 
 
 class Search:
