@@ -13,7 +13,17 @@ from backfire.populations import Effort, Goal, closest, fighting, parse_populati
 from small import SMALL
 
 QUICK = dataclasses.replace(
-    Effort(), first=256, walkers=64, least_sweeps=4, measuring=256, chains=32, rounds=1, settling=2, lessons=60, most_levels=8
+    Effort(),
+    first=256,
+    walkers=64,
+    least_sweeps=4,
+    scouts=64,
+    measuring=128,
+    chains=32,
+    rounds=1,
+    settling=2,
+    lessons=60,
+    most_levels=8,
 )
 CLAIMS = """
 title = "Slow tumours that a drug shrinks"

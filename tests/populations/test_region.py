@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import pickle
@@ -18,7 +17,7 @@ from backfire.populations.sampler.region import Halfway, pilot
 from known_regions import EVERY, Floats, Known, ball, box, pieces
 
 SHORT = Goal(sweeps=60, rounds=1)
-QUICK = dataclasses.replace(Effort(), first=512, walkers=128, measuring=512, chains=64, rounds=2, lessons=150)
+QUICK = dataclasses.replace(Effort(), first=512, walkers=128, scouts=128, measuring=512, chains=64, rounds=2, lessons=150)
 
 
 def check(known: Known, runs: int = 2, effort: Effort = QUICK, goal: Goal = SHORT, shift: float = 0.1) -> None:
@@ -84,19 +83,18 @@ def test_what_is_drawn_is_drawn_without_bias() -> None:
 def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_little() -> None:
     """Over many measurements by too few walkers the mean share is the share; what an enclosure misses is known from even points."""
     known = box(3, 0.1, 0.2)
-    effort = dataclasses.replace(QUICK, first=128, walkers=48, least_sweeps=2, measuring=64, lessons=20)
+    effort = dataclasses.replace(QUICK, first=128, walkers=48, least_sweeps=2, scouts=64, measuring=64, lessons=20)
     inside = 0.1 + 0.1 * np.random.default_rng(1).random((4000, 3))
     run = Run.begin(known.judge, 3, pilot(known.judge, 3, 0).distance, 11, 0, effort)
     while not run.arrived:
         run.descend(known.judge)
-    found = []
+    run.enclose(known.judge, run.ensemble.points)
+    assert run.enclosure is not None
+    held, found = float(run.enclosure.holds(inside).mean()), []
     for number in range(120):
-        again = copy.deepcopy(run)
-        again.rng = np.random.default_rng(number)
-        again.enclose(known.judge, run.ensemble.points)
-        assert again.enclosure is not None
-        held = float(again.enclosure.holds(inside).mean())
-        found.append(math.exp(again.enclosure.log_volume - known.log_volume) * again.met / held)
+        run.enclosure.measure(64, np.random.default_rng(number))
+        met = np.mean(known.judge(run.enclosure.points, None).max(axis=1) <= 0) if len(run.enclosure.points) else 0.0
+        found.append(math.exp(run.enclosure.log_volume - known.log_volume) * met / held)
     assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
 
 
@@ -184,7 +182,10 @@ class Memory:
 
 
 def test_a_sample_that_is_cut_off_anywhere_goes_on_to_the_same_end() -> None:
-    known, short = ball(3, 0.05), dataclasses.replace(QUICK, first=256, walkers=32, least_sweeps=2, measuring=256, chains=16, rounds=1)
+    known, short = (
+        ball(3, 0.05),
+        dataclasses.replace(QUICK, first=256, walkers=32, least_sweeps=2, scouts=64, measuring=128, chains=16, rounds=1),
+    )
     goal = Goal(sweeps=6, rounds=2)
     plain = sample_region(known.judge, 3, 50, seed=1, effort=short, goal=goal, runs=2)
     assert not plain.exact

@@ -11,7 +11,9 @@ import pytest
 from backfire.populations import Effort, Goal, sample_region, worth
 
 WIDTHS = np.array([0.5, 0.25, 0.08, 0.8, 0.2])
-QUICK = dataclasses.replace(Effort(), first=512, walkers=128, least_sweeps=4, measuring=512, chains=64, rounds=2, lessons=150)
+QUICK = dataclasses.replace(
+    Effort(), first=512, walkers=128, least_sweeps=4, scouts=128, measuring=512, chains=64, rounds=2, lessons=150
+)
 
 
 def sides(points: np.ndarray, _: object = None) -> np.ndarray:

@@ -34,8 +34,6 @@ ENOUGH: Final = 0.1
 """Share of the enclosure in the region that is enough."""
 TURNS: Final = 8
 """How often it is drawn closer at most."""
-SPREADING: Final = 3
-"""How often points are moved on before they are judged."""
 PATIENCE: Final = 5
 PROGRESS: Final = 0.03
 """A run is lost if so many levels bring the violations no nearer to 0 than by this share."""
@@ -46,10 +44,10 @@ class Effort:
     """How much a run spends.
 
     ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times per input, and at least
-    ``least_sweeps`` times, at every level: what the network learns of a corner takes more points the more corners there are. ``chains`` of
-    them stay ``rounds`` times ``settling`` sweeps in the region, after each of which the proposals learn; ``measuring`` points
-    of what the networks enclose are judged, and as many of those in the region go on as there are chains. Walks have ``stride``
-    steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most ``remembered`` points.
+    ``least_sweeps`` times, at every level: a network needs the more points the more inputs there are. ``chains`` of them stay
+    ``rounds`` times ``settling`` sweeps in the region, after each of which the proposals learn. ``scouts`` find what the networks
+    enclose, ``measuring`` points of it are judged, and as many of those in the region as there are chains go on. Walks have
+    ``stride`` steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most ``remembered`` points.
     ``mixture`` is the share of each of ``KINDS``, ``kept`` the share of walkers that a level holds.
     """
 
@@ -57,6 +55,7 @@ class Effort:
     walkers: int = 256
     sweeps: float = 0.3
     least_sweeps: int = 6
+    scouts: int = 512
     measuring: int = 2048
     chains: int = 128
     rounds: int = 4
@@ -219,29 +218,32 @@ class Run:
     def enclose(self, judge: Judge, known: Floats) -> None:
         """Enclose the region as the networks see it, by points ``known`` (n, inputs) of it, and judge points of the enclosure.
 
-        Where few of them lie in the region the network learns from them, and the enclosure is drawn closer.
+        Where few of its scouts lie in the region the network learns from them, and it is drawn closer.
         """
-        inputs, claims = known.shape[1], self.ensemble.violations.shape[1]
-        self.enclosure = Enclosure.whole(inputs, self.effort.measuring, self.rng)
+        scouts = self.rng.random((self.effort.scouts, known.shape[1]))
+        self.enclosure = Enclosure(scouts)
         for guide in [*self.passed, *([] if self.guide is None else [self.guide])]:
             self.enclosure.close(guide, known, self.rng)
-        for turn in range(TURNS):
-            for _ in range(SPREADING):
-                self.enclosure.stir(self.rng)
-            points = self.enclosure.points
-            parts = [judge(points[at : at + PORTION], _all_holding) for at in range(0, len(points), PORTION)]
-            violations = np.vstack([np.empty((0, claims)), *parts])
-            self.judged += len(points)
-            good = np.flatnonzero((violations <= 0).all(axis=1))
-            self.met = len(good) / max(1, len(points))
-            if self.met >= ENOUGH or turn == TURNS - 1 or not len(points) or self.guide is None:
-                break
-            self._remember(points, violations)
-            self._learn(2 * self.effort.lessons)
+        for _ in range(TURNS):
             self.enclosure.stir(self.rng)
+            violations = self._seen(judge, self.enclosure.scouts)
+            if self.guide is None or np.mean((violations <= 0).all(axis=1)) >= ENOUGH:
+                break
+            self._remember(self.enclosure.scouts, violations)
+            self._learn(2 * self.effort.lessons)
             self.enclosure.close(self.guide, known, self.rng)
-        none = np.zeros(len(good))
+        self.enclosure.measure(self.effort.measuring, self.rng)
+        points = self.enclosure.points
+        violations = self._seen(judge, points)
+        good = np.flatnonzero((violations <= 0).all(axis=1))
+        self.met, none = len(good) / max(1, len(points)), np.zeros(len(good))
         self.found = Ensemble(points[good], violations[good], none, none.astype(np.int64))
+
+    def _seen(self, judge: Judge, points: Floats) -> Floats:
+        """Violations of points (n, inputs), portion by portion."""
+        parts = [judge(points[at : at + PORTION], _all_holding) for at in range(0, len(points), PORTION)]
+        self.judged += len(points)
+        return np.vstack([self.ensemble.violations[:0], *parts])
 
     def start(self, walkers: Ensemble) -> None:
         """Walkers of the region from which chains go on, in place of those that came down."""

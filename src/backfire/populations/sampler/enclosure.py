@@ -30,8 +30,8 @@ KEPT: Final = 0.25
 """Where a guide lets a smaller share pass, thresholds between are taken."""
 MOST: Final = 12
 """Thresholds of one guide at most."""
-SCOUTS: Final = 0.25
-"""Size of the crowd that chooses thresholds and directions, as a share of the one that measures."""
+SPREADING: Final = 4
+"""How many times as long those who measure walk after the last threshold."""
 STEPS: Final = 8
 """Steps of a walk under one guide, after which all earlier ones are asked."""
 WALKS: Final = 4
@@ -53,32 +53,51 @@ class Wall:
 
 @dataclass(eq=False)
 class Enclosure:
-    """``walls`` in the order of their levels, the ``shares`` that they kept of the walkers, and these: ``points`` (n, inputs) that
-    lie evenly within all walls, and the ``scouts`` who went ahead. Nobody is left where no walker came through."""
+    """``walls`` in the order of their levels, and the ``scouts`` (n, inputs) who lie within all of them.
 
-    points: Floats
+    Once measured: ``points`` (n, inputs) that lie evenly within all walls, none if nobody came through, and the ``shares`` that
+    the walls kept of so many.
+    """
+
     scouts: Floats
     walls: list[Wall] = field(default_factory=list)
+    points: Floats = field(default_factory=lambda: np.empty((0, 0)))
     shares: list[float] = field(default_factory=list)
 
-    @classmethod
-    def whole(cls, inputs: int, walkers: int, rng: Generator) -> Enclosure:
-        """The whole cube."""
-        return cls(rng.random((walkers, inputs)), rng.random((max(16, int(SCOUTS * walkers)), inputs)))
-
     def close(self, guide: Guide, known: Floats, rng: Generator) -> None:
-        """Leave out what a guide takes to be outside, by its scores of points ``known`` (n, inputs) to be in the region."""
-        ahead, count = len(self.walls), len(self.points)
-        self._plan(guide, float(np.quantile(guide.scores(known), LEFT_OUT, method="inverted_cdf")), rng)
-        for place in range(ahead, len(self.walls)):
-            good = self.walls[place].passed(self.points)
-            self.shares.append(float(good.mean()) if count else 0.0)
-            self.points = self._spread(self.points[good], place, count if good.any() else 0, rng)
+        """Leave out what a guide takes to be outside, by its scores of points ``known`` (n, inputs) to be in the region.
+
+        As many walls are added as it takes, and the scouts brought behind them.
+        """
+        goal = float(np.quantile(guide.scores(known), LEFT_OUT, method="inverted_cdf"))
+        for number in range(MOST):
+            scores = guide.scores(self.scouts)
+            between = float(np.quantile(scores, 1 - KEPT, method="inverted_cdf"))
+            last = between >= goal or number == MOST - 1 or between <= float(scores.min())
+            threshold = goal if last else between
+            good = scores >= threshold
+            inside = self.scouts[good] if good.any() else self.scouts[[int(scores.argmax())]]
+            self.walls.append(Wall(dataclasses.replace(guide, root=covariance_root(inside), steps=STEPS), threshold, last))
+            if good.any():  # else those who measure will say so
+                self.scouts = self._spread(inside, len(self.walls) - 1, len(self.scouts), rng)
+            if last:
+                break
 
     def stir(self, rng: Generator) -> None:
-        """Move the points on, so that a guide that learned from where they were has not seen them."""
-        if len(self.points) and self.walls:
-            self.points = self._spread(self.points, len(self.walls) - 1, len(self.points), rng)
+        """Move the scouts on within all walls."""
+        self.scouts = self._spread(self.scouts, len(self.walls) - 1, len(self.scouts), rng)
+
+    def measure(self, walkers: int, rng: Generator) -> None:
+        """Send so many new walkers through all walls, which no longer change."""
+        self.points, self.shares = rng.random((walkers, self.scouts.shape[1])), []
+        for place, wall in enumerate(self.walls):
+            good = wall.passed(self.points)
+            self.shares.append(float(good.mean()))
+            if not good.any():
+                self.points = self.points[:0]
+                return
+            last = place == len(self.walls) - 1
+            self.points = self._spread(self.points[good], place, walkers, rng, SPREADING if last else 1)
 
     @property
     def log_volume(self) -> float:
@@ -99,27 +118,10 @@ class Enclosure:
         inside[left] = True
         return inside
 
-    def _plan(self, guide: Guide, goal: float, rng: Generator) -> None:
-        """Add the walls of a guide up to a threshold, as many as it takes, and bring the scouts behind them."""
-        for number in range(MOST):
-            scores = guide.scores(self.scouts)
-            between = float(np.quantile(scores, 1 - KEPT, method="inverted_cdf"))
-            last = between >= goal or number == MOST - 1 or between <= float(scores.min())
-            threshold = goal if last else between
-            good = scores >= threshold
-            inside = self.scouts[good] if good.any() else self.scouts[[int(scores.argmax())]]
-            self.walls.append(Wall(dataclasses.replace(guide, root=covariance_root(inside), steps=STEPS), threshold, last))
-            if good.any():  # else those who measure will say so
-                self.scouts = self._spread(inside, len(self.walls) - 1, len(self.scouts), rng)
-            if last:
-                break
-
-    def _spread(self, inside: Floats, place: int, count: int, rng: Generator) -> Floats:
+    def _spread(self, inside: Floats, place: int, count: int, rng: Generator, times: int = 1) -> Floats:
         """So many walkers from those who are inside up to a wall, moved until they forget where they came from."""
-        if not count:
-            return inside[:0]
         points, wall = inside[np.resize(rng.permutation(len(inside)), count)], self.walls[place]
-        for _ in range(WALKS):
+        for _ in range(WALKS * times):
             ends = wall.guide.walk(points, wall.threshold, rng)
             good = self.holds(ends, place)
             points[good] = ends[good]

@@ -48,10 +48,12 @@ class Goal:
 
 @dataclass(eq=False)
 class Halfway:
-    """How far a sample is: its runs, whether they have ``settled`` at distance 0, and what was seen there, round by round."""
+    """How far a sample is: its runs, whether they have ``settled`` at distance 0, and have ``started`` from where any of them
+    found the region, and what was seen there, round by round."""
 
     every: list[Run]
     settled: bool = False
+    started: bool = False
     traces: list[Floats] = field(default_factory=list)
     margins: list[Floats] = field(default_factory=list)
 
@@ -225,9 +227,12 @@ def _sampled(
         return _nothing(state.every, first)
     if not state.settled:
         state.every = list(spread(_settle, [(judge, run) for run in state.every if run.arrived]))
+        state.settled = True
+        save(state)
+    if not state.started:
         state.every = list(spread(_enclose, [(judge, run, _others(run, state.every)) for run in state.every]))
         _start(state.every, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(runs,))))
-        state.settled = True
+        state.started = True
         save(state)
     return _chains(judge, state, members, spare, goal or Goal(), spread, told, save)
 
@@ -338,7 +343,9 @@ def _volumes(every: Sequence[Run], trace: Floats) -> tuple[Floats, Floats]:
         if run.enclosure is None or not (held and run.met):
             found.append((-math.inf, math.inf))
             continue
-        variance = run.enclosure.variance + (1 - run.met) / (run.met * len(run.enclosure.points)) + (1 - held) / (held * len(walked))
+        variance = (
+            run.enclosure.variance + (1 - run.met) / (run.met * len(run.enclosure.points)) + (1 - held) / (held * len(walked))
+        )
         found.append((run.enclosure.log_volume + math.log(run.met / held), variance))
     log_shares, variances = np.array(found).T
     return log_shares, variances
