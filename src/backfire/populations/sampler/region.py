@@ -73,9 +73,10 @@ class RegionSample:
     """A sample of a region: ``members`` (n, inputs) with their ``violations`` (n, claims), all at distance 0.
 
     ``exact`` says that points were simply drawn: each is worth itself, and there is no ``diagnosis``. ``log_shares``
-    (runs,) are each run's ln of the share of the cube, ``variances`` (runs,) the least that theirs can be; ``levels`` and ``uses`` (of proposals, at distance 0) are by run,
-    ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps, chains, claims) all that was seen at distance
-    0, ``judged`` the number of points judged. A run that did not arrive while others did is left out.
+    (runs,) are each run's ln of the share of the cube, ``variances`` (runs,) the least that theirs can be; ``levels`` and
+    ``uses`` (of proposals, at distance 0) are by run, ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps,
+    chains, claims) all that was seen at distance 0, ``judged`` the number of points judged. A run that did not arrive while
+    others did is left out.
     ``runs`` are those that arrived, as they ended. Where nothing satisfies all claims ``members`` is empty, ``margins``
     (points, claims) are those of the pilot and of where the runs ended, and ``best`` is the point that comes closest,
     ``best_violations`` (claims,) how far it is off.
