@@ -24,7 +24,7 @@ TIGHT = "settings: {relative: 1e-9}"
 def courses(engine: Engine, which: int, arms: list[str], names: list[str], days: np.ndarray) -> np.ndarray:
     """(arms, names, days) of one tumour as the page has them, as tightly as it can."""
     job = f"{{which: {which}, inputs, arms: {json.dumps(arms)}, names: {json.dumps(names)}, days: {days.tolist()}, {TIGHT}}}"
-    told = engine.ask(f"coursesOfTumour(study, {job}).map((arm) => arm.map((name) => name.map(number)))")
+    told = engine.ask(f"coursesOfTumour(study, {job}).map((arm) => arm.map((name) => Array.from(name, number)))")
     return np.array(told, dtype=float)
 
 

@@ -13,13 +13,19 @@ function inputsOfTumour(study, which, inputs) {
 
 /** The values of one tumour's arms [arm][name] on `days`; NaN after a death, and where it cannot be solved. */
 function coursesOfTumour(study, {which, inputs, arms, names, days, settings = CROWD.courses}) {
+  const {model} = study;
   const own = inputsOfTumour(study, which, inputs);
+  const [y, seen] = [new Float64Array(model.states.length), new Float64Array(model.observables.length)];
+  const places = names.map((name) => [model.states.indexOf(name), model.observables.indexOf(name)]);
   return arms.map((arm) => {
-    const run = runArm(study, arm, own, settings);
-    if (run.status !== 'ok') return names.map(() => days.map(() => NaN));
-    const reader = new Reader(study, run);
-    reader.watch(names);
-    return names.map((name) => days.map((day) => reader.plain(name).before(day)));
+    const {status, values, constants} = solveArm(model, problemOf(study, arm, own), {...settings, days});
+    const found = names.map(() => new Float64Array(days.length).fill(NaN));
+    for (let row = 0; status === 'ok' && row < days.length; row++) {
+      for (let j = 0; j < y.length; j++) y[j] = values[row * y.length + j];
+      model.observe(y, constants, seen);
+      places.forEach(([state, observable], column) => { found[column][row] = observable < 0 ? y[state] : seen[observable]; });
+    }
+    return found;
   });
 }
 
