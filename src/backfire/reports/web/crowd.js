@@ -2,7 +2,7 @@
 //
 // What differs between the tumours each keeps as its own; all else, as doses and switches, is as the reader sets it.
 
-const CROWD = {days: 121, levels: [0.05, 0.25, 0.75, 0.95], courses: {relative: 1e-4, cells: 1e-3}, verdicts: {relative: 1e-6}};
+const CROWD = {days: 121, levels: [0.05, 0.25, 0.75, 0.95], courses: {relative: 1e-4, cells: 1e-3, absolute: 1e-6}, verdicts: {relative: 1e-6}};
 
 /** The inputs of one tumour: `inputs`, but for what differs between the tumours. */
 function inputsOfTumour(study, which, inputs) {
