@@ -29,27 +29,50 @@ function coursesOfTumour(study, {which, inputs, arms, names, days, settings = CR
   });
 }
 
-/** Verdicts of all claims in one tumour. */
-function verdictsOfTumour(study, {which, inputs, settings = CROWD.verdicts}) {
+/** Verdicts of all claims in one tumour, one by one. */
+function* verdictsOneByOne(study, {which, inputs, settings = CROWD.verdicts}) {
   const judge = new Judge(study, inputsOfTumour(study, which, inputs), settings);
-  return study.claims.map((claim) => judge.judge(claim).verdict);
+  for (const claim of study.claims) yield judge.judge(claim).verdict;
 }
 
-const answerOf = (study, job) => (job.names ? coursesOfTumour(study, job) : verdictsOfTumour(study, job));
+const verdictsOfTumour = (study, job) => [...verdictsOneByOne(study, job)];
 
 /** Bands [{low, high}], the wider first, of tumours' values [tumour][day]: the lowest value at or below which enough of them are. */
 function bandsAround(days, values) {
   const points = CROWD.levels.map(() => []);
   days.forEach((day, place) => {
-    const ranked = values.map((one) => one[place]).filter(Number.isFinite).sort((a, b) => a - b);
+    const ranked = Float64Array.from(values.map((one) => one[place]).filter(Number.isFinite)).sort();
     CROWD.levels.forEach((level, row) => ranked.length && points[row].push([day, ranked[Math.ceil(level * ranked.length - 1e-9) - 1]]));
   });
   return [{low: points[0], high: points[3]}, {low: points[1], high: points[2]}];
 }
 
-/** As a worker: answer job after job. */
+/** What answers job after job. Verdicts come claim by claim: where a newer question waits, those that are left are given up. */
+function answering(study, reply) {
+  const {port1, port2} = new MessageChannel();
+  let left = null;
+  port1.onmessage = () => {
+    if (!left) return;
+    const {turn, which, found, verdicts} = left;
+    const {done, value} = verdicts.next();
+    if (!done) {
+      found.push(value);
+      port2.postMessage(null);
+      return;
+    }
+    left = null;
+    reply({turn, which, found});
+  };
+  return ({turn, job}) => {
+    left = job.names ? null : {turn, which: job.which, found: [], verdicts: verdictsOneByOne(study, job)};
+    if (left) port2.postMessage(null);
+    else reply({turn, which: job.which, found: coursesOfTumour(study, job)});
+  };
+}
+
 function serve(study) {
-  onmessage = ({data: {turn, job}}) => postMessage({turn, which: job.which, found: answerOf(study, job)});
+  const answer = answering(study, postMessage);
+  onmessage = ({data}) => answer(data);
 }
 
 /** Workers that run this page's own script; where none may be made, idle moments of the page. */
@@ -76,7 +99,9 @@ class Crowd {
   }
 
   alone() {
-    const page = {postMessage: ({turn, job}) => setTimeout(() => this.take(page, {turn, which: job.which, found: answerOf(this.study, job)}), 0)};
+    const page = {};
+    const answer = answering(this.study, (data) => this.take(page, data));
+    page.postMessage = (data) => setTimeout(() => answer(data), 0);
     this.hands = [page];
     if (this.then) this.ask(this.job, this.then);
   }
@@ -85,16 +110,17 @@ class Crowd {
   ask(job, then) {
     Object.assign(this, {turn: this.turn + 1, job, then, found: [], left: this.study.tumours.values.length});
     this.jobs = this.study.tumours.values.map((_, which) => ({...job, which}));
-    for (const worker of this.hands) if (!worker.busy) this.give(worker);
+    for (const worker of this.hands) if (!worker.busy || worker.yields) this.give(worker);
   }
 
   give(worker) {
     const job = this.jobs.shift();
-    worker.busy = job !== undefined;
+    Object.assign(worker, {busy: job !== undefined, yields: !job?.names, turn: this.turn});
     if (worker.busy) worker.postMessage({turn: this.turn, job});
   }
 
   take(worker, {turn, which, found}) {
+    if (turn !== worker.turn) return; // it had just done what it was to give up
     this.give(worker);
     if (turn !== this.turn) return;
     this.found[which] = found;

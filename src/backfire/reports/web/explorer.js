@@ -222,7 +222,7 @@ function table() {
   parts.deaths.textContent = dead.length ? `The host dies in ${dead.join(', ')}; that arm ends there.` : '';
 }
 
-/** Verdicts of all claims, a few at a time, so that the page stays awake; given up as soon as something moves. */
+/** Verdicts of all claims, after the bands and a few at a time, so that the page stays awake; given up as soon as something moves. */
 function judgeAll() {
   if (!study.claims.length) {
     if (!state.ranked) later(rank);
@@ -233,6 +233,10 @@ function judgeAll() {
   const changed = Object.keys(state.inputs).some((name) => state.inputs[name] !== byName.get(name).value);
   let next = 0;
   const some = () => {
+    if (state.asking) {
+      later(() => state.turn === turn && some());
+      return;
+    }
     const begun = performance.now();
     while (next < study.claims.length && performance.now() - begun < 25) {
       const claim = study.claims[next++];
