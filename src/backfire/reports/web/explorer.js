@@ -122,12 +122,16 @@ function controls() {
 
 // -- simulation and what it shows --------------------------------------------------------------------------------------
 
-/** Simulate at once, roughly while something moves, and in full as soon as it rests; claims follow when there is time. */
+/** Simulate at once, roughly while something moves, and in full as soon as it rests and bands are there; claims follow then. */
 function update(done = true) {
+  const rest = () => {
+    if (state.asking) state.timer = setTimeout(rest, 30);
+    else update(true);
+  };
   clearTimeout(state.timer);
   draw(done ? undefined : COARSE);
   follow();
-  state.timer = done ? 0 : setTimeout(() => update(true), 160);
+  state.timer = done ? 0 : setTimeout(rest, 160);
   if (done) {
     // a page inside another, as in a notebook, has no address of its own
     if (location.protocol !== 'about:') history.replaceState(null, '', fragment() || location.pathname + location.search);

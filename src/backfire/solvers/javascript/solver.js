@@ -20,7 +20,7 @@ const [E0, , E2, E3, E4, E5, E6] = PAIR.e;
 const positive = (x) => (x <= 0 ? 0 : x);
 const step = (x) => (x > 0 ? 1 : 0);
 const floored = (x) => (x <= 1e-300 ? 1e-300 : x);
-const hill = (x, half, n) => (x <= 0 ? 0 : 1 / (1 + Math.pow(half / x, n)));
+const hill = (x, half, n) => (x <= 0 ? 0 : n === 1 ? x / (x + half) : 1 / (1 + Math.pow(half / x, n)));
 
 class Trouble extends Error {}
 
