@@ -21,9 +21,7 @@ CLOSE = 1e-5
 TIGHT = "settings: {relative: 1e-9}"
 
 
-def courses(
-    engine: Engine, which: int, arms: list[str], names: list[str], days: np.ndarray, settings: str = TIGHT
-) -> np.ndarray:
+def courses(engine: Engine, which: int, arms: list[str], names: list[str], days: np.ndarray, settings: str = TIGHT) -> np.ndarray:
     """(arms, names, days) of one tumour as the page has them, as tightly as it can unless told otherwise."""
     job = f"{{which: {which}, inputs, arms: {json.dumps(arms)}, names: {json.dumps(names)}, days: {days.tolist()}, {settings}}}"
     told = engine.ask(f"coursesOfTumour(study, {job}).map((arm) => arm.map((name) => Array.from(name, number)))")

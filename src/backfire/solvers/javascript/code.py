@@ -23,7 +23,7 @@ _FUNCTIONS: Final = {name: f"Math.{name}" for name in ("exp", "log", "sqrt", "ab
 
 
 def javascript(network: Network, alone: Sequence[str] = ()) -> str:
-    """An object literal with ``states``, ``observables`` (names), ``rates``, ``jacobian``, ``observe`` and ``alone`` of a network.
+    """An object literal of a network: ``states``, ``observables`` (names), ``rates``, ``jacobian``, ``observe`` and ``alone``.
 
     ``rates(y, k, out)`` writes dy/dt (n,), ``jacobian(y, k, out)`` its derivative (n·n, row by row) and ``observe(y, k, out)``
     every observable (m,) for the state ``y`` and the constants ``k``, in the order of the network. ``alone`` has functions
@@ -79,7 +79,8 @@ def _function(node: ast.FunctionDef) -> Iterator[str]:
 def _single(observe: ast.FunctionDef, place: int) -> str:
     """A function of one item of what ``observe`` gives, with no line that it does not need."""
     *lines, last = observe.body
-    assert isinstance(last, ast.Return) and isinstance(last.value, ast.Tuple)
+    assert isinstance(last, ast.Return)
+    assert isinstance(last.value, ast.Tuple)
     needed, body = _names(last.value.elts[place]), [f"return {_written(last.value.elts[place])};"]
     for line in reversed(lines):
         match line:
