@@ -19,7 +19,7 @@ from backfire.reports.web.page import html_page
 
 VIEW = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 MOVE = """(share) => {
-  const slider = document.querySelector("fieldset input[type=range]");
+  const slider = document.querySelector("fieldset input[type=range][aria-label$='.amount, slider']");
   slider.value = Number(slider.min) + share * (Number(slider.max) - Number(slider.min));
   slider.dispatchEvent(new Event("input", {bubbles: true}));
 }"""
@@ -36,7 +36,7 @@ def asked(page: Any, what: str) -> float:
 
 
 def moves(page: Any, what: str, count: int = 30) -> list[float]:
-    """How long the page took for so many moves of the first slider that its tumours share: a dose."""
+    """How long the page took for so many moves of the first slider of a dose, which its tumours share; no dose is refused, as a late first day is."""
     found = []
     for number in range(count):
         page.evaluate(f"delete {PLACE}.{what}")

@@ -21,10 +21,10 @@ CLOSE = 1e-5
 TIGHT = "settings: {relative: 1e-9}"
 
 
-def courses(engine: Engine, which: int, arms: list[str], names: list[str], days: np.ndarray) -> np.ndarray:
-    """(arms, names, days) of one tumour as the page has them, as tightly as it can."""
-    job = f"{{which: {which}, inputs, arms: {json.dumps(arms)}, names: {json.dumps(names)}, days: {days.tolist()}, {TIGHT}}}"
-    told = engine.ask(f"coursesOfTumour(study, {job}).map((arm) => arm.map((name) => name.map(number)))")
+def courses(engine: Engine, which: int, arms: list[str], names: list[str], days: np.ndarray, settings: str = TIGHT) -> np.ndarray:
+    """(arms, names, days) of one tumour as the page has them, as tightly as it can unless told otherwise."""
+    job = f"{{which: {which}, inputs, arms: {json.dumps(arms)}, names: {json.dumps(names)}, days: {days.tolist()}, {settings}}}"
+    told = engine.ask(f"coursesOfTumour(study, {job}).map((arm) => arm.map((name) => Array.from(name, number)))")
     return np.array(told, dtype=float)
 
 
@@ -48,6 +48,22 @@ def test_tumours_run_with_their_own_values_and_what_the_reader_sets() -> None:
             [[burden, factor]] = courses(engine, which, ["monotherapy"], ["burden", "wnt16b"], days)
             assert burden == pytest.approx(reference(result, "monotherapy", "burden", days), rel=CLOSE)
             assert factor == pytest.approx(reference(result, "monotherapy", "wnt16b", days), rel=CLOSE)
+
+
+def test_bands_are_drawn_as_exactly_as_an_eye_can_see() -> None:
+    """To a fiftieth of a decade, half a pixel."""
+    scenario, days = backfire.load("wnt16b-stroma"), np.linspace(0.0, 120.0, 121)
+    with running(scenario, (), (), (), (), made_up(scenario, 5)) as engine:
+        for which in range(5):
+            tight, drawn = (courses(engine, which, [*scenario.arms], ["burden"], days, how) for how in (TIGHT, ""))
+            assert np.log10(np.maximum(drawn, 1)) == pytest.approx(np.log10(np.maximum(tight, 1)), abs=0.02)
+
+
+def test_a_factor_that_is_cleared_in_an_hour_does_not_hold_up_a_tumour() -> None:
+    """Nine hundred steps, each as long as the explicit pair is stable, are a few where the stiff method takes over."""
+    with running(backfire.load("exosome-metastasis")) as engine:
+        changed = "inputsOf(study, {annexin_a6_clearance_rate: 40})"
+        assert engine.ask(f"runArm(study, 'combination', {changed}, CROWD.courses).steps.length") < 300
 
 
 def test_bands_are_the_quantiles_of_the_population() -> None:

@@ -122,12 +122,16 @@ function controls() {
 
 // -- simulation and what it shows --------------------------------------------------------------------------------------
 
-/** Simulate at once, roughly while something moves, and in full as soon as it rests; claims follow when there is time. */
+/** Simulate at once, roughly while something moves, and in full as soon as it rests and bands are there; claims follow then. */
 function update(done = true) {
+  const rest = () => {
+    if (state.asking) state.timer = setTimeout(rest, 30);
+    else update(true);
+  };
   clearTimeout(state.timer);
   draw(done ? undefined : COARSE);
   follow();
-  state.timer = done ? 0 : setTimeout(() => update(true), 160);
+  state.timer = done ? 0 : setTimeout(rest, 160);
   if (done) {
     // a page inside another, as in a notebook, has no address of its own
     if (location.protocol !== 'about:') history.replaceState(null, '', fragment() || location.pathname + location.search);
@@ -222,7 +226,7 @@ function table() {
   parts.deaths.textContent = dead.length ? `The host dies in ${dead.join(', ')}; that arm ends there.` : '';
 }
 
-/** Verdicts of all claims, a few at a time, so that the page stays awake; given up as soon as something moves. */
+/** Verdicts of all claims, after the bands and a few at a time, so that the page stays awake; given up as soon as something moves. */
 function judgeAll() {
   if (!study.claims.length) {
     if (!state.ranked) later(rank);
@@ -233,6 +237,10 @@ function judgeAll() {
   const changed = Object.keys(state.inputs).some((name) => state.inputs[name] !== byName.get(name).value);
   let next = 0;
   const some = () => {
+    if (state.asking) {
+      later(() => state.turn === turn && some());
+      return;
+    }
     const begun = performance.now();
     while (next < study.claims.length && performance.now() - begun < 25) {
       const claim = study.claims[next++];

@@ -70,7 +70,7 @@ def study(
     content = {**_data(scenario, read, shown, sources), "elsewhere": left, "tumours": tumours and _crowd(tumours)}
     data = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
     agents = ",\n".join(f"{json.dumps(name)}: {_agent(scenario, item)}" for name, item in scenario.network.interventions.items())
-    return f"{{...{data},\nagents: {{\n{agents}\n}},\nmodel: {javascript(scenario.network)}\n}}"
+    return f"{{...{data},\nagents: {{\n{agents}\n}},\nmodel: {javascript(scenario.network, [HOST_LOAD])}\n}}"
 
 
 def _data(

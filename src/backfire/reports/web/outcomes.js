@@ -172,19 +172,21 @@ class Reader {
   /** Put the values at the nodes of these recorded names aside, all in one pass. */
   watch(names) {
     const {model} = this.study;
+    const {values, steps, constants} = this.run;
     const missing = [...new Set(names)].filter((name) => !this.columns.has(name));
     const computed = missing.map((name) => model.observables.indexOf(name));
-    const columns = missing.map(() => []);
-    const seen = new Float64Array(model.observables.length);
-    for (const {values} of this.run.steps) {
-      const six = missing.map(() => new Array(6));
-      for (let node = 0; node < 6; node++) {
-        if (computed.some((place) => place >= 0)) model.observe(values[node], this.run.constants, seen);
-        missing.forEach((name, index) => {
-          six[index][node] = computed[index] >= 0 ? seen[computed[index]] : values[node][model.states.indexOf(name)];
-        });
+    const states = missing.map((name) => model.states.indexOf(name));
+    const columns = missing.map(() => steps.map(() => [0, 0, 0, 0, 0, 0]));
+    const any = computed.some((place) => place >= 0);
+    const [n, seen] = [model.states.length, new Float64Array(model.observables.length)];
+    const y = new Float64Array(n);
+    for (let row = 0; row < 6 * steps.length; row++) {
+      if (any) {
+        for (let j = 0; j < n; j++) y[j] = values[n * row + j];
+        model.observe(y, constants, seen);
       }
-      six.forEach((one, index) => columns[index].push(one));
+      const step = Math.floor(row / 6);
+      for (let index = 0; index < columns.length; index++) columns[index][step][row - 6 * step] = computed[index] >= 0 ? seen[computed[index]] : values[n * row + states[index]];
     }
     missing.forEach((name, index) => this.columns.set(name, columns[index]));
   }

@@ -35,17 +35,28 @@ function regimensOf(study, inputs) {
   }));
 }
 
-/** Everything of one arm: constants, start, events, doses; with `until` only what is over by then. */
-function problemOf(study, arm, inputs, until = study.days) {
-  const values = Object.fromEntries(study.parameters.map(({name, perUnit}) => [name, inputs[name] * perUnit]));
-  const constants = [...study.parameters.map(({name}) => values[name]), ...study.switches.map((name) => inputs[name])];
+/**
+ * What happens in an arm, whatever its constants: doses, and moments {time, index, level, given} at which a state is set to
+ * `level` or, if that is null, changes by what is `given`. Worked out once for all tumours that are given the same.
+ */
+function planOf(study, arm, inputs, until) {
+  const plans = (study.plans ??= new Map());
+  const key = [arm, until, ...study.arms[arm].flatMap((name) => study.regimenNumbers.map((word) => inputs[`${name}.${word}`]))].join();
+  if (!plans.has(key)) {
+    if (plans.size > 100) plans.clear();
+    plans.set(key, planned(study, arm, inputs, until));
+  }
+  return plans.get(key);
+}
+
+function planned(study, arm, inputs, until) {
   const regimens = regimensOf(study, inputs);
   const doses = study.arms[arm].flatMap((name) => dosesOf(regimens[name], until)).sort((a, b) => a.time - b.time);
-  const changes = new Map();
-  const change = (time, state) => {
+  const moments = new Map();
+  const moment = (time, state) => {
     const key = `${time} ${state}`;
-    if (!changes.has(key)) changes.set(key, {time, index: study.model.states.indexOf(state), multiply: 1, add: 0});
-    return changes.get(key);
+    if (!moments.has(key)) moments.set(key, {time, index: study.model.states.indexOf(state), level: null, given: []});
+    return moments.get(key);
   };
   const flows = new Map();
   for (const dose of doses) {
@@ -57,32 +68,52 @@ function problemOf(study, arm, inputs, until = study.days) {
       flows.get(held).push([dose.time, level], [dose.end, -level]);
       continue;
     }
-    for (const [state, factor] of Object.entries(agent.multiplies)) change(dose.time, state).multiply *= factor(constants, dose.amount);
-    for (const [state, amount] of Object.entries(agent.adds)) change(dose.time, state).add += amount(constants, dose.amount);
+    for (const [state, multiply] of Object.entries(agent.multiplies)) moment(dose.time, state).given.push({multiply, amount: dose.amount});
+    for (const [state, add] of Object.entries(agent.adds)) moment(dose.time, state).given.push({add, amount: dose.amount});
   }
   for (const [state, list] of flows) {
     const running = new Map();
     for (const [time, level] of list.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
       const size = Math.abs(level);
       running.set(size, (running.get(size) ?? 0) + Math.sign(level));
-      const event = change(time, state);
-      event.multiply = 0;
-      event.add = [...running].reduce((sum, [one, times]) => sum + one * times, 0);
+      moment(time, state).level = [...running].reduce((sum, [one, times]) => sum + one * times, 0);
     }
   }
   const starts = study.arms[arm].map((name) => regimens[name].start);
   return {
+    doses,
+    moments: [...moments.values()].sort((a, b) => a.time - b.time || a.index - b.index),
+    own: starts.length ? Math.max(study.since, Math.min(...starts)) : study.since,
+    surgery: Math.min(...doses.filter((dose) => study.agents[dose.agent].resects).map((dose) => dose.time)),
+  };
+}
+
+/** Everything of one arm: constants, start, events, doses; with `until` only what is over by then. */
+function problemOf(study, arm, inputs, until = study.days) {
+  const {doses, moments, own, surgery} = planOf(study, arm, inputs, until);
+  const values = Object.fromEntries(study.parameters.map(({name, perUnit}) => [name, inputs[name] * perUnit]));
+  const constants = [...study.parameters.map(({name}) => values[name]), ...study.switches.map((name) => inputs[name])];
+  const events = moments.map(({time, index, level, given}) => {
+    const event = {time, index, multiply: level === null ? 1 : 0, add: level ?? 0};
+    if (level !== null) return event;
+    for (const {multiply, add, amount} of given) {
+      if (multiply) event.multiply *= multiply(constants, amount);
+      else event.add += add(constants, amount);
+    }
+    return event;
+  });
+  return {
     start: study.start.map((given) => (typeof given === 'string' ? values[given] : given)),
     constants,
-    events: [...changes.values()].sort((a, b) => a.time - b.time || a.index - b.index),
+    events,
     days: until,
     cells: study.cells,
     amounts: study.amounts,
     feeds: study.feeds,
-    load: study.model.observables.indexOf(study.hostLoad),
+    load: study.model.alone[study.hostLoad],
     doses,
-    own: starts.length ? Math.max(study.since, Math.min(...starts)) : study.since,
-    surgery: Math.min(...doses.filter((dose) => study.agents[dose.agent].resects).map((dose) => dose.time)),
+    own,
+    surgery,
   };
 }
 

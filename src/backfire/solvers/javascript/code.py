@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,16 +22,20 @@ _FUNCTIONS: Final = {name: f"Math.{name}" for name in ("exp", "log", "sqrt", "ab
 """What JavaScript has; ``positive``, ``hill``, ``step`` and ``floored`` stand in ``solver.js``."""
 
 
-def javascript(network: Network) -> str:
-    """An object literal with ``states``, ``observables`` (names), ``rates``, ``jacobian`` and ``observe`` of a network.
+def javascript(network: Network, alone: Sequence[str] = ()) -> str:
+    """An object literal of a network: ``states``, ``observables`` (names), ``rates``, ``jacobian``, ``observe`` and ``alone``.
 
     ``rates(y, k, out)`` writes dy/dt (n,), ``jacobian(y, k, out)`` its derivative (n·n, row by row) and ``observe(y, k, out)``
-    every observable (m,) for the state ``y`` and the constants ``k``, in the order of the network.
+    every observable (m,) for the state ``y`` and the constants ``k``, in the order of the network. ``alone`` has functions
+    (y, k) of single observables that are looked at often, those of these names that the network has.
     """
     functions = [node for node in ast.parse(generate(network).source).body if isinstance(node, ast.FunctionDef)]
     names = {"states": [*network.state_names], "observables": [*network.observables]}
     fields = [f"{word}: {json.dumps(listed)}" for word, listed in names.items()]
-    return "{\n" + ",\n".join([*fields, *("\n".join(_function(node)) for node in functions)]) + "\n}"
+    observe, listed = functions[-1], names["observables"]
+    single = (f"{json.dumps(name)}: {_single(observe, listed.index(name))}" for name in alone if name in listed)
+    fields += ["\n".join(_function(node)) for node in functions] + [f"alone: {{{', '.join(single)}}}"]
+    return "{\n" + ",\n".join(fields) + "\n}"
 
 
 def javascript_formula(formula: Expression) -> str:
@@ -70,6 +74,27 @@ def _function(node: ast.FunctionDef) -> Iterator[str]:
             case _:
                 raise AssertionError(ast.unparse(line))
     yield "}"
+
+
+def _single(observe: ast.FunctionDef, place: int) -> str:
+    """A function of one item of what ``observe`` gives, with no line that it does not need."""
+    *lines, last = observe.body
+    assert isinstance(last, ast.Return)
+    assert isinstance(last.value, ast.Tuple)
+    needed, body = _names(last.value.elts[place]), [f"return {_written(last.value.elts[place])};"]
+    for line in reversed(lines):
+        match line:
+            case ast.Assign([ast.List(names)], ast.Name(source)):
+                array = {"state": "y", "constants": "k"}[source]
+                body += [f"const ${_name(item)} = {array}[{at}];" for at, item in enumerate(names) if _name(item) in needed]
+            case ast.Assign([ast.Name(name)], value) if name in needed:
+                needed |= _names(value)
+                body.append(f"const ${name} = {_written(value)};")
+    return f"(y, k) => {{ {' '.join(reversed(body))} }}"
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def _name(node: ast.expr) -> str:
