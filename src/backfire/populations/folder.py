@@ -239,7 +239,9 @@ def manifest_of(made: Population) -> dict[str, Any]:
         | facts
         | {
             "found": True,
-            "method": "rejection: exact" if sample.exact else "levels, then walkers at distance 0",
+            "method": "rejection: exact"
+            if sample.exact
+            else "levels, then chains at distance 0 from all of what networks enclose",
             "share_of_box": sample.share,
             "share_of_box_interval_95": list(sample.share_interval),
             "ln_share": math.log(sample.share),
@@ -251,7 +253,11 @@ def manifest_of(made: Population) -> dict[str, Any]:
             "weights_leave": float(1 / (len(made.members) * np.sum(made.weights**2))),
             "least_effective_size": about.least_size if about else float(len(made.members)),
             "pieces": None if made.pieces is None else made.pieces.described(),
-            "ancestors": [levels[-1].ancestors for levels in sample.levels],
+            "enclosures": [
+                {"ln_volume": run.enclosure.log_volume, "in_the_region": run.met, "of_the_region": run.held}
+                for run in sample.runs
+                if run.enclosure is not None
+            ],
         }
     )
 

@@ -117,7 +117,7 @@ class Run:
     """One run, from its own random numbers; between calls it can be pickled and goes on as if nothing had been.
 
     ``passed`` are its guides, level by level. Of the ``enclosure`` that they leave the share ``met`` lies in the region: the
-    walkers ``found`` there.
+    walkers ``found`` there. It holds the share ``held`` of all places where any run walked in the region.
     """
 
     number: int
@@ -132,6 +132,7 @@ class Run:
     log_share: float = 0.0
     enclosure: Enclosure | None = None
     met: float = 0.0
+    held: float = 0.0
     found: Ensemble | None = None
     scale: float = 1.0
     network: MarginNetwork | None = None

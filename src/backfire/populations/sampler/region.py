@@ -278,24 +278,32 @@ def _enclose(given: tuple[Judge, Run, Floats]) -> Run:
 
 
 def _start(every: Sequence[Run], rng: np.random.Generator) -> None:
-    """Give all runs walkers that lie evenly in what of the region any of them encloses.
+    """Give all runs walkers that lie evenly in the region, as far as any of them knows it.
 
-    A point that several enclosures hold was found the more often: it counts by one over the density of all that was judged.
-    Where few were found, those who came down go on: they remember, but are not all alike.
+    A point that several enclosures hold was found the more often: it counts by one over the density of all that was judged. Of
+    what no enclosure holds those who came down there are all that is known; and they all go on where few were found.
     """
     found = [(run.found, run.enclosure) for run in every if run.found is not None and run.enclosure is not None and run.met]
-    wanted = sum(len(run.ensemble) for run in every)
+    came = [run.ensemble for run in every]
+    wanted = sum(map(len, came))
     if 2 * sum(len(item) for item, _ in found) < wanted:
         return
-    points, violations = np.vstack([item.points for item, _ in found]), np.vstack([item.violations for item, _ in found])
+    points, violations = _stacked([item for item, _ in found])
     deepest = max(enclosure.log_volume for _, enclosure in found)
     density = sum(enclosure.holds(points) * math.exp(deepest - enclosure.log_volume) for _, enclosure in found)
-    shares = np.cumsum(1 / density) / np.sum(1 / density)
-    places = rng.permutation(np.searchsorted(shares, (np.arange(wanted) + rng.random()) / wanted).clip(max=len(points) - 1))
+    others, theirs = _stacked(came)
+    outside = ~np.any([enclosure.holds(others) for _, enclosure in found], axis=0)
+    points, violations = np.vstack([points, others[outside]]), np.vstack([violations, theirs[outside]])
+    weights = np.concatenate([(1 - outside.mean()) / density / np.sum(1 / density), np.full(int(outside.sum()), 1 / wanted)])
+    chosen = np.searchsorted(np.cumsum(weights), (np.arange(wanted) + rng.random()) / wanted).clip(max=len(points) - 1)
+    chosen = rng.permutation(chosen)
     for run in every:
-        mine, places = np.split(places, [len(run.ensemble)])
-        none = np.zeros(len(mine))
-        run.start(Ensemble(points[mine], violations[mine], none, mine))
+        mine, chosen = np.split(chosen, [len(run.ensemble)])
+        run.start(Ensemble(points[mine], violations[mine], np.zeros(len(mine)), mine))
+
+
+def _stacked(every: Sequence[Ensemble]) -> tuple[Floats, Floats]:
+    return np.vstack([item.points for item in every]), np.vstack([item.violations for item in every])
 
 
 def _trace(given: tuple[Judge, Run, int]) -> tuple[Run, Floats, Floats]:
@@ -341,6 +349,7 @@ def _volumes(every: Sequence[Run], trace: Floats) -> tuple[Floats, Floats]:
     found = []
     for run in every:
         held = 0.0 if run.enclosure is None else float(run.enclosure.holds(walked).mean())
+        run.held = held
         if run.enclosure is None or not (held and run.met):
             found.append((-math.inf, math.inf))
             continue
