@@ -76,10 +76,10 @@ class Enclosure:
             last = between >= goal or number == MOST - 1 or between <= float(scores.min())
             threshold = goal if last else between
             good = scores >= threshold
-            inside = self.scouts[good] if good.any() else self.scouts[[int(scores.argmax())]]
-            self.walls.append(Wall(dataclasses.replace(guide, root=covariance_root(inside), steps=STEPS), threshold, last))
+            root = covariance_root(self.scouts[good] if good.sum() > 1 else self.scouts)
+            self.walls.append(Wall(dataclasses.replace(guide, root=root, steps=STEPS), threshold, last))
             if good.any():  # else those who measure will say so
-                self.scouts = self._spread(inside, len(self.walls) - 1, len(self.scouts), rng)
+                self.scouts = self._spread(self.scouts[good], len(self.walls) - 1, len(self.scouts), rng)
             if last:
                 break
 
