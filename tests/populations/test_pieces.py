@@ -22,6 +22,7 @@ def drawn(judge: object, inputs: int, count: int, seed: int = 1) -> Floats:
 def test_what_is_convex_hangs_together_after_one_line_for_each(known: object) -> None:
     found = pieces_of(known.judge, drawn(known.judge, 4, 150))  # type: ignore[attr-defined]
     assert found.shares == [1.0]
+    assert found.short == "hangs together"
     assert found.alone == pytest.approx(0)
     assert found.judged <= 15 * 150 * 2
 
@@ -35,6 +36,7 @@ def test_two_boxes_are_two_pieces_with_their_shares() -> None:
     assert len(found.shares) == 2
     assert (found.labels == 0).tolist() == first.tolist()
     assert found.shares[0] == pytest.approx(first.mean())
+    assert found.short == f"in 2 pieces: {first.mean():.0%}, {1 - first.mean():.0%}"
 
 
 def test_a_region_that_bends_hangs_together_by_way_of_third_points() -> None:

@@ -1,11 +1,13 @@
 """The README's table of plausible tumours: what was sampled once, by the commands it names, of the claims that stand today.
 
 ``python tests/populations/test_table.py FOLDER`` reads the populations of articles from a folder of
-``backfire population``, asks them all claims, keeps what they say, and writes the table; articles that are not there stay.
+``backfire population``, asks them all claims, keeps what they say, and writes the table; articles and forms that are not there
+stay. Those under other forms of the equations are from ``backfire population ARTICLE --form FORM --members 400``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -16,6 +18,7 @@ import pytest
 
 from backfire.claims import evaluate_claims, load_articles
 from backfire.populations import load_population, population, read_population
+from backfire.populations.spec import FORMS
 from backfire.scenario import load
 from backfire.system import to_json, write_whole
 
@@ -26,9 +29,9 @@ WORDS = {"title": "", "note": ""}
 MARKS = ("<!-- plausible:begin, written by python tests/populations/test_table.py -->", "<!-- plausible:end -->")
 
 
-def sampled_of(article: str) -> dict[str, Any]:
+def sampled_of(article: str, form: str | None = None) -> dict[str, Any]:
     """Everything that decides a population of an article: when this changes, what is known of it is out of date."""
-    spec = load_population(article)
+    spec = load_population(article, form=form)
     return {
         "equations": spec.scenario.network.fingerprint(),
         "claims": {name: claim.text for name, claim in sorted(spec.claims.items())},
@@ -62,18 +65,52 @@ def asked(folder: Path, article: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def identity(article: str, form: str) -> str:
+    """A hash of everything that decides a population under another form."""
+    return hashlib.sha256(to_json(sampled_of(article, form)).encode()).hexdigest()[:16]
+
+
+def under_forms(folder: Path, article: str) -> dict[str, Any]:
+    """What the populations of an article under other forms of the equations say, by form; nothing of those that are not there."""
+    found: dict[str, Any] = {}
+    for form in FORMS:
+        place = folder / f"{article}-{form.replace(' ', '-')}"
+        if not (place / "manifest.json").exists():
+            continue
+        about = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+        assert about["form"] == form
+        found[form] = {"found": about["found"], "sampled": identity(article, form)}
+        if about["found"]:
+            (over,) = evaluate_claims([article], populations=[read_population(place)]).populations
+            keys = ("share_of_box", "share_of_box_interval_95", "worst_rhat", "least_effective_size")
+            predicted = {name: [item.share, item.low, item.high, item.word] for name, item in over.shares.items()}
+            found[form] |= {key: about[key] for key in keys} | {"predicted": predicted}
+    return found
+
+
+def elsewhere(name: str, item: dict[str, Any], forms: dict[str, Any]) -> str:
+    """The range of a prediction's shares under other forms, and those under which another word is right."""
+    told = {form: about["predicted"][name] for form, about in forms.items() if about["found"] and name in about["predicted"]}
+    if not told:
+        return "–"
+    low, high = (end(share for share, *_ in told.values()) for end in (min, max))
+    words = [f"{word} under {form}" for form, (*_, word) in told.items() if word != item["word"]]
+    return "; ".join([f"{low:.2f} to {high:.2f} ({len(told)})", *words])
+
+
 def table(known: dict[str, Any]) -> str:
     """The table in Markdown: a row for every prediction."""
     lines = [
-        "| article | sentences | they leave of the box | prediction | default | plausible tumours | so it |",
-        "|---|---|---|---|---|---|---|",
+        "| article | sentences | they leave of the box | prediction | default | plausible tumours | so it | under other forms |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for article, about in known.items():
         low, high = about["interval"]
         head = [f"`{article}`", str(len(about["sampled"]["claims"])), f"{about['share']:.0e} ({low:.0e} to {high:.0e})"]
         for name, item in about["predicted"].items():
             share = f"{item['share']:.2f} [{item['low']:.2f}–{item['high']:.2f}]"
-            lines.append("| " + " | ".join([*head, f"{name}: {item['statement']}", item["default"], share, item["word"]]) + " |")
+            cells = [*head, f"{name}: {item['statement']}", item["default"], share, item["word"]]
+            lines.append("| " + " | ".join([*cells, elsewhere(name, item, about["forms"])]) + " |")
             head = ["", "", ""]
     return "\n".join(lines)
 
@@ -90,6 +127,10 @@ def test_what_is_known_of_an_article_is_of_its_claims_ranges_and_equations_of_to
     assert about["worst_rhat"] <= 1.02
     assert about["worth"] >= 400
     assert about["calibrated_hold"] > 1 - 1e-9
+    assert {form: item["sampled"] for form, item in about["forms"].items()} == {
+        form: identity(article, form) for form in about["forms"]
+    }
+    assert all(item["worst_rhat"] <= 1.02 for item in about["forms"].values() if item["found"])
 
 
 def test_the_readme_shows_the_table_and_the_commands() -> None:
@@ -113,7 +154,9 @@ def test_another_seed_finds_the_same_shares(tmp_path: Path) -> None:
 
 def update(folder: Path) -> None:
     before, present = known(), [item.name for item in load_articles() if (folder / item.name).is_dir()]
-    found = before | {name: asked(folder, name) for name in present}
+    found = before | {name: {"forms": before[name].get("forms", {}), **asked(folder, name)} for name in present}
+    for name, about in found.items():
+        about["forms"] = about.get("forms", {}) | under_forms(folder, name)
     write_whole(KNOWN, to_json(found))
     text = README.read_text(encoding="utf-8")
     body = f"{MARKS[0]}\n{table(json.loads(to_json(found)))}\n{MARKS[1]}"

@@ -170,7 +170,8 @@ def _draw(made: Population) -> None:
     where = Narrowed(made.spec.space, units, made.members, made.weights)
     called = made.spec.short_names
     claims = f"claims: {', '.join(called.values())}" if len(called) <= NAMED else f"{len(called)} claims hold in each"
-    remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; {claims}"
+    pieces = f"{made.pieces.short}; " if made.pieces is not None else ""
+    remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; {pieces}{claims}"
     write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, where, hashes)))
     bits = {name: (item.bits, item.error) for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits)}
     slide = population_message(made.spec.title, remark, where, dependences(made), bits, hashes, called)

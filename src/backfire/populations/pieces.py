@@ -50,6 +50,13 @@ class Pieces:
         listed = ", ".join(f"{share:.0%}" for share in self.shares) or "none of two tumours and more"
         return f"in {len(self.shares)} pieces that no straight line was found to link: {listed}{alone}"
 
+    @property
+    def short(self) -> str:
+        """In a few words, for a figure."""
+        listed = ", ".join(f"{share:.0%}" for share in self.shares)
+        alone = f", {self.alone:.1%} linked to nothing" if self.alone > 1e-9 else ""
+        return f"hangs together{alone}" if len(self.shares) == 1 else f"in {len(self.shares)} pieces: {listed or 'none'}{alone}"
+
     def described(self) -> dict[str, Any]:
         """As plain data."""
         return {"tumours": len(self.labels), "shares": self.shares, "alone": self.alone, "judged": self.judged}
