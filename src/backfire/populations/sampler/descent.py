@@ -56,7 +56,7 @@ class Effort:
     sweeps: float = 0.3
     least_sweeps: int = 6
     scouts: int = 512
-    measuring: int = 2048
+    measuring: int = 4096
     chains: int = 128
     rounds: int = 4
     settling: int = 4
