@@ -37,7 +37,7 @@ class Goal:
     """When a sample is good enough: R̂ at most ``rhat``, effective sizes at least ``size``, or after ``rounds`` of ``sweeps``."""
 
     rhat: float = 1.02
-    size: float = 400.0
+    size: float = 800.0
     sweeps: int = 60
     rounds: int = 10
 
