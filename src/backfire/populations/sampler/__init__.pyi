@@ -10,7 +10,7 @@ from .distances import Hopeful as Hopeful
 from .distances import Judge as Judge
 from .region import Goal as Goal
 from .region import Halfway as Halfway
-from .region import RegionSample as RegionSample
 from .region import Spread as Spread
 from .region import pilot as pilot
 from .region import sample_region as sample_region
+from .sample import RegionSample as RegionSample
