@@ -1,6 +1,6 @@
-"""The sampler against truth: volumes, means, sds and pieces of known regions, 5 to 40 dimensions. Run it by hand.
+"""The sampler against truth: volumes, means, sds and pieces of known regions, 5 to 40 dimensions; and what articles cost it.
 
-PYTHONPATH=tests python tests/benchmarks/populations.py [words of the regions wanted]
+PYTHONPATH=tests python tests/benchmarks/populations.py [words of the regions wanted | names of articles]
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import time
 
 import numpy as np
 
-from backfire.populations import Goal, sample_region
+from backfire.populations import Goal, load_population, sample_region
+from backfire.populations.judging import judge_of
+from backfire.populations.sampler import pilot
 from known_regions import EVERY, Known
 
 HEAD = "region | inputs | ln P true | ln P | error | 95 % | judged | R̂ | ESS | shift | sd ratio | piece true | pieces by run | seconds"
@@ -40,7 +42,44 @@ def row(name: str, known: Known) -> str:
     )  # fmt: skip
 
 
+COSTS = "article | inputs | judged | CPU s | judged / s | in simulation | worth | judged each | kind: share accepted, sd² moved by one judged"
+
+
+def cost(article: str) -> str:
+    """What a population of an article costs on one core, once its kernels are compiled, and what each kind of proposals brings."""
+    spec = load_population(article)
+    judge, inputs = judge_of(spec.topics, spec.space), len(spec.space.names)
+    first = pilot(judge, inputs, 0)
+    ordered = judge.ordered(first.violations, judge.costs(first.points[:64]))
+    inside = 0.0
+
+    def clocked(points: np.ndarray, hopeful: object) -> np.ndarray:
+        nonlocal inside
+        begun = time.process_time()
+        violations = ordered(points, hopeful)
+        inside += time.process_time() - begun
+        return violations
+
+    begun = time.process_time()
+    sample = sample_region(clocked, inputs, first=first)
+    took = time.process_time() - begun
+    worth = sample.diagnosis.least_size if sample.diagnosis else len(sample.members)
+    kinds = []
+    for kind in sample.uses[0] if sample.uses else ():
+        judged, accepted, moved = (
+            sum(getattr(use[kind], what) for use in sample.uses) for what in ("judged", "accepted", "moved")
+        )
+        kinds.append(f"{kind}: {accepted / judged:.2f}, {moved / judged:.2f}")
+    told = (article, inputs, sample.judged, f"{took:.0f}", f"{sample.judged / took:.0f}", f"{inside / took:.0%}")
+    return " | ".join(map(str, (*told, f"{worth:.0f}", f"{sample.judged / worth:.0f}", "; ".join(kinds))))
+
+
 if __name__ == "__main__":
+    if articles := [word for word in sys.argv[1:] if "-" in word and word not in EVERY]:
+        print(COSTS, flush=True)
+        for article in articles:
+            print(cost(article), flush=True)
+        sys.exit()
     print(HEAD, flush=True)
     for name, case in EVERY.items():
         if not sys.argv[1:] or any(word in name for word in sys.argv[1:]):
