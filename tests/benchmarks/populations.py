@@ -13,7 +13,7 @@ import numpy as np
 
 from backfire.populations import Goal, load_population, sample_region
 from backfire.populations.judging import judge_of
-from backfire.populations.sampler import pilot
+from backfire.populations.sampler import Hopeful, pilot
 from known_regions import EVERY, Known
 
 HEAD = "region | inputs | ln P true | ln P | error | 95 % | judged | R̂ | ESS | shift | sd ratio | piece true | pieces by run | seconds"
@@ -53,7 +53,7 @@ def cost(article: str) -> str:
     ordered = judge.ordered(first.violations, judge.costs(first.points[:64]))
     inside = 0.0
 
-    def clocked(points: np.ndarray, hopeful: object) -> np.ndarray:
+    def clocked(points: np.ndarray, hopeful: Hopeful | None) -> np.ndarray:
         nonlocal inside
         begun = time.process_time()
         violations = ordered(points, hopeful)
