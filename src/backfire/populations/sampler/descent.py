@@ -57,7 +57,7 @@ class Effort:
     least_sweeps: int = 6
     scouts: int = 512
     measuring: int = 4096
-    chains: int = 128
+    chains: int = 256
     rounds: int = 4
     settling: int = 4
     stride: float = 1.0

@@ -39,8 +39,8 @@ class Goal:
 
     rhat: float = 1.02
     size: float = 800.0
-    sweeps: int = 60
-    rounds: int = 10
+    sweeps: int = 30
+    rounds: int = 16
 
     def met_by(self, found: Diagnosis) -> bool:
         """True if a sample is good enough."""
