@@ -38,7 +38,7 @@ def population(
     central: Annotated[
         bool, typer.Option("--central", help="also the central tumour of the population, as a scenario: central.toml")
     ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="how often chains go on, at most; more goes on where fewer ended")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="how often chains go on, at most; more goes on where fewer ended")] = 20,
     workers: Workers = None,
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")] = None,
     form: FormOfData = DataFormat.TABLE,

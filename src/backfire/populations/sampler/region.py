@@ -40,7 +40,7 @@ class Goal:
     rhat: float = 1.02
     size: float = 800.0
     sweeps: int = 30
-    rounds: int = 16
+    rounds: int = 20
 
     def met_by(self, found: Diagnosis) -> bool:
         """True if a sample is good enough."""
