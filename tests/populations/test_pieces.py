@@ -22,7 +22,7 @@ def drawn(judge: object, inputs: int, count: int, seed: int = 1) -> Floats:
 def test_what_is_convex_hangs_together_after_one_line_for_each(known: object) -> None:
     found = pieces_of(known.judge, drawn(known.judge, 4, 150))  # type: ignore[attr-defined]
     assert found.shares == [1.0]
-    assert found.short == "hangs together"
+    assert found.short == "in one piece"
     assert found.alone == pytest.approx(0)
     assert found.judged <= 15 * 150 * 2
 

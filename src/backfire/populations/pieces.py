@@ -55,7 +55,7 @@ class Pieces:
         """In a few words, for a figure."""
         listed = ", ".join(f"{share:.0%}" for share in self.shares)
         alone = f", {self.alone:.1%} linked to nothing" if self.alone > 1e-9 else ""
-        return f"hangs together{alone}" if len(self.shares) == 1 else f"in {len(self.shares)} pieces: {listed or 'none'}{alone}"
+        return f"in one piece{alone}" if len(self.shares) == 1 else f"in {len(self.shares)} pieces: {listed or 'none'}{alone}"
 
     def described(self) -> dict[str, Any]:
         """As plain data."""
