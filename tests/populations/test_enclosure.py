@@ -86,7 +86,7 @@ def run_of(middle: float, reach: float, number: int) -> Run:
     run.enclosure = Enclosure(rng.random((256, 2)))
     run.enclosure.close(guide(2, middle, square=True), around(2, reach, middle), rng)
     run.enclosure.measure(2048, rng)
-    run.met, found = 1.0, run.enclosure.points
+    run.met, run.asked, found = 1.0, 2048, run.enclosure.points
     run.found = Ensemble(found, -found, np.zeros(len(found)), np.arange(len(found)))
     return run
 

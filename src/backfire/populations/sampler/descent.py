@@ -34,6 +34,8 @@ ENOUGH: Final = 0.1
 """Share of the enclosure in the region that is enough."""
 TURNS: Final = 8
 """How often it is drawn closer at most."""
+CROWDS: Final = 4
+"""How often, at most, so many points of it are judged until as many lie in the region as chains start there."""
 PATIENCE: Final = 5
 PROGRESS: Final = 0.03
 """A run is lost if so many levels bring the violations no nearer to 0 than by this share."""
@@ -46,8 +48,9 @@ class Effort:
     ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times per input, and at least
     ``least_sweeps`` times, at every level: a network needs the more points the more inputs there are. ``chains`` of them stay
     ``rounds`` times ``settling`` sweeps in the region, after each of which the proposals learn. ``scouts`` find what the networks
-    enclose, ``measuring`` points of it are judged, and as many of those in the region as there are chains go on. Walks have
-    ``stride`` steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most ``remembered`` points.
+    enclose, ``measuring`` points of it are judged, more where few are in the region, and as many of these as there are chains
+    go on. Walks have ``stride`` steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most
+    ``remembered`` points.
     ``mixture`` is the share of each of ``KINDS``, ``kept`` the share of walkers that a level holds.
     """
 
@@ -131,6 +134,7 @@ class Run:
     passed: list[Guide] = field(default_factory=list)
     log_share: float = 0.0
     enclosure: Enclosure | None = None
+    asked: int = 0
     met: float = 0.0
     held: float = 0.0
     found: Ensemble | None = None
@@ -234,11 +238,19 @@ class Run:
             self._learn(2 * self.effort.lessons)
             self.enclosure.close(self.guide, known, self.rng)
         self.enclosure.measure(self.effort.measuring, self.rng)
-        points = self.enclosure.points
-        violations = self._seen(judge, points)
-        good = np.flatnonzero((violations <= 0).all(axis=1))
-        self.met, none = len(good) / max(1, len(points)), np.zeros(len(good))
-        self.found = Ensemble(points[good], violations[good], none, none.astype(np.int64))
+        found, self.asked = self.ensemble.chosen(np.empty(0, dtype=np.int64)), 0
+        for _ in range(CROWDS):
+            points = self.enclosure.points
+            violations = self._seen(judge, points)
+            good = np.flatnonzero((violations <= 0).all(axis=1))
+            self.asked += len(points)
+            none = np.zeros(len(found) + len(good))
+            points, violations = np.vstack([found.points, points[good]]), np.vstack([found.violations, violations[good]])
+            found = Ensemble(points, violations, none, none.astype(np.int64))
+            if len(found) >= self.effort.chains or not len(self.enclosure.points):
+                break
+            self.enclosure.walk_on(self.rng)
+        self.met, self.found = len(found) / max(1, self.asked), found
 
     def _seen(self, judge: Judge, points: Floats) -> Floats:
         """Violations of points (n, inputs), portion by portion."""

@@ -99,6 +99,11 @@ class Enclosure:
             last = place == len(self.walls) - 1
             self.points = self._spread(self.points[good], place, walkers, rng, SPREADING if last else 1)
 
+    def walk_on(self, rng: Generator) -> None:
+        """Move those who measured on within all walls, to where they no longer know of each other."""
+        if len(self.points):
+            self.points = self._spread(self.points, len(self.walls) - 1, len(self.points), rng, SPREADING)
+
     @property
     def log_volume(self) -> float:
         """ln of the share of the cube."""

@@ -216,13 +216,17 @@ def _start(every: Sequence[Run], rng: np.random.Generator) -> None:
     what no enclosure holds those who came down there are all that is known; and they all go on where few were found.
     """
     found = [(run.found, run.enclosure) for run in every if run.found is not None and run.enclosure is not None and run.met]
+    asked = [run.asked for run in every if run.met]
     came = [run.ensemble for run in every]
     wanted = sum(map(len, came))
     if 2 * sum(len(item) for item, _ in found) < wanted:
         return
     points, violations = _stacked([item for item, _ in found])
     deepest = max(enclosure.log_volume for _, enclosure in found)
-    density = sum(enclosure.holds(points) * math.exp(deepest - enclosure.log_volume) for _, enclosure in found)
+    density = sum(
+        enclosure.holds(points) * count * math.exp(deepest - enclosure.log_volume)
+        for (_, enclosure), count in zip(found, asked, strict=True)
+    )
     others, theirs = _stacked(came)
     outside = ~np.any([enclosure.holds(others) for _, enclosure in found], axis=0)
     points, violations = np.vstack([points, others[outside]]), np.vstack([violations, theirs[outside]])
@@ -285,9 +289,7 @@ def _volumes(every: Sequence[Run], trace: Floats) -> tuple[Floats, Floats]:
         if run.enclosure is None or not (held and run.met):
             found.append((-math.inf, math.inf))
             continue
-        variance = (
-            run.enclosure.variance + (1 - run.met) / (run.met * len(run.enclosure.points)) + (1 - held) / (held * len(walked))
-        )
+        variance = run.enclosure.variance + (1 - run.met) / (run.met * run.asked) + (1 - held) / (held * len(walked))
         found.append((run.enclosure.log_volume + math.log(run.met / held), variance))
     log_shares, variances = np.array(found).T
     return log_shares, variances
