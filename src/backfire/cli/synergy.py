@@ -141,7 +141,7 @@ def _report(made: Synergy) -> None:
 def _short(value: float | None) -> str:
     from backfire.formatting import short
 
-    return "–" if value is None else short(round(value, 6) + 0.0, 3)
+    return "–" if value is None else short(round(value, 5) + 0.0, 3)
 
 
 def _draw(made: Synergy, folder: Path) -> None:

@@ -62,7 +62,7 @@ def statement(pair: tuple[str, str], surface: Surface) -> str:
 
 def _told(values: Floats, several: bool) -> str:
     """A median, with the interval of nine in ten tumours where there are several."""
-    low, median, high = (short(round(float(quantile(values, share)), 6) + 0.0, 3) for share in (0.05, 0.5, 0.95))
+    low, median, high = (short(round(float(quantile(values, share)), 5) + 0.0, 3) for share in (0.05, 0.5, 0.95))
     return f"{median} [{low}, {high}]" if several else median
 
 
@@ -131,7 +131,7 @@ def synergy_rows(every: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def _between(values: Sequence[float | None], several: bool) -> str:
-    median, *ends = ("–" if value is None else short(round(value, 6) + 0.0, 3) for value in values)
+    median, *ends = ("–" if value is None else short(round(value, 5) + 0.0, 3) for value in values)
     return f"{median} [{ends[0]}, {ends[1]}]" if several and median != "–" else median
 
 
