@@ -58,6 +58,22 @@ def test_the_volume_of_a_ball_is_measured(inputs: int, radius: float) -> None:
     assert not found.holds(around(inputs, 1.01 * radius)).any()
 
 
+class Plateau(Nearness):
+    """Far out all score alike, as a network does that has seen nothing there."""
+
+    def score(self, points: Floats, distance: object, level: float) -> Floats:
+        return np.asarray(np.maximum(super().score(points, distance, level), -0.05))
+
+
+def test_a_plateau_is_stepped_over() -> None:
+    """Of some tens of scouts a few are near, the others know no direction."""
+    rng = np.random.default_rng(7)
+    found, near = Enclosure(rng.random((2048, 2))), dataclasses.replace(guide(2), network=Plateau(0.5, False))  # type: ignore[arg-type]
+    found.close(near, around(2, 1e-4), rng)
+    found.measure(4096, rng)
+    assert found.log_volume == pytest.approx(math.log(math.pi * 1e-8), abs=6 * math.sqrt(found.variance))
+
+
 def test_two_guides_enclose_what_both_let_pass() -> None:
     rng = np.random.default_rng(5)
     found = Enclosure(rng.random((256, 2)))

@@ -73,7 +73,9 @@ class Enclosure:
         for number in range(MOST):
             scores = guide.scores(self.scouts)
             between = float(np.quantile(scores, 1 - KEPT, method="inverted_cdf"))
-            last = between >= goal or number == MOST - 1 or between <= float(scores.min())
+            if between <= scores.min():  # most score alike: step above them, if anybody is there
+                between = float(scores[scores > between].min(initial=goal))
+            last = between >= goal or number == MOST - 1
             threshold = goal if last else between
             good = scores >= threshold
             root = covariance_root(self.scouts[good] if good.sum() > 1 else self.scouts)

@@ -24,7 +24,7 @@ RATE: Final = 3e-3
 CLOSE: Final = 0.5
 """Squashed margins within which a prediction has to be good: those of points near the border."""
 FARTHEST: Final = np.float32(80)
-"""Logarithms of odds above this count as this: their exponentials end there."""
+"""Above these logarithms of odds a logarithm of their exponential plus one is themselves; single precision ends there."""
 LOGISTIC: Final = 1.702
 """The normal distribution is the logistic one at this steepness, to 0.01."""
 
@@ -128,8 +128,9 @@ class MarginNetwork:
         if level > 0:
             np.clip(margins, -0.99, 0.99, out=margins)
         # single precision is enough to steer by, and several times as fast
-        odds = np.exp(np.minimum(LOGISTIC * margins / errors, FARTHEST))
-        soft = np.log(1 + odds)
+        chance = LOGISTIC * margins / errors
+        odds = np.exp(np.minimum(chance, FARTHEST))
+        soft = np.log(1 + odds) + np.maximum(chance - FARTHEST, 0)
         if level <= 0:
             return np.asarray(-(soft @ weights), dtype=float)
         smooth = np.minimum(errors / np.float32(LOGISTIC) * soft, np.float32(0.99))
