@@ -73,6 +73,8 @@ def identity(article: str, form: str) -> str:
 def under_forms(folder: Path, article: str) -> dict[str, Any]:
     """What the populations of an article under other forms of the equations say, by form; nothing of those that are not there."""
     found: dict[str, Any] = {}
+    (item,) = load_articles([article])
+    asked_of = [name for name, (entry, _) in item.claims.items() if entry.role == "predicted"]
     for form in FORMS:
         place = folder / f"{article}-{form.replace(' ', '-')}"
         if not (place / "manifest.json").exists():
@@ -83,7 +85,8 @@ def under_forms(folder: Path, article: str) -> dict[str, Any]:
         if about["found"]:
             (over,) = evaluate_claims([article], populations=[read_population(place)]).populations
             keys = ("share_of_box", "share_of_box_interval_95", "worst_rhat", "least_effective_size")
-            predicted = {name: [item.share, item.low, item.high, item.word] for name, item in over.shares.items()}
+            shares = {name: over.shares[name] for name in asked_of if name in over.shares}
+            predicted = {name: [item.share, item.low, item.high, item.word] for name, item in shares.items()}
             found[form] |= {key: about[key] for key in keys} | {"predicted": predicted}
     return found
 
