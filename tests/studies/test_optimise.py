@@ -124,6 +124,7 @@ WRONG = (
     ({"outcome": "nadir_day"}, "say `low` or `high`"),
     ({"arm": "givn"}, "did you mean `given`"),
     ({"quantile": 1.5}, "lies between 0 and 1"),
+    ({"quantlie": 0.9}, "did you mean `quantile`"),
     ({"budget": {"drgu": 1.0}, "keep_totals": False}, "did you mean `drug`"),
     ({"budget": {"drug": 1.0}, "keep_totals": False}, "within the budget"),
 )

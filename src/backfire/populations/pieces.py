@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.populations.sampler import Bools, Judge
+from backfire.populations.sampler import Bools, Judge, all_hold
 from backfire.solvers import Floats
 
 STEPS: Final = 16
@@ -101,7 +101,7 @@ def _linked(judge: Judge, ones: Floats, others: Floats) -> tuple[Bools, int]:
         places = np.arange(step // 2, STEPS, step) / STEPS
         left = np.flatnonzero(inside)
         tried = ones[left, None] + places[:, None] * (others[left] - ones[left])[:, None]
-        violations = judge(tried.reshape(-1, ones.shape[1]), lambda known: np.asarray(~np.any(known > 0, axis=1)))
+        violations = judge(tried.reshape(-1, ones.shape[1]), all_hold)
         judged += len(violations)
         inside[left] = (violations <= 0).all(axis=1).reshape(len(left), len(places)).all(axis=1)
         step //= 2

@@ -8,6 +8,7 @@ from .distances import Bools as Bools
 from .distances import Distance as Distance
 from .distances import Hopeful as Hopeful
 from .distances import Judge as Judge
+from .distances import all_hold as all_hold
 from .region import Goal as Goal
 from .region import Halfway as Halfway
 from .region import Spread as Spread

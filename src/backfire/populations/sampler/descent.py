@@ -1,7 +1,7 @@
 """One run of the sampler: from points of the whole cube through ever smaller levels into the region where all claims hold.
 
 A level is the set of points within some distance. Each next one holds about a quarter of the walkers; those are copied and
-moved until they forget where they came from (subset simulation, Au and Beck 2001). The levels and the proposals of this
+moved (subset simulation, Au and Beck 2001). The levels and the proposals of this
 descent follow its own walkers, so it is short: it has to find the region and to teach the networks that guide walks through
 it. What these enclose is then measured and sampled evenly (``enclosure``), and the points of that sample that lie in the
 region walk on at distance 0, as a plain ensemble whose proposals no longer change.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from backfire.populations.sampler.distances import Bools, Distance, Judge
+from backfire.populations.sampler.distances import Bools, Distance, Judge, all_hold
 from backfire.populations.sampler.enclosure import Enclosure
 from backfire.populations.sampler.margins import MarginNetwork
 from backfire.populations.sampler.proposals import PASSED, Guide, differences, redraws
@@ -254,7 +254,7 @@ class Run:
 
     def _seen(self, judge: Judge, points: Floats) -> Floats:
         """Violations of points (n, inputs), portion by portion."""
-        parts = [judge(points[at : at + PORTION], _all_holding) for at in range(0, len(points), PORTION)]
+        parts = [judge(points[at : at + PORTION], all_hold) for at in range(0, len(points), PORTION)]
         self.judged += len(points)
         return np.vstack([self.ensemble.violations[:0], *parts])
 
@@ -369,10 +369,6 @@ class Run:
         self.network.centre(self.ensemble.points)
         self.network.fit(np.vstack(self.points), np.vstack(self.violations), lessons)
         self._guide()
-
-
-def _all_holding(known: Floats) -> Bools:
-    return np.asarray(~np.any(known > 0, axis=1))
 
 
 def _evenly_spread(judge: Judge, inputs: int, distance: Distance, effort: Effort, rng: Generator) -> Ensemble:

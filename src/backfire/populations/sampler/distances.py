@@ -26,6 +26,11 @@ STEP: Final = 0.05
 """What a claim adds as soon as it is violated, however little."""
 
 
+def all_hold(known: Floats) -> Bools:
+    """Which points (n,) violate no claim as far as is ``known`` (n, claims): who goes on where only the region counts."""
+    return np.asarray(~np.any(known > 0, axis=1))
+
+
 @dataclass(frozen=True, eq=False)
 class Distance:
     """The sum over claims of 0 where one holds, else 0.05 + 0.95·v/(1 + v), v = violation / ``scales`` (claims,).

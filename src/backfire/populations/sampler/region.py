@@ -17,7 +17,7 @@ from backfire.errors import UserError
 from backfire.populations.sampler.choosing import balanced
 from backfire.populations.sampler.descent import Effort, Ensemble, Run
 from backfire.populations.sampler.diagnostics import Diagnosis, diagnose
-from backfire.populations.sampler.distances import Distance, Judge
+from backfire.populations.sampler.distances import Distance, Judge, all_hold
 from backfire.populations.sampler.sample import RegionSample
 from backfire.solvers import Floats
 
@@ -332,7 +332,7 @@ def _draw(given: tuple[Judge, int, int, int, int]) -> tuple[Floats, Floats, int]
     have, drawn = 0, 0
     while True:
         points = rng.random((PORTION, inputs))
-        violations = judge(points, lambda known: np.asarray(~np.any(known > 0, axis=1)))
+        violations = judge(points, all_hold)
         good = np.flatnonzero((violations <= 0).all(axis=1))
         if have + len(good) >= wanted:
             good = good[: wanted - have]

@@ -138,6 +138,8 @@ def search_for(
     how: How,
 ) -> Search:
     """The search for what is asked; raises UserError for what cannot be searched."""
+    if strange := [name for name in how if name not in How.__annotations__]:
+        raise UserError(unknown("option of a search", strange[0], How.__annotations__))
     asked = Question(
         scenario, vary, outcomes, arm or "", how.get("quantile", 0.5), better, how.get("keep_totals", True),
         how.get("budget") or {}, how.get("tumours") or {},
