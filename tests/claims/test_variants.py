@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from backfire.claims.articles import Article, load_articles, topics
 from backfire.claims.evaluation import evaluate_articles
 from backfire.claims.language import Change, parse_claim
+from backfire.claims.measuring import evaluate_members
 from backfire.claims.variants import (
     LAWS,
+    NO_CAPACITY,
     SOLVERS,
     VARIANTS,
     Renamed,
@@ -168,3 +170,23 @@ def test_outcomes_in_the_words_of_another_form() -> None:
         (Change("n", "=", 30.0), Change("r", "*", 2.0)),
         (Change("n", "*", 2.0),),
     ]
+
+
+def test_a_form_without_a_capacity_has_what_a_claim_makes_endless() -> None:
+    claim = parse_claim("nadir(a with capacity = 1e30, r * 2) < nadir(a with capacity = 1e9) + nadir(a with capacity * 2)")
+    words = renamed(claim, [NO_CAPACITY])
+    assert [item.changes for item in words.refs()] == [
+        (Change("r", "*", 2.0),),
+        (Change("capacity", "=", 1e9),),
+        (Change("capacity", "*", 2.0),),
+    ]
+
+
+def test_a_claim_far_from_capacity_is_asked_of_exponential_growth(stroma: Scenario) -> None:
+    """Endless room under logistic growth and no capacity at all are one tumour."""
+    logistic = stroma.changed({"capacity": 1e30})
+    exponential, (dropped,) = in_variant(logistic, BY_LABEL["exponential growth"])
+    claim = parse_claim("final_burden(untreated with capacity = 1e30) > 1e9")
+    usual = evaluate_members(logistic, {"endless": claim})["endless"].judged
+    other = evaluate_members(exponential, {"endless": renamed(claim, [dropped])})["endless"].judged
+    assert float(other.margins[0]) == pytest.approx(float(usual.margins[0]), rel=1e-6)

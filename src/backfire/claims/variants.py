@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from backfire.claims.articles import Topic
-from backfire.claims.language import Change, Claim
+from backfire.claims.language import Change, Claim, OutcomeRef
 from backfire.claims.measuring import Progress, Runner, evaluate_members
 from backfire.claims.verdict import Verdict
 from backfire.errors import BackendLostError, UserError, echo
@@ -108,7 +108,8 @@ class VariantResult:
 class Renamed:
     """A parameter that another form of the equations calls by another name, in another measure.
 
-    What a claim sets ``old`` to is set as ``new`` times ``factor``; what it multiplies is multiplied as before.
+    What a claim sets ``old`` to is set as ``new`` times ``factor``; what it multiplies is multiplied as before. Without a
+    ``new`` name the form is the other one without bound in ``old``: what a claim sets to ``factor`` or more it has anyway.
     """
 
     old: str
@@ -116,15 +117,26 @@ class Renamed:
     factor: float
 
 
+NO_CAPACITY: Final = Renamed("capacity", "", 1e20)
+"""Exponential growth is growth without a capacity: one of 1e20 cells, a million bodies, is out of sight of any tumour."""
+
+
 def renamed(claim: Claim, names: Sequence[Renamed]) -> Claim:
     """A claim in the words of another form of the equations."""
     known = {item.old: item for item in names}
 
-    def change(given: Change) -> Change:
+    def change(given: Change) -> list[Change]:
         item = known.get(given.name)
-        return Change(item.new, given.how, given.value * (item.factor if given.how == "=" else 1.0)) if item else given
+        if item is None:
+            return [given]
+        if not item.new:
+            return [] if given.how == "=" and given.value >= item.factor else [given]
+        return [Change(item.new, given.how, given.value * (item.factor if given.how == "=" else 1.0))]
 
-    return claim.replaced(lambda ref: dataclasses.replace(ref, changes=tuple(sorted(map(change, ref.changes)))))
+    def in_its_words(ref: OutcomeRef) -> OutcomeRef:
+        return dataclasses.replace(ref, changes=tuple(sorted(new for given in ref.changes for new in change(given))))
+
+    return claim.replaced(in_its_words)
 
 
 def in_variant(scenario: Scenario, variant: Variant) -> tuple[Scenario, tuple[Renamed, ...]]:
@@ -132,7 +144,8 @@ def in_variant(scenario: Scenario, variant: Variant) -> tuple[Scenario, tuple[Re
     if variant.kind == "kill":
         return _kill(scenario, variant.choice)
     change = {"growth": _growth, "response": _response, "progression": _progression, "horizon": _horizon}.get(variant.kind)
-    return (change(scenario, variant.choice) if change else scenario), ()
+    unbounded = variant.kind == "growth" and variant.choice == "exponential"
+    return (change(scenario, variant.choice) if change else scenario), (NO_CAPACITY,) if unbounded else ()
 
 
 def flips(results: Iterable[VariantResult], usual: Verdict) -> list[VariantResult]:
