@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import backfire
 from backfire.errors import SHOWN_PROBLEMS, DocumentError, Problem, echo, nearest, unknown
 from backfire.mechanisms import shipped
 from backfire.model.components import Mechanism, Parameter, Part, option
@@ -645,3 +646,19 @@ def test_documents_are_read_from_files(tmp_path: Path) -> None:
     assert isinstance(document, Document)
     assert document.name == str(path)
     assert document.data == parse_document(TEXT, "x").data
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [backfire.simulate, backfire.run, backfire.explain, backfire.export, backfire.find_idle],
+    ids=lambda function: function.__name__,
+)
+def test_a_name_where_a_scenario_is_expected_is_told_how_to_get_one(asked: Callable[[Any], object]) -> None:
+    with pytest.raises(backfire.BackfireError, match=r"expected a scenario, not `wnt16b-stroma`; `backfire\.load` reads one"):
+        asked("wnt16b-stroma")
+
+
+def test_one_arm_is_a_list_of_one() -> None:
+    scenario = backfire.load("wnt16b-stroma")
+    with pytest.raises(backfire.BackfireError, match=r"arms are a list of names: \['monotherapy'\]"):
+        backfire.simulate(scenario, "monotherapy")

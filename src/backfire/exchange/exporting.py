@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Literal, overload
 
-from backfire.errors import UserError, unknown
+from backfire.errors import UserError
 from backfire.exchange.formats import format_named
+from backfire.scenario import Scenario, chosen_arms
 from backfire.system import write_whole
-
-if TYPE_CHECKING:
-    from backfire.scenario import Scenario
 
 
 @overload
@@ -30,11 +28,10 @@ def export(scenario: Scenario, arm: str | None = None, to: str = "sbml", out: Pa
     Raises UserError for unknown arms and formats and if libSBML is missing, StorageError if ``out`` cannot be written.
     """
     form = format_named(to)
-    if arm is not None and arm not in scenario.arms:
-        raise UserError(unknown("arm", arm, scenario.arms))
+    arms = chosen_arms(scenario, None if arm is None else [arm])
     if form.needs_libsbml and importlib.util.find_spec("libsbml") is None:
         raise UserError("SBML needs libSBML, which is not installed: pip install 'backfire[sbml]'")
-    content = form.write(scenario, list(scenario.arms) if form.whole and arm is None else [arm or default_arm(scenario)])
+    content = form.write(scenario, arms if form.whole and arm is None else [arm or default_arm(scenario)])
     if out is not None:
         write_whole(Path(out), content)
     return content

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from backfire.errors import UserError, unknown
 from backfire.exchange.notation import NONE, Infix, in_full, unit_id
 from backfire.exchange.visits import RuleFormulas, level_id, reference_id
 from backfire.formulas import ONE, Unit, base_unit
@@ -37,7 +36,7 @@ from backfire.model import (
     version,
 )
 from backfire.outcomes import HOST_LOAD
-from backfire.scenario import Scenario
+from backfire.scenario import Scenario, chosen_arms
 
 HOST: Final = "site__host"
 """The compartment of all that is not counted into a total."""
@@ -144,8 +143,7 @@ class Model:
 
 def translate(scenario: Scenario, arm: str) -> Model:
     """One arm of a scenario as a model; raises UserError with the nearest name for an arm that does not exist."""
-    if arm not in scenario.arms:
-        raise UserError(unknown("arm", arm, scenario.arms))
+    chosen_arms(scenario, [arm])
     return _Translation(scenario, arm).model()
 
 

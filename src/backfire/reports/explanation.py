@@ -11,7 +11,7 @@ from backfire.formulas import as_latex, parse
 from backfire.model import ARTICLES, CAUTION, GRADES, Network, Regimen, balance
 from backfire.reports.sections import Section, Sections, Span
 from backfire.sampling import PlausibleTumours
-from backfire.scenario import Scenario
+from backfire.scenario import Scenario, chosen_arms
 from backfire.solvers import Floats
 
 
@@ -20,6 +20,7 @@ def explain(scenario: Scenario, tumours: PlausibleTumours | None = None) -> Sect
 
     With a population of plausible ``tumours`` also how far its claims narrow every parameter.
     """
+    chosen_arms(scenario)
     network = scenario.network
     grades = Counter(parameter.grade for parameter in network.parameters.values())
     counted = ", ".join(f"{grades[grade]} {grade}" for grade in GRADES if grades[grade])

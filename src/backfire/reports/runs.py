@@ -23,6 +23,7 @@ from backfire.scenario import (
     OwnMechanisms,
     Scenario,
     Value,
+    chosen_arms,
     kind_of_document,
     library_of,
     load,
@@ -150,7 +151,7 @@ def showing(scenario: Scenario, names: Sequence[str]) -> Scenario:
 
 
 def run(
-    scenarios: Sequence[Scenario],
+    scenarios: Scenario | Sequence[Scenario],
     out: Path | str = "results",
     arms: Sequence[str] | None = None,
     settings: Settings | None = None,
@@ -158,7 +159,7 @@ def run(
     form: str = "png",
     slides: bool = False,
 ) -> list[Result]:
-    """Simulate scenarios and write ``<out>/<scenario>/``; with two or more also ``<out>/atlas.png``.
+    """Simulate one scenario or several and write ``<out>/<scenario>/``; with two or more also ``<out>/atlas.png``.
 
     ``form`` is one of ``backfire.figures.IMAGE_FORMATS``, which the figures have as suffix; ``slides`` draws a figure for a room
     as well.
@@ -167,10 +168,10 @@ def run(
     """
     if form not in IMAGE_FORMATS:
         raise UserError(unknown("figure format", form, IMAGE_FORMATS))
+    if isinstance(scenarios, str | Scenario):  # one alone
+        scenarios = [scenarios]
     for scenario in scenarios:
-        for arm in arms or ():
-            if arm not in scenario.arms:
-                raise UserError(f"{scenario.name}: {unknown('arm', arm, scenario.arms)}")
+        chosen_arms(scenario, arms)
     folders = [prepare_folder(Path(out), scenario.name) for scenario in scenarios]
     results = []
     for scenario, folder in zip(scenarios, folders, strict=True):

@@ -15,6 +15,7 @@ from .presentation import unknown_shown as unknown_shown
 from .scenario import Scenario as Scenario
 from .scenario import Value as Value
 from .scenario import build as build
+from .scenario import chosen_arms as chosen_arms
 from .scenario import load as load
 from .scenario import load_changed as load_changed
 from .scenario import load_named as load_named

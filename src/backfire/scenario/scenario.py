@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backfire.errors import DocumentError, MechanismError, Problem, Problems, unknown
+from backfire.errors import DocumentError, MechanismError, Problem, Problems, UserError, echo, unknown
 from backfire.model import CAUTION, Dose, DosingRule, Event, EventPlan, Mechanism, Network, Parameter, Regimen
 from backfire.notebook import shown
 from backfire.outcomes import Rules
@@ -291,6 +291,22 @@ def load(source: str | Path, mechanisms: OwnMechanisms = ()) -> Scenario:
     if path == known.get(str(source)):
         return build(read_document(path), str(source), mechanisms)
     return _with_own(read_document(path), path.stem, path.parent, mechanisms)
+
+
+def chosen_arms(scenario: Scenario, arms: Iterable[str] | None = None) -> list[str]:
+    """The arms of a scenario that are asked for, each once; all of them if none is named.
+
+    Raises UserError for what is no arm, for one name instead of a list of them, and for what is no scenario.
+    """
+    if not isinstance(scenario, Scenario):
+        raise UserError(f"expected a scenario, not `{echo(scenario)}`; `backfire.load` reads one from a file or by name")
+    if isinstance(arms, str):
+        raise UserError(f"arms are a list of names: ['{echo(arms)}']")
+    chosen = list(dict.fromkeys(scenario.arms if arms is None else arms))
+    for arm in chosen:
+        if arm not in scenario.arms:
+            raise UserError(f"{scenario.name}: {unknown('arm', arm, scenario.arms)}")
+    return chosen
 
 
 def load_named(

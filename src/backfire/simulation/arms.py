@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from backfire.errors import UserError, unknown
 from backfire.formatting import with_unit
 from backfire.formulas import parse
 from backfire.model import CAUTION, Administered, Dose, Event, EventPlan, Network, branching, multiples
 from backfire.notebook import curves, shown
 from backfire.outcomes import HOST_LOAD, ROUNDED, Lineages, Outcome, Watch, declared, outcomes, ranked
-from backfire.scenario import Scenario
+from backfire.scenario import Scenario, chosen_arms
 from backfire.solvers import (
     Code,
     Controls,
@@ -228,10 +227,7 @@ def simulate(
     ``progress`` is called with the name of each arm before it runs. A failing arm carries its status; it does not
     raise. Raises UserError for arms that do not exist.
     """
-    chosen = list(dict.fromkeys(arms)) if arms is not None else list(scenario.arms)
-    for arm in chosen:
-        if arm not in scenario.arms:
-            raise UserError(unknown("arm", arm, scenario.arms))
+    chosen = chosen_arms(scenario, arms)
     used = settings or Settings()
     code = generate(scenario.network)
     trajectories = {}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from backfire.errors import DocumentError, UserError, unknown
 from backfire.outcomes import CATALOGUE, FOUND, HOST_LOAD, Readable, declared, parse_summary, readable, reader
-from backfire.scenario import Scenario, find_inputs, whole_numbers
+from backfire.scenario import Scenario, chosen_arms, find_inputs, whole_numbers
 from backfire.simulation.arms import simulate
 from backfire.simulation.members import MemberTable
 from backfire.simulation.rows import Cohort
@@ -55,7 +55,7 @@ def run_members(
     Raises UserError for names that do not exist, before anything runs.
     """
     if isinstance(settings, Settings):
-        chosen = _arms(scenario, arms)
+        chosen = chosen_arms(scenario, arms)
         find_inputs(scenario.inputs, fields)
         names = outcome_names(scenario, chosen, outcomes)
         return _by_reference(scenario, fields, np.asarray(samples, dtype=float), chosen, names, settings)
@@ -87,7 +87,7 @@ def run_blocks(blocks: Sequence[Block], settings: BatchSettings | None = None, t
 
 def _asked(block: Block) -> list[ArmRun]:
     """The members of a block in every arm."""
-    scenario, arms = block.scenario, _arms(block.scenario, block.arms)
+    scenario, arms = block.scenario, chosen_arms(block.scenario, block.arms)
     find_inputs(scenario.inputs, block.fields)
     names = outcome_names(scenario, arms, block.outcomes)
     table = MemberTable(scenario, block.fields, np.asarray(block.samples, dtype=float))
@@ -111,14 +111,6 @@ def _cohort(block: Block, runs: Sequence[ArmRun], solved: Sequence[Columns]) -> 
     values = {run.arm: {name: columns.get(name, nothing)[0] for name in run.wanted} for run, columns in pairs}
     observed = {run.arm: {name: columns.get(name, nothing)[1] for name in run.wanted} for run, columns in pairs}
     return Cohort(tuple(run.arm for run in runs), status, steps, values, observed, reasons)
-
-
-def _arms(scenario: Scenario, arms: Sequence[str] | None) -> list[str]:
-    chosen = list(dict.fromkeys(arms)) if arms is not None else list(scenario.arms)
-    for arm in chosen:
-        if arm not in scenario.arms:
-            raise UserError(unknown("arm", arm, scenario.arms))
-    return chosen
 
 
 def needs_compiling(scenario: Scenario, outcomes: Sequence[str] | None = None) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 
 from backfire.model import Dependence, Event, EventPlan, dependences, multiples, own_states
 from backfire.outcomes import HOST_LOAD, ONE_CELL
-from backfire.scenario import Scenario
+from backfire.scenario import Scenario, chosen_arms
 from backfire.simulation.arms import SAME, SAME_DAY, SETTLING, solved
 from backfire.simulation.reasons import Reasons, listed
 from backfire.solvers import Code, Settings, generate
@@ -59,6 +59,7 @@ def find_idle(scenario: Scenario, simulated: bool = False) -> list[Idle]:
     By structure alone it takes milliseconds. ``simulated`` solves every arm with and without each regimen and switch: what
     is said is then confirmed, what comes too late or is too little is found, and what ``expected_idle`` lists is held to it.
     """
+    chosen_arms(scenario)
     found = [*_Search(scenario, simulated).findings()]
     return sorted(found, key=lambda item: item.level == "note")
 

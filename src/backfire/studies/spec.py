@@ -42,6 +42,7 @@ from backfire.scenario import (
     Scenario,
     StrictModel,
     check_folder_name,
+    chosen_arms,
     dotted,
     expect_kind,
     find_inputs,
@@ -96,9 +97,7 @@ class StudySpec:
 
     def __post_init__(self) -> None:
         check_folder_name(self.name)
-        for arm in self.arms:
-            if arm not in self.scenario.arms:
-                raise UserError(unknown("arm", arm, self.scenario.arms))
+        chosen_arms(self.scenario, self.arms)
         find_inputs(self.scenario.inputs, self.tumours.names)
 
     @property

@@ -18,7 +18,7 @@ from backfire.errors import UserError, unknown
 from backfire.formatting import short
 from backfire.outcomes import HOST_LOAD
 from backfire.sampling import read_tumours
-from backfire.scenario import Scenario
+from backfire.scenario import Scenario, chosen_arms
 from backfire.simulation import run_members, trajectories
 from backfire.solvers import Floats
 from backfire.studies.pairs.null_surfaces import NULLS, DoseCurve, bliss, highest_single_agent, interaction_index, loewe
@@ -54,8 +54,7 @@ def synergy(
     doses that cannot be.
     """
     arm = arm or ("combination" if "combination" in scenario.arms else [*scenario.arms][-1])
-    if arm not in scenario.arms:
-        raise UserError(unknown("arm", arm, scenario.arms))
+    chosen_arms(scenario, [arm])
     pair = _pair(scenario, arm, agents)
     grid = np.unique(np.asarray(doses, dtype=float))
     if not {0.0, 1.0} <= {*grid.tolist()} or grid[0] < 0 or not np.isfinite(grid).all():

@@ -19,7 +19,7 @@ import scipy
 
 from backfire.errors import UserError, unknown
 from backfire.outcomes import declared
-from backfire.scenario import Scenario, find_inputs
+from backfire.scenario import Scenario, chosen_arms, find_inputs
 from backfire.simulation import outcome_names, run_members
 from backfire.solvers import Floats
 from backfire.studies.schedules.journal import Journal
@@ -57,8 +57,7 @@ class Question:
     def __post_init__(self) -> None:
         arms = self.scenario.arms
         object.__setattr__(self, "arm", self.arm or ("combination" if "combination" in arms else [*arms][-1]))
-        if self.arm not in arms:
-            raise UserError(unknown("arm", self.arm, arms))
+        chosen_arms(self.scenario, [self.arm])
         outcome_names(self.scenario, [self.arm], self.outcomes)
         self._check_numbers()
         for agent, amount in self.budget.items():
