@@ -119,7 +119,7 @@ def _show(every: list[dict[str, Any]], form: DataFormat) -> None:
 
 
 def _report(made: Synergy) -> None:
-    from backfire.studies import synergy_data
+    from backfire.studies import synergy_data, synergy_interval, synergy_number
 
     tumours = f", {made.tumours} tumours: median, and interval of nine in ten" if made.tumours > 1 else ""
     write_line(f"{made.scenario.title}\n{' and '.join(made.agents)} in arm {made.arm}{tumours}\n")
@@ -128,20 +128,14 @@ def _report(made: Synergy) -> None:
         if item["excess"] is None and item["peak"] is None:
             told = ("does not apply", "", "")
         else:
-            interval = f" [{_short(item['low'])}, {_short(item['high'])}]" if made.tumours > 1 else ""
-            told = (f"{_short(item['excess'])}{interval}", _short(item["peak"]), " × ".join(map(_short, item["peak_doses"])))
+            excess = synergy_interval((item["excess"], item["low"], item["high"]), made.tumours > 1)
+            told = (excess, synergy_number(item["peak"]), " × ".join(map(synergy_number, item["peak_doses"])))
         rows.append((f"{item['endpoint']} ({item['measure']})", item["null"], *told))
     print_table(rows)
     for surface, statement in zip(made.surfaces, made.statements, strict=True):
         write_line(f"\n{statement}.")
         for remark in surface.remarks:
             write_line(f"  note: {remark}")
-
-
-def _short(value: float | None) -> str:
-    from backfire.formatting import short
-
-    return "–" if value is None else short(round(value, 5) + 0.0, 3)
 
 
 def _draw(made: Synergy, folder: Path) -> None:

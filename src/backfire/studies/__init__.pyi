@@ -20,6 +20,8 @@ from .pairs import quantile as quantile
 from .pairs import synergy as synergy
 from .pairs import synergy_csv as synergy_csv
 from .pairs import synergy_data as synergy_data
+from .pairs import synergy_interval as synergy_interval
+from .pairs import synergy_number as synergy_number
 from .pairs import synergy_rows as synergy_rows
 from .pairs import tumours_of as tumours_of
 from .readings import Handling as Handling

@@ -12,4 +12,6 @@ from .synergy import synergy as synergy
 from .synergy import tumours_of as tumours_of
 from .telling import synergy_csv as synergy_csv
 from .telling import synergy_data as synergy_data
+from .telling import synergy_interval as synergy_interval
+from .telling import synergy_number as synergy_number
 from .telling import synergy_rows as synergy_rows

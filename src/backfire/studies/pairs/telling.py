@@ -62,8 +62,19 @@ def statement(pair: tuple[str, str], surface: Surface) -> str:
 
 def _told(values: Floats, several: bool) -> str:
     """A median, with the interval of nine in ten tumours where there are several."""
-    low, median, high = (short(round(float(quantile(values, share)), 5) + 0.0, 3) for share in (0.05, 0.5, 0.95))
-    return f"{median} [{low}, {high}]" if several else median
+    median, low, high = (float(quantile(values, share)) for share in (0.5, 0.05, 0.95))
+    return synergy_interval((median, low, high), several)
+
+
+def synergy_number(value: float | None) -> str:
+    """A number of a pair as it is read: three digits, what is below 1e-5 is nothing, a dash where there is none."""
+    return "–" if value is None else short(round(value, 5) + 0.0, 3)
+
+
+def synergy_interval(values: Sequence[float | None], several: bool) -> str:
+    """A median, and behind it the two ends of its interval where there are ``several`` tumours."""
+    median, low, high = map(synergy_number, values)
+    return f"{median} [{low}, {high}]" if several and median != "–" else median
 
 
 def synergy_data(made: Synergy) -> dict[str, Any]:
@@ -121,18 +132,13 @@ def synergy_rows(every: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             bliss, loewe = (known[item["endpoint"], null] for null in ("bliss", "loewe"))
             better = max((item["one"], item["other"]), key=lambda told: -math.inf if told[0] is None else told[0])
             beyond = [bliss["excess"], bliss["low"], bliss["high"]]
-            index = _between([loewe["index"], loewe["index_low"], loewe["index_high"]], several)
+            index = synergy_interval([loewe["index"], loewe["index_low"], loewe["index_high"]], several)
             of = f" in {loewe['indexed']:.0%}" if 0 < loewe["indexed"] < 1 else ""
             measure = "" if bliss["measure"] == "decades" else f" ({bliss['measure']})"
-            told = (_between(values, several) for values in (item["together"], better, beyond))
+            told = (synergy_interval(values, several) for values in (item["together"], better, beyond))
             rows.append((first, item["endpoint"] + measure, *told, index + of))
             first = ""
     return rows
-
-
-def _between(values: Sequence[float | None], several: bool) -> str:
-    median, *ends = ("–" if value is None else short(round(value, 5) + 0.0, 3) for value in values)
-    return f"{median} [{ends[0]}, {ends[1]}]" if several and median != "–" else median
 
 
 def synergy_csv(made: Synergy) -> str:
