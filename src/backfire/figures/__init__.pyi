@@ -11,7 +11,7 @@ from .populations import Narrowed as Narrowed
 from .populations import population_courses as population_courses
 from .populations import population_marginals as population_marginals
 from .populations import population_message as population_message
-from .populations import shown_answer as shown_answer
+from .populations import shown_courses as shown_courses
 from .scenario import atlas as atlas
 from .scenario import comparison as comparison
 from .slide import slide as slide

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from backfire.figures.labels import height_of, label_ends
 from backfire.figures.page import DOTS_PER_INCH, log_axis, round_places, set_ticks
-from backfire.figures.style import FAINT, INK, SOFT, arm_styles
+from backfire.figures.style import FAINT, INK, PALE, SOFT, arm_styles
 from backfire.formatting import display_name, unit_in_words
 from backfire.model import Dose, Regimen, as_written
 from backfire.outcomes import ONE_CELL, Outcome, declared
@@ -72,30 +72,52 @@ def strip_rows(result: Result) -> list[Given]:
     return [row for row in given(result) if not row.surgery]
 
 
-def dosing(axes: Axes, result: Result, rows: list[Given]) -> None:
-    """One row per regimen: a tick per bolus, a bar per infusion, and a band where ticks would run together."""
+def dosing(axes: Axes, result: Result, rows: list[Given], named: bool = False, beyond: float = 0.0) -> None:
+    """One row per regimen: a tick per bolus, a bar per infusion, and a band where ticks would run together.
+
+    ``named`` writes the names beside the doses, where they have room, instead of before the strip; words behind doses may reach
+    so many inches ``beyond`` its end.
+    """
     points = axes.bbox.width * 72 / DOTS_PER_INCH / result.scenario.days
     axes.set_xlim(0, result.scenario.days)
     for level, row in enumerate(reversed(rows)):
+        crowded = row.regimen.duration == 0 and not row.regimen.rules and 0 < row.regimen.every * points < CROWDED
         if row.regimen.duration > 0:
             _bars(axes, row, level)
-            continue
-        _ticks(axes, row, level, CROWDED / points)
-        if not row.regimen.rules and 0 < row.regimen.every * points < CROWDED:
-            often = "daily" if row.regimen.every == 1 else f"every {row.regimen.every:g} days"
-            needs, first, last = 4.2 * len(often) + 6, row.days[0], row.days[-1]
-            inside = (last - first) * points >= needs
-            beside = (last, 4, "left") if (result.scenario.days - last) * points >= needs else (first, -4, "right")
-            day, aside, side = ((first + last) / 2, 0, "center") if inside else beside
-            place = {"xytext": (aside, 0), "textcoords": "offset points", "ha": side, "va": "center", "fontsize": 7.5}
-            axes.annotate(often, (day, level), color=INK if inside else SOFT, **place)  # type: ignore[arg-type]
+        else:
+            _ticks(axes, row, level, CROWDED / points)
+        often = ("daily" if row.regimen.every == 1 else f"every {row.regimen.every:g} days") if crowded else ""
+        if named and row.doses:
+            words = [f"{row.label}, {often}", row.label] if often else [row.label]
+            _say(axes, row, level, points, words, inside=crowded, beyond=72 * beyond)
+        elif often:
+            _say(axes, row, level, points, [often], inside=True)
     axes.set_ylim(-0.6, max(len(rows), 1) - 0.4)
-    names = [textwrap.shorten(row.label, 26, placeholder=" …") for row in reversed(rows)]
-    axes.set_yticks(range(len(rows)), names, fontsize=8.5 if max(map(len, names), default=0) < 19 else 7)
+    names = [] if named else [textwrap.shorten(row.label, 26, placeholder=" …") for row in reversed(rows)]
+    axes.set_yticks(range(len(names)), names, fontsize=8.5 if max(map(len, names), default=0) < 19 else 7)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", length=0, labelbottom=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _say(axes: Axes, row: Given, level: int, points: float, words: list[str], inside: bool, beyond: float = 0.0) -> None:
+    """The first of some ``words`` for which there is room in the band, behind the doses or before them, else the last of them
+    cut short; ``points`` to a day."""
+    first, last = row.days[0], row.doses[-1].end
+    places = {
+        "center": ((first + last) / 2, 0, (last - first) * points if inside else 0.0),
+        "left": (last, 4, (axes.get_xlim()[1] - last) * points + beyond),
+        "right": (first, -4, first * points),
+    }
+    letters = {side: int((room - 6) / 4.2) for side, (_, _, room) in places.items()}
+    widest = max(letters, key=lambda side: letters[side])
+    cut = (f"{words[-1][: letters[widest] - 1]}…", widest)
+    said, side = next(((text, side) for text in words for side in places if len(text) <= letters[side]), cut)
+    if letters[side] > 5 or said != cut[0]:
+        day, aside, _ = places[side]
+        place = {"xytext": (aside, 0), "textcoords": "offset points", "ha": side, "va": "center", "fontsize": 7.5}
+        axes.annotate(said, (day, level), color=INK if side == "center" else SOFT, **place)  # type: ignore[arg-type]
 
 
 def _bars(axes: Axes, row: Given, level: int) -> None:
@@ -111,7 +133,7 @@ def _ticks(axes: Axes, row: Given, level: int, nearest: float) -> None:
         if count == 1:
             axes.vlines([first], level - 0.32, level - 0.32 + heights[first], color=INK, linewidth=1.6)
         else:
-            axes.barh(level, last - first, left=first, height=0.5, color=FAINT, edgecolor=INK, linewidth=0.8)
+            axes.barh(level, last - first, left=first, height=0.66, color=PALE, edgecolor=INK, linewidth=0.8)
 
 
 def runs(days: list[float], nearest: float) -> Iterable[tuple[float, float, int]]:

@@ -18,6 +18,8 @@ from backfire.palette import arm_styles as arm_styles  # noqa: PLC0414
 INK: Final = "#222222"
 SOFT: Final = "#555555"
 FAINT: Final = "#8a8a8a"
+PALE: Final = "#d4d4d4"
+"""What words may stand on."""
 FAILED: Final = "#b00020"
 """The colour of members that failed."""
 

@@ -1,6 +1,6 @@
 from .bands import BAND_LEVELS as BAND_LEVELS
 from .bands import population_courses as population_courses
-from .bands import shown_answer as shown_answer
+from .bands import shown_courses as shown_courses
 from .marginals import population_marginals as population_marginals
 from .message import population_message as population_message
 from .narrowed import Narrowed as Narrowed

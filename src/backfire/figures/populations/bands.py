@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,49 +13,55 @@ from matplotlib.patches import Patch
 
 from backfire.errors import UserError
 from backfire.figures.answers import answers
+from backfire.figures.labels import fitted
 from backfire.figures.page import SLIDE, Page, log_axis
-from backfire.figures.panels import Given, cells_axis, days_axis, dosing, drawable, given, headline, unit_of
-from backfire.figures.style import INK, SOFT, arm_styles, styled
+from backfire.figures.panels import cells_axis, days_axis, dosing, drawable, given, headline, unit_of
+from backfire.figures.style import INK, arm_styles, styled
 from backfire.formatting import display_name, unit_in_words
 from backfire.simulation import Result
 from backfire.solvers import Floats
 
 BAND_LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 """The quantiles that a panel shows: the ends of two bands, and the median."""
-ACROSS: Final = 4
+ACROSS: Final = 7
 """Panels beside each other."""
+BESIDE: Final = 0.35
+"""Inches between them."""
 
 
-def shown_answer(default: Result) -> str | None:
-    """The recorded value whose course stands below the burden: first what is to be shown, else what answers most; or None."""
+def shown_courses(default: Result) -> list[str]:
+    """The recorded values that are drawn: the burden, other totals, and first what is to be shown, else what answers most."""
     found = [item.name for item in answers(default)]
     some = next(iter(default.trajectories.values()))
     # what is most of the burden shows nothing that the panel above does not
     other = [name for name in found if "burden" not in some or not some[name][0] > 0.5 * some["burden"][0]]
-    return next(iter(default.scenario.show or other or found), None)
+    totals = [name for state in default.scenario.network.states for name in state.totals]
+    return list(dict.fromkeys(["burden", *totals, *[*(default.scenario.show or other or found)][:1]]))
 
 
 @styled()
 def population_courses(default: Result, days: Floats, courses: Mapping[str, Mapping[str, Floats]], remark: str) -> Figure:
-    """One slide: the burden of every arm over the tumours, its own doses above it, and below it what answers most.
+    """An arm a column, its doses above it: the burden over the tumours, and below it the other values of ``courses``.
 
     ``courses`` maps arms and recorded names to quantiles (levels, days) at ``BAND_LEVELS``; ``default`` is the run of the default
-    tumour in the same arms. With more than four arms the panels are those of the burden alone.
+    tumour in the same arms. With more than seven arms the panels are those of the burden alone.
     """
     arms = [*courses]
     if not arms:
         raise UserError("a figure of a population needs an arm")
-    names = [*next(iter(courses.values()))][: 1 if len(arms) > ACROSS else 2]
+    names = [*next(iter(courses.values()))][: 1 if len(arms) > ACROSS else None]
     lines = -(-len(arms) // ACROSS) * len(names)
     scenario = default.scenario
-    page = Page(scenario.title, {scenario.name: scenario.hash}, (SLIDE[0], max(SLIDE[1], 1.9 + 2.6 * lines)))
+    tall, gap = (2.2, 0.45) if len(names) > 1 else (2.6, 0.95)
+    page = Page(scenario.title, {scenario.name: scenario.hash}, (SLIDE[0], max(SLIDE[1], 1.9 + tall * lines)))
     page.remark(remark)
-    sheet = list(page.panels(min(ACROSS, len(arms)), lines, (1.0, 0.35, 0.95, 0.75), (0.35, 0.95)))
     across = min(ACROSS, len(arms))
+    sheet = list(page.panels(across, lines, (1.0, BESIDE, 0.95, 0.75), (BESIDE, gap)))
     for row, name in enumerate(names):
         panels = sheet[row * across :] if len(names) > 1 else sheet
         for number, (arm, axes) in enumerate(zip(arms, panels, strict=False)):
             _panel(axes, default, days, courses, arm, name, first=number % across == 0)
+            days_axis(axes, default, label=name == names[-1] and number + across >= len(arms))
             if row == 0:
                 _doses(page, axes, default, arm)
     for axes in sheet[len(arms) * len(names) :]:
@@ -94,21 +100,10 @@ def _panel(
     axes.plot(days, middle, color=colour, linewidth=2.4, zorder=5)
     course = default.trajectories[arm]
     axes.plot(course.times, _drawn(course[name], unit), color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=6)
-    days_axis(axes, default)
     axes.tick_params(labelleft=first)
     if first:
-        words = f"{headline(display_name(name))} ({unit_in_words(unit)})" if unit_in_words(unit) else headline(display_name(name))
-        axes.set_ylabel(words if name != "burden" else f"tumour burden ({unit_in_words(unit)})")
-
-
-def _name(strip: Axes, row: Given, level: int, points: float) -> None:
-    """The name of a regimen where its row has room: before its doses, or behind them; ``points`` to a day."""
-    needs, days = 4.4 * len(row.label) + 8, (row.days[0], row.days[-1] + row.regimen.duration)
-    look: dict[str, Any] = {"va": "center", "fontsize": 7.5, "color": SOFT}
-    if days[0] * points >= needs:
-        strip.text(days[0] - 4 / points, level, row.label, ha="right", **look)
-    elif (strip.get_xlim()[1] - days[1]) * points >= needs:
-        strip.text(days[1] + 4 / points, level, row.label, ha="left", **look)
+        words = "Tumour burden" if name == "burden" else headline(display_name(name))
+        axes.set_ylabel(f"{words} ({unit_in_words(unit)})" if unit_in_words(unit) else words)
 
 
 def _drawn(values: Floats, unit: str) -> Floats:
@@ -122,13 +117,11 @@ def _doses(page: Page, axes: Axes, default: Result, arm: str) -> None:
     alone = Result(default.scenario, {arm: default.trajectories[arm]}, default.settings)
     rows = [row for row in given(alone) if not row.surgery]
     colour = arm_styles(default.scenario.arms)[arm].colour
-    page.text(left, top + 0.5, headline(display_name(arm)), fontsize=11.5, fontweight="bold", color=colour, va="bottom")
+    name, size = fitted(headline(display_name(arm)), 0.9 * width, 11.5)
+    page.text(left, top + 0.5, name, fontsize=size, fontweight="bold", color=colour, va="bottom")
     if rows:
         strip = page.axes(left, top + 0.06, width, min(0.4, 0.16 * len(rows) + 0.06))
-        dosing(strip, alone, rows)
-        strip.set_yticks([])
-        for level, row in enumerate(reversed(rows)):
-            _name(strip, row, level, width * 72 / default.scenario.days)
+        dosing(strip, alone, rows, named=True, beyond=BESIDE - 0.05)
     for row in given(alone):
         if row.surgery:
             axes.axvline(row.days[0], color=INK, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from backfire.errors import UserError, unknown
-from backfire.figures import BAND_LEVELS, IMAGE_FORMATS, image, population_courses, shown_answer
+from backfire.figures import BAND_LEVELS, IMAGE_FORMATS, image, population_courses, shown_courses
 from backfire.formatting import number
 from backfire.model import CAUTION, version
 from backfire.outcomes import declared, in_table
@@ -21,7 +21,7 @@ from backfire.populations import read_population
 from backfire.reports.runs import showing
 from backfire.reports.sections import Section
 from backfire.sampling import PlausibleTumours
-from backfire.scenario import OwnMechanisms, Scenario, Value
+from backfire.scenario import OwnMechanisms, Scenario, Value, chosen_arms
 from backfire.simulation import Cohort, Result, courses, needs_compiling, prepare_folder, run_members, simulate
 from backfire.solvers import Floats, Status
 from backfire.system import lock, to_json, usable_cores, write_whole
@@ -109,16 +109,13 @@ def run_population(
         raise UserError(f"--set {name}: differs between the tumours of {tumours.folder}; set what is the same in all of them")
     scenario = scenario.changed(changes, days) if changes or days is not None else scenario
     scenario = showing(scenario, show) if show else scenario
-    chosen = list(dict.fromkeys(arms or scenario.arms))
-    for arm in chosen:
-        if arm not in scenario.arms:
-            raise UserError(f"{scenario.name}: {unknown('arm', arm, scenario.arms)}")
+    chosen = chosen_arms(scenario, arms or None)
     place = None if out is None else prepare_folder(Path(out), f"{tumours.manifest['name']}-population")
     if notify is not None and needs_compiling(scenario):
         notify(f"compiling {scenario.name} for this machine, once: some ten seconds")
     default = simulate(scenario, chosen)
     recorded = next(iter(default.trajectories.values())).names
-    names = list(dict.fromkeys(name for name in ("burden", shown_answer(default), *show) if name in recorded))
+    names = list(dict.fromkeys(name for name in (*shown_courses(default), *show) if name in recorded))
     cohort = run_members(scenario, tumours.names, tumours.values, chosen, threads=usable_cores())
     times, found = np.linspace(0.0, float(scenario.days), ROWS), {}
     for arm in chosen:

@@ -183,8 +183,9 @@ def _figure(result: Result) -> str:
 def _bands(over: PopulationRun) -> str:
     """Every arm over the plausible tumours, as an image."""
     drawn = image(population_courses(over.default, over.days, over.courses, over.remark), "png")
+    values = ", ".join(display_name(name) for name in next(iter(over.courses.values())))
     words = (
-        f"Tumour burden of every arm over {len(over.tumours)} plausible tumours: the median, bands of half of them and "
+        f"Courses of every arm over {len(over.tumours)} plausible tumours ({values}): the median, bands of half of them and "
         "of nine in ten, and the default tumour as a dashed line."
     )
     return picture("png", drawn, words, over.remark)
