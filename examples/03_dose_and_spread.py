@@ -1,4 +1,4 @@
-"""The trade-off of the bortezomib scenario: spread against dose has a maximum; blocking the response removes it."""
+"""The trade-off of the bortezomib scenario: spread against dose has a maximum; blocking IL-16 lowers it."""
 
 import sys
 from pathlib import Path

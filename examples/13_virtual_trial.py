@@ -1,4 +1,4 @@
-"""A virtual trial, and "about nine in ten become resistant under treatment" asked of three cohorts of tumours.
+"""A virtual trial, and "about nine in ten become resistant under treatment" asked of two cohorts of tumours.
 
 Resistant means here: the last of four courses kills less than half as much, in decades, as the first. That the share depends on
 the cohort more than on the model is the answer: a sentence on patients is a sentence on which patients.

@@ -1,6 +1,7 @@
-"""The sampler against truth: volumes, means, sds and pieces of known regions, 5 to 40 dimensions; and what articles cost it.
+"""The sampler against truth: volumes, means, sds and pieces of known regions, 5 to 40 dimensions; what articles cost it; and
+members of populations judged again by the reference solver.
 
-PYTHONPATH=tests python tests/benchmarks/populations.py [words of the regions wanted | names of articles]
+PYTHONPATH=tests python tests/benchmarks/populations.py [words of the regions wanted | names of articles | folders]
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import math
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
-from backfire.populations import Goal, load_population, sample_region
-from backfire.populations.judging import judge_of
+from backfire.claims import measure
+from backfire.populations import Goal, load_population, read_population, sample_region
+from backfire.populations.judging import judge_of, violation
 from backfire.populations.sampler import Hopeful, pilot
+from backfire.solvers import Settings
 from known_regions import EVERY, Known
 
 HEAD = "region | inputs | ln P true | ln P | error | 95 % | judged | R̂ | ESS | shift | sd ratio | piece true | pieces by run | seconds"
@@ -74,7 +78,26 @@ def cost(article: str) -> str:
     return " | ".join(map(str, (*told, f"{worth:.0f}", f"{sample.judged / worth:.0f}", "; ".join(kinds))))
 
 
+def again(folder: Path) -> str:
+    """A random hundred members of the population of an article by the reference solver: how many satisfy every claim of it."""
+    tumours, _ = read_population(folder)
+    spec = load_population(tumours.manifest["scenario"]["name"], form=tumours.manifest["form"] or None)
+    chosen = np.random.default_rng(7).choice(len(tumours), min(100, len(tumours)), replace=False)
+    worst: dict[str, np.ndarray] = {}
+    for topic in spec.topics:
+        refs = [ref for claim in topic.claims.values() for ref in claim.refs()]
+        measured = measure(topic.scenario, refs, tumours.names, tumours.values[chosen], Settings())
+        worst |= {name: violation(claim, measured) for name, claim in topic.claims.items()}
+    whole = np.array([*worst.values()]) <= 0
+    broken = ", ".join(f"{name} in {(~row).sum()}" for name, row in zip(worst, whole, strict=True) if not row.all())
+    return f"{folder.name} | {len(worst)} claims | {whole.all(axis=0).sum()} of {len(chosen)} | {broken or '–'}"
+
+
 if __name__ == "__main__":
+    if folders := [Path(word) for word in sys.argv[1:] if Path(word, "members.parquet").is_file()]:
+        for folder in folders:
+            print(again(folder), flush=True)
+        sys.exit()
     if articles := [word for word in sys.argv[1:] if "-" in word and word not in EVERY]:
         print(COSTS, flush=True)
         for article in articles:

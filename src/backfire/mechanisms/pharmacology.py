@@ -13,7 +13,7 @@ class Pharmacology(Mechanism):
     """Each agent is given as bolus or infusion, eliminated at first order, and acts through an Emax curve.
 
     dC/dt = input - k·C        effect E = C^h / (EC50^h + C^h)
-    C is counted in multiples of its own EC50, so a bolus of 4 gives E = 0.8 at once. The effect of an agent is called
+    C is counted in multiples of its own EC50, so a bolus of 4 gives E = 0.8 at once where h = 1. The effect of an agent is called
     ``effect_<agent>``; an infused agent has one more state, its current infusion rate.
     """
 
