@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from backfire.sampling import sealed
 from small import SMALL_FOR_RUNS
 
 TRIAL = """
@@ -77,5 +77,5 @@ def written_population(folder: Path, values: Mapping[str, Sequence[float]], weig
         "found": True, "inputs": [*values], "scenario": {"name": "small", "hash": "0"}, "members": len(weights), "claims": {},
         "least_effective_size": float(len(weights)), "name": "made", "seed": 0, "share_of_box": 0.5,
     }  # fmt: skip
-    (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
     pd.DataFrame({"member": range(len(weights)), "weight": weights, **values}).to_parquet(folder / "members.parquet")
+    (folder / "manifest.json").write_text(sealed(about, (folder / "members.parquet").read_bytes()), encoding="utf-8")

@@ -18,6 +18,7 @@ from backfire.errors import DocumentError, StorageError, UserError
 from backfire.populations import load_population, parse_population, population, read_population
 from backfire.reports import explain, run_population
 from backfire.sampling import PlausibleTumours as Tumours
+from backfire.sampling import sealed
 from backfire.scenario import Scenario
 from backfire.simulation import run_members
 from backfire.studies import tumours_of
@@ -271,7 +272,7 @@ def test_pairs_and_schedules_take_tumours_by_their_weights_and_of_their_own_scen
 def test_a_manifest_with_other_things_is_damaged(folder: Path, tmp_path: Path, spoil: dict[str, object]) -> None:
     copied = shutil.copytree(folder / "mine", tmp_path / "copied")
     about = json.loads((copied / "manifest.json").read_text(encoding="utf-8")) | spoil
-    (copied / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    (copied / "manifest.json").write_text(sealed(about, (copied / "members.parquet").read_bytes()), encoding="utf-8")
     with pytest.raises(StorageError, match="no sound population"):
         read_population(copied)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from backfire.errors import StorageError, UserError
-from backfire.sampling import Plausible, PlausibleTumours, read_tumours, weighted_quantiles
+from backfire.sampling import Plausible, PlausibleTumours, read_tumours, sealed, weighted_quantiles
 
 
 def tumours(weights: np.ndarray, mixed: float = 1e9) -> PlausibleTumours:
@@ -61,10 +61,23 @@ def stored(folder: Path, weights: list[float], **more: object) -> Path:
         "inputs": ["a"], "found": True, "members": len(weights), "least_effective_size": 3.0, "name": "made", "scenario": {"name": "small", "hash": "0"}, "claims": {}, "seed": 0, "share_of_box": 0.5, **more,
     }  # fmt: skip
     folder.mkdir(exist_ok=True)
-    (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
     table = pyarrow.table({"a": np.arange(len(weights), dtype=float), "weight": weights})
     pyarrow.parquet.write_table(table, folder / "members.parquet")
+    (folder / "manifest.json").write_text(sealed(about, (folder / "members.parquet").read_bytes()), encoding="utf-8")
     return folder
+
+
+@given(some.data())
+def test_no_bit_of_a_population_flips_unnoticed(data: some.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = stored(Path(place) / "made", [1.0, 2.0, 1.0])
+        assert len(read_tumours(folder)) == 3
+        file = folder / data.draw(some.sampled_from(["members.parquet", "manifest.json"]))
+        content = bytearray(file.read_bytes())
+        content[data.draw(some.integers(0, len(content) - 1))] ^= 1 << data.draw(some.integers(0, 7))
+        file.write_bytes(content)
+        with pytest.raises(StorageError, match="is no sound population"):
+            read_tumours(folder)
 
 
 def test_members_of_a_sweep_are_the_tumours(tmp_path: Path) -> None:
@@ -87,6 +100,8 @@ def test_members_of_a_sweep_are_the_tumours(tmp_path: Path) -> None:
         (lambda folder: stored(folder, [1.0], inputs=["b"]), "is no sound population"),
         (lambda folder: stored(folder, [float("nan")]), "do not fit each other"),
         (lambda folder: stored(folder, [-1.0, 2.0]), "no weights"),
+        (lambda folder: stored(folder, [1e308, 1e308]), "no weights"),
+        (lambda folder: stored(folder, [1.0], name="../../elsewhere"), "is no sound population"),
         (lambda folder: stored(folder, [1.0], found=False), "without tumours"),
     ],
 )

@@ -26,11 +26,11 @@ from backfire.populations.sampler import Diagnosis, RegionSample, diagnose
 from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
 from backfire.populations.stored import FILE, RESOLVED, kept, kept_scenario
-from backfire.sampling import MANIFEST, MEMBERS, PlausibleTumours, read_tumours, weighted_quantiles
+from backfire.sampling import MANIFEST, MEMBERS, PlausibleTumours, read_tumours, sealed, weighted_quantiles
 from backfire.scenario import OwnMechanisms, Scenario
 from backfire.simulation import keep_mechanisms
 from backfire.solvers import Floats
-from backfire.system import to_json, write_whole
+from backfire.system import write_whole
 
 EXPECTED: Final = 8
 MARKS: Final = (0.05, 0.5, 0.95)
@@ -95,19 +95,19 @@ class Population:
 
 def write_population(made: Population, folder: Path) -> None:
     """Write all files; the old manifest goes first and the new one comes last, so that it never speaks for other rows."""
-    manifest = folder / MANIFEST
+    manifest, table = folder / MANIFEST, _members(made)
     with contextlib.suppress(FileNotFoundError):
         manifest.unlink()
     write_whole(folder / FILE, made.spec.text)
     keep_mechanisms(made.spec.scenario, folder)
     write_whole(folder / RESOLVED, kept(made.spec.scenario))
-    write_whole(folder / MEMBERS, _members(made))
+    write_whole(folder / MEMBERS, table)
     write_whole(folder / "diagnostics.csv", _csv(_diagnostics(made)))
     write_whole(folder / "pairs.csv", _csv(_pairs(made)))
     write_whole(folder / "sentences.csv", _csv(_sentences(made)))
     write_whole(folder / "levels.csv", _csv(_levels(made)))
     write_whole(folder / "proposals.csv", _csv(_proposals(made)))
-    write_whole(manifest, to_json(manifest_of(made)))
+    write_whole(manifest, sealed(manifest_of(made), table))
 
 
 def _members(made: Population) -> bytes:

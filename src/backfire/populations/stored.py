@@ -50,6 +50,6 @@ def sampled_before(path: Path, mechanisms: OwnMechanisms) -> tuple[str, Scenario
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
         name, form, names = str(manifest["name"]), str(manifest["form"]), [Renamed(*item) for item in manifest["renamed"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"{place}: is no whole population ({echo(error)}); give the file it was sampled from") from None
     return name, kept_scenario(place, manifest, mechanisms), form, tuple(names)

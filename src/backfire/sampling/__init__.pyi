@@ -17,6 +17,7 @@ from .plausible import MEMBERS as MEMBERS
 from .plausible import Plausible as Plausible
 from .plausible import PlausibleTumours as PlausibleTumours
 from .plausible import read_tumours as read_tumours
+from .plausible import sealed as sealed
 from .plausible import weighted_quantiles as weighted_quantiles
 from .qmc import LatinHypercube as LatinHypercube
 from .qmc import Sobol as Sobol

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -20,12 +21,16 @@ from backfire.sampling.designs import Read, setting
 from backfire.sampling.distributions import read_distribution
 from backfire.sampling.space import Space
 from backfire.sampling.tables import Listed, Table, axes_of
+from backfire.scenario import check_folder_name
 from backfire.solvers import Floats
+from backfire.system import to_json
 
 MANIFEST: Final = "manifest.json"
 MEMBERS: Final = "members.parquet"
 BESIDES: Final = ("member", "weight", "smallest_margin")
 """The columns of the table of members that are no inputs."""
+SEAL: Final = "sha256"
+"""What ties a manifest and its table together, as the manifest has it: SHA-256 of both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +110,16 @@ def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float])
     return found
 
 
+def sealed(about: Mapping[str, Any], table: bytes) -> str:
+    """The text of a manifest that holds only with this table, byte by byte."""
+    kept: dict[str, Any] = json.loads(to_json({name: value for name, value in about.items() if name != SEAL}))
+    return to_json(kept | {SEAL: hashlib.sha256(to_json(kept).encode() + table).hexdigest()})
+
+
 def read_tumours(folder: Path | str) -> PlausibleTumours:
     """The tumours that ``backfire population`` wrote to a folder.
 
-    Raises UserError where there is no such folder, StorageError for what is no population.
+    Raises UserError where there is no such folder, StorageError for what is no population, or was changed since.
     """
     import pyarrow
     import pyarrow.parquet
@@ -118,21 +129,26 @@ def read_tumours(folder: Path | str) -> PlausibleTumours:
         beside = [str(path.parent) for path in place.parent.glob(f"*/{MEMBERS}")]
         raise UserError(unknown("folder of a population", str(place), beside))
     try:
-        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        written, rows = (place / MANIFEST).read_text(encoding="utf-8"), (place / MEMBERS).read_bytes()
+        manifest = json.loads(written)
+        if written != sealed(manifest, rows):
+            raise ValueError("it was changed after it was written, in its table or its manifest")
         names = tuple(str(name) for name in manifest["inputs"])
         if not manifest["found"]:
             raise StorageError(f"{place}: is a population without tumours: nothing that was seen satisfies every claim")
-        table = pyarrow.parquet.read_table(place / MEMBERS)
+        table = pyarrow.parquet.read_table(io.BytesIO(rows))
         columns = {name: np.asarray(table[name].to_numpy(), dtype=float) for name in (*names, "weight")}
         mixed = float(manifest["least_effective_size"])
         _see_whole(manifest, names, mixed)
         if len(table) != manifest["members"] or not len(table) or not np.isfinite([*columns.values()]).all():
             raise ValueError("its table and its manifest do not fit each other")
-        if not columns["weight"].min() >= 0 or not columns["weight"].sum() > 0:
+        with np.errstate(over="ignore"):
+            total = columns["weight"].sum()
+        if not columns["weight"].min() >= 0 or not 0 < total < math.inf:
             raise ValueError("its weights are no weights")
     except OSError as error:
         raise StorageError(f"{place}: is no population ({error.strerror or error}); `backfire population` makes one") from None
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, UserError, pyarrow.ArrowException) as error:
         raise StorageError(f"{place}: is no sound population ({echo(error)})") from None
     weights = columns.pop("weight")
     return PlausibleTumours(place, names, np.column_stack([*columns.values()]), weights / weights.sum(), mixed, manifest)
@@ -145,6 +161,7 @@ def _see_whole(manifest: Mapping[str, Any], names: Sequence[str], mixed: float) 
     texts = (manifest["name"], manifest["scenario"]["name"], manifest["scenario"]["hash"], *manifest["claims"].items())
     renamed = [(old, new, float(factor)) for old, new, factor in manifest.get("renamed", ())]
     numbers = (int(manifest["seed"]), float(manifest["share_of_box"]))
+    check_folder_name(str(manifest["name"]))
     if not all(isinstance(item, str | tuple) for item in texts) or not all(map(math.isfinite, numbers)) or None in renamed:
         raise ValueError("its manifest has other things than a population has")
 
