@@ -52,14 +52,16 @@ def test_wrong_words_are_refused_before_anything_runs(
     assert hint in capsys.readouterr().err
 
 
-def test_a_calibrated_claim_that_fails_ends_with_exit_code_1(
+def test_a_calibrated_claim_that_fails_ends_with_exit_code_3_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = FILE.replace("{check}", "smallest_share(monotherapy) > 1").replace('"small"', '"wnt16b-stroma"')
     (tmp_path / "wrong.toml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(articles, "shipped_folder", lambda _: tmp_path)
-    assert cli.main(["claims"]) == 1
-    assert "fails" in capsys.readouterr().out
+    assert cli.main(["claims"]) == 3
+    said = capsys.readouterr()
+    assert "fails" in said.out
+    assert "fails, and is calibrated" in said.err
 
 
 @pytest.mark.thorough

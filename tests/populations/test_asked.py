@@ -237,18 +237,16 @@ median = 12
 
 
 def test_pairs_and_schedules_take_tumours_by_their_weights_and_of_their_own_scenario(
-    folder: Path, known: tuple[Tumours, Scenario]
+    folder: Path, known: tuple[Tumours, Scenario], tmp_path: Path
 ) -> None:
     tumours, scenario = known
-    place = folder / "mine" / "members.parquet"
-    before = place.read_bytes()
-    table = pd.read_parquet(place)
+    copied = shutil.copytree(folder / "mine", tmp_path / "copied")
+    table = pd.read_parquet(copied / "members.parquet")
     table["weight"] = [1.0] + [0.0] * 23
-    table.to_parquet(place)
-    try:
-        drawn = tumours_of(folder / "mine", scenario)
-    finally:
-        place.write_bytes(before)
+    table.to_parquet(copied / "members.parquet")
+    about = json.loads((copied / "manifest.json").read_text(encoding="utf-8"))
+    (copied / "manifest.json").write_text(sealed(about, (copied / "members.parquet").read_bytes()), encoding="utf-8")
+    drawn = tumours_of(copied, scenario)
     assert {float(value) for value in drawn["growth_rate"]} == {float(table["growth_rate"][0])}
     assert (
         tumours_of(folder / "mine", scenario)["growth_rate"].tolist()
@@ -284,3 +282,20 @@ def test_a_file_that_only_says_what_varies_or_nothing_is_a_population_still(fold
     assert call("check", tmp_path / "least.toml") == 0
     spec = parse_population(FILE, "mine", folder, form="progression at 2 × nadir")
     assert spec.name == "mine-progression-at-2-nadir"
+
+
+def test_a_claim_that_no_tumour_lets_compute_says_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        CLAIMS
+        + '[[claims]]\nid = "C3"\nstatement = "Shrinking by itself."\ncheck = "nadir(untreated with growth_rate = -1) < 1"\n'
+    )
+    shutil.copy(folder / "small.toml", tmp_path / "small.toml")
+    (tmp_path / "claims.toml").write_text(text, encoding="utf-8")
+    assert call("claims", tmp_path / "claims.toml", "--population", folder / "mine", "--no-forms") == 3
+    said = capsys.readouterr()
+    (row,) = [line for line in said.out.splitlines() if line.strip().startswith("C3")]
+    assert row.split()[-2:] == ["–", "error"]
+    assert "C3: could not be computed in 24 of 24 tumours of mine" in said.err
+    assert "all parameters are ≥ 0" in said.err

@@ -9,7 +9,7 @@ from .articles import load_articles as load_articles
 from .articles import topics as topics
 from .evaluation import Finding as Finding
 from .evaluation import Report as Report
-from .evaluation import calibrated_failures as calibrated_failures
+from .evaluation import broken_claims as broken_claims
 from .evaluation import evaluate_articles as evaluate_articles
 from .evaluation import evaluate_claims as evaluate_claims
 from .filtering import SCREENED as SCREENED

@@ -7,6 +7,7 @@ applicable* (what it speaks of did not happen). A claim that cannot be evaluated
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,7 +97,9 @@ class Report:
 
 
 def _share(found: PlausibleShare | None) -> str:
-    return f"{found.share:.2f} [{found.low:.2f}–{found.high:.2f}] {found.word}" if found else "–"
+    if found is None or math.isnan(found.share):
+        return "–" if found is None else found.word
+    return f"{found.share:.2f} [{found.low:.2f}–{found.high:.2f}] {found.word}"
 
 
 def evaluate_claims(
@@ -212,6 +215,16 @@ def _findings(articles: Iterable[ClaimSet], found: Mapping[str, Evaluated]) -> l
     return made
 
 
-def calibrated_failures(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings that must not be: structural and calibrated claims that do not hold."""
-    return [item for item in findings if item.claim.role != "predicted" and item.verdict is not Verdict.HOLDS]
+def broken_claims(report: Report) -> list[str]:
+    """What must not be, in words: structural and calibrated claims that do not hold, and claims that cannot be computed."""
+    told = [
+        f"{item.claim.id}: {item.verdict.value}{f' ({item.reason})' if item.reason else ''}, and is {item.claim.role}"
+        for item in report.findings
+        if item.verdict is Verdict.ERROR or (item.claim.role != "predicted" and item.verdict is not Verdict.HOLDS)
+    ]
+    for over in report.populations:
+        for name, share in over.shares.items():
+            if share.unsolved:
+                of = f"{share.unsolved} of {sum(share.counts.values())} tumours of {over.name}"
+                told.append(f"{name}: could not be computed in {of} ({share.reason})")
+    return told

@@ -6,6 +6,7 @@ satisfy an article's calibrated claims says what the article implies.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 
 from backfire.claims.articles import Topic
 from backfire.claims.filtering import wilson
-from backfire.claims.measuring import Progress, evaluate_members
+from backfire.claims.measuring import Evaluated, Progress, evaluate_members
 from backfire.claims.variants import Renamed, renamed
 from backfire.claims.verdict import VERDICTS, Judged, Verdict
 from backfire.errors import UserError
@@ -31,7 +32,7 @@ class PlausibleShare:
 
     The interval is that of ``effective`` independent tumours. ``counts`` are tumours by verdict, whatever their weight:
     one in which a claim fails, is inconclusive, does not apply or could not be solved does not count as holding. The median
-    margin is by weight, of the tumours that have one.
+    margin is by weight, of the tumours that have one. ``reason`` says why some could not be solved.
     """
 
     share: float
@@ -40,10 +41,19 @@ class PlausibleShare:
     effective: float
     counts: Mapping[Verdict, int]
     median_margin: float = math.nan
+    reason: str = ""
+
+    @property
+    def unsolved(self) -> int:
+        """In so many tumours the claim could not be computed at all."""
+        return self.counts.get(Verdict.ERROR, 0)
 
     @property
     def word(self) -> str:
-        """What the population says: *follows*, *excluded*, or *open*, decided on the interval."""
+        """What the population says: *follows*, *excluded*, or *open*, decided on the interval; *error* if too many tumours
+        could not be solved to say anything."""
+        if self.unsolved > (1 - NEARLY_ALL) * sum(self.counts.values()):
+            return "error"
         if self.low >= NEARLY_ALL:
             return "follows"
         return "excluded" if self.high <= 1 - NEARLY_ALL else "open"
@@ -77,20 +87,27 @@ def over_population(topics: Iterable[Topic], tumours: PlausibleTumours, progress
         tumours.require(topic.scenario.name, topic.hash)
         claims = {name: renamed(claim, names) for name, claim in topic.claims.items()}
         evaluated = evaluate_members(topic.scenario, claims, tumours.names, tumours.values, progress=progress)
-        found |= {name: share_of(item.judged, tumours) for name, item in evaluated.items() if not item.refused}
+        found |= {name: _share(item, tumours) for name, item in evaluated.items() if not item.refused}
     if not asked:
         raise UserError(f"{tumours.folder}: is a population of `{about['name']}`, of which none of these claims speaks")
     return OverPopulation(tumours, found)
 
 
-def share_of(judged: Judged, tumours: PlausibleTumours) -> PlausibleShare:
+def _share(item: Evaluated, tumours: PlausibleTumours) -> PlausibleShare:
+    unsolved = np.flatnonzero(item.judged.having(Verdict.ERROR))
+    return share_of(item.judged, tumours, item.reason(int(unsolved[0])) if len(unsolved) else "")
+
+
+def share_of(judged: Judged, tumours: PlausibleTumours, reason: str = "") -> PlausibleShare:
     """The share of the tumours in which a claim holds that was judged in each of them."""
     share = min(1.0, float(tumours.weights[judged.having(Verdict.HOLDS)].sum()))  # rounding
     margins = np.where(np.isfinite(judged.margins), judged.margins, math.nan)
-    return PlausibleShare(
+    made = PlausibleShare(
         share,
         *wilson(share, tumours.effective),
         tumours.effective,
         {verdict: int(judged.having(verdict).sum()) for verdict in VERDICTS},
         float(tumours.quantiles(margins, (0.5,))[0]),
+        reason,
     )
+    return dataclasses.replace(made, share=math.nan, low=math.nan, high=math.nan) if made.word == "error" else made

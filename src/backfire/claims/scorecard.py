@@ -168,8 +168,8 @@ def _so_it(known: Report, item: Finding) -> str:
 
 
 def share_text(item: Robustness | PlausibleShare) -> str:
-    """A share with its interval, to two decimals: 0.44 [0.41–0.47]."""
-    return f"{item.share:.2f} [{item.low:.2f}–{item.high:.2f}]"
+    """A share with its interval, to two decimals: 0.44 [0.41–0.47]; a dash where nothing can be said."""
+    return "–" if math.isnan(item.share) else f"{item.share:.2f} [{item.low:.2f}–{item.high:.2f}]"
 
 
 def summary_line(known: Report) -> str:

@@ -1,6 +1,6 @@
 """The command line. Data goes to stdout, messages to stderr; exit codes are part of the interface.
 
-0 all well · 1 a bug of ours · 2 wrong input, nothing written · 3 finished, but some arms failed · 4 refused · 5 disk ·
+0 all well · 1 a bug of ours · 2 wrong input, nothing written · 3 finished, but some arms or claims failed · 4 refused · 5 disk ·
 6 those who computed are gone · 130, 143 interrupted. Heavy libraries are imported by the command that needs them, so
 that ``--help`` is fast.
 """

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import FigureFormat, FigureFormats, MechanismFiles, Workers, capped, command, complete_claims
+from backfire.cli.commands import (
+    SOME_FAILED,
+    FigureFormat,
+    FigureFormats,
+    MechanismFiles,
+    Workers,
+    capped,
+    command,
+    complete_claims,
+)
 from backfire.cli.terminal import print_json, print_table, progress, say, write_line, write_prose
 from backfire.errors import UserError
 
@@ -70,7 +79,7 @@ def claims(
     own: MechanismFiles = None,
 ) -> None:
     """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
-    from backfire.claims import calibrated_failures, evaluate_claims
+    from backfire.claims import broken_claims, evaluate_claims
     from backfire.populations import read_population
     from backfire.system import require_writable
 
@@ -102,8 +111,11 @@ def claims(
     _print(known, form)
     for path in written:
         say(f"written: {path}")
-    if calibrated_failures(known.findings):
-        raise typer.Exit(1)
+    broken = broken_claims(known)
+    for words in broken:
+        say(words)
+    if broken:
+        raise typer.Exit(SOME_FAILED)
 
 
 def _sample(samples: int | None, seed: int, box: float | None, explained: bool) -> BoxSample | None:

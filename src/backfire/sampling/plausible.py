@@ -132,7 +132,7 @@ def read_tumours(folder: Path | str) -> PlausibleTumours:
         written, rows = (place / MANIFEST).read_text(encoding="utf-8"), (place / MEMBERS).read_bytes()
         manifest = json.loads(written)
         if written != sealed(manifest, rows):
-            raise ValueError("it was changed after it was written, in its table or its manifest")
+            raise ValueError("it was changed after it was written")
         names = tuple(str(name) for name in manifest["inputs"])
         if not manifest["found"]:
             raise StorageError(f"{place}: is a population without tumours: nothing that was seen satisfies every claim")
