@@ -145,6 +145,7 @@ def test_patients_that_fail_are_refused_or_left_out_of_all_arms(tmp_path: Path) 
         (("follow_up = 20", "follow_up = 30"), "30 are simulated; give fewer, or more `days` below [set]"),
         (('"untreated"', '"untretaed"'), "did you mean `untreated`?"),
         (("growth_rate =", "growth_rte ="), "did you mean `growth_rate`?"),
+        (("[tumours]", "[set]\ngrowth_rate = 0.3\n[tumours]"), "set.growth_rate: differs between the members"),
         (('"growth_rate, drug_kill_rate"', '"growth_rate, kill"'), "unknown input that varies `kill`"),
         (("median = 0.6, spread = 1.5", "median = 0.6"), "needs spread too"),
         (("visits = 5", "visits = 0.1"), "visits every 0.1 days"),

@@ -47,6 +47,11 @@ def test_a_study_reads_as_written() -> None:
     assert study.text == STUDY
 
 
+def test_what_varies_is_not_set() -> None:
+    with pytest.raises(DocumentError, match=r"set\.growth_rate: differs between the members, so that setting it changes nothing"):
+        parse_sweep(STUDY + "[set]\ngrowth_rate = 0.3\n")
+
+
 def test_values_can_be_set_for_all_members() -> None:
     study = parse_sweep(STUDY + "\n[set]\ndays = 150\nmitoxantrone.count = 2\n")
     assert study.scenario.days == 150

@@ -44,4 +44,5 @@ from .toml import check_folder_name as check_folder_name
 from .toml import dotted as dotted
 from .toml import parse_document as parse_document
 from .toml import read_document as read_document
+from .toml import set_in_vain as set_in_vain
 from .toml import source_path as source_path

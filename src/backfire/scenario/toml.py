@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,15 @@ def source_path(what: str, given: str | Path, shipped: Mapping[str, Path]) -> Pa
     if not os.path.exists(given) and Path(given).suffix != ".toml" and "/" not in str(given):
         raise DocumentError([unknown_source(what, given, shipped)])
     return Path(given)
+
+
+def set_in_vain(document: Document, given: Mapping[str, Any], varied: Collection[str]) -> list[Problem]:
+    """The problem of every value under ``[set]`` that each member has of its own."""
+    return [
+        document.problem(path, "differs between the members, so that setting it changes nothing; leave it out in one place")
+        for name, path, _ in dotted(given, ("set",))
+        if name in varied
+    ]
 
 
 def dotted(given: Mapping[str, Any], at: tuple[str, ...], entries: bool = False) -> Iterator[tuple[str, tuple[str, ...], Any]]:

@@ -51,6 +51,7 @@ from backfire.scenario import (
     parse_document,
     read_document,
     read_shape,
+    set_in_vain,
     source_path,
 )
 from backfire.simulation import outcome_names
@@ -186,6 +187,8 @@ class StudyReader(ABC, Generic[File, Spec]):
         if self.drawn is not None:
             self.drawn = self.asked(file, scenario, self.drawn)
         tumours = None if shape.has_lost("tumours") else self._tumours(scenario, file.tumours)
+        if tumours is not None and file.tumours.within is None:
+            self.problems += set_in_vain(self.document, file.set, tumours.names)
         made: list[Spec] = []
         if arms:
             known = len(self.problems)

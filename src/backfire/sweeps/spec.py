@@ -50,6 +50,7 @@ from backfire.scenario import (
     parse_document,
     read_document,
     read_shape,
+    set_in_vain,
     source_path,
     unknown_key,
 )
@@ -208,6 +209,8 @@ class _Reader:
             self._fields(scenario, dict.fromkeys(design.fields, self.listed))
         if isinstance(design, Plausible) and scenario is not None:
             self._of_scenario(design, scenario)
+        if design is not None:
+            self.problems += set_in_vain(self.document, file.set, design.fields)
         self.problems.stop()
         assert design is not None
         assert scenario is not None
