@@ -59,14 +59,16 @@ def shipped_names(*folders: str) -> list[str]:
     return sorted(path.stem for path in place.glob("*.toml"))
 
 
-def require_writable(path: Path, folder: bool = False) -> None:
+def require_writable(path: Path, folder: bool = False, source: Path | str | None = None) -> None:
     """Refuse a file, or a ``folder`` for files, that cannot be written, before anything is computed; makes nothing.
 
-    Raises RefusedError where a folder is needed and a file stands, or the other way round, StorageError for a place that
-    takes no files.
+    Raises RefusedError where a folder is needed and a file stands, or the other way round, or where the file is the
+    ``source`` of what is to be written, StorageError for a place that takes no files.
     """
     if path.is_dir() and not folder:
         raise RefusedError(f"{path} is a folder; give a file")
+    if source is not None and path.is_file() and os.path.exists(source) and path.samefile(source):
+        raise RefusedError(f"{path} is the file that is read; give another")
     _require_regular(path)
     place = path if folder else path.parent
     while not os.path.lexists(place) and place != place.parent:

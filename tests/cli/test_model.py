@@ -74,3 +74,11 @@ def test_latex_and_code_exclude_each_other(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "not both" in shown.err
+
+
+@pytest.mark.parametrize("command", ["explain", "report", "export"])
+def test_no_command_writes_over_the_file_that_it_reads(command: str, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = small.read_bytes()
+    assert call(command, small, "--out", small) == 4
+    assert f"{small} is the file that is read; give another" in capsys.readouterr().err
+    assert small.read_bytes() == before

@@ -277,6 +277,8 @@ def test_failing_arms_are_reported_with_exit_code_3(
     from backfire.solvers import reference
 
     monkeypatch.setattr(reference.Settings, "__init__", _tiny_budget(reference.Settings.__init__))
+    assert call("report", small, "--out", tmp_path / "page.html") == 3
+    assert "failed: small: untreated: " in capsys.readouterr().err
     assert call("run", small, "--out", tmp_path / "out", "--format", "json") == 3
     shown = capsys.readouterr()
     assert "max_steps" in shown.err

@@ -299,3 +299,12 @@ def test_a_claim_that_no_tumour_lets_compute_says_nothing(
     assert row.split()[-2:] == ["–", "error"]
     assert "C3: could not be computed in 24 of 24 tumours of mine" in said.err
     assert "all parameters are ≥ 0" in said.err
+
+
+def test_two_populations_of_one_name_are_not_written_over_each_other(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(folder / "mine", tmp_path / "other")
+    assert call("run", "--population", folder / "mine", "--population", other, "--out", tmp_path / "out") == 2
+    assert "two populations are called `mine`" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -149,6 +149,7 @@ def test_patients_that_fail_are_refused_or_left_out_of_all_arms(tmp_path: Path) 
         (('"growth_rate, drug_kill_rate"', '"growth_rate, kill"'), "unknown input that varies `kill`"),
         (("median = 0.6, spread = 1.5", "median = 0.6"), "needs spread too"),
         (("visits = 5", "visits = 0.1"), "visits every 0.1 days"),
+        (("visits = 5", "visits = 1e-9"), "visits every 1e-09 days"),
         (("[tumours]", "[tumors]"), "did you mean `tumours`?"),
         (('scenario = "small.toml"', 'scenario = "smal.toml"'), "did you mean `small.toml`?"),
         (("number = 40", "number = 0"), "greater than or equal to 1"),

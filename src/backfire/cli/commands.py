@@ -8,13 +8,16 @@ import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from backfire import cli
 from backfire.cli.terminal import DataFormat, OutputFormat, say
 from backfire.errors import UserError, echo
+
+if TYPE_CHECKING:
+    from backfire.simulation import Result
 
 SOME_FAILED = 3
 """The exit code of what finished although some arms or members failed."""
@@ -120,3 +123,13 @@ def _number(text: str) -> float | int | str:
     if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", text, re.ASCII):
         return float(text)
     return text
+
+
+def end_if_arms_failed(results: Sequence[Result]) -> None:
+    """Say which arms failed and why; if any did, the exit code says so too."""
+    arms = [(item.scenario.name, arm, course) for item in results for arm, course in item.trajectories.items()]
+    failed = [(name, arm, course) for name, arm, course in arms if not course.status.good]
+    for name, arm, course in failed:
+        say(f"failed: {name}: {arm}: {course.status.word}: {course.message}")
+    if failed:
+        raise typer.Exit(SOME_FAILED)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backfire.cli.commands import Form, FormOfData, MechanismFiles, OneScenario, changes_of, command, complete_scenarios
+from backfire.cli.commands import (
+    Form,
+    FormOfData,
+    MechanismFiles,
+    OneScenario,
+    changes_of,
+    command,
+    complete_scenarios,
+    end_if_arms_failed,
+)
 from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_listing, say, terminal_width, write_line
 from backfire.errors import RefusedError, UserError
 from backfire.exchange import format_names
@@ -156,7 +165,7 @@ def explain(
     if population is not None and (latex or code):
         raise UserError("--population belongs to the explanation and to --markdown, not to --latex or --code")
     if out is not None:
-        require_writable(out)
+        require_writable(out, source=scenario)
     text = _explained(load(scenario, own or ()), latex, code, markdown, form, out is not None, population).rstrip("\n")
     if out is None:
         write_line(text)
@@ -218,7 +227,7 @@ def report(
     from backfire.system import require_writable
 
     if out is not None:
-        require_writable(out)
+        require_writable(out, source=source)
     if source is None and population is None:
         raise UserError("give a scenario, the folder of a stored run, or --population DIR")
     if change and (source is None or population is not None or Path(source).is_dir()):
@@ -234,6 +243,7 @@ def report(
     require_writable(path)
     reports.report(result, path, own or (), population, study or ())
     say(f"written: {path}")
+    end_if_arms_failed([result])
 
 
 @command(place=90)
@@ -254,7 +264,7 @@ def export(
     from backfire.system import require_writable, write_whole
 
     if out is not None:
-        require_writable(out)
+        require_writable(out, source=scenario)
     loaded = load(scenario, own or ())
     if change:
         loaded = loaded.changed(changes_of(change))

@@ -22,6 +22,7 @@ from backfire.cli.commands import (
     changes_of,
     command,
     complete_any,
+    end_if_arms_failed,
 )
 from backfire.cli.studies import study_loaders
 from backfire.cli.terminal import DataFormat, OutputFormat, print_json, print_results, print_section, progress, say, write_line
@@ -29,7 +30,6 @@ from backfire.errors import DocumentError, UserError
 
 if TYPE_CHECKING:
     from backfire.scenario import Scenario
-    from backfire.simulation import Result
 
 
 @command(place=10)
@@ -75,7 +75,7 @@ def run(
         say(f"written: {out / result.scenario.name}")
     if len(results) > 1:
         say(f"written: {out / f'atlas.{figures}'}")
-    _end_if_arms_failed(results)
+    end_if_arms_failed(results)
 
 
 def _over(
@@ -84,8 +84,12 @@ def _over(
 ) -> None:  # fmt: skip
     """The same for every tumour of populations."""
     from backfire import reports
+    from backfire.sampling import read_tumours
 
     changes = changes_of(change or [])
+    names = [read_tumours(folder).manifest["name"] for folder in folders]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"two populations are called `{min(doubled)}`, and would be written to one folder; run them one by one")
     runs = [
         reports.run_population(folder, out, arms, show or (), figures, own or (), changes, days, notify=say) for folder in folders
     ]
@@ -118,7 +122,7 @@ def redraw(
 
     results = [reports.redraw(folder, own or (), show or (), figures, slides) for folder in folders]
     print_results(results, form)
-    _end_if_arms_failed(results)
+    end_if_arms_failed(results)
 
 
 @command(place=30)
@@ -169,13 +173,3 @@ def _say_once(notes: Sequence[Mapping[str, str]]) -> None:
     """Say what there is to note, that of a scenario which several files speak of only once."""
     for line in dict.fromkeys(f"{note['level']}: {note['message']}" for note in notes):
         say(line)
-
-
-def _end_if_arms_failed(results: Sequence[Result]) -> None:
-    """Say which arms failed and why; if any did, the exit code says so too."""
-    arms = [(item.scenario.name, arm, course) for item in results for arm, course in item.trajectories.items()]
-    failed = [(name, arm, course) for name, arm, course in arms if not course.status.good]
-    for name, arm, course in failed:
-        say(f"failed: {name}: {arm}: {course.status.word}: {course.message}")
-    if failed:
-        raise typer.Exit(SOME_FAILED)

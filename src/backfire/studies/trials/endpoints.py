@@ -159,7 +159,7 @@ def visit_step(time_zero: float, visits: float) -> float:
             math.gcd(start.numerator * each.denominator, each.numerator * start.denominator), start.denominator * each.denominator
         )
     )
-    if step < FINEST or max(abs(float(start) - time_zero), abs(float(each) - visits)) > 1e-9:
+    if step < FINEST or not each or max(abs(float(start) - time_zero), abs(float(each) - visits)) > 1e-9:
         raise UserError(f"visits every {visits:.10g} days from day {time_zero:.10g} on are no round days; give whole days")
     return float(step)
 
