@@ -289,7 +289,7 @@ def test_failing_arms_are_reported_with_exit_code_3(
 
 
 def _tiny_budget(init: object) -> object:
-    def limited(self: object, **given: object) -> None:
-        init(self, **{**given, "most_evaluations": 20})  # type: ignore[operator]
+    def limited(self: object, *places: object, **given: object) -> None:
+        init(self, *places, **{**given, "most_evaluations": 20})  # type: ignore[operator]
 
     return limited

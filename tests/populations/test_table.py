@@ -1,16 +1,19 @@
-"""The README's table of plausible tumours: what was sampled once, by the commands it names, of the claims that stand today.
+"""The tables of plausible tumours: what was sampled once, by the commands they name, of the claims that stand today.
 
 ``python tests/populations/test_table.py FOLDER`` reads the populations of articles from a folder of
-``backfire population``, asks them all claims, keeps what they say, and writes the table; articles and forms that are not there
-stay. Those under other forms of the equations are from ``backfire population ARTICLE --form FORM --members 400``.
+``backfire population --sentences``, asks them all claims, keeps what they say, and writes the tables; articles and forms that are
+not there stay. Those under other forms of the equations are from ``backfire population ARTICLE --form FORM --members 400``.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import math
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,9 @@ ROOT = Path(__file__).parents[2]
 KNOWN = ROOT / "configs" / "populations" / "known.json"
 README = ROOT / "README.md"
 WORDS = {"title": "", "note": ""}
-MARKS = ("<!-- plausible:begin, written by python tests/populations/test_table.py -->", "<!-- plausible:end -->")
+PAGE = ROOT / "docs" / "from-sentences-to-plausible-tumours.md"
+MOST = 5
+"""So many sentences of each article are shown."""
 
 
 def sampled_of(article: str, form: str | None = None) -> dict[str, Any]:
@@ -118,6 +123,83 @@ def table(known: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def worths(folder: Path, article: str) -> dict[str, Any]:
+    """What each sentence of an article is worth, in bits with their error (none: at least so many), by claim."""
+    with (folder / article / "sentences.csv").open(encoding="utf-8", newline="") as lines:
+        return {
+            row["claim"]: [float(row["bits"]), float(row["error"]) if row["error"] else None] for row in csv.DictReader(lines)
+        }
+
+
+def in_bits(bits: float, error: float | None) -> str:
+    return f"at least {bits:.0f}" if error is None else f"{bits:.1f} ± {error:.1f}"
+
+
+def worth_table(known: dict[str, Any]) -> str:
+    """The sentences that cut most of each article, in Markdown."""
+    lines = [
+        "| article | all together, bits | cut most, by what each is worth while the others stand | under a tenth of a bit |",
+        "|---|---|---|---|",
+    ]
+    for article, about in known.items():
+        (found,) = load_articles([article])
+        called = {name: entry.label or name for name, (entry, _) in found.claims.items()}
+        bits = about["bits"]
+        most = sorted(bits, key=lambda name: -bits[name][0])[:MOST]
+        shown = " · ".join(f"{name} *{called[name]}* {in_bits(*bits[name])}" for name in most)
+        little = sum(value < 0.1 for value, _ in bits.values())
+        lines.append(f"| `{article}` | {-math.log2(about['share']):.1f} | {shown} | {little} of {len(bits)} |")
+    return "\n".join(lines)
+
+
+NUMBERS = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+]
+
+
+def at_one_point(known: dict[str, Any]) -> str:
+    """What the default says of the predictions, and what all tumours of their articles do, in words."""
+    every = [item for about in known.values() for item in about["predicted"].values()]
+    holding = [item for item in every if item["default"] == "holds"]
+    opened = [item["share"] for item in holding if item["word"] == "open"]
+    failing = sorted(item["share"] for item in every if item["default"] == "fails")
+    follow, open_, fail = (
+        NUMBERS[count] for count in (sum(item["word"] == "follows" for item in holding), len(opened), len(failing))
+    )
+    return (
+        f"Of our own {len(every)} predictions {len(holding)} hold at the default values: {follow} of these follow from the article, {open_} "
+        f"are open, and one\nof them is true in {100 * min(opened):.0f} % of the tumours that satisfy the article just as well. "
+        f"{fail.capitalize()} fail there, and are true in {100 * failing[0]:.0f} % to\n{100 * failing[-1]:.0f} % of them (the table in the "
+        "[README](../README.md))."
+    )
+
+
+TABLES: list[tuple[Path, str, Callable[[dict[str, Any]], str]]] = [
+    (README, "plausible", table), (PAGE, "worth", worth_table), (PAGE, "at-one-point", at_one_point),
+]  # fmt: skip
+"""What is written where, between which marks."""
+
+
+def marks(word: str) -> tuple[str, str]:
+    return f"<!-- {word}:begin, written by python tests/populations/test_table.py -->", f"<!-- {word}:end -->"
+
+
 def known() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(KNOWN.read_text(encoding="utf-8"))
     return found
@@ -134,12 +216,13 @@ def test_what_is_known_of_an_article_is_of_its_claims_ranges_and_equations_of_to
         form: identity(article, form) for form in about["forms"]
     }
     assert all(item["worst_rhat"] <= 1.02 for item in about["forms"].values() if item["found"])
+    assert about["bits"].keys() == about["sampled"]["claims"].keys()
 
 
-def test_the_readme_shows_the_table_and_the_commands() -> None:
-    text = README.read_text(encoding="utf-8")
-    shown = text[text.index(MARKS[0]) + len(MARKS[0]) : text.index(MARKS[1])].strip()
-    assert shown == table(known())
+@pytest.mark.parametrize(("page", "word", "text_of"), TABLES, ids=[word for _, word, _ in TABLES])
+def test_pages_show_what_is_known(page: Path, word: str, text_of: Callable[[dict[str, Any]], str]) -> None:
+    text, (begin, end) = page.read_text(encoding="utf-8"), marks(word)
+    assert text[text.index(begin) + len(begin) : text.index(end)].strip() == text_of(known())
     assert "backfire population" in text
 
 
@@ -157,14 +240,15 @@ def test_another_seed_finds_the_same_shares(tmp_path: Path) -> None:
 
 def update(folder: Path) -> None:
     before, present = known(), [item.name for item in load_articles() if (folder / item.name).is_dir()]
-    found = before | {name: {"forms": before[name].get("forms", {}), **asked(folder, name)} for name in present}
+    found = before | {name: before[name] | asked(folder, name) | {"bits": worths(folder, name)} for name in present}
     for name, about in found.items():
-        about["forms"] = about.get("forms", {}) | under_forms(folder, name)
+        about["forms"] = about["forms"] | under_forms(folder, name)
     write_whole(KNOWN, to_json(found))
-    text = README.read_text(encoding="utf-8")
-    body = f"{MARKS[0]}\n{table(json.loads(to_json(found)))}\n{MARKS[1]}"
-    text = re.sub(f"{re.escape(MARKS[0])}.*?{re.escape(MARKS[1])}", lambda _: body, text, flags=re.DOTALL)
-    README.write_text(text, encoding="utf-8")
+    for page, word, text_of in TABLES:
+        text, (begin, end) = page.read_text(encoding="utf-8"), marks(word)
+        body = f"{begin}\n{text_of(known())}\n{end}"
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, body=body: body, text, flags=re.DOTALL)
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
