@@ -36,6 +36,12 @@ def test_walkers_that_never_move_and_runs_that_disagree_are_seen() -> None:
     assert diagnose(drifting).drift[0] > 1
 
 
+def test_a_run_that_is_alone_is_compared_with_itself() -> None:
+    rng = np.random.default_rng(5)
+    assert diagnose(rng.normal(size=(1, 61, 8, 2))).worst_rhat < 1.03
+    assert diagnose(rng.normal(size=(1, 61, 8, 1)) + np.linspace(0, 50, 61)[None, :, None, None]).worst_rhat > 2
+
+
 def test_what_never_varies_is_known() -> None:
     traces = np.random.default_rng(4).normal(size=(2, 30, 5, 2))
     traces[..., 1] = 7.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,17 @@ def test_members_satisfy_the_claims_by_the_reference_solver(folder: Path) -> Non
     assert made.pieces is not None
     assert len(made.pieces.labels) == len(made.members)
     assert sum(made.pieces.shares) + made.pieces.alone == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_tumours_that_all_fail_the_tight_judgement_are_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        sys.modules["backfire.populations.population"],
+        "_judged",
+        lambda given: np.ones((len(given[1]), len(given[0].comparisons))),
+    )
+    spec = parse_population(CLAIMS.replace('late = "time_to_progression(monotherapy) > 12"', ""), "never", folder)
+    made = population(spec, folder, workers=0, effort=QUICK)
+    assert not made.found
+    assert len(closest(made)["violated"]) == 2
+    assert (folder / "never" / "manifest.json").exists()

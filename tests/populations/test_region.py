@@ -151,6 +151,19 @@ def test_an_empty_region_ends_with_the_closest_point() -> None:
     assert sorted(sample.best_violations > 0) == [False, False, True]  # as soon as two hold, the third is what is given up
 
 
+def test_a_run_that_is_lost_does_not_end_the_others() -> None:
+    """A wide decoy in which nothing satisfies the claim, and a small box far from it in which all does."""
+
+    def judge(points: np.ndarray, _: object = None) -> np.ndarray:
+        box, decoy = np.abs(points - 0.25).max(axis=1) - 0.002, 0.05 + 0.06 * np.abs(points - 0.75).max(axis=1)
+        return np.minimum(box, decoy)[:, None]
+
+    effort = dataclasses.replace(Effort(), first=512, walkers=128, scouts=128, measuring=512, chains=64, rounds=2, lessons=60)
+    sample = sample_region(judge, 4, 50, seed=2, effort=effort, goal=Goal(rounds=1))
+    assert len(sample.members) == 50
+    assert len(sample.runs) < 4
+
+
 def test_claims_that_cannot_be_judged_do_not_pass() -> None:
     def half(points: Floats, _: object = None) -> Floats:
         """Not applicable where the first coordinate is low, and a small box elsewhere."""

@@ -115,6 +115,11 @@ def _sampled(
     refused = int((~holds).sum())
     if refused:
         tell(f"{refused} of {len(holds)} tumours did not stand the tight judgement and were left out")
+    if len(sample.members) and not len(whole):
+        nearest = int(np.maximum(violations, 0).sum(axis=1).argmin())
+        sample = dataclasses.replace(
+            sample, best=sample.members[nearest], best_violations=violations[nearest], margins=violations
+        )
     members = spec.space.place(sample.members[whole])
     worths: dict[str, Worth] = {}
     if sentences and len(sample.members):

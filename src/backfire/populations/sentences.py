@@ -4,7 +4,9 @@
 
 The tumours that satisfy all claims lie within those that satisfy all but one. Walkers that may leave the former and not the
 latter tell which share of the latter the former is; its logarithm is the worth. Two claims that say the same are worth
-nothing, each while the other stands, whatever both are worth together.
+nothing, each while the other stands, whatever both are worth together. All walkers start among the former, so that what they
+have not reached of the latter in their few sweeps makes every worth a least one, by more than its error where the set is much
+larger without the claim.
 """
 
 from __future__ import annotations

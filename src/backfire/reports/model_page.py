@@ -282,9 +282,10 @@ def _claim_row(matter: Subject, item: Finding) -> tuple[str, ...]:
 def _plausible(scenario: Scenario, tumours: PlausibleTumours) -> Iterator[str]:
     """What a population adds: what its column means, and how far its claims narrow the parameters."""
     about = tumours.manifest
+    share = "an unknown share" if about["share_of_box"] is None else f"a share of {about['share_of_box']:.1e}"
     yield (
         f"*Plausible tumours* are {len(tumours)} sets of parameters in which all {len(about['claims'])} calibrated claims hold, "
-        f"a share of {about['share_of_box']:.1e} of the box of plausible values (population {about['name']}, seed "
+        f"{share} of the box of plausible values (population {about['name']}, seed "
         f"{about['seed']}, worth {tumours.effective:.0f} independent ones). A claim *follows* where the 95 % interval of its "
         f"share lies above {NEARLY_ALL}, is *excluded* where it lies below {1 - NEARLY_ALL:.2g}, and is *open* otherwise."
     )

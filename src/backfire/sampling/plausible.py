@@ -160,7 +160,8 @@ def _see_whole(manifest: Mapping[str, Any], names: Sequence[str], mixed: float) 
         raise ValueError("its inputs, or what they are worth, cannot be")
     texts = (manifest["name"], manifest["scenario"]["name"], manifest["scenario"]["hash"], *manifest["claims"].items())
     renamed = [(old, new, float(factor)) for old, new, factor in manifest.get("renamed", ())]
-    numbers = (int(manifest["seed"]), float(manifest["share_of_box"]))
+    share = manifest["share_of_box"]  # null where no run could measure it
+    numbers = (int(manifest["seed"]), 1.0 if share is None else float(share))
     check_folder_name(str(manifest["name"]))
     if not all(isinstance(item, str | tuple) for item in texts) or not all(map(math.isfinite, numbers)) or None in renamed:
         raise ValueError("its manifest has other things than a population has")

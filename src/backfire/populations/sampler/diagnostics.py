@@ -54,7 +54,9 @@ def diagnose(traces: Floats) -> Diagnosis:
     rhat, walkers = np.ones(count), np.ones(count)
     bulk, tail = (np.full(count, float(runs * sweeps * chains)) for _ in range(2))
     if not still.all():
-        whole = traces.reshape(runs, sweeps * chains, count)[:, :, ~still]
+        # a run that is alone is compared with itself, earlier and later
+        groups, even = (runs, sweeps) if runs > 1 else (2, sweeps - sweeps % 2)
+        whole = traces[:, :even].reshape(groups, -1, count)[:, :, ~still]
         with np.errstate(invalid="ignore", divide="ignore"):
             rhat[~still] = stats.rhat(whole, chain_axis=0, draw_axis=1)
             walkers[~still] = stats.rhat(as_chains, chain_axis=0, draw_axis=1)

@@ -149,8 +149,6 @@ def _sampled(
         state = Halfway(list(spread(_begin, started)))
         save(state)
     while going := [run for run in state.every if not (run.arrived or run.lost)]:
-        if any(run.lost for run in state.every) and not any(run.arrived for run in state.every):
-            break
         done = {run.number: run for run in spread(_descend, [(judge, run) for run in going])}
         state.every = [done.get(run.number, run) for run in state.every]
         save(state)
