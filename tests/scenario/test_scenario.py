@@ -662,3 +662,10 @@ def test_one_arm_is_a_list_of_one() -> None:
     scenario = backfire.load("wnt16b-stroma")
     with pytest.raises(backfire.BackfireError, match=r"arms are a list of names: \['monotherapy'\]"):
         backfire.simulate(scenario, "monotherapy")
+    with pytest.raises(backfire.BackfireError, match="name at least one arm; there are untreated"):
+        backfire.simulate(scenario, [])
+
+
+def test_no_number_of_doses_is_too_large_to_be_refused() -> None:
+    with pytest.raises(backfire.BackfireError, match=r"1e\+300 doses are more than"):
+        backfire.load("wnt16b-stroma").changed({"mitoxantrone.count": 10**400})

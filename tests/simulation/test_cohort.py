@@ -240,6 +240,20 @@ def test_bad_members_are_not_run_and_disturb_nobody() -> None:
     assert found.reasons.keys() == {(place, arm) for place in bad for arm in found.arms}
 
 
+def test_columns_of_a_table_go_by_their_names() -> None:
+    import pandas as pd
+
+    scenario, fields = load("wnt16b-stroma"), ["growth_rate", "mitoxantrone_kill_rate"]
+    values = np.array([[0.1, 1.5], [0.2, 0.7]])
+    table = pd.DataFrame(values, columns=fields)[["mitoxantrone_kill_rate", "growth_rate"]]
+    plain, named = (run_members(scenario, fields, given, ["monotherapy"], ["nadir"]) for given in (values, table))
+    assert (named.values["monotherapy"]["nadir"] == plain.values["monotherapy"]["nadir"]).all()
+    with pytest.raises(UserError, match="unknown column of the samples `growth_rate`"):
+        run_members(scenario, fields, table.rename(columns={"growth_rate": "rate_of_growth"}), ["monotherapy"], ["nadir"])
+    with pytest.raises(UserError, match="masked values"):
+        run_members(scenario, fields, np.ma.masked_greater(values, 1), ["monotherapy"], ["nadir"])
+
+
 def test_a_dose_that_cannot_be_given_is_no_missing_dose() -> None:
     """A member whose drug cannot be infused must not run as if it were untreated, whatever arm comes first."""
     found = cohort_of(STROMA, ("mitoxantrone.duration",), np.array([[0.5]]), arms=["monotherapy"])

@@ -116,7 +116,7 @@ class Regimen:
         if self.count < 1 or self.cycles < 1:
             raise ScheduleError("`count` and `cycles` must be at least 1")
         if self.count * self.cycles > MOST_DOSES:
-            raise ScheduleError(f"{self.count * self.cycles:.3g} doses are more than the {MOST_DOSES} allowed")
+            raise ScheduleError(f"{min(self.count * self.cycles, 10**300):.3g} doses are more than the {MOST_DOSES} allowed")
         if self.count > 1 and self.every == 0:
             reason = (
                 f"with `every` = 0 all {self.count} doses are given at once, which is one dose of {self.count} times the amount"

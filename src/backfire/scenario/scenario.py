@@ -294,15 +294,16 @@ def load(source: str | Path, mechanisms: OwnMechanisms = ()) -> Scenario:
 
 
 def chosen_arms(scenario: Scenario, arms: Iterable[str] | None = None) -> list[str]:
-    """The arms of a scenario that are asked for, each once; all of them if none is named.
+    """The arms of a scenario that are asked for, each once; all of them if ``arms`` is None.
 
-    Raises UserError for what is no arm, for one name instead of a list of them, and for what is no scenario.
-    """
+    Raises UserError for what is no arm, for one name or none instead of a list, and for what is no scenario."""
     if not isinstance(scenario, Scenario):
         raise UserError(f"expected a scenario, not `{echo(scenario)}`; `backfire.load` reads one from a file or by name")
     if isinstance(arms, str):
         raise UserError(f"arms are a list of names: ['{echo(arms)}']")
     chosen = list(dict.fromkeys(scenario.arms if arms is None else arms))
+    if not chosen:
+        raise UserError(f"{scenario.name}: name at least one arm; there are {', '.join(scenario.arms)}")
     for arm in chosen:
         if arm not in scenario.arms:
             raise UserError(f"{scenario.name}: {unknown('arm', arm, scenario.arms)}")

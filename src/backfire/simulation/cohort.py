@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,18 +48,33 @@ def run_members(
 ) -> Cohort:
     """Simulate members of a scenario in its arms and read their outcomes.
 
-    ``samples`` (members, fields) holds the value of every field for every member. ``arms`` default to all;
+    ``samples`` (members, fields) holds the value of every field for every member; of a table that names its columns those of
+    the fields are taken. ``arms`` default to all;
     ``outcomes`` to all outcomes that the arms have; ``peak(name)``, ``lowest``, ``final``, ``mean`` and ``area`` read
     anything recorded. ``Settings`` choose the reference solver. The numbers do not depend on ``threads``. A kernel is compiled
     for the outcomes that it serves: those of ``watch`` are not read, and one that serves many questions is compiled once.
     Raises UserError for names that do not exist, before anything runs.
     """
+    samples = _in_order(fields, samples)
     if isinstance(settings, Settings):
         chosen = chosen_arms(scenario, arms)
         find_inputs(scenario.inputs, fields)
         names = outcome_names(scenario, chosen, outcomes)
-        return _by_reference(scenario, fields, np.asarray(samples, dtype=float), chosen, names, settings)
+        return _by_reference(scenario, fields, samples, chosen, names, settings)
     return run_blocks([Block(scenario, fields, samples, arms, outcomes, watch)], settings, threads)[0]
+
+
+def _in_order(fields: Sequence[str], samples: Any) -> Floats:
+    """Samples with their columns in the order of the fields; raises UserError for a column that is missing, or a masked value."""
+    columns = getattr(samples, "columns", None)
+    if columns is not None:
+        for name in fields:
+            if name not in columns:
+                raise UserError(unknown("column of the samples", name, map(str, columns)))
+        samples = samples[list(fields)]
+    if np.ma.is_masked(samples):
+        raise UserError("samples have masked values, and a member needs them all")
+    return np.asarray(samples, dtype=float)
 
 
 @dataclass(frozen=True, eq=False)
