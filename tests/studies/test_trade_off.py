@@ -186,7 +186,7 @@ def test_what_is_damaged_or_of_another_search_is_computed_anew(content: str, tmp
 
 
 def test_where_the_own_schedule_has_no_such_outcome_there_is_no_gain_and_nothing_flat() -> None:
-    """Marrow over a drug of which there is none: whatever is found, it is not 1e30 better."""
+    """Marrow over a drug of which there is none: whatever is found, it is not 1e100 better."""
     of, ratio = worn().changed({"drug.amount": 0.0}), "final(marrow / drug)"
     found = optimise(
         of, {"drug.amount": (0.1, 4.0)}, ratio, better="high", keep_totals=False, budget={"drug": 9.0}, generations=8

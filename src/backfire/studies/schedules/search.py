@@ -29,7 +29,7 @@ from backfire.system import usable_cores
 GENERATIONS: Final = 40
 CROWD: Final = 10
 """Candidates of a generation for each number that varies."""
-LOST: Final = 1e30
+LOST: Final = 1e100
 """What a candidate is worth that cannot be given, or gives more than the budget."""
 OVER: Final = 1e-9
 """So much above a limit, as a share of it, is on it."""
@@ -309,7 +309,9 @@ class Search:
             return f"{head} none stays within the budget, the least gives {times} as much; widen `vary`, or raise the budget"
         some = candidates[:: -(-len(candidates) // LOOKED_AT)]
         failed = self.cohort(self.rows(some), self.fields).reasons
-        why = [f"cannot be simulated ({reason})" for reason, _ in Counter(failed.values()).most_common(1)]
+        reasons = Counter(failed.values())
+        often = "most often: " if len(reasons) > 1 else ""
+        why = [f"cannot be simulated ({often}{reason})" for reason, _ in reasons.most_common(1)]
         if len({member // self.count for member, _ in failed}) < len(some):
             names = " and ".join(f"`{self.question.outcomes[place]}`" for place in needed)
             why.append(f"has no {names}" if len(needed) == 1 else f"has not both {names}")
