@@ -12,8 +12,8 @@ import pytest
 
 import backfire
 from backfire import Intervention, Parameter, Process, State
-from backfire.errors import UserError
-from backfire.studies import Optimum, optimise, optimum_data
+from backfire.errors import UnansweredError, UserError
+from backfire.studies import Optimum, optimise, optimum_data, trade_off
 from console import output_of
 
 
@@ -52,6 +52,11 @@ drug = { amount = 5000, start = 0, duration = 4 }
 
 [arms]
 given = ["drug"]
+"""
+
+RULE = """
+[rules]
+watch = { visit_every = 7, stop_below = 0.5, resume_above = 0.9, error = 0.1, seed = 3 }
 """
 
 
@@ -126,7 +131,15 @@ WRONG = (
     ({"quantile": 1.5}, "lies between 0 and 1"),
     ({"quantlie": 0.9}, "did you mean `quantile`"),
     ({"budget": {"drgu": 1.0}, "keep_totals": False}, "did you mean `drug`"),
-    ({"budget": {"drug": 1.0}, "keep_totals": False}, "within the budget"),
+    ({"budget": {"drug": 1.0}, "keep_totals": False}, "within the budget, the least gives 5000 times as much"),
+    ({"vary": {"drug.count": (1.2, 1.8)}}, "a whole number, of which none lies between 1.2 and 1.8"),
+    ({"vary": {"drug.count": (1.2, 2.8)}}, "of which only 2 lies"),
+    ({"vary": {"drug.start": (200.0, 400.0)}}, "under each the tumour cannot be simulated"),
+    (
+        {"tumours": {"killing": np.array([0.1, -1.0])}},
+        "one or more of 2 tumours cannot be simulated .killing: -1 1/day is negative",
+    ),
+    ({"outcome": "final(drug / inflow)", "better": "low", "vary": {"drug.start": (0.0, 1.0)}}, "under each the tumour has no"),
 )
 
 
@@ -135,6 +148,31 @@ def test_what_cannot_be_searched_is_refused(words: dict[str, object], message: s
     asked: dict[str, object] = {"vary": {"drug.duration": (1.0, 40.0)}, "outcome": "final_burden", "generations": 1}
     with pytest.raises(UserError, match=message):
         optimise(steep(), **(asked | words))  # type: ignore[arg-type]
+
+
+def test_a_name_is_no_scenario() -> None:
+    for search in (
+        lambda: optimise("steep", {"drug.duration": (1.0, 40.0)}, "final_burden"),  # type: ignore[arg-type]
+        lambda: trade_off("steep", {"drug.duration": (1.0, 40.0)}, ("final_burden", "nadir")),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UserError, match="expected a scenario, not `steep`"):
+            search()
+
+
+def test_noise_of_a_measurement_is_not_searched() -> None:
+    of = backfire.parse(
+        TEXT.replace("start = 0, duration = 4 }", 'start = 0, rules = ["watch"] }') + RULE, "steep", mechanisms=[Steep]
+    )
+    for number in ("seed", "error"):
+        with pytest.raises(UserError, match="luckiest noise"):
+            optimise(of, {f"watch.{number}": (0.0, 9.0)}, "final_burden")
+
+
+def test_next_to_no_budget_and_no_doses_are_told_without_warnings() -> None:
+    with pytest.raises(UnansweredError, match=r"more than 1e\+06 times as much"):
+        searched(steep(), keep_totals=False, budget={"drug": 1e-300})
+    found = optimise(steep(), {"drug.count": (0, 1), "drug.duration": (1.0, 40.0)}, "final_burden", generations=3)
+    assert found.best["drug.count"] == 1
 
 
 @pytest.mark.slow  # a command in a process of its own

@@ -154,6 +154,10 @@ WRONG = (
     ({"arm": "vials"}, "a pair is two agents"),
     ({"arm": "pair", "agents": ("drug", "one")}, "same regimen"),
     ({"arm": "pair", "doses": (0, 2)}, "with 0 and 1"),
+    (
+        {"arm": "pair", "doses": (0, 1, 1e300)},
+        r"`one` gives 1.5, and more than 1e\+12 is no dose; give multiples up to 6.666e\+11",
+    ),
     ({"arm": "pair", "at": (29,)}, "up to 28"),
     ({"arm": "pair", "endpoints": ("log_kil",)}, "did you mean `log_kill`"),
     ({"arm": "pair", "of": "burdens"}, "did you mean `burden`"),
@@ -164,6 +168,22 @@ WRONG = (
 def test_what_cannot_be_is_refused(words: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         synergy(sham(), **words)  # type: ignore[arg-type]
+
+
+def test_a_name_is_no_scenario() -> None:
+    with pytest.raises(UserError, match="expected a scenario, not `sham`"):
+        synergy("sham")  # type: ignore[arg-type]
+
+
+def test_members_that_fail_are_counted_and_said() -> None:
+    made = synergy(sham(), "pair", doses=(0, 1), at=[28], tumours={"killing": np.array([1.0, -1.0])})
+    alone = synergy(sham(), "pair", doses=(0, 1), at=[28])
+    assert (alone.failed, alone.failure) == (0, "")
+    assert (made.failed, made.members) == (alone.members, 2 * alone.members)
+    assert made.failure == "killing: -1 1/day is negative; all parameters are ≥ 0"
+    assert made.surfaces[0].effects[0] == pytest.approx(alone.surfaces[0].effects[0], rel=1e-9)
+    assert made.surfaces[0].remarks == ()
+    assert synergy_data(made)["failed"] == made.failed
 
 
 @pytest.mark.slow  # a command in a process of its own

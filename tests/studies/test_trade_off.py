@@ -12,7 +12,7 @@ import pytest
 
 import backfire
 from backfire import Intervention, Parameter, Process, State
-from backfire.errors import UserError
+from backfire.errors import StorageError, UserError
 from backfire.figures import png, trade_off_front
 from backfire.studies import Front, front_data, optimise, optimum_data, trade_off
 
@@ -89,6 +89,23 @@ def test_outcomes_that_agree_have_one_best_schedule() -> None:
     assert found.points[0].best["drug.amount"] == pytest.approx(4.0, rel=0.01)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_front_is_of_schedules_that_have_both_outcomes(first: int) -> None:
+    """All at once is best for the burden, but a single dose has no second course: the front goes on from two doses."""
+    of = backfire.parse(TEXT.replace("start = 0 }", "start = 0, every = 7, count = 2 }"), "worn", mechanisms=[Worn])
+    outcomes = ("final_burden", "log_kill_2")
+    pair = outcomes[first], outcomes[1 - first]
+    found = trade_off(of, {"drug.count": (1, 3)}, pair, points=3, generations=2)
+    alone = optimise(of, {"drug.count": (1, 3)}, "final_burden", generations=2)
+    assert alone.best["drug.count"] == 1
+    assert {item.best["drug.count"] for item in found.points} in ({2.0}, {2.0, 3.0})
+    assert np.isfinite([item.outcomes for item in found.points]).all()
+    (remark,) = found.remarks
+    assert remark.startswith("final_burden alone reaches")
+    assert "where log_kill_2 is not defined" in remark
+    assert front_data(found)["remarks"] == [remark]
+
+
 def test_no_point_beats_another_and_none_that_was_tried_beats_the_ends() -> None:
     found = searched(points=4, generations=5)
     signs = np.array([1.0, -1.0])
@@ -124,6 +141,28 @@ def test_a_search_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(tmp_path: 
     assert (cut / "evaluations.jsonl").read_bytes() == (whole / "evaluations.jsonl").read_bytes()
 
 
+DAMAGES = {
+    "a number that was changed": lambda line: line.replace('"came_to": [', '"came_to": [0.5, '),
+    "too few numbers": lambda line: json.dumps(json.loads(line) | {"came_to": [1.0]}),
+    "another candidate": lambda line: json.dumps(json.loads(line) | {"candidate": [1.0]}),
+    "no checksum": lambda line: json.dumps({key: value for key, value in json.loads(line).items() if key != "sum"}),
+    "no object": lambda _: "[]",
+    "no JSON": lambda line: line[:-5],
+    "deep": lambda _: "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_journal_is_not_believed_where_it_was_changed(damage: str, tmp_path: Path) -> None:
+    searched(folder=tmp_path, generations=1)
+    path = tmp_path / "evaluations.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[3] = DAMAGES[damage](lines[3])
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(StorageError, match=r"evaluations\.jsonl:4: damaged"):
+        searched(folder=tmp_path, generations=1)
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", '{"question": "of another search"}\n{"candidate": [1.0], "came_to": [9, 0]}\n', "[]"]
 )
@@ -147,7 +186,7 @@ def test_what_is_damaged_or_of_another_search_is_computed_anew(content: str, tmp
 
 
 def test_where_the_own_schedule_has_no_such_outcome_there_is_no_gain_and_nothing_flat() -> None:
-    """Marrow over a drug of which there is none: whatever is found, it is not 1e30 better."""
+    """Marrow over a drug of which there is none: whatever is found, it is not 1e100 better."""
     of, ratio = worn().changed({"drug.amount": 0.0}), "final(marrow / drug)"
     found = optimise(
         of, {"drug.amount": (0.1, 4.0)}, ratio, better="high", keep_totals=False, budget={"drug": 9.0}, generations=8

@@ -61,21 +61,25 @@ def optimise(
     from backfire.simulation import prepare_folder
     from backfire.system import lock
 
+    if number is not None and population is None:
+        raise UserError(f"--tumours {number} is so many of a population; give its folder with --population")
     loaded = load(scenario, own or ())
     limits = {name: _limits(text) for name, text in _pairs("--vary", vary).items()}
     most = {name: _number("--budget", text) for name, text in _pairs("--budget", budget or []).items()}
     if len(outcome) > 2 or len(better or ()) > len(outcome):
         raise UserError("give one --outcome, or two for their front, and at most one --better for each")
-    asked: dict[str, Any] = {"vary": limits, "arm": arm, "quantile": quantile, "keep_totals": not most, "budget": most}
-    asked |= {"seed": seed, "generations": generations, "notify": say, "folder": prepare_folder(out, loaded.name)}
-    asked |= {"tumours": studies.tumours_of(population, loaded, number) if population else None}
+    how: Any = {"quantile": quantile, "keep_totals": not most, "budget": most, "seed": seed, "generations": generations}
+    how |= {"tumours": studies.tumours_of(population, loaded, number) if population else None}
     sides = (*(better or ()), "", "")
-    with lock(asked["folder"], "search"):
+    studies.search_for(loaded, limits, tuple(outcome), arm, sides, how, points)  # what is wrong leaves no folder behind
+    folder = prepare_folder(out, loaded.name)
+    how |= {"notify": say, "folder": folder}
+    with lock(folder, "search"):
         if len(outcome) == 1:
-            _single(studies.optimise(loaded, outcome=outcome[0], better=sides[0], **asked), asked["folder"], form)
+            _single(studies.optimise(loaded, limits, outcome[0], arm, sides[0], **how), folder, form)
         else:
             pair = outcome[0], outcome[1]
-            _front(studies.trade_off(loaded, outcomes=pair, better=sides[:2], points=points, **asked), asked["folder"], form)
+            _front(studies.trade_off(loaded, limits, pair, arm, sides[:2], points, **how), folder, form)
 
 
 def _single(made: Optimum, folder: Path, form: DataFormat) -> None:
@@ -106,6 +110,10 @@ def _write(folder: Path, name: str, data: Mapping[str, Any], schedules: Mapping[
 
     for file, schedule in schedules.items():
         write_whole(folder / file, schedule.text())
+    if name == "front.json":
+        for path in folder.glob("front-*.toml"):  # a front with more points stood here before
+            if path.name not in schedules and path.stem.removeprefix("front-").isdecimal() and path.is_file():
+                path.unlink()
     write_whole(folder / name, to_json(data))
     say(f"written: {folder}; run it with `backfire run {folder / next(iter(schedules))}`")
 
@@ -179,8 +187,10 @@ def _report_front(made: Front) -> None:
     own = [short(value, 4) if math.isfinite(value) else "–" for value in made.own]
     rows.append(("own", *own, *(short(made.scenario.inputs[name].value, 4) for name in names)))
     print_table(rows)
+    for remark in made.remarks:
+        write_line(f"\nnote: {remark}")
     if len(made.points) == 1:
-        write_line("\none schedule is the best for both")
+        write_line(f"\none schedule is the best for both{' among those that have both' if made.remarks else ''}")
     write_line(f"\nby ε-constraints, as good as the searches between them found; {made.evaluations} schedules tried")
 
 

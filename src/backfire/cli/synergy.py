@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backfire.cli.commands import FormOfData, MechanismFiles, changes_of, command, complete_scenarios
+from backfire.cli.commands import SOME_FAILED, FormOfData, MechanismFiles, changes_of, command, complete_scenarios
 from backfire.cli.terminal import DataFormat, print_json, print_table, say, write_line, write_prose
 from backfire.errors import StorageError, UserError, echo
 
@@ -55,7 +56,7 @@ def synergy(
     """Compare two agents over a grid of doses with what neither helping the other would give: Bliss, Loewe, the better one."""
     from backfire import studies
     from backfire.scenario import load
-    from backfire.simulation import prepare_folder
+    from backfire.system import require_writable
 
     if show:
         if scenario is not None:
@@ -64,14 +65,16 @@ def synergy(
         return
     if scenario is None:
         raise UserError("give a scenario file or the name of a shipped one, or --show DIR")
+    if number is not None and population is None:
+        raise UserError(f"--tumours {number} is so many of a population; give its folder with --population")
     original = load(scenario, own or ())
     loaded = original.changed(changes_of(change)) if change else original
-    folder = prepare_folder(out, loaded.name)
+    require_writable(out / loaded.name, folder=True)  # what is wrong with the question leaves no folder behind
     made = studies.synergy(
         loaded, arm, agents or (), _numbers("--doses", doses), _numbers("--at", at), endpoints or studies.ENDPOINTS[:1],
         studies.tumours_of(population, original, number) if population else None, of,
     )  # fmt: skip
-    _tell(made, folder, form, change or ())
+    _tell(made, out, form, change or ())
 
 
 def _numbers(option: str, text: str) -> list[float]:
@@ -81,26 +84,41 @@ def _numbers(option: str, text: str) -> list[float]:
         raise UserError(f"{option} {echo(text)}: give numbers with commas between them") from None
 
 
-def _tell(made: Synergy, folder: Path, form: DataFormat, changes: Sequence[str]) -> None:
+def _tell(made: Synergy, out: Path, form: DataFormat, changes: Sequence[str]) -> None:
+    from backfire.simulation import prepare_folder
     from backfire.studies import synergy_csv, synergy_data
     from backfire.system import to_json, write_whole
 
+    folder = prepare_folder(out, made.scenario.name)
     data = synergy_data(made) | {"set": [*changes]}
     if form is DataFormat.JSON:
         print_json(data)
     else:
         _report(made)
-    write_whole(folder / "synergy.json", to_json(data))
+    write_whole(folder / "synergy.json", to_json(data | {"sum": _sum(json.loads(to_json(data)))}))
     write_whole(folder / "surfaces.csv", synergy_csv(made))
     _draw(made, folder)
     say(f"written: {folder}")
+    if made.failed:
+        say(f"failed: {made.failed} of {made.members} members, which are left out: {made.failure}")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _sum(data: dict[str, Any]) -> str:
+    """A checksum of what is stored, so that what is shown again is what came of a study."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _stored(folder: Path) -> dict[str, Any]:
+    path = folder / "synergy.json"
     try:
-        data = json.loads((folder / "synergy.json").read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.pop("sum") != _sum(data):
+            raise ValueError
         return {key: data[key] for key in ("caution", "scenario", "hash", "set", "agents", "tumours", "excesses", "effects")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "damaged, or of an older version"
         raise StorageError(f"{folder}: holds no pair of agents (synergy.json: {reason})") from None
 

@@ -31,6 +31,7 @@ from .schedules import Optimum as Optimum
 from .schedules import front_data as front_data
 from .schedules import optimise as optimise
 from .schedules import optimum_data as optimum_data
+from .schedules import search_for as search_for
 from .schedules import trade_off as trade_off
 from .schema import study_schema as study_schema
 from .sensitivity import Sensitivity as Sensitivity

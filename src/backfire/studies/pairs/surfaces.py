@@ -72,7 +72,10 @@ class Surface:
 
 @dataclass(frozen=True)
 class Synergy:
-    """What came of a study: the ``surfaces`` of all endpoints, for ``agents`` given in one ``arm`` of a scenario."""
+    """What came of a study: the ``surfaces`` of all endpoints, for ``agents`` given in one ``arm`` of a scenario.
+
+    Of its ``members``, one for every tumour and dose, so many ``failed`` and are left out; ``failure`` is why most of them did.
+    """
 
     scenario: Scenario
     arm: str
@@ -80,6 +83,9 @@ class Synergy:
     tumours: int
     surfaces: tuple[Surface, ...]
     statements: tuple[str, ...] = field(default=())
+    members: int = 0
+    failed: int = 0
+    failure: str = ""
 
 
 def quantile(values: Floats, share: float) -> Floats:

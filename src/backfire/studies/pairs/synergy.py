@@ -8,6 +8,7 @@ burden, the chance of cure. Every tumour of a population has its own surfaces; w
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,12 @@ import numpy as np
 
 from backfire.errors import UserError, unknown
 from backfire.formatting import short
+from backfire.model import LARGEST_AMOUNT
 from backfire.outcomes import HOST_LOAD
 from backfire.sampling import read_tumours
 from backfire.scenario import Scenario, chosen_arms
 from backfire.simulation import run_members, trajectories
-from backfire.solvers import Floats
+from backfire.solvers import Floats, Status
 from backfire.studies.pairs.null_surfaces import NULLS, DoseCurve, bliss, highest_single_agent, interaction_index, loewe
 from backfire.studies.pairs.surfaces import Surface, Synergy, quantile
 from backfire.studies.pairs.telling import RESOLVED, statement
@@ -32,6 +34,8 @@ REACH: Final = 8.0
 """Curves of single agents go to so many times the largest dose of the grid, so that Loewe's doses are on them."""
 CURVE: Final = 40
 ENDPOINTS: Final = ("log_kill", "time_to_progression", "burden_area", "cure_probability")
+LOOKED_AT: Final = 40
+"""So many members that failed are run again to say why."""
 CROWDED: Final = 0.1
 """Above this share of the capacity in the untreated tumour, decades no longer add."""
 
@@ -53,8 +57,8 @@ def synergy(
     population for example; without, there is one tumour, the scenario's own. Raises UserError for arms, agents, endpoints and
     doses that cannot be.
     """
-    arm = arm or ("combination" if "combination" in scenario.arms else [*scenario.arms][-1])
-    chosen_arms(scenario, [arm])
+    arms = chosen_arms(scenario, [arm] if arm else None)
+    arm = "combination" if "combination" in arms else arms[-1]
     pair = _pair(scenario, arm, agents)
     grid = np.unique(np.asarray(doses, dtype=float))
     if not {0.0, 1.0} <= {*grid.tolist()} or grid[0] < 0 or not np.isfinite(grid).all():
@@ -72,7 +76,10 @@ def synergy(
         raise UserError(unknown("total", of, totals))
     run = _Run(scenario, arm, pair, grid, tumours or {}, of)
     surfaces = [*run.surfaces([*dict.fromkeys(endpoints)], days)]
-    return Synergy(scenario, arm, pair, run.count, tuple(surfaces), tuple(statement(pair, item) for item in surfaces))
+    return Synergy(
+        scenario, arm, pair, run.count, tuple(surfaces), tuple(statement(pair, item) for item in surfaces),
+        len(run.samples), int(run.failed.sum()), run.failure(),
+    )  # fmt: skip
 
 
 def _pair(scenario: Scenario, arm: str, agents: Sequence[str]) -> tuple[str, str]:
@@ -89,6 +96,20 @@ def _pair(scenario: Scenario, arm: str, agents: Sequence[str]) -> tuple[str, str
     return chosen[0], chosen[1]
 
 
+def _top(scenario: Scenario, regimens: Sequence[str], grid: Floats) -> float:
+    """The multiple of the scenario's doses up to which curves of single agents go; raises UserError for a grid that goes beyond
+    the largest dose."""
+    largest = max(regimens, key=lambda name: scenario.regimens[name].amount)
+    amount = scenario.regimens[largest].amount
+    if amount * grid[-1] > LARGEST_AMOUNT:
+        step = 10.0 ** (math.floor(math.log10(LARGEST_AMOUNT / amount)) - 3)
+        most = math.floor(LARGEST_AMOUNT / amount / step) * step  # rounded down, so that it is allowed itself
+        why = f"`{largest}` gives {amount:g}, and more than {LARGEST_AMOUNT:g} is no dose"
+        raise UserError(f"doses up to {short(grid[-1])} times the scenario's own: {why}; give multiples up to {most:g}")
+    limit = LARGEST_AMOUNT / max(amount, 1.0) * (1 - 1e-12)  # below what rounding makes too large
+    return float(max(grid[-1], min(REACH * grid[-1], limit)))
+
+
 class _Run:
     """All members of a study at once: for every tumour the grid of both doses, then the curve of either agent alone."""
 
@@ -100,8 +121,8 @@ class _Run:
         if {*regimens[0]} & {*regimens[1]}:
             raise UserError(f"`{pair[0]}` and `{pair[1]}` are given by the same regimen")
         self.count = len(next(iter(tumours.values()))) if tumours else 1
-        top = REACH * grid[-1]
-        self.curve = np.unique(np.concatenate([grid, np.linspace(0, np.sqrt(top), CURVE) ** 2]))
+        top = _top(scenario, [name for names in regimens for name in names], grid)
+        self.curve = np.unique(np.concatenate([grid, np.minimum(np.linspace(0, np.sqrt(top), CURVE) ** 2, top)]))
         none = np.zeros_like(self.curve)
         one, other = (axis.ravel() for axis in np.meshgrid(grid, grid, indexing="ij"))
         self.first = np.concatenate([one, self.curve, none])
@@ -110,6 +131,16 @@ class _Run:
         for names, multiples in zip(regimens, (self.first, self.second), strict=True):
             columns |= {f"{name}.amount": np.tile(scenario.regimens[name].amount * multiples, self.count) for name in names}
         self.fields, self.samples = [*columns], np.column_stack([*columns.values()])
+        self.failed = np.zeros(len(self.samples), dtype=bool)
+        """Which members failed, of all that were run by then."""
+
+    def failure(self) -> str:
+        """Why most of the members that failed did, of the first of them; empty if none did."""
+        some = self.samples[self.failed][:LOOKED_AT]
+        if not len(some):
+            return ""
+        reasons = Counter(run_members(self.scenario, self.fields, some, [self.arm], []).reasons.values())
+        return next((reason for reason, _ in reasons.most_common(1)), "")
 
     def surfaces(self, endpoints: Sequence[str], days: Sequence[float]) -> Iterable[Surface]:
         """The surfaces of all endpoints, of log kill one for each day; whatever outcomes are read, members run once for all."""
@@ -120,6 +151,7 @@ class _Run:
             also = ["survival_time"] if mortal else []
             done = run_members(self.scenario, self.fields, self.samples, [self.arm], [*asked, *also], threads=usable_cores())
             found, seen = done.values[self.arm], done.observed[self.arm]
+            self.failed |= done.status[:, 0] > Status.EXTINCT
             read = {name: np.where(seen[name], found[name], np.nan) for name in asked}
             if mortal and "burden_area" in read:  # areas of arms that end on other days do not compare
                 read["burden_area"][seen["survival_time"]] = np.nan
@@ -141,7 +173,8 @@ class _Run:
         return self._surface(endpoint, values - untreated, "", remarks)
 
     def _burdens(self, days: Sequence[float]) -> Floats:
-        states, _ = trajectories(self.scenario, self.fields, self.samples, self.arm, np.array(days))
+        states, status = trajectories(self.scenario, self.fields, self.samples, self.arm, np.array(days))
+        self.failed |= status > Status.EXTINCT
         counted = np.array([self.of in state.totals for state in self.scenario.network.states])
         burden: Floats = states[:, :, counted].sum(axis=2)
         cells = all(state.is_cells for state in self.scenario.network.states if self.of in state.totals)
@@ -152,7 +185,7 @@ class _Run:
             effects = np.log10(self._untreated(burden) / burden)
         remarks, untreated = [], float(quantile(self._untreated(burden), 0.5))
         capacity = self.scenario.values.get("capacity", math.nan) if self.of == "burden" else math.nan
-        if math.isnan(untreated):
+        if math.isnan(untreated) and not self.failed[:: len(self.first)].any():
             remarks.append("without either the host is dead by then: there is nothing to compare with")
         elif untreated > CROWDED * capacity:
             share = f"{untreated / capacity:.0%}"

@@ -101,6 +101,7 @@ def synergy_data(made: Synergy) -> dict[str, Any]:
     return {
         "caution": CAUTION, "scenario": made.scenario.name, "hash": made.scenario.hash, "arm": made.arm, "agents": [*made.agents],
         "tumours": made.tumours, "statements": [*made.statements], "excesses": rows, "effects": [*map(_effects, made.surfaces)],
+        "members": made.members, "failed": made.failed, "failure": made.failure,
         "remarks": {surface.name: [*surface.remarks] for surface in made.surfaces if surface.remarks},
     }  # fmt: skip
 

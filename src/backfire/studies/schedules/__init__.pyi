@@ -5,3 +5,4 @@ from .front import trade_off as trade_off
 from .optimum import Optimum as Optimum
 from .optimum import optimise as optimise
 from .optimum import optimum_data as optimum_data
+from .search import search_for as search_for

@@ -9,6 +9,7 @@ outcomes pass over. SciPy has no search for fronts, and a library for them would
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Final, Unpack
 
 import numpy as np
 
-from backfire.errors import UserError
+from backfire.errors import UnansweredError
 from backfire.formatting import short
 from backfire.model import CAUTION
 from backfire.scenario import Scenario, whole_numbers
@@ -40,7 +41,8 @@ class Point:
 @dataclass(frozen=True)
 class Front:
     """The ``points`` of a front of two ``outcomes``, the best for the first first; ``own`` are those of the scenario's schedule,
-    NaN where it has none, and ``tried`` (k, 2) those of all schedules that were tried and can be given."""
+    NaN where it has none, and ``tried`` (k, 2) those of all schedules that were tried, can be given and have both. ``remarks``
+    say where one outcome alone is better than anywhere on the front, since the other is not defined there."""
 
     scenario: Scenario
     arm: str
@@ -52,6 +54,7 @@ class Front:
     own: tuple[float, float]
     tried: Floats
     evaluations: int
+    remarks: tuple[str, ...] = ()
 
     def schedule(self, place: int) -> Scenario:
         """The scenario with the schedule of a point."""
@@ -68,18 +71,15 @@ def trade_off(
     **how: Unpack[How],
 ) -> Front:
     """The front of two outcomes, with at most so many ``points``; the rest as ``optimise`` has it."""
-    if outcomes[0] == outcomes[1]:
-        raise UserError(f"`{outcomes[0]}` cannot be traded for itself; give two outcomes")
-    if points < 2:
-        raise UserError(f"a front has two ends, got {points} points")
-    search = search_for(scenario, vary, outcomes, arm, better, how)
+    search = search_for(scenario, vary, outcomes, arm, better, how, points)
     asked = search.question
-    ends = [search.best(aim, what=f"{name} alone: ")[0] for aim, name in enumerate(outcomes)]
-    first, last = search.worth(np.array(ends))[:, 1].tolist()
+    ends = [_end(search, aim) for aim in (0, 1)]
+    first, last = search.worth(np.array([best for best, _ in ends]))[:, 1].tolist()
     limits = _limits(first, last, points)
     for number, most in enumerate(limits[1:-1], 1):
         at_most = f"{short(search.shown(most, 1), 4)} or {'more' if asked.better[1] == 'high' else 'less'}"
-        search.best(0, most, _nearest(search, most), f"{number} of {points - 2}, {outcomes[1]} {at_most}: ")
+        with contextlib.suppress(UnansweredError):  # what is known by then stays the best below this limit
+            search.best(0, most, _nearest(search, most), f"{number} of {points - 2}, {outcomes[1]} {at_most}: ")
     candidates, worth = _given(search)
     own = search.quantiles(search.run(search.written[None], search.names)[0])[0]
     signs = np.array([-1.0 if word == "high" else 1.0 for word in asked.better])
@@ -87,7 +87,22 @@ def trade_off(
         scenario, search.arm, outcomes, (asked.better[0], asked.better[1]), asked.quantile, search.count,
         tuple(_point(search, candidates[place], worth[place] * signs) for place in _chosen(worth, limits[1:-1])),
         (float(own[0] * signs[0]), float(own[1] * signs[1])), worth * signs, search.evaluations,
+        tuple(remark for _, remark in ends if remark),
     )  # fmt: skip
+
+
+def _end(search: Search, aim: int) -> tuple[Floats, str]:
+    """(the best for one outcome among schedules that have both, what to say if another one is better but has only that one)."""
+    outcomes = search.question.outcomes
+    name, other = outcomes[aim], outcomes[1 - aim]
+    best, cost = search.best(aim, what=f"{name} alone: ")
+    if np.isfinite(search.worth(best[None])[0, 1 - aim]):
+        return best, ""
+    candidates, worth = _given(search)
+    start = candidates[np.argmin(worth[:, aim])] if len(candidates) else None
+    best, _ = search.best(aim, start=start, what=f"{name} where there is a {other}: ", together=True)
+    reached = short(search.shown(cost, aim), 4)
+    return best, f"{name} alone reaches {reached} where {other} is not defined; the front is of schedules that have both"
 
 
 def _limits(first: float, last: float, points: int) -> Floats:
@@ -100,7 +115,7 @@ def _limits(first: float, last: float, points: int) -> Floats:
 def _given(search: Search) -> tuple[Floats, Floats]:
     """(candidates (k, n), their two outcomes as something to make small (k, 2)) of all that this search asked for and that can
     be given within the budget."""
-    candidates = np.array([np.frombuffer(key) for key in sorted(search.asked)])
+    candidates = search.tried
     worth = search.worth(candidates)
     good = np.isfinite(worth).all(axis=1) & (worth[:, -1] <= 1 + OVER)
     return candidates[good], worth[good, :2]
@@ -139,5 +154,6 @@ def front_data(made: Front) -> dict[str, Any]:
         "caution": CAUTION, "scenario": made.scenario.name, "hash": made.scenario.hash, "arm": made.arm,
         "outcomes": [*made.outcomes], "better": [*made.better], "quantile": made.quantile, "tumours": made.tumours,
         "evaluations": made.evaluations, "own": [*made.own],
+        "remarks": [*made.remarks],
         "points": [{"outcomes": [*item.outcomes], "inputs": dict(item.best)} for item in made.points],
     }  # fmt: skip

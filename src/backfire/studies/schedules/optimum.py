@@ -89,18 +89,19 @@ def _flat(search: Search, best: Floats, own: float) -> dict[str, tuple[float, fl
     enough = least + FLAT * max(own - least, 0.0) + 1e-9 * abs(least)
     found = {}
     for place, (name, (low, high)) in enumerate(zip(search.names, search.limits, strict=True)):
-        scan = np.unique(np.append(np.linspace(low, high, SCAN), best[place]))
-        scan = np.unique(np.round(scan)) if search.whole[place] else scan
+        whole = search.whole[place]
+        first, last = (math.ceil(low), math.floor(high)) if whole else (low, high)
+        scan = np.unique(np.append(np.linspace(first, last, SCAN), best[place]))
+        scan = np.unique(np.round(scan)) if whole else scan
         candidates = np.tile(best, (len(scan), 1))
         candidates[:, place] = scan
         good = search.costs(candidates) <= enough
-        at = int(np.flatnonzero(scan == best[place])[0])
-        first, last = at, at
-        while first > 0 and good[first - 1]:
-            first -= 1
-        while last < len(scan) - 1 and good[last + 1]:
-            last += 1
-        found[name] = float(scan[first]), float(scan[last])
+        start = end = int(np.flatnonzero(scan == best[place])[0])
+        while start > 0 and good[start - 1]:
+            start -= 1
+        while end < len(scan) - 1 and good[end + 1]:
+            end += 1
+        found[name] = float(scan[start]), float(scan[end])
     return found
 
 

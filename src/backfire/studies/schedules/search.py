@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,10 @@ from typing import Any, Final, TypedDict
 import numpy as np
 import scipy
 
-from backfire.errors import UserError, unknown
+from backfire.errors import UnansweredError, UserError, unknown
 from backfire.outcomes import declared
 from backfire.scenario import Scenario, chosen_arms, find_inputs
-from backfire.simulation import outcome_names, run_members
+from backfire.simulation import Cohort, outcome_names, run_members
 from backfire.solvers import Floats
 from backfire.studies.schedules.journal import Journal
 from backfire.system import usable_cores
@@ -28,10 +29,16 @@ from backfire.system import usable_cores
 GENERATIONS: Final = 40
 CROWD: Final = 10
 """Candidates of a generation for each number that varies."""
-LOST: Final = 1e30
+LOST: Final = 1e100
 """What a candidate is worth that cannot be given, or gives more than the budget."""
 OVER: Final = 1e-9
 """So much above a limit, as a share of it, is on it."""
+FARTHEST: Final = 1e6
+"""However far above a limit something is, it counts as this many times it."""
+LOOKED_AT: Final = 40
+"""So many schedules are simulated again to say why none will do."""
+MEASURING: Final = ("seed", "error")
+"""Numbers of a rule that say how its measurement errs: a search of them finds the luckiest noise."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,8 @@ class Question:
     tumours: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        arms = self.scenario.arms
-        object.__setattr__(self, "arm", self.arm or ("combination" if "combination" in arms else [*arms][-1]))
-        chosen_arms(self.scenario, [self.arm])
+        arms = chosen_arms(self.scenario, [self.arm] if self.arm else None)
+        object.__setattr__(self, "arm", "combination" if "combination" in arms else arms[-1])
         outcome_names(self.scenario, [self.arm], self.outcomes)
         self._check_numbers()
         for agent, amount in self.budget.items():
@@ -83,8 +89,15 @@ class Question:
         for name, (low, high) in self.vary.items():
             if name not in allowed:
                 raise UserError(unknown("number of a regimen or rule of this arm", name, allowed))
+            item = self.scenario.inputs[name]
+            if item.kind == "rule" and name.rpartition(".")[2] in MEASURING:
+                raise UserError(f"`{name}` is of the measurement, not of the schedule: a search would find the luckiest noise")
             if not (math.isfinite(low) and low < high < math.inf):
                 raise UserError(f"`{name}` is looked for between {low:g} and {high:g}; the second must be larger")
+            between = math.floor(high) - math.ceil(low) + 1
+            if item.whole and between < 2:
+                told = f"only {math.ceil(low)} lies" if between else "none lies"
+                raise UserError(f"`{name}` is a whole number, of which {told} between {low:g} and {high:g}; give wider limits")
         if not self.vary:
             raise UserError("nothing varies; say what to look for, and between which values")
 
@@ -135,8 +148,14 @@ def search_for(
     arm: str | None,
     better: tuple[str, ...],
     how: How,
+    points: int = 2,
 ) -> Search:
-    """The search for what is asked; raises UserError for what cannot be searched."""
+    """The search for what is asked, that of a front with so many ``points`` where there are two outcomes; raises UserError for
+    what cannot be searched."""
+    if len({*outcomes}) < len(outcomes):
+        raise UserError(f"`{outcomes[0]}` cannot be traded for itself; give two outcomes")
+    if points < 2:
+        raise UserError(f"a front has two ends, got {points} points")
     if strange := [name for name in how if name not in How.__annotations__]:
         raise UserError(unknown("option of a search", strange[0], How.__annotations__))
     asked = Question(
@@ -161,7 +180,7 @@ class Search:
         self.fields = [*self.names, *(f"{name}.amount" for name in question.kept)]
         self.written = np.array([self.scenario.inputs[name].value for name in self.names])
         """The scenario's own schedule."""
-        self.journal, self.asked = Journal(folder, question.about), set[bytes]()
+        self.journal, self.asked = Journal(folder, question.about, (len(self.names), len(question.outcomes) + 1)), set[bytes]()
         if self.journal.found:
             self.tell(f"goes on where it was: {self.journal.found} schedules are known")
 
@@ -169,6 +188,11 @@ class Search:
     def evaluations(self) -> int:
         """How many candidates have been asked for, each counted once."""
         return len(self.asked)
+
+    @property
+    def tried(self) -> Floats:
+        """(k, n): the candidates that this search asked for, always in the same order."""
+        return np.array([np.frombuffer(key) for key in sorted(self.asked)])
 
     def _inside(self, candidate: Floats) -> Floats:
         """A candidate, as near as the limits let it."""
@@ -183,23 +207,31 @@ class Search:
         for name in self.question.kept:
             regimen = self.scenario.regimens[name]
             times = np.ones(len(candidates))
+            total = regimen.amount * regimen.count * regimen.cycles
             for word in ("count", "cycles"):
                 place = f"{name}.{word}"
                 times = times * (candidates[:, self.names.index(place)] if place in self.names else getattr(regimen, word))
-            columns.append(regimen.amount * regimen.count * regimen.cycles / times)
+            # of no doses at all each keeps its amount: that there are none is what cannot be given
+            columns.append(np.divide(total, times, where=times > 0, out=np.full(len(times), float(regimen.amount))))
         return np.column_stack(columns)
 
     def run(self, rows: Floats, fields: Sequence[str]) -> tuple[Floats, Floats]:
         """(every outcome of every tumour under every schedule (outcomes, k, t), NaN under one that cannot be given; the most that
         a tumour is given as a share of its budget (k,))."""
+        question, done = self.question, self.cohort(rows, fields)
+        found = {name: values.reshape(len(rows), self.count) for name, values in done.values[self.arm].items()}
+        with np.errstate(over="ignore"):  # of a budget of next to nothing
+            given = [found[f"given_{agent}"].max(axis=1) / most for agent, most in question.budget.items()]
+        shares = np.minimum(np.max([np.zeros(len(rows)), *given], axis=0), FARTHEST)
+        return np.array([found[name] for name in question.outcomes]), shares
+
+    def cohort(self, rows: Floats, fields: Sequence[str]) -> Cohort:
+        """Every tumour under every schedule, schedule by schedule."""
         tumours, question = self.question.tumours, self.question
         columns = [np.tile(np.asarray(values, dtype=float), len(rows)) for values in tumours.values()]
         every = np.column_stack([np.repeat(rows, self.count, axis=0), *columns])
         asked = [*question.outcomes, *(f"given_{agent}" for agent in question.budget)]
-        done = run_members(self.scenario, [*fields, *tumours], every, [self.arm], asked, threads=usable_cores())
-        found = {name: values.reshape(len(rows), self.count) for name, values in done.values[self.arm].items()}
-        given = [found[f"given_{agent}"].max(axis=1) / most for agent, most in question.budget.items()]
-        return np.array([found[name] for name in question.outcomes]), np.max([np.zeros(len(rows)), *given], axis=0)
+        return run_members(self.scenario, [*fields, *tumours], every, [self.arm], asked, threads=usable_cores())
 
     def quantiles(self, values: Floats) -> Floats:
         """(k, outcomes): quantiles of ``values`` from the bad end, as something to make small; NaN where a tumour has none."""
@@ -222,14 +254,16 @@ class Search:
         self.asked.update(keys)
         return np.array([known[key] for key in keys])
 
-    def costs(self, candidates: Floats, aim: int = 0, most: float = math.inf) -> Floats:
-        """(k,): the outcome that is aimed at; those above the budget, or with ``most`` above that in the other outcome, lose
-        to all others, by how far they are above."""
+    def costs(self, candidates: Floats, aim: int = 0, most: float = math.inf, together: bool = False) -> Floats:
+        """(k,): the outcome that is aimed at; those without it, with ``together`` those without any of them, lose to all others,
+        and so do those above the budget, or with ``most`` above that in the other outcome, by how far they are above."""
         worth = self.worth(candidates)
-        cost = np.where(np.isnan(worth[:, aim]), LOST, worth[:, aim])
+        lost = np.isnan(worth[:, :-1]).any(axis=1) if together else np.isnan(worth[:, aim])
+        cost = np.where(lost, LOST, worth[:, aim])
         if most < math.inf:
-            above = (worth[:, 1 - aim] - most) / max(abs(most), 1e-300)
-            cost = np.where(np.nan_to_num(above, nan=1.0) > OVER, LOST * (1 + np.clip(above, 0.0, 1e6)), cost)
+            with np.errstate(over="ignore"):
+                above = np.minimum((worth[:, 1 - aim] - most) / max(abs(most), 1e-300), FARTHEST)
+            cost = np.where(np.nan_to_num(above, nan=1.0) > OVER, LOST * (1 + above), cost)
         over = np.where(np.isnan(worth[:, -1]), 1.0, worth[:, -1] - 1)
         found: Floats = np.nan_to_num(np.where(over > OVER, LOST * (1 + over), cost), nan=2 * LOST)
         return found
@@ -240,9 +274,11 @@ class Search:
             return math.nan
         return -cost if self.question.better[aim] == "high" else cost
 
-    def best(self, aim: int = 0, most: float = math.inf, start: Floats | None = None, what: str = "") -> tuple[Floats, float]:
+    def best(
+        self, aim: int = 0, most: float = math.inf, start: Floats | None = None, what: str = "", together: bool = False
+    ) -> tuple[Floats, float]:
         """(candidate, cost) of the best, from ``start`` on, by default the scenario's own schedule: never worse than that, where
-        the limits hold it; raises UserError if none can be given."""
+        the limits hold it; with ``together`` of those that have all outcomes. Raises UnansweredError if none will do."""
         done = 0
 
         def told(intermediate_result: Any) -> None:
@@ -253,14 +289,34 @@ class Search:
             self.tell(f"{what}generation {done} of {self.generations}: {value} ({tried} schedules tried)")
 
         found = scipy.optimize.differential_evolution(
-            lambda columns: self.costs(columns.T, aim, most), self.limits, maxiter=self.generations, popsize=CROWD, tol=1e-6,
-            seed=np.random.default_rng(self.seed),
+            lambda columns: self.costs(columns.T, aim, most, together), self.limits,
+            maxiter=self.generations, popsize=CROWD, tol=1e-6, seed=np.random.default_rng(self.seed),
             callback=told, polish=False, init="sobol", updating="deferred", vectorized=True, integrality=self.whole,
             x0=self._inside(self.written if start is None else start),
         )  # fmt: skip
         if found.fun >= LOST:
-            raise UserError("no schedule within these limits can be given within the budget; widen `vary`, or raise the budget")
+            raise UnansweredError(self.why_none([*range(len(self.question.outcomes))] if together else [aim]))
         return found.x, float(found.fun)
+
+    def why_none(self, needed: Sequence[int]) -> str:
+        """Why none of the schedules that were tried will do where some outcomes are ``needed``: a few are simulated again."""
+        candidates, head = self.tried, f"no schedule within these limits will do: of {len(self.asked)} that were tried"
+        worth = self.worth(candidates)
+        defined = np.isfinite(worth[:, needed]).all(axis=1)
+        if defined.any():
+            least = float(worth[defined, -1].min())
+            times = f"{least:.4g} times" if least < FARTHEST else f"more than {FARTHEST:g} times"
+            return f"{head} none stays within the budget, the least gives {times} as much; widen `vary`, or raise the budget"
+        some = candidates[:: -(-len(candidates) // LOOKED_AT)]
+        failed = self.cohort(self.rows(some), self.fields).reasons
+        reasons = Counter(failed.values())
+        often = "most often: " if len(reasons) > 1 else ""
+        why = [f"cannot be simulated ({often}{reason})" for reason, _ in reasons.most_common(1)]
+        if len({member // self.count for member, _ in failed}) < len(some):
+            names = " and ".join(f"`{self.question.outcomes[place]}`" for place in needed)
+            why.append(f"has no {names}" if len(needed) == 1 else f"has not both {names}")
+        tumour = "the tumour" if self.count == 1 else f"one or more of {self.count} tumours"
+        return f"{head}, under each {tumour} " + " or ".join(why)
 
     def changes(self, best: Floats) -> dict[str, float]:
         """All that makes a candidate of the scenario."""
