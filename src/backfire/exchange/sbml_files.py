@@ -7,8 +7,13 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from backfire.exchange.notation import in_full
 from backfire.model import CAUTION, Intervention, Part
+
+LONGEST_DAYS: Final = 36500
+"""Days that a scenario may have."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def scenario_file(name: str, label: str, title: str, regimens: Sequence[Imported
         "# Written by backfire from an SBML model, yours to change. Check it with `backfire check`, run it with `backfire run`.",
         f"title = {json.dumps(title[:200], ensure_ascii=False)}",
         'article = "ours"',
-        f"days = {days:g}",
+        f"days = {in_full(days)}",
         f'mechanisms_from = ["{name}.py"]  # beside this file; it is your own code, and is run',
         "",
         "[mechanisms]",
