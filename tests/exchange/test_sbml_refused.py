@@ -159,6 +159,7 @@ REFUSED = {
         end='id="sr" species="x" stoichiometry="2" constant="false"', rule=("sr", Q)
     ),
     "reaction `r` has no number as the stoichiometry of `x`": document(end='species="x" constant="true"'),
+    "species `x` in compartment ``, which the model does not have": document().replace('compartment="c" ', 'compartment="" '),
     "nested 3007 deep": document(nested(3000)),
     "nested 100007 deep": document(nested(100_000)),  # libSBML would end the process
     "nested deeper than 50 levels": document(nested(60)),
@@ -167,6 +168,11 @@ REFUSED = {
     "functionDefinition with id 'f' refers to itself": document(
         "<apply><ci>f</ci><ci>x</ci></apply>", functions=[function("f", "<apply><ci>f</ci><ci>y</ci></apply>")]
     ),
+    "'f' creates a cycle with the FunctionDefinition with id 'g'": document(
+        "<apply><ci>f</ci><ci>x</ci></apply>",
+        functions=[function(one, f"<apply><ci>{other}</ci><ci>y</ci></apply>") for one, other in ("fg", "gf")],
+    ),
+    "has an inappropriate number of arguments": document(apply("plus", apply("power", X), "<ci>q</ci>")),
     "characters once `f": document(
         "<apply><ci>f40</ci><ci>x</ci></apply>",
         functions=[
@@ -200,6 +206,12 @@ def test_what_would_be_another_model_is_refused_in_a_sentence(
     assert reason in " ".join(told.err.split())
     assert not told.out
     assert not Path("mine.py").exists()
+
+
+def test_days_must_reach_behind_the_last_event(tmp_path: Path) -> None:
+    (tmp_path / "m.xml").write_text(document(events=[event("e", 30, "x", number(1))]), encoding="utf-8")
+    with pytest.raises(UserError, match="days = 20: the last event is at time 30"):
+        from_sbml(tmp_path / "m.xml", days=20)
 
 
 @pytest.mark.parametrize("days", [-1.5, 0, math.nan, math.inf, LONGEST_DAYS + 1])

@@ -25,16 +25,28 @@ def opened(library: Any, text: str) -> tuple[Any, list[str]]:
     if failed or document.getModel() is None:
         told = "; ".join(f"line {item.getLine()}: {item.getShortMessage()}" for item in failed[:3])
         return None, [f"it is not SBML that can be read ({told or 'no model in it'})"]
-    # neither units, which are read one by one, nor habits decide what a model computes
-    for category in (
-        library.LIBSBML_CAT_UNITS_CONSISTENCY,
-        library.LIBSBML_CAT_MODELING_PRACTICE,
-        library.LIBSBML_CAT_SBO_CONSISTENCY,
-    ):
-        document.setConsistencyChecks(category, False)
-    document.checkConsistency()
-    wrong = [item for item in _failures(library, document) if item.getErrorId() not in _HARMLESS]
+    wrong = _contradictions(library, document)
     return (None if wrong else document), [f"line {item.getLine()}: {_told(item)}" for item in wrong[:10]]
+
+
+def _contradictions(library: Any, document: Any) -> list[Any]:
+    """What contradicts the rules of SBML; neither units, which are read one by one, nor habits decide what a model computes."""
+    asked = [
+        library.LIBSBML_CAT_IDENTIFIER_CONSISTENCY,
+        library.LIBSBML_CAT_GENERAL_CONSISTENCY,
+        library.LIBSBML_CAT_MATHML_CONSISTENCY,
+        library.LIBSBML_CAT_OVERDETERMINED_MODEL,
+    ]
+    others = [library.LIBSBML_CAT_UNITS_CONSISTENCY, library.LIBSBML_CAT_MODELING_PRACTICE, library.LIBSBML_CAT_SBO_CONSISTENCY]
+    # one by one, as libSBML asks no further behind a failure, though it be harmless; but not behind another: functions that
+    # call each other end the process at the next
+    for category in asked:
+        for each in (*asked, *others):
+            document.setConsistencyChecks(each, each == category)
+        document.checkConsistency()
+        if wrong := [item for item in _failures(library, document) if item.getErrorId() not in _HARMLESS]:
+            return wrong
+    return []
 
 
 def _depth(text: str) -> int:
@@ -72,6 +84,11 @@ def what_does_not_fit(library: Any, document: Any) -> list[str]:
     model = document.getModel()
     found = [f"an algebraic rule, {echo(library.formulaToL3String(item.getMath()))}" for item in _algebraic(model)]
     found += [f"compartment `{item.getId()}` changes by a rule" for item in model.getListOfCompartments() if _ruled(model, item)]
+    found += [
+        f"species `{item.getId()}` in compartment `{echo(item.getCompartment())}`, which the model does not have"
+        for item in model.getListOfSpecies()
+        if model.getCompartment(item.getCompartment()) is None
+    ]
     found += [f"constraint {place + 1}" for place in range(model.getNumConstraints())]
     for name, event in named_events(model):
         if event.isSetDelay():

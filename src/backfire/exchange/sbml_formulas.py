@@ -101,6 +101,8 @@ class Notation:
             return self._written(node, where, local)
         except RecursionError:
             raise UnfitError(f"{where} is too long or nested too deeply to be read") from None
+        except IndexError:
+            raise UnfitError(f"{where} has an operation without all that it is of") from None
         finally:
             self.inside.clear()
 

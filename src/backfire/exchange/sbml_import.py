@@ -81,6 +81,8 @@ def _imported(text: str, name: str, days: float | None) -> Imported:
             problems = list(error.problems) if isinstance(error, CompositionError) else [str(error)]
             continue
         last = max((change.time for change in reader.events.changes), default=0.0)
+        if days is not None and days < last:
+            raise UserError(f"days = {days:g}: the last event is at time {last:g}; a scenario ends behind its doses", key="days")
         over = days or (min(math.ceil(1.2 * last), LONGEST_DAYS) if last else 100.0)
         return Imported(
             name,
