@@ -151,6 +151,7 @@ REFUSED = {
     "event `e` waits for time >= x": document(events=[event("e", X, "x", number(1))]),
     "to more than a multiple of itself": document(events=[event("e", 5, "x", apply("power", X, number(1)))]),
     "at time 86400, and a scenario has at most 36500 days": document(events=[event("e", 86400, "x", number(1))]),
+    "level_of_x, at time 5: `amount` is 1e+13; more than 1e+12": document(events=[event("e", 5, "x", number("10000000000000"))]),
     "references species 'y', which is undefined": document(end='species="y" stoichiometry="1" constant="true"'),
     "reaction `r` has a stoichiometry of `x` that is computed": document(
         end='id="sr" species="x" stoichiometry="2" constant="false"', initial=[("sr", number(3))]
