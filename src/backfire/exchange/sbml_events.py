@@ -20,7 +20,7 @@ from backfire.outcomes import HOST_LOAD
 
 
 @dataclass
-class Events:
+class EventReader:
     """Reads the events of a model; ``values`` are its numbers on the first day, ``units`` those of its ids.
 
     ``read`` fills the rest: ``changes``, the ids that are ``changed``, those ``counted`` as whole cells, whether one is the death

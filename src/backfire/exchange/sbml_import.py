@@ -19,7 +19,7 @@ from typing import Any
 
 from backfire.errors import CompositionError, StorageError, UserError, echo
 from backfire.exchange.sbml_checks import is_assigned, is_free, opened, what_does_not_fit
-from backfire.exchange.sbml_events import Events
+from backfire.exchange.sbml_events import EventReader
 from backfire.exchange.sbml_files import LONGEST_DAYS, agents_of, mechanism_file, scenario_file
 from backfire.exchange.sbml_formulas import CLOCK, Notation, UnfitError, as_formula, finite, fitting_name
 from backfire.formulas import Expression
@@ -126,7 +126,7 @@ class _Reader:
         self.title = " ".join((self.model.getName() or self.model.getId()).split()) or self.name
         self.notation = Notation(libsbml, self.model, self.plain)
         self.units: dict[str, str] = {}
-        self.events = Events(self.model, self.notation, self.values, self.units)
+        self.events = EventReader(self.model, self.notation, self.values, self.units)
         for step in (self._named, self._valued, self._happening, self._quantities, self._rules, self._reactions):
             if not self.problems:
                 self._gather(step)
