@@ -7,8 +7,14 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from backfire.model import CAUTION, Intervention, Part
+from backfire.errors import ScheduleError
+from backfire.exchange.notation import in_full
+from backfire.model import CAUTION, Intervention, Part, Regimen
+
+LONGEST_DAYS: Final = 36500
+"""Days that a scenario may have."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +27,9 @@ class EventChange:
     add: float
 
 
-@dataclass(frozen=True)
-class ImportedRegimen:
-    """A regimen: ``count`` times from ``start`` on, ``every`` so many days."""
-
-    agent: str
-    amount: float
-    start: float
-    every: float
-    count: int
-
-
-def agents_of(changes: Iterable[EventChange], units: Mapping[str, str]) -> tuple[list[Intervention], list[ImportedRegimen]]:
+def agents_of(changes: Iterable[EventChange], units: Mapping[str, str]) -> tuple[list[Intervention], list[Regimen]]:
     """What events do as interventions, and when as regimens: an amount is added (``dose_of_x``), set (``level_of_x``), or left as
-    a share (``share_of_x``); ``units`` are those of the states."""
+    a share (``share_of_x``); ``units`` are those of the states. Raises ScheduleError for what is no dose."""
     agents: dict[str, Intervention] = {}
     times: dict[tuple[str, float], list[float]] = {}
     for change in changes:
@@ -64,7 +59,7 @@ def agents_of(changes: Iterable[EventChange], units: Mapping[str, str]) -> tuple
     return [*agents.values()], [given for (agent, amount), days in times.items() for given in _runs(agent, amount, sorted(days))]
 
 
-def _runs(agent: str, amount: float, days: Sequence[float]) -> Iterator[ImportedRegimen]:
+def _runs(agent: str, amount: float, days: Sequence[float]) -> Iterator[Regimen]:
     """Times as few regimens, each of equal steps."""
     place = 0
     while place < len(days):
@@ -73,7 +68,10 @@ def _runs(agent: str, amount: float, days: Sequence[float]) -> Iterator[Imported
             every = days[place + 1] - days[place]
             while place + count < len(days) and math.isclose(days[place + count], days[place] + count * every, abs_tol=1e-9):
                 count += 1
-        yield ImportedRegimen(agent, amount, days[place], every if count > 1 else 0.0, count)
+        try:
+            yield Regimen(agent, agent, days[place], amount, every=every if count > 1 else 0.0, count=count)
+        except ScheduleError as error:
+            raise ScheduleError(f"{agent}, at time {days[place]:g}: {error}") from None
         place += count
 
 
@@ -120,9 +118,9 @@ def _call(part: Part) -> str:
     return f"{type(part).__name__}({', '.join(given)})"
 
 
-def scenario_file(name: str, label: str, title: str, regimens: Sequence[ImportedRegimen], days: float) -> str:
+def scenario_file(name: str, label: str, title: str, regimens: Sequence[Regimen], days: float) -> str:
     """A TOML file that runs the mechanism, untreated and, if there are events, with them."""
-    taken: dict[str, ImportedRegimen] = {}
+    taken: dict[str, Regimen] = {}
     for item in regimens:
         called = item.agent
         number = 2
@@ -133,7 +131,7 @@ def scenario_file(name: str, label: str, title: str, regimens: Sequence[Imported
         "# Written by backfire from an SBML model, yours to change. Check it with `backfire check`, run it with `backfire run`.",
         f"title = {json.dumps(title[:200], ensure_ascii=False)}",
         'article = "ours"',
-        f"days = {days:g}",
+        f"days = {in_full(days)}",
         f'mechanisms_from = ["{name}.py"]  # beside this file; it is your own code, and is run',
         "",
         "[mechanisms]",
@@ -149,6 +147,6 @@ def scenario_file(name: str, label: str, title: str, regimens: Sequence[Imported
     return "\n".join(lines) + "\n"
 
 
-def _fields(item: ImportedRegimen) -> str:
+def _fields(item: Regimen) -> str:
     often = f", every = {item.every!r}, count = {item.count}" if item.count > 1 else ""
     return f'agent = "{item.agent}", amount = {item.amount!r}, start = {item.start!r}{often}'

@@ -9,16 +9,33 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from backfire.errors import UserError, echo
-from backfire.formulas import SCALAR_FUNCTIONS, UNIT_CONSTANTS, parse
+from backfire.formulas import SCALAR_FUNCTIONS, UNIT_CONSTANTS, Expression, parse
 
 CLOCK: Final = "clock"
 """The state that stands for the time of a model whose formulas read it."""
 _UNFIT: Final = {"amount", "time", "state", "constants", *SCALAR_FUNCTIONS, *UNIT_CONSTANTS}
 _BASE: Final = {"item": "cell", "second": "day"}
+_LONGEST: Final = 100_000
+"""Characters of a formula with its functions written out; each may call another twice, and so on."""
 
 
 class UnfitError(UserError):
     """Something in an SBML model that a mechanism cannot have; the message names it."""
+
+
+def finite(value: float, what: str) -> float:
+    """``value`` as it is; raises UnfitError, which says ``what`` it is, where it is infinite or not a number."""
+    if not math.isfinite(value):
+        raise UnfitError(f"{what} is {value}, which is no number that can be computed with")
+    return value
+
+
+def as_formula(text: str, where: str) -> Expression:
+    """A formula that is not one of a part, and may be longer; raises UnfitError, which says ``where``, if it is too deep."""
+    try:
+        return parse(text, limited=False)
+    except RecursionError:
+        raise UnfitError(f"{where} is too long or nested too deeply to be read") from None
 
 
 def fitting_name(identifier: str, taken: Mapping[str, str]) -> str:
@@ -39,7 +56,8 @@ def fitting_name(identifier: str, taken: Mapping[str, str]) -> str:
 @dataclass
 class Notation:
     """How the ids of a model are written: ``names`` maps them, ``volumes`` species to the name of the compartment they are a
-    concentration in. ``plain`` formulas have no units. ``clock`` turns true when the time is read."""
+    concentration in. ``plain`` formulas have no units. ``clock`` turns true when the time is read. ``inside`` are the functions
+    that are just being written out, ``hills`` which of those known are the Hill function."""
 
     library: Any
     model: Any
@@ -47,6 +65,8 @@ class Notation:
     names: dict[str, str] = field(default_factory=dict)
     volumes: dict[str, str] = field(default_factory=dict)
     clock: bool = False
+    inside: list[str] = field(default_factory=list)
+    hills: dict[str, bool] = field(default_factory=dict)
 
     def unit(self, identifier: str) -> str | None:
         """A unit in ours, ``cell``, ``day``, ``EC50`` and ``fold``; None where it is another, or none is given."""
@@ -73,26 +93,39 @@ class Notation:
         return "/".join(["*".join(above) or "1", *below])
 
     def written(self, node: Any, where: str, local: Mapping[str, str] | None = None) -> str:
-        """A tree as text; ``local`` are ids that stand for something here only, as the arguments of a function do."""
+        """A tree as text; ``local`` are ids that stand for something here only, as the arguments of a function do.
+
+        Raises UnfitError, which says ``where``, for what formulas do not have.
+        """
+        try:
+            return self._written(node, where, local)
+        except RecursionError:
+            raise UnfitError(f"{where} is too long or nested too deeply to be read") from None
+        except IndexError:
+            raise UnfitError(f"{where} has an operation without all that it is of") from None
+        finally:
+            self.inside.clear()
+
+    def _written(self, node: Any, where: str, local: Mapping[str, str] | None = None) -> str:
+        if node is None:
+            raise UnfitError(f"{where} has no formula")
         kinds, given = self.library, [node.getChild(place) for place in range(node.getNumChildren())]
         kind = node.getType()
         if node.isNumber():
-            return self._number(node)
+            return self._number(node, where)
         if kind == kinds.AST_NAME:
             return self._name(node.getName(), where, local or {})
         if kind == kinds.AST_NAME_TIME:
             self.clock = True
             return CLOCK
         if kind == kinds.AST_FUNCTION:
-            return self._called(node.getName(), [self.written(item, where, local) for item in given], where)
+            return self._called(node.getName(), [self._written(item, where, local) for item in given], where)
         if kind == kinds.AST_FUNCTION_PIECEWISE:  # named before what stands inside it
             raise UnfitError(f"{where} uses `piecewise`, which formulas of mechanisms do not have")
-        return self._operation(kind, [self.written(item, where, local) for item in given], node, where)
+        return self._operation(kind, [self._written(item, where, local) for item in given], node, where)
 
-    def _number(self, node: Any) -> str:
-        value = node.getValue()
-        if not math.isfinite(value):
-            raise UnfitError(f"a number is {value}")
+    def _number(self, node: Any, where: str) -> str:
+        value = finite(node.getValue(), f"a number in {where}")
         text = repr(float(value)) if value >= 0 else f"({float(value)!r})"
         unit = None if self.plain or not node.getUnits() else self.unit(node.getUnits())
         return text if unit in (None, "1") else f"({text} * {_as_factor(str(unit))})"
@@ -109,23 +142,30 @@ class Notation:
         definition = self.model.getFunctionDefinition(name)
         if definition is None or definition.getNumArguments() != len(given) or definition.getBody() is None:
             raise UnfitError(f"{where} calls `{echo(name)}`, which the model does not define")
+        if name in self.inside:
+            raise UnfitError(f"{where} calls `{echo(name)}`, which calls itself")
         arguments = [definition.getArgument(place).getName() for place in range(len(given))]
-        if len(given) == 3 and self._is_hill(definition, arguments):
-            return f"hill({', '.join(given)})"
-        return f"({self.written(definition.getBody(), f'function {name}', dict(zip(arguments, given, strict=True)))})"
+        self.inside.append(name)
+        if len(given) == 3 and self._is_hill(name, definition, arguments):
+            text = f"hill({', '.join(given)})"
+        else:
+            text = f"({self._written(definition.getBody(), f'function {name}', dict(zip(arguments, given, strict=True)))})"
+        self.inside.pop()
+        if len(text) > _LONGEST:
+            raise UnfitError(f"{where} is longer than {_LONGEST} characters once `{echo(name)}` is written out")
+        return text
 
-    def _is_hill(self, definition: Any, arguments: list[str]) -> bool:
+    def _is_hill(self, name: str, definition: Any, arguments: list[str]) -> bool:
         """Whether a function of three arguments is the Hill function, which is smooth for us where a power of 0 is not."""
-        text = self.written(definition.getBody(), "a function", dict(zip(arguments, ("x", "half", "n"), strict=True)))
-        formula = parse(text, limited=False)
-        if not formula.names <= {"x", "half", "n"}:
-            return False
-        points = [(0.0, 2.0, 1.5), (0.3, 0.7, 1.0), (2.0, 1.1, 2.5), (40.0, 3.0, 4.0), (-1.0, 2.0, 2.0)]
-        found = [formula.value({"x": x, "half": half, "n": n}) for x, half, n in points]
-        return all(
-            math.isclose(value, SCALAR_FUNCTIONS["hill"](*point), rel_tol=1e-12)
-            for value, point in zip(found, points, strict=True)
-        )
+        if name not in self.hills:
+            text = self._written(definition.getBody(), "a function", dict(zip(arguments, ("x", "half", "n"), strict=True)))
+            formula = as_formula(text, f"function {name}")
+            points = [(0.0, 2.0, 1.5), (0.3, 0.7, 1.0), (2.0, 1.1, 2.5), (40.0, 3.0, 4.0), (-1.0, 2.0, 2.0)]
+            self.hills[name] = formula.names <= {"x", "half", "n"} and all(
+                math.isclose(formula.value({"x": x, "half": half, "n": n}), SCALAR_FUNCTIONS["hill"](x, half, n), rel_tol=1e-12)
+                for x, half, n in points
+            )
+        return self.hills[name]
 
     def _operation(self, kind: int, given: list[str], node: Any, where: str) -> str:
         kinds = self.library

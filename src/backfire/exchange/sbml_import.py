@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from backfire.errors import CompositionError, StorageError, UserError, echo
-from backfire.exchange.sbml_files import EventChange, agents_of, mechanism_file, scenario_file
-from backfire.exchange.sbml_formulas import CLOCK, Notation, UnfitError, fitting_name
-from backfire.formulas import parse
+from backfire.exchange.sbml_checks import is_assigned, is_free, opened, what_does_not_fit
+from backfire.exchange.sbml_events import EventReader
+from backfire.exchange.sbml_files import LONGEST_DAYS, agents_of, mechanism_file, scenario_file
+from backfire.exchange.sbml_formulas import CLOCK, Notation, UnfitError, as_formula, finite, fitting_name
+from backfire.formulas import Expression
 from backfire.model import Definition, Mechanism, Parameter, Part, Process, State, compose
+from backfire.outcomes import HOST_LOAD
 from backfire.scenario import check_folder_name
 
 
@@ -52,8 +55,10 @@ def from_sbml(source: Path | str, name: str | None = None, days: float | None = 
         raise UserError("SBML needs libSBML, which is not installed: pip install 'backfire[sbml]'")
     path = Path(source)
     called = check_folder_name(name or path.stem.replace(" ", "-"))
+    if days is not None and not 0 < days <= LONGEST_DAYS:
+        raise UserError(f"days = {days:g}: a scenario runs for more than 0 and at most {LONGEST_DAYS} days", key="days")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return _imported(text, called, days)
@@ -68,15 +73,17 @@ def _imported(text: str, name: str, days: float | None) -> Imported:
             continue
         label = fitting_name(name, {})
         states = {part.name: part.unit for part in reader.parts if isinstance(part, State)}
-        agents, regimens = agents_of(reader.changes, states)
-        parts = [*reader.parts, *agents]
         try:
+            agents, regimens = agents_of(reader.events.changes, states)
+            parts = [*reader.parts, *agents]
             compose({label: _Given(tuple(parts))})
-        except CompositionError as error:
-            problems = list(error.problems)
+        except UserError as error:
+            problems = list(error.problems) if isinstance(error, CompositionError) else [str(error)]
             continue
-        last = max((change.time for change in reader.changes), default=0.0)
-        over = days or (math.ceil(1.2 * last) if last else 100.0)
+        last = max((change.time for change in reader.events.changes), default=0.0)
+        if days is not None and days < last:
+            raise UserError(f"days = {days:g}: the last event is at time {last:g}; a scenario ends behind its doses", key="days")
+        over = days or (min(math.ceil(1.2 * last), LONGEST_DAYS) if last else 100.0)
         return Imported(
             name,
             mechanism_file(parts, label, reader.title, plain),
@@ -106,33 +113,25 @@ class _Reader:
     plain: bool
     parts: list[Part] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    changes: list[EventChange] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         import libsbml
 
-        self.library = libsbml
-        self.document = libsbml.readSBMLFromString(self.text)
-        failed = [
-            item
-            for item in (self.document.getError(place) for place in range(self.document.getNumErrors()))
-            if item.getSeverity() >= libsbml.LIBSBML_SEV_ERROR
-        ]
-        self.model = self.document.getModel()
-        if failed or self.model is None:
-            told = "; ".join(f"line {item.getLine()}: {item.getShortMessage()}" for item in failed[:3])
-            self.problems.append(f"it is not SBML that can be read ({told or 'no model in it'})")
+        self.document, self.problems = opened(libsbml, self.text)  # which owns all that is read of it
+        if self.document is None:
             return
-        self.title = self.model.getName() or self.model.getId() or self.name
+        self.model = self.document.getModel()
+        self.problems = what_does_not_fit(libsbml, self.document)
+        self.title = " ".join((self.model.getName() or self.model.getId()).split()) or self.name
         self.notation = Notation(libsbml, self.model, self.plain)
         self.units: dict[str, str] = {}
-        self.changed: set[str] = set()
-        self.fixed: dict[str, float] = {}
-        self.counted: set[str] = set()
-        for step in (self._refused, self._named, self._valued, self._events, self._quantities, self._rules, self._reactions):
+        self.events = EventReader(self.model, self.notation, self.values, self.units)
+        for step in (self._named, self._valued, self._happening, self._quantities, self._rules, self._reactions):
             if not self.problems:
                 self._gather(step)
+        if not self.problems and not any(isinstance(part, State) for part in self.parts):
+            self.problems.append("it has no species, and nothing else that changes; a mechanism has a state at least")
         if self.notation.clock and not self.problems:
             unit = "1" if self.plain else "day"
             self.parts.append(State(CLOCK, unit, "the time of the model", 0.0))
@@ -143,28 +142,6 @@ class _Reader:
             step()
         except UserError as error:
             self.problems.append(str(error))
-
-    def _refused(self) -> None:
-        """What no mechanism has, each by its id."""
-        model, found = self.model, []
-        found += [f"reaction `{item.getId()}` is fast" for item in model.getListOfReactions() if item.getFast()]
-        for rule in model.getListOfRules():
-            if rule.isAlgebraic():
-                found.append(f"an algebraic rule, {echo(self.library.formulaToL3String(rule.getMath()))}")
-            elif model.getCompartment(rule.getVariable()) is not None:
-                found.append(f"compartment `{rule.getVariable()}` changes by a rule")
-        found += [f"constraint {place + 1}" for place in range(model.getNumConstraints())]
-        for item in model.getListOfEvents():
-            if item.isSetDelay():
-                found.append(f"event `{item.getId()}` has a delay")
-        packages = [
-            self.document.getPlugin(place).getPackageName()
-            for place in range(self.document.getNumPlugins())
-            if self.document.getPackageRequired(self.document.getPlugin(place).getPackageName())
-        ]
-        # whose functions are looked at one by one
-        found += [f"the package `{package}`" for package in packages if package != "l3v2extendedmath"]
-        self.problems += [f"{item}; that does not fit into a mechanism" for item in found]
 
     def _named(self) -> None:
         """Names of everything that has a value, and units."""
@@ -190,116 +167,53 @@ class _Reader:
 
     def _valued(self) -> None:
         """The value of everything on the first day; initial assignments in the order in which they can be computed."""
-        model, names = self.model, self.notation.names
+        model, names, volumes = self.model, self.notation.names, self.notation.volumes
+        assigned = {item.getSymbol(): item.getMath() for item in model.getListOfInitialAssignments()}
+        waiting: dict[str, str] = {}
         for item in model.getListOfCompartments():
             if item.isSetSize():
                 self.values[names[item.getId()]] = item.getSize()
         for item in model.getListOfParameters():
-            if item.isSetValue() and not self._is_assigned(item.getId()):
+            if item.isSetValue() and not is_assigned(model, item.getId()):
                 self.values[names[item.getId()]] = item.getValue()
         for item in model.getListOfSpecies():
-            if self._is_assigned(item.getId()):
+            if is_assigned(model, item.getId()):
                 continue  # its rule gives its concentration, whatever value it has besides
-            size = self.values.get(names[item.getCompartment()], 1.0)
-            if not item.getHasOnlySubstanceUnits() and size != 1.0:
-                self.notation.volumes[item.getId()] = names[item.getCompartment()]
+            compartment, computed = names[item.getCompartment()], item.getCompartment() in assigned
+            size = self.values.get(compartment, 1.0)
+            if not item.getHasOnlySubstanceUnits() and (computed or size != 1.0):
+                volumes[item.getId()] = compartment
             if item.isSetInitialAmount():
                 self.values[names[item.getId()]] = item.getInitialAmount()
+            elif item.isSetInitialConcentration() and computed:  # the size that is written is not the one it starts with
+                waiting[item.getId()] = f"{finite(item.getInitialConcentration(), f'`{item.getId()}`')!r} * {compartment}"
             elif item.isSetInitialConcentration():
                 self.values[names[item.getId()]] = item.getInitialConcentration() * size
-        waiting = {
-            item.getSymbol(): self.notation.written(item.getMath(), f"the initial value of `{item.getSymbol()}`")
-            for item in model.getListOfInitialAssignments()
-        }
-        for _ in [*waiting]:
-            for symbol in [*waiting]:
-                if parse(waiting[symbol], limited=False).names <= self.values.keys() - {names[one] for one in waiting}:
-                    self._start_at(symbol, parse(waiting.pop(symbol), limited=False).value(self.values))
+        for symbol, math_of in assigned.items():
+            text = self.notation.written(math_of, f"the initial value of `{symbol}`")
+            waiting[symbol] = f"{text} * {volumes[symbol]}" if symbol in volumes else text
+        self._computed({symbol: as_formula(text, f"the initial value of `{symbol}`") for symbol, text in waiting.items()})
+        empty = sorted({volume for volume in volumes.values() if self.values.get(volume) == 0})
+        self.problems += [f"compartment `{volume}` has size 0, in which there is no concentration" for volume in empty]
+
+    def _computed(self, waiting: dict[str, Expression]) -> None:
+        names = self.notation.names
+        while True:
+            known = self.values.keys() - {names[symbol] for symbol in waiting}
+            ready = [symbol for symbol, formula in waiting.items() if formula.names <= known]
+            if not ready:
+                break
+            for symbol in ready:
+                self.values[names[symbol]] = waiting.pop(symbol).value(self.values)
         self.problems += [f"the initial value of `{symbol}` cannot be computed" for symbol in waiting]
 
-    def _start_at(self, symbol: str, value: float) -> None:
-        volume = self.notation.volumes.get(symbol)
-        self.values[self.notation.names[symbol]] = value * (self.values[volume] if volume else 1.0)
-
-    # -- events ---------------------------------------------------------------------------------------------------------
-
-    def _events(self) -> None:
-        for event in self.model.getListOfEvents():
-            if self._is_death(event) or self._is_extinction(event):
-                continue
-            when = self._when(event.getTrigger().getMath())
-            if when is None:
-                told = self.library.formulaToL3String(event.getTrigger().getMath())
-                self.problems.append(f"event `{event.getId()}` waits for {echo(told)}; only events at a time fit into a scenario")
-                continue
-            for item in event.getListOfEventAssignments():
-                self._gather(lambda item=item, event=event, when=when: self._change(event, item, when))
-
-    def _value(self, node: Any, where: str) -> float:
-        formula = parse(self.notation.written(node, where), limited=False)
-        return formula.value(self.values | self.fixed) if formula.names <= self.values.keys() else math.nan
-
-    def _when(self, trigger: Any) -> float | None:
-        """The time of a trigger ``time >= …``."""
-        kinds = self.library
-        if trigger.getType() not in (kinds.AST_RELATIONAL_GEQ, kinds.AST_RELATIONAL_GT) or trigger.getNumChildren() != 2:
-            return None
-        if trigger.getChild(0).getType() != kinds.AST_NAME_TIME:
-            return None
-        before = self.notation.clock
-        time = self._value(trigger.getChild(1), "a trigger")
-        self.notation.clock = before
-        return time if math.isfinite(time) and time >= 0 else None
-
-    def _is_death(self, event: Any) -> bool:
-        """``host_load`` reaches 1, and something that was 1 is 0 from then on: what our solvers do by themselves."""
-        trigger, changed = event.getTrigger().getMath(), [*event.getListOfEventAssignments()]
-        if (
-            trigger.getType() != self.library.AST_RELATIONAL_GEQ
-            or trigger.getChild(0).getName() != "host_load"
-            or len(changed) != 1
-        ):
-            return False
-        name = self.notation.names.get(changed[0].getVariable(), "")
-        if self._value(changed[0].getMath(), "death") != 0 or self.values.get(name) != 1:
-            return False
-        self.fixed[name] = 1.0
-        return True
-
-    def _is_extinction(self, event: Any) -> bool:
-        """Cells fall below one, and are gone: so do all counted cells here."""
-        trigger, kinds = event.getTrigger().getMath(), self.library
-        if trigger.getType() != kinds.AST_RELATIONAL_LT or trigger.getChild(0).getType() != kinds.AST_NAME:
-            return False
-        cells = trigger.getChild(0).getName()
-        own = next((item for item in event.getListOfEventAssignments() if item.getVariable() == cells), None)
-        if self.units.get(cells) != "cell" or own is None or self._value(trigger.getChild(1), "a trigger") != 1:
-            return False
-        # what it fed goes with it where that is less than a cell, which is a piecewise function
-        others = [item.getMath() for item in event.getListOfEventAssignments() if item.getVariable() != cells]
-        gone = own.getMath().isNumber() and own.getMath().getValue() == 0
-        if gone and all(item.getType() == kinds.AST_FUNCTION_PIECEWISE for item in others):
-            self.counted.add(cells)
-            return True
-        return False
-
-    def _change(self, event: Any, item: Any, when: float) -> None:
-        """An assignment of an event, which must be a multiple of what it changes, and a sum, both known numbers."""
-        identifier = item.getVariable()
-        if identifier not in self.notation.names or self.model.getCompartment(identifier) is not None:
-            raise UnfitError(f"event `{event.getId()}` changes `{echo(identifier)}`, which is no state")
-        name, volume = self.notation.names[identifier], self.notation.volumes.get(identifier)
-        formula = parse(self.notation.written(item.getMath(), f"event `{event.getId()}`"), limited=False)
-        size = self.values[volume] if volume else 1.0
-        moving = {self.notation.names[one.getId()] for one in self.model.getListOfSpecies()} | {CLOCK}
-        moving |= {self.notation.names[rule.getVariable()] for rule in self.model.getListOfRules()}
-        if read := sorted((formula.names & moving) - {name}):
-            raise UnfitError(f"event `{event.getId()}` sets `{identifier}` by `{read[0]}`; a dose may only depend on numbers")
-        first, second, third = (formula.value({**self.values, **self.fixed, name: at}) * size for at in (0.0, 1.0, 2.0))
-        if not math.isclose(third - second, second - first, rel_tol=1e-9, abs_tol=1e-12) or not math.isfinite(third):
-            raise UnfitError(f"event `{event.getId()}` sets `{identifier}` to more than a multiple of itself and a sum")
-        self.changed.add(identifier)
-        self.changes.append(EventChange(when, name, second - first, first))
+    def _happening(self) -> None:
+        self.events.read()
+        self.problems += self.events.problems
+        if HOST_LOAD in self.notation.names.values() and not self.events.deadly:
+            self.problems.append(
+                f"`{HOST_LOAD}` ends an arm of ours where it reaches 1, as no event here does; call it otherwise"
+            )
 
     # -- parts ----------------------------------------------------------------------------------------------------------
 
@@ -309,18 +223,14 @@ class _Reader:
     def _quantities(self) -> None:
         """Species, parameters and compartments as states, parameters, or numbers that only a rule knows."""
         for item in self.model.getListOfSpecies():
-            if not self._is_assigned(item.getId()):
+            if not is_assigned(self.model, item.getId()):
                 self._state(item)
         for item in itertools.chain(self.model.getListOfCompartments(), self.model.getListOfParameters()):
             rule = self._rule_of(item.getId())
-            if (rule is not None and rule.isRate()) or (rule is None and item.getId() in self.changed):
+            if (rule is not None and rule.isRate()) or (rule is None and item.getId() in self.events.changed):
                 self._state(item)
             elif rule is None:
                 self._constant(item)
-
-    def _is_assigned(self, identifier: str) -> bool:
-        rule = self._rule_of(identifier)
-        return rule is not None and bool(rule.isAssignment())
 
     def _meaning(self, item: Any) -> str:
         return " ".join((item.getName() or f"{item.getId()} of the SBML model").split())
@@ -329,11 +239,11 @@ class _Reader:
         name = self.notation.names[item.getId()]
         if name not in self.values:
             raise UnfitError(f"`{item.getId()}` has no value")
-        return self.values[name]
+        return finite(self.values[name], f"`{item.getId()}`")
 
     def _state(self, item: Any) -> None:
         unit = self.units[item.getId()]
-        counted = (item.getId() in self.counted) if unit == "cell" else None
+        counted = (item.getId() in self.events.counted) if unit == "cell" else None
         name = self.notation.names[item.getId()]
         self.parts.append(State(name, unit, self._meaning(item), self._start(item), counted=counted))
 
@@ -374,18 +284,16 @@ class _Reader:
             raise UnfitError(f"reaction `{identifier}` has no rate")
         local = {}
         for item in (*law.getListOfParameters(), *law.getListOfLocalParameters()):
-            local[item.getId()] = repr(float(item.getValue())) if item.getValue() >= 0 else f"({float(item.getValue())!r})"
+            value = finite(float(item.getValue()), f"`{item.getId()}` of reaction `{identifier}`")
+            local[item.getId()] = repr(value) if value >= 0 else f"({value!r})"
         text = self.notation.written(law.getMath(), f"reaction `{identifier}`", local)
         ends = [*((item, -1) for item in reaction.getListOfReactants()), *((item, 1) for item in reaction.getListOfProducts())]
         flows: dict[str, tuple[int, float]] = {}
         for end, side in ends:
-            species = self.model.getSpecies(end.getSpecies())
-            if species is None or species.getBoundaryCondition() or species.getConstant() or self._is_assigned(end.getSpecies()):
+            if not is_free(self.model, end.getSpecies()):
                 continue
-            if end.isSetStoichiometryMath() or (end.isSetId() and self._rule_of(end.getId()) is not None):
-                raise UnfitError(f"reaction `{identifier}` has a stoichiometry that is computed")
             side_before, amount = flows.get(end.getSpecies(), (1, 0.0))
-            total = side_before * amount + side * (end.getStoichiometry() if end.isSetStoichiometry() else 1.0)
+            total = side_before * amount + side * end.getStoichiometry()
             flows[end.getSpecies()] = (1 if total > 0 else -1, abs(total))
         left = {one: flow for one, flow in flows.items() if flow[1]}
         self._flow(reaction, text, left)
