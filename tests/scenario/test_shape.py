@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -126,3 +126,11 @@ def test_kinds_are_told_by_their_tables() -> None:
     assert kind_of_document(parse_document("", "file")) is None
     for path in shipped_sweeps().values():
         assert kind_of_document(parse_document(path.read_text(encoding="utf-8"), "file")) is SWEEP
+
+
+@pytest.mark.parametrize("read", [parse, parse_sweep, parse_claims], ids=lambda read: read.__name__)
+@pytest.mark.parametrize("letter", [r"\u001b[31m", r"\u202e", r"\u0007"])
+def test_texts_say_nothing_to_the_terminal(read: Callable[[str], object], letter: str) -> None:
+    text = f'title = "Red {letter} alert"\nscenario = "wnt16b-stroma"\n'
+    with pytest.raises(DocumentError, match="title: has control or direction characters; write plain text"):
+        read(text)

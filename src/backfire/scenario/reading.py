@@ -6,7 +6,6 @@ What hangs on something that could not be read is left unchecked, so that one mi
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -98,9 +97,6 @@ class Reader:
                 self.warnings.append(str(self.document.problem(("mechanisms_from",), f"no mechanism of {name} is used")))
 
     def _words(self, file: ScenarioFile) -> None:
-        for key, text in (("title", file.title), ("note", file.note)):
-            if any(unicodedata.category(letter)[0] == "C" and letter != "\n" for letter in text):
-                self.add((key,), "has control or direction characters; write plain text")
         if file.article not in (*ARTICLES, OURS):
             self.add(("article",), unknown("article", file.article, (*ARTICLES, OURS)))
         if file.days / file.record_every > 100_000:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import typing
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from backfire.errors import DocumentError, Problem, echo, nearest, unknown
 from backfire.scenario.toml import Document
@@ -25,9 +26,17 @@ ROUNDS: Final = 6
 
 
 class StrictModel(BaseModel):
-    """A part of a file in which every key must be known, and nothing is read as another type than it is."""
+    """A part of a file in which every key must be known, nothing is read as another type than it is, and texts are plain."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        """A terminal would do what other characters say, and a reader see another text than there is."""
+        if isinstance(value, str) and any(unicodedata.category(letter)[0] == "C" and letter not in "\n\t" for letter in value):
+            raise ValueError("has control or direction characters; write plain text")
+        return value
 
 
 @dataclass(frozen=True)
@@ -251,6 +260,8 @@ def _sentence(item: Mapping[str, Any], place: Path, model: type[BaseModel], at: 
             return unknown_key(last, place, model, at)
         case "missing":
             return f"`{last}` is missing; it is required"
+        case "value_error":
+            return f"{item['ctx']['error']}, got {echo(given)}"
         case "finite_number":
             return f"must be a finite number, got {echo(given)}"
         case "literal_error":
