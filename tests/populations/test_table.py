@@ -103,7 +103,8 @@ def elsewhere(name: str, item: dict[str, Any], forms: dict[str, Any]) -> str:
         return "–"
     low, high = (end(share for share, *_ in told.values()) for end in (min, max))
     words = [f"{word} under {form}" for form, (*_, word) in told.items() if word != item["word"]]
-    return "; ".join([f"{low:.2f} to {high:.2f} ({len(told)})", *words])
+    span = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+    return "; ".join([f"{span} ({len(told)})", *words])
 
 
 def table(known: dict[str, Any]) -> str:
@@ -131,14 +132,10 @@ def worths(folder: Path, article: str) -> dict[str, Any]:
         }
 
 
-def in_bits(bits: float, error: float | None) -> str:
-    return f"at least {bits:.0f}" if error is None else f"{bits:.1f} ± {error:.1f}"
-
-
 def worth_table(known: dict[str, Any]) -> str:
     """The sentences that cut most of each article, in Markdown."""
     lines = [
-        "| article | all together, bits | cut most, by what each is worth while the others stand | under a tenth of a bit |",
+        "| article | all together, bits | cut most: what each is worth at least, while the others stand | under a tenth of a bit |",
         "|---|---|---|---|",
     ]
     for article, about in known.items():
@@ -146,7 +143,7 @@ def worth_table(known: dict[str, Any]) -> str:
         called = {name: entry.label or name for name, (entry, _) in found.claims.items()}
         bits = about["bits"]
         most = sorted(bits, key=lambda name: -bits[name][0])[:MOST]
-        shown = " · ".join(f"{name} *{called[name]}* {in_bits(*bits[name])}" for name in most)
+        shown = " · ".join(f"{name} *{called[name]}* {bits[name][0]:.1f}" for name in most)
         little = sum(value < 0.1 for value, _ in bits.values())
         lines.append(f"| `{article}` | {-math.log2(about['share']):.1f} | {shown} | {little} of {len(bits)} |")
     return "\n".join(lines)
