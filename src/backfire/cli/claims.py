@@ -79,7 +79,7 @@ def claims(
     own: MechanismFiles = None,
 ) -> None:
     """Check what articles state, or what you claim, against the models: a verdict and a margin for every claim."""
-    from backfire.claims import broken_claims, evaluate_claims
+    from backfire.claims import evaluate_claims
     from backfire.populations import read_population
     from backfire.system import require_writable
 
@@ -111,6 +111,13 @@ def claims(
     _print(known, form)
     for path in written:
         say(f"written: {path}")
+    _end_if_broken(known)
+
+
+def _end_if_broken(known: Report) -> None:
+    """Say which claims do not hold that must, and which could not be computed; if any, the exit code says so too."""
+    from backfire.claims import broken_claims
+
     broken = broken_claims(known)
     for words in broken:
         say(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,13 +61,10 @@ def optimise(
     from backfire.simulation import prepare_folder
     from backfire.system import lock
 
-    if number is not None and population is None:
-        raise UserError(f"--tumours {number} is so many of a population; give its folder with --population")
+    _fitting(outcome, better or (), number, population)
     loaded = load(scenario, own or ())
     limits = {name: _limits(text) for name, text in _pairs("--vary", vary).items()}
     most = {name: _number("--budget", text) for name, text in _pairs("--budget", budget or []).items()}
-    if len(outcome) > 2 or len(better or ()) > len(outcome):
-        raise UserError("give one --outcome, or two for their front, and at most one --better for each")
     how: Any = {"quantile": quantile, "keep_totals": not most, "budget": most, "seed": seed, "generations": generations}
     how |= {"tumours": studies.tumours_of(population, loaded, number) if population else None}
     sides = (*(better or ()), "", "")
@@ -80,6 +77,14 @@ def optimise(
         else:
             pair = outcome[0], outcome[1]
             _front(studies.trade_off(loaded, limits, pair, arm, sides[:2], points, **how), folder, form)
+
+
+def _fitting(outcome: Sequence[str], better: Sequence[str], number: int | None, population: Path | None) -> None:
+    """Refuse options that do not go together."""
+    if number is not None and population is None:
+        raise UserError(f"--tumours {number} is so many of a population; give its folder with --population")
+    if len(outcome) > 2 or len(better) > len(outcome):
+        raise UserError("give one --outcome, or two for their front, and at most one --better for each")
 
 
 def _single(made: Optimum, folder: Path, form: DataFormat) -> None:
