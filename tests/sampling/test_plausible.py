@@ -96,6 +96,11 @@ def test_members_of_a_sweep_are_the_tumours(tmp_path: Path) -> None:
         (lambda folder: (folder / "members.parquet").unlink(), "is no population"),
         (lambda folder: (folder / "members.parquet").write_bytes(b"PAR1nothing"), "is no sound population"),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "is no sound population"),
+        (lambda folder: (folder / "manifest.json").write_text("{}"), "an older version; sample it again"),
+        (
+            lambda folder: stored(folder.parent / "other", [2.0]).joinpath("members.parquet").replace(folder / "members.parquet"),
+            "it was changed after it was written",
+        ),
         (lambda folder: stored(folder, [1.0], members=2), "do not fit each other"),
         (lambda folder: stored(folder, [1.0], inputs=["b"]), "is no sound population"),
         (lambda folder: stored(folder, [float("nan")]), "do not fit each other"),

@@ -275,7 +275,7 @@ def _build(
     assert file is not None
     try:
         found, had, names = before or (load_named(document, file.scenario, folder, library), "", ())
-        scenario, names = (found, names) if had else _in_form(found, form or file.form)
+        scenario, names = (found, names) if had else _in_form(found, file.form if form is None else form)
     except DocumentError as error:
         raise DocumentError([*problems, *error.problems]) from None
     except UserError as error:

@@ -132,7 +132,9 @@ def read_tumours(folder: Path | str) -> PlausibleTumours:
         written, rows = (place / MANIFEST).read_text(encoding="utf-8"), (place / MEMBERS).read_bytes()
         manifest = json.loads(written)
         if written != sealed(manifest, rows):
-            raise ValueError("it was changed after it was written")
+            raise ValueError(
+                f"{'it was changed after it was written' if SEAL in manifest else 'an older version'}; sample it again"
+            )
         names = tuple(str(name) for name in manifest["inputs"])
         if not manifest["found"]:
             raise StorageError(f"{place}: is a population without tumours: nothing that was seen satisfies every claim")
