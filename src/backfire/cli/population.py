@@ -110,7 +110,8 @@ def _report(made: Population) -> None:
         called = made.spec.short_names
         told = [(name, called[name], _bits(item.bits, item.error), made.spec.claims[name].text) for name, item in worths]
         short = [1] if all(name == words for name, words in called.items()) else []
-        rows = [("claim", "in short", "worth in bits, at least", "check"), *told]
+        head = "worth in bits" if made.sample.exact else "worth in bits, at least"
+        rows = [("claim", "in short", head, "check"), *told]
         print_table([[cell for place, cell in enumerate(row) if place not in short] for row in rows])
 
 
