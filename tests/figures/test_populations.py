@@ -48,8 +48,10 @@ def test_what_weights_narrow_comes_first_in_both_figures() -> None:
     marginals = population_marginals("Some", "made up", where, {"small": "0"})
     assert next(title for axes in marginals.axes if (title := axes.get_title("left"))) == "drug ec50"
     slide = population_message(
-        "Some", "made up", where, [("growth_rate", "carriers", 0.4)], {"grows": (2.0, 0.3), "M1.1": (1.0, 0.1)}, {"small": "0"},
+        "Some", "made up", where, [("growth_rate", "carriers", 0.4)], {"grows": (2.0, 0.3, False), "M1.1": (1.0, 0.1, True)}, {"small": "0"},
         {"grows": "grows", "M1.1": "the drug shrinks it"},
     )  # fmt: skip
     assert [label.get_text() for label in slide.axes[2].get_yticklabels()] == ["grows", "the drug shrinks it"]
+    arrows = [line for line in slide.axes[2].lines if line.get_marker() == ">"]
+    assert [line.get_xydata().tolist() for line in arrows] == [[[1.0, 1.0]]]  # what is a least value points on
     assert slide.axes[0].get_yticklabels()[0].get_text() == "drug ec50"

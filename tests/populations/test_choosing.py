@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from backfire.populations.sampler.choosing import balanced, evenly
@@ -32,6 +33,8 @@ def test_members_have_the_marginals_of_the_record_and_stay_on_their_chains() -> 
     assert (found[2] == start[2]).all()
     stretches = found[1] * 2 // 40  # 440 of 256 chains: two stretches of 20 sweeps
     assert (stretches == start[1] * 2 // 40).all()
+    assert len({*zip(found[0].tolist(), found[2].tolist(), stretches.tolist(), strict=True)}) == 440
+    assert np.bincount(stretches[:250]) == pytest.approx([125, 125], abs=2)  # few members are of all sweeps, too
     assert (found[1][400:] == start[1][400:]).all()
     assert [item.tolist() for item in balanced(whole, 400, 40)] == [item.tolist() for item in found]
 

@@ -36,6 +36,15 @@ def test_walkers_that_never_move_and_runs_that_disagree_are_seen() -> None:
     assert diagnose(drifting).drift[0] > 1
 
 
+def test_what_all_chains_of_a_run_have_in_common_is_no_news() -> None:
+    """Runs whose means differ by chance of sd 1/20 are worth 400 each, however many chains and sweeps tell the same."""
+    rng = np.random.default_rng(7)
+    common = rng.normal(size=(8, 1, 1, 200)) / 20
+    found = diagnose(rng.normal(size=(8, 40, 50, 200)) + common)
+    assert (found.bulk > 6000).all()
+    assert found.least_size == pytest.approx(8 * 400, rel=0.25)
+
+
 def test_a_run_that_is_alone_is_compared_with_itself() -> None:
     rng = np.random.default_rng(5)
     assert diagnose(rng.normal(size=(1, 61, 8, 2))).worst_rhat < 1.03

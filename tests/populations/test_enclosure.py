@@ -12,7 +12,8 @@ from backfire.populations.sampler import Distance, Effort
 from backfire.populations.sampler.descent import Ensemble, Run
 from backfire.populations.sampler.enclosure import Enclosure
 from backfire.populations.sampler.proposals import PASSED, Guide
-from backfire.populations.sampler.region import _start
+from backfire.populations.sampler.region import _start, pilot
+from known_regions import ball
 
 Floats = np.ndarray
 
@@ -107,17 +108,25 @@ def run_of(middle: float, reach: float, number: int) -> Run:
     return run
 
 
-def test_chains_start_evenly_in_all_that_any_run_encloses() -> None:
-    """Squares of 0.4 and 0.2 that overlap in one of 0.1: what both found counts once."""
+def test_every_run_starts_evenly_in_all_that_any_run_encloses_and_from_its_own_points() -> None:
+    """Squares of 0.4 and 0.2 that overlap in one of 0.1: what both found counts once, and only what one cannot see is shared."""
     every = [run_of(0.3, 0.2, 1), run_of(0.5, 0.1, 2)]
-    _start(every, np.random.default_rng(3))
-    walkers = np.vstack([run.ensemble.points for run in every])
-    assert [len(run.ensemble) for run in every] == [256, 256]
+    own = [{*map(tuple, run.found.points)} for run in every if run.found is not None]
+    _start(every)
     whole = 0.16 + 0.04 - 0.01
-    both = np.mean((np.abs(walkers - 0.3).max(axis=1) <= 0.2) & (np.abs(walkers - 0.5).max(axis=1) <= 0.1))
-    small = np.mean(np.abs(walkers - 0.3).max(axis=1) > 0.2)
-    assert both == pytest.approx(0.01 / whole, abs=0.04)
-    assert small == pytest.approx(0.03 / whole, abs=0.05)
+    for run, mine in zip(every, own, strict=True):
+        walkers = run.ensemble.points
+        assert len(walkers) == 256
+        assert run.enclosed
+        assert run.starts == len({*map(tuple, walkers)})
+        both = np.mean((np.abs(walkers - 0.3).max(axis=1) <= 0.2) & (np.abs(walkers - 0.5).max(axis=1) <= 0.1))
+        small = np.mean(np.abs(walkers - 0.3).max(axis=1) > 0.2)
+        assert both == pytest.approx(0.01 / whole, abs=0.04)
+        assert small == pytest.approx(0.03 / whole, abs=0.05)
+        assert run.enclosure is not None
+        seen = run.enclosure.holds(walkers)
+        assert {*map(tuple, walkers[seen])} <= mine
+        assert not {*map(tuple, walkers[~seen])} & mine
 
 
 def test_what_no_run_encloses_keeps_its_share() -> None:
@@ -125,6 +134,35 @@ def test_what_no_run_encloses_keeps_its_share() -> None:
     every = [run_of(0.3, 0.2, 1), run_of(0.5, 0.1, 2)]
     for run in every:
         run.ensemble.points[:64] = 0.9
-    _start(every, np.random.default_rng(3))
-    walkers = np.vstack([run.ensemble.points for run in every])
-    assert np.mean((walkers == 0.9).all(axis=1)) == pytest.approx(0.25, abs=0.01)
+    _start(every)
+    for run in every:
+        assert np.mean((run.ensemble.points == 0.9).all(axis=1)) == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_run_that_found_fewer_points_than_came_down_goes_on_from_these() -> None:
+    every = [run_of(0.3, 0.2, 1), run_of(0.5, 0.1, 2)]
+    assert every[0].found is not None
+    every[0].found = every[0].found.chosen(np.arange(40))
+    every[0].ensemble.origins = np.arange(256) % 50
+    came = every[0].ensemble.points.copy()
+    _start(every)
+    assert (every[0].ensemble.points == came).all()
+    assert (every[0].enclosed, every[0].starts) == (False, 50)
+    assert every[1].enclosed
+
+
+def test_walls_stay_where_they_are_while_the_network_goes_on_learning() -> None:
+    known = ball(6, 0.1)
+    effort = dataclasses.replace(
+        Effort(), first=256, walkers=48, least_sweeps=2, scouts=64, measuring=64, chains=16, rounds=1, lessons=20
+    )
+    run = Run.begin(known.judge, 6, pilot(known.judge, 6, 0).distance, 1, 0, effort)
+    while not run.arrived:
+        run.descend(known.judge)
+    run.enclose(known.judge, run.ensemble.points)
+    assert run.enclosure is not None
+    points = 0.5 + np.random.default_rng(2).uniform(-0.15, 0.15, (20_000, 6))
+    held = run.enclosure.holds(points)
+    assert 0 < held.mean() < 1
+    run._learn(50)
+    assert (run.enclosure.holds(points) == held).all()

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from backfire.errors import UserError
-from backfire.populations import Effort, Goal, RegionSample, sample_region
+from backfire.populations import Effort, Goal, RegionSample, diagnose, sample_region
 from backfire.populations.sampler.descent import Run
 from backfire.populations.sampler.region import Halfway, pilot
 from known_regions import EVERY, Floats, Known, ball, box, pieces
@@ -122,6 +122,23 @@ def test_runs_whose_enclosure_nobody_reached_count_as_nothing() -> None:
     assert math.isnan(made_up([-math.inf] * 4).share)
     assert math.isnan(made_up([-9.0]).log_share_error)
     assert all(map(math.isnan, made_up([-9.0]).share_interval))
+
+
+def test_what_runs_measured_is_divided_by_what_of_it_they_spoke_of() -> None:
+    """Three runs that enclose all, and one that encloses a tenth and knows that ill: it counts for a tenth."""
+    some = dataclasses.replace(made_up([-9.0, -9.0, -9.0, -7.0]), held=np.array([1.0, 1.0, 1.0, 0.1]))
+    assert some.share == pytest.approx((3 * math.exp(-9) + 0.1 * math.exp(-7)) / 3.1)
+    assert dataclasses.replace(some, shared=0.04).log_share_error == pytest.approx(math.hypot(some.log_share_error, 0.2))
+
+
+def test_the_goal_looks_at_all_that_is_known() -> None:
+    rng = np.random.default_rng(1)
+    good, bad = (
+        diagnose(rng.normal(size=(4, 50, 64, 3))),
+        diagnose(rng.normal(size=(4, 50, 64, 3)) + rng.normal(size=(4, 1, 1, 3))),
+    )
+    assert Goal(rhat=1.02, size=300).met_by(good, good)
+    assert not Goal(rhat=1.02, size=300).met_by(good, bad)
 
 
 def test_the_same_seed_gives_the_same_sample_wherever_the_runs_are_made() -> None:

@@ -27,8 +27,22 @@ def test_a_side_is_worth_its_width_and_what_is_said_twice_nothing() -> None:
     assert not sample.exact
     claims = {"second": [1], "fourth": [3], "said twice": [5], "third": [2, 5], "first two": [0, 1]}
     found = worth(sides, sample.runs, claims)
+    assert not any(item.least for item in found.values())
     wanted = [-math.log2(WIDTHS[1]), -math.log2(WIDTHS[3]), 0.0, -math.log2(WIDTHS[2]), -math.log2(WIDTHS[0] * WIDTHS[1])]
     for (name, item), bits in zip(found.items(), wanted, strict=True):
         assert item.bits == pytest.approx(bits, abs=max(0.25, 4 * item.error)), name
     assert found["said twice"].bits == 0.0
     assert worth(sides, sample.runs, {"second": [1]})["second"] == found["second"]
+
+
+def sliver(points: np.ndarray, _: object = None) -> np.ndarray:
+    """A corner of 2^-12 in a slab; the slab is all that remains without the second claim."""
+    return np.column_stack([points[:, 0] - 0.001, points[:, 1:].max(axis=1) - 0.125])
+
+
+def test_what_is_worth_much_is_watched_until_it_no_longer_changes_or_said_to_be_a_least_worth() -> None:
+    sample = sample_region(sliver, 5, 200, seed=2, effort=QUICK, goal=Goal(sweeps=10, rounds=1))
+    found = worth(sliver, sample.runs, {"corner": [1]})["corner"]
+    assert abs(found.bits - 12) < max(0.3, 4 * found.error) or (found.least and found.bits < 12)
+    assert str(dataclasses.replace(found, bits=3.04, error=0.12, least=True)) == "at least 3.0 ± 0.1"
+    assert str(dataclasses.replace(found, bits=9.4, error=math.inf, least=True)) == "at least 9"

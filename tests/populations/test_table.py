@@ -125,17 +125,18 @@ def table(known: dict[str, Any]) -> str:
 
 
 def worths(folder: Path, article: str) -> dict[str, Any]:
-    """What each sentence of an article is worth, in bits with their error (none: at least so many), by claim."""
+    """What each sentence of an article is worth, in bits with their error, and whether that is a least value, by claim."""
     with (folder / article / "sentences.csv").open(encoding="utf-8", newline="") as lines:
         return {
-            row["claim"]: [float(row["bits"]), float(row["error"]) if row["error"] else None] for row in csv.DictReader(lines)
+            row["claim"]: [float(row["bits"]), float(row["error"]) if row["error"] else None, row["least"] == "yes"]
+            for row in csv.DictReader(lines)
         }
 
 
 def worth_table(known: dict[str, Any]) -> str:
     """The sentences that cut most of each article, in Markdown."""
     lines = [
-        "| article | all together, bits | cut most: what each is worth at least, while the others stand | under a tenth of a bit |",
+        "| article | all together, bits | cut most: what each is worth while the others stand | under a tenth of a bit |",
         "|---|---|---|---|",
     ]
     for article, about in known.items():
@@ -143,8 +144,8 @@ def worth_table(known: dict[str, Any]) -> str:
         called = {name: entry.label or name for name, (entry, _) in found.claims.items()}
         bits = about["bits"]
         most = sorted(bits, key=lambda name: -bits[name][0])[:MOST]
-        shown = " · ".join(f"{name} *{called[name]}* {bits[name][0]:.1f}" for name in most)
-        little = sum(value < 0.1 for value, _ in bits.values())
+        shown = " · ".join(f"{name} *{called[name]}* {'≥ ' * bits[name][2]}{bits[name][0]:.1f}" for name in most)
+        little = sum(value < 0.1 for value, _, _ in bits.values())
         lines.append(f"| `{article}` | {-math.log2(about['share']):.1f} | {shown} | {little} of {len(bits)} |")
     return "\n".join(lines)
 

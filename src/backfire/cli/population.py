@@ -74,18 +74,18 @@ def population(
 def _report(made: Population) -> None:
     from backfire.populations import Goal
 
-    sample, about = made.sample, made.sample.diagnosis
+    sample = made.sample
+    known = [item for item in (sample.diagnosis, sample.trusted) if item is not None]
     low, high = sample.share_interval
     between = f" (95 % interval {low:.1e} to {high:.1e})" if math.isfinite(low) else ""
     share = f"{sample.share:.1e}{between}" if math.isfinite(sample.share) else "an unknown share"
     write_line(f"{made.spec.title}\n{len(made.members)} tumours; {share} of the box; {sample.judged} judged")
     if sample.exact:
         write_line("simply drawn until enough satisfied every claim: exact and independent")
-    elif about is not None:
-        write_line(
-            f"R̂ at most {about.worst_rhat:.3f}; at least {about.least_size:.0f} independent tumours' worth for every input"
-        )
-        if not Goal().met_by(about):
+    elif known:
+        worst, least = max(item.worst_rhat for item in known), min(item.least_size for item in known)
+        write_line(f"R̂ at most {worst:.3f}; at least {least:.0f} independent tumours' worth for every input and claim")
+        if not Goal().met_by(*known):
             write_line(
                 f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; the same command with "
                 f"a larger --rounds goes on from here"
@@ -108,15 +108,10 @@ def _report(made: Population) -> None:
     if made.worths:
         worths = sorted(made.worths.items(), key=lambda pair: -pair[1].bits)
         called = made.spec.short_names
-        told = [(name, called[name], _bits(item.bits, item.error), made.spec.claims[name].text) for name, item in worths]
+        told = [(name, called[name], str(item), made.spec.claims[name].text) for name, item in worths]
         short = [1] if all(name == words for name, words in called.items()) else []
-        head = "worth in bits" if made.sample.exact else "worth in bits, at least"
-        rows = [("claim", "in short", head, "check"), *told]
+        rows = [("claim", "in short", "worth in bits", "check"), *told]
         print_table([[cell for place, cell in enumerate(row) if place not in short] for row in rows])
-
-
-def _bits(bits: float, error: float) -> str:
-    return f"{bits:.1f} ± {error:.1f}" if math.isfinite(error) else f"at least {bits:.0f}"
 
 
 def _report_facts(made: Population) -> None:
@@ -174,6 +169,8 @@ def _draw(made: Population) -> None:
     pieces = f"{made.pieces.short}; " if made.pieces is not None else ""
     remark = f"{len(made.members)} tumours, {made.sample.share:.1e} of the box; {pieces}{claims}"
     write_whole(made.folder / "marginals.png", png(population_marginals(made.spec.title, remark, where, hashes)))
-    bits = {name: (item.bits, item.error) for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits)}
+    bits = {
+        name: (item.bits, item.error, item.least) for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits)
+    }
     slide = population_message(made.spec.title, remark, where, dependences(made), bits, hashes, called)
     write_whole(made.folder / "message.png", png(slide))

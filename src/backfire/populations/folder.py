@@ -22,7 +22,7 @@ from backfire.notebook import shown
 from backfire.populations.facts import Weighted
 from backfire.populations.judging import ClaimJudge
 from backfire.populations.pieces import Pieces
-from backfire.populations.sampler import Diagnosis, RegionSample, diagnose
+from backfire.populations.sampler import Diagnosis, RegionSample, firmness
 from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
 from backfire.populations.stored import FILE, RESOLVED, kept, kept_scenario
@@ -34,8 +34,6 @@ from backfire.system import write_whole
 
 EXPECTED: Final = 8
 MARKS: Final = (0.05, 0.5, 0.95)
-WIDEST: Final = 20.0
-"""Margins beyond this many e-folds are as good as any: they are cut for their diagnosis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +134,7 @@ def _diagnostics(made: Population) -> Iterable[Sequence[object]]:
     """A row for every input and every comparison: where the tumours are, how far they are narrowed, how sure that is."""
     yield (
         "kind", "name", "scale", "low", "high", "q05", "q50", "q95", "narrowed", "rhat", "rhat_walkers", "ess_bulk", "ess_tail",
-        "drift_sd", "runs_apart_sd",
+        "ess_runs", "drift_sd", "runs_apart_sd",
     )  # fmt: skip
     if not made.found:
         return
@@ -145,17 +143,25 @@ def _diagnostics(made: Population) -> Iterable[Sequence[object]]:
     for place, (name, item) in enumerate(made.spec.space.inputs.items()):
         row = ("input", name, item.scale, item.low, item.high, *quantiles[place], narrowed[place])
         yield (*row, *_trust(about, place))
-    margins = np.clip(-made.sample.margins, 0.0, WIDEST)
-    trusted = None if about is None else diagnose(margins)
-    quantiles = weighted_quantiles(np.clip(-made.violations, 0.0, WIDEST), made.weights, MARKS).T.tolist()
+    quantiles = weighted_quantiles(firmness(made.violations), made.weights, MARKS).T.tolist()
     for place, (name, _, claim) in enumerate(made.judge.comparisons):
-        yield ("margin", f"{name}: {claim.comparisons[0]}", "", "", "", *quantiles[place], "", *_trust(trusted, place))
+        yield (
+            "margin",
+            f"{name}: {claim.comparisons[0]}",
+            "",
+            "",
+            "",
+            *quantiles[place],
+            "",
+            *_trust(made.sample.trusted, place),
+        )
 
 
 def _trust(about: Diagnosis | None, place: int) -> Sequence[object]:
     if about is None:  # drawn independently
-        return [""] * 6
-    return [float(item[place]) for item in (about.rhat, about.walkers, about.bulk, about.tail, about.drift, about.apart)]
+        return [""] * 7
+    every = (about.rhat, about.walkers, about.bulk, about.tail, about.runs, about.drift, about.apart)
+    return [float(item[place]) for item in every]
 
 
 def dependences(made: Population) -> list[tuple[str, str, float]]:
@@ -194,7 +200,14 @@ def _sentences(made: Population) -> Iterable[Sequence[object]]:
     called = made.spec.short_names
     for name, item in sorted(made.worths.items(), key=lambda pair: -pair[1].bits):
         known = math.isfinite(item.error)
-        yield (name, called[name], item.bits, item.error if known else "", "" if known else "yes", made.spec.claims[name].text)
+        yield (
+            name,
+            called[name],
+            item.bits,
+            item.error if known else "",
+            "yes" if item.least else "",
+            made.spec.claims[name].text,
+        )
 
 
 def _levels(made: Population) -> Iterable[Sequence[object]]:
@@ -214,7 +227,8 @@ def _proposals(made: Population) -> Iterable[Sequence[object]]:
 
 def manifest_of(made: Population) -> dict[str, Any]:
     """Everything needed to understand the folder, and to make it again."""
-    sample, spec, about = made.sample, made.spec, made.sample.diagnosis
+    sample, spec = made.sample, made.spec
+    known = [item for item in (sample.diagnosis, sample.trusted) if item is not None]
     found: dict[str, Any] = {
         "caution": CAUTION,
         "backfire": version(),
@@ -239,9 +253,7 @@ def manifest_of(made: Population) -> dict[str, Any]:
         | facts
         | {
             "found": True,
-            "method": "rejection: exact"
-            if sample.exact
-            else "levels, then chains at distance 0 from all of what networks enclose",
+            "method": "rejection: exact" if sample.exact else "levels, then chains at distance 0",
             "share_of_box": sample.share,
             "share_of_box_interval_95": list(sample.share_interval),
             "ln_share": math.log(sample.share),
@@ -249,15 +261,23 @@ def manifest_of(made: Population) -> dict[str, Any]:
             "ln_share_by_run": [float(value) for value in sample.log_shares],
             "distinct": len(np.unique(made.members, axis=0)),
             "refused_when_judged_tightly": made.refused,
-            "worst_rhat": about.worst_rhat if about else 1.0,
+            "worst_rhat": max(item.worst_rhat for item in known) if known else 1.0,
+            "worst_rhat_of_walkers": max(float(item.walkers.max()) for item in known) if known else 1.0,
             "weights_leave": float(1 / (len(made.members) * np.sum(made.weights**2))),
-            "least_effective_size": about.least_size if about else float(len(made.members)),
+            "least_effective_size": min(item.least_size for item in known) if known else float(len(made.members)),
             "pieces": None if made.pieces is None else made.pieces.described(),
             "enclosures": [
-                {"ln_volume": run.enclosure.log_volume, "in_the_region": run.met, "of_the_region": run.held}
+                {
+                    "ln_volume": run.enclosure.log_volume,
+                    "in_the_region": run.met,
+                    "of_the_region": run.held,
+                    "chains_start_here": run.enclosed,
+                    "starts": run.starts,
+                }
                 for run in sample.runs
                 if run.enclosure is not None
             ],
+            "share_in_no_enclosure": sample.beyond,
         }
     )
 

@@ -4,13 +4,14 @@
 
 The tumours that satisfy all claims lie within those that satisfy all but one. Walkers that may leave the former and not the
 latter tell which share of the latter the former is; its logarithm is the worth. Two claims that say the same are worth
-nothing, each while the other stands, whatever both are worth together. All walkers start among the former, so that what they
-have not reached of the latter in their few sweeps makes every worth a least one, by more than its error where the set is much
-larger without the claim.
+nothing, each while the other stands, whatever both are worth together. All walkers start among the former, and are at home in
+the latter after some time only: they are watched twice as long each time until what they do no longer changes. Where it still
+does in the end the worth is a least one.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,32 +24,65 @@ from backfire.solvers import Floats
 
 CHAINS: Final = 48
 BURNED: Final = 24
-"""Sweeps in which walkers forget the claim, and proposals adapt."""
-SWEEPS: Final = 36
-Spread = Callable[[Callable[..., float], Iterable[Any]], Iterable[float]]
+"""Sweeps in which walkers forget the claim, and proposals adapt; so long is the first time that they are watched, too."""
+DOUBLINGS: Final = 3
+"""How often they are watched twice as long as before, at most."""
+AGREED: Final = 0.1
+"""Bits by which two times may differ, beyond their error, to be said to agree."""
+Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
 class Worth:
     """What one claim is worth: ``bits``, with the standard error from the spread of the runs.
 
-    Where no walker that need not satisfy the claim does, ``bits`` is the least that it is worth and ``error`` infinite.
+    It is the ``least`` that it is worth where the walkers were not at home in the end. Where none of them that need not satisfy
+    the claim does, ``error`` is infinite.
     """
 
     bits: float
     error: float
+    least: bool = False
+
+    def __str__(self) -> str:
+        """Bits with their error, or the least that they are."""
+        told = f"{self.bits:.1f} ± {self.error:.1f}" if math.isfinite(self.error) else f"{self.bits:.0f}"
+        return f"at least {told}" if self.least else told
 
 
 def worth(judge: Judge, runs: Sequence[Run], claims: Mapping[str, Sequence[int]], spread: Spread = map) -> dict[str, Worth]:
     """The worth of every claim, by id; ``claims`` maps ids to the columns of their comparisons, ``runs`` are at distance 0."""
-    tasks = [(judge, run, columns, number) for number, columns in enumerate(claims.values()) for run in runs]
-    shares = np.array(list(spread(_share, tasks)), dtype=float).reshape(len(claims), len(runs))
-    return {name: _worth(row) for name, row in zip(claims, shares, strict=True)}
+    tasks = [(judge, runs, columns, number) for number, columns in enumerate(claims.values())]
+    return dict(zip(claims, spread(_worth_of, tasks), strict=True))
 
 
-def _share(task: tuple[Judge, Run, Sequence[int], int]) -> float:
-    """The share of walkers that satisfy a claim that they need not."""
-    judge, run, columns, number = task
+def _worth_of(task: tuple[Judge, Sequence[Run], Sequence[int], int]) -> Worth:
+    """The worth of one claim, watched longer and longer."""
+    judge, runs, columns, number = task
+    walking = [_relaxed(judge, run, columns, number) for run in runs]
+    sweeps, agreed = BURNED, False
+    now = before = _shares(judge, walking, columns, sweeps)
+    for _ in range(DOUBLINGS):
+        sweeps *= 2
+        now = _shares(judge, walking, columns, sweeps)
+        if agreed := _agree(before, now):
+            break
+        before = now
+    found = _worth(now, sweeps)
+    return dataclasses.replace(found, least=found.least or not agreed)
+
+
+def _agree(before: Floats, now: Floats) -> bool:
+    """True if the worths by shares (runs,) differ by ``AGREED`` at most, or by what runs leave to chance."""
+    if not (before.any() and now.any()):
+        return False
+    drift = abs(math.log2(before.mean() / now.mean()))
+    noise = float((now - before).std(ddof=1)) / math.sqrt(len(now)) / now.mean() / math.log(2) if len(now) > 1 else 0.0
+    return bool(drift <= max(AGREED, noise))
+
+
+def _relaxed(judge: Judge, run: Run, columns: Sequence[int], number: int) -> Run:
+    """A run that need not satisfy a claim, its proposals fitted to where it then goes."""
     walking = run.relaxed(columns, CHAINS)
     # each claim has random numbers of its own, whatever the others are
     walking.rng = np.random.default_rng(np.random.SeedSequence(int(walking.rng.integers(2**63)), spawn_key=(number,)))
@@ -57,19 +91,24 @@ def _share(task: tuple[Judge, Run, Sequence[int], int]) -> float:
         if sweep == BURNED // 2:
             walking.refit()
     walking.refit()
-    holding = []
-    for _ in range(SWEEPS):
-        walking.sweep(judge)
-        holding.append(float((walking.ensemble.violations[:, columns] <= 0).all(axis=1).mean()))
-    return float(np.mean(holding))
+    return walking
 
 
-def _worth(shares: Floats) -> Worth:
-    """From the share that each run found."""
+def _shares(judge: Judge, walking: Sequence[Run], columns: Sequence[int], sweeps: int) -> Floats:
+    """The share (runs,) of walkers that satisfy a claim that they need not, over so many sweeps."""
+    holding = np.empty((len(walking), sweeps))
+    for run, seen in zip(walking, holding, strict=True):
+        for sweep in range(sweeps):
+            run.sweep(judge)
+            seen[sweep] = (run.ensemble.violations[:, columns] <= 0).all(axis=1).mean()
+    return np.asarray(holding.mean(axis=1))
+
+
+def _worth(shares: Floats, sweeps: int) -> Worth:
+    """From the share that each run found in so many sweeps."""
     mean = float(shares.mean())
-    least = 1 / (CHAINS * SWEEPS * len(shares))
     if mean <= 0:
-        return Worth(-math.log2(least), math.inf)
+        return Worth(math.log2(CHAINS * sweeps * len(shares)), math.inf, True)
     error = float(shares.std(ddof=1) / math.sqrt(len(shares))) if len(shares) > 1 else math.nan
     return Worth(-math.log2(mean) + 0.0, error / mean / math.log(2))
 

@@ -32,13 +32,13 @@ def population_message(
     remark: str,
     where: Narrowed,
     pairs: Sequence[tuple[str, str, float]],
-    bits: Mapping[str, tuple[float, float]],
+    bits: Mapping[str, tuple[float, float, bool]],
     hashes: Mapping[str, str],
     called: Mapping[str, str] | None = None,
 ) -> Figure:
     """One slide. ``where`` the tumours lie; ``pairs`` are inputs with their rank correlation, the strongest first; ``bits`` maps
-    claims by id to what they are worth and its error, and ``called`` ids to short names. Without ``bits`` the other two panels
-    take the room.
+    claims by id to what they are worth, its error and whether that is the least that they are; ``called`` ids to short names.
+    Without ``bits`` the other two panels take the room.
     """
     page = Page(title, hashes)
     page.remark(remark)
@@ -88,16 +88,16 @@ def _pairs(axes: Axes, pairs: Sequence[tuple[str, str, float]]) -> None:
     axes.set_title("Tied together", fontsize=11, pad=8)
 
 
-def _bits(axes: Axes, bits: Sequence[tuple[str, float, float]]) -> None:
-    """(name, bits, standard error) as bars; an arrow where a claim is worth at least so much."""
-    for row, (_, value, error) in enumerate(bits):
+def _bits(axes: Axes, bits: Sequence[tuple[str, float, float, bool]]) -> None:
+    """(name, bits, standard error, least) as bars; an arrow where a claim is worth at least so much."""
+    for row, (_, value, error, least) in enumerate(bits):
         axes.barh(row, value, height=0.62, color=FILL)
-        if math.isfinite(error):
+        if math.isfinite(error) and not least:
             axes.plot([max(value - error, 0), value + error], [row, row], color=INK, linewidth=1.2)
         else:
             axes.plot([value], [row], marker=">", color=INK, markersize=6, clip_on=False)
-    _rows(axes, ["\n".join(textwrap.wrap(name, CLAIM)) for name, _, _ in bits], size=8.5)
-    most = max([value for _, value, _ in bits] + [1.0])
+    _rows(axes, ["\n".join(textwrap.wrap(name, CLAIM)) for name, *_ in bits], size=8.5)
+    most = max([value for _, value, *_ in bits] + [1.0])
     axes.set_xlim(0, 1.15 * most)
     set_ticks(axes.xaxis, round_places(0, 1.1 * most, 4))
     axes.set_xlabel("bits: halvings of the set", labelpad=1)

@@ -15,3 +15,4 @@ from .region import Spread as Spread
 from .region import pilot as pilot
 from .region import sample_region as sample_region
 from .sample import RegionSample as RegionSample
+from .sample import firmness as firmness

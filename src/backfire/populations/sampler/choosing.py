@@ -31,13 +31,21 @@ def evenly(shape: tuple[int, ...], members: int) -> Places:
     runs, sweeps, chains = shape
     number = np.arange(min(members, runs * sweeps * chains))
     run, chain = number % runs, number // runs % chains
-    turn, turns = number // (runs * chains), -(-len(number) // (runs * chains))
+    turn, turns = _turns(shape, len(number))
     return run, (2 * turn + 1) * sweeps // (2 * turns), chain
+
+
+def _turns(shape: tuple[int, ...], members: int) -> tuple[NDArray[np.int64], int]:
+    """Which stretch of its chain each member has, and how many there are: neighbours begin with another, so that few members
+    are spread over all of them."""
+    runs, _, chains = shape
+    number, turns = np.arange(members), -(-members // (runs * chains))
+    return (number // (runs * chains) + number // runs % chains) % turns, turns
 
 
 def balanced(record: Floats, members: int, spare: int = 0) -> Places:
     """Members of a record (runs, sweeps, chains, inputs): the first so many balanced, and behind them some to ``spare``."""
-    runs, sweeps, chains, inputs = record.shape
+    _, sweeps, _, inputs = record.shape
     run, sweep, chain = evenly(record.shape[:3], members + spare)
     count = min(members, len(run))
     if count > MOST:
@@ -50,9 +58,10 @@ def balanced(record: Floats, members: int, spare: int = 0) -> Places:
         return np.asarray((np.cos(np.pi * places[:, :, None] * waves) / waves).reshape(len(places), -1))
 
     now = series(ranks[run[:count], sweep[:count], chain[:count]])
-    total, stretch = now.sum(axis=0), sweeps / -(-len(run) // (runs * chains))
+    turn, turns = _turns(record.shape[:3], len(run))
+    total, stretch = now.sum(axis=0), sweeps / turns
     for number in [*range(count)] * TURNS:
-        start = number // (runs * chains) * stretch
+        start = turn[number] * stretch
         tried = np.unique(np.append(start + np.linspace(0, stretch, TRIES, endpoint=False), sweep[number]).astype(int))
         found = series(ranks[run[number], tried, chain[number]])
         totals = total - now[number] + found

@@ -32,9 +32,9 @@ PORTION: Final = 512
 """Points of the enclosure judged at a time."""
 ENOUGH: Final = 0.1
 """Share of the enclosure in the region that is enough."""
-TURNS: Final = 8
+TURNS: Final = 2
 """How often it is drawn closer at most."""
-CROWDS: Final = 4
+CROWDS: Final = 8
 """How often, at most, so many points of it are judged until as many lie in the region as chains start there."""
 PATIENCE: Final = 5
 PROGRESS: Final = 0.03
@@ -120,7 +120,8 @@ class Run:
     """One run, from its own random numbers; between calls it can be pickled and goes on as if nothing had been.
 
     ``passed`` are its guides, level by level. Of the ``enclosure`` that they leave the share ``met`` lies in the region: the
-    walkers ``found`` there. It holds the share ``held`` of all places where any run walked in the region.
+    walkers ``found`` there. It holds the share ``held`` of all places where any run walked in the region. Chains start from
+    what was so ``enclosed``, or from the walkers that came down: from so many ``starts``.
     """
 
     number: int
@@ -138,6 +139,8 @@ class Run:
     met: float = 0.0
     held: float = 0.0
     found: Ensemble | None = None
+    enclosed: bool = False
+    starts: int = 0
     scale: float = 1.0
     network: MarginNetwork | None = None
     guide: Guide | None = None
@@ -157,6 +160,11 @@ class Run:
         run._remember(ensemble.points, ensemble.violations)
         run.judged = len(ensemble)
         return run
+
+    @property
+    def ancestors(self) -> int:
+        """From how many points its walkers come."""
+        return len(np.unique(self.ensemble.origins))
 
     @property
     def arrived(self) -> bool:
@@ -190,8 +198,7 @@ class Run:
         self.excesses.append(float(self.distance.excess(self.ensemble.violations).mean()))
         if self.guide is not None:  # the network goes on learning: what it knew here is set aside
             self.passed.append(copy.deepcopy(self.guide))
-        ancestors = len(np.unique(self.ensemble.origins))
-        self.levels.append(Level(self.level, found / of, of, sweeps, accepted / sweeps, self.judged - judged, ancestors))
+        self.levels.append(Level(self.level, found / of, of, sweeps, accepted / sweeps, self.judged - judged, self.ancestors))
         return self.levels[-1]
 
     def _keep(self, kept: NDArray[np.int64], count: int) -> None:
@@ -227,7 +234,8 @@ class Run:
         """
         scouts = self.rng.random((self.effort.scouts, known.shape[1]))
         self.enclosure = Enclosure(scouts)
-        for guide in [*self.passed, *([] if self.guide is None else [self.guide])]:
+        # copies of the last guides: their network goes on learning, and walls shall stay where they are
+        for guide in [*self.passed, *([] if self.guide is None else [copy.deepcopy(self.guide)])]:
             self.enclosure.close(guide, known, self.rng)
         for _ in range(TURNS):
             self.enclosure.stir(self.rng)
@@ -236,7 +244,7 @@ class Run:
                 break
             self._remember(self.enclosure.scouts, violations)
             self._learn(2 * self.effort.lessons)
-            self.enclosure.close(self.guide, known, self.rng)
+            self.enclosure.close(copy.deepcopy(self.guide), known, self.rng)
         self.enclosure.measure(self.effort.measuring, self.rng)
         found, self.asked = self.ensemble.chosen(np.empty(0, dtype=np.int64)), 0
         for _ in range(CROWDS):
@@ -258,9 +266,13 @@ class Run:
         self.judged += len(points)
         return np.vstack([self.ensemble.violations[:0], *parts])
 
-    def start(self, walkers: Ensemble) -> None:
-        """Walkers of the region from which chains go on, in place of those that came down."""
-        self.ensemble, self.found = walkers, None
+    def start(self, points: Floats, violations: Floats, weights: Floats) -> None:
+        """Chains go on from points (n, inputs) of the region, by weights (n,), in place of those who came down."""
+        count = len(self.ensemble)
+        places = (np.arange(count) + self.rng.random()) / count * weights.sum()
+        chosen = self.rng.permutation(np.searchsorted(np.cumsum(weights), places).clip(max=len(points) - 1))
+        self.ensemble = Ensemble(points[chosen], violations[chosen], np.zeros(count), chosen)
+        self.enclosed, self.starts, self.found = True, len(np.unique(chosen)), None
 
     def relaxed(self, columns: Sequence[int], chains: int) -> Run:
         """A copy that walks where all claims but some (``columns``) hold, from where some of its walkers are."""

@@ -27,6 +27,7 @@ class Diagnosis:
     walkers: Floats
     bulk: Floats
     tail: Floats
+    runs: Floats
     drift: Floats
     apart: Floats
 
@@ -37,8 +38,10 @@ class Diagnosis:
 
     @property
     def least_size(self) -> float:
-        """The smallest effective size, bulk or tail."""
-        return float(min(self.bulk.min(initial=np.inf), self.tail.min(initial=np.inf)))
+        """The smallest effective size, of the middle or the tails, or that of the runs: of these the harmonic mean over the
+        quantities, as the means of a few runs tell next to nothing of one alone."""
+        between = len(self.runs) / float(np.sum(1 / self.runs)) if np.isfinite(self.runs).any() else np.inf
+        return float(min(self.bulk.min(initial=np.inf), self.tail.min(initial=np.inf), between))
 
 
 def diagnose(traces: Floats) -> Diagnosis:
@@ -66,5 +69,10 @@ def diagnose(traces: Floats) -> Diagnosis:
         tail[~still] = stats.ess(as_chains, chain_axis=0, draw_axis=1, method="tail", prob=TAILS)
     third = max(1, sweeps // 3)
     drift = np.abs(traces[:, -third:].mean(axis=(0, 1, 2)) - traces[:, :third].mean(axis=(0, 1, 2))) / spread
-    apart = np.abs(traces.mean(axis=(1, 2)) - means).max(axis=0) / spread
-    return Diagnosis(rhat, walkers, bulk, tail, drift, apart)
+    by_run = traces.mean(axis=(1, 2))
+    apart = np.abs(by_run - means).max(axis=0) / spread
+    between = np.full(count, np.inf)
+    if runs > 1:
+        with np.errstate(divide="ignore"):
+            between[~still] = runs * spread[~still] ** 2 / by_run[:, ~still].var(axis=0, ddof=1)
+    return Diagnosis(rhat, walkers, bulk, tail, between, drift, apart)

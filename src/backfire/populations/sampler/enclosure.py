@@ -24,7 +24,7 @@ from backfire.populations.sampler.margins import covariance_root
 from backfire.populations.sampler.proposals import Guide
 from backfire.solvers import Floats
 
-LEFT_OUT: Final = 0.05
+LEFT_OUT: Final = 0.02
 """Share of the walkers known in the region that score below the threshold of a guide."""
 KEPT: Final = 0.25
 """Where a guide lets a smaller share pass, thresholds between are taken."""

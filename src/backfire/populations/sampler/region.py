@@ -18,7 +18,7 @@ from backfire.populations.sampler.choosing import balanced
 from backfire.populations.sampler.descent import Effort, Ensemble, Run
 from backfire.populations.sampler.diagnostics import Diagnosis, diagnose
 from backfire.populations.sampler.distances import Distance, Judge, all_hold
-from backfire.populations.sampler.sample import RegionSample
+from backfire.populations.sampler.sample import RegionSample, firmness
 from backfire.solvers import Floats
 
 REJECTION: Final = 5e-3
@@ -37,14 +37,14 @@ Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 class Goal:
     """When a sample is good enough: R̂ at most ``rhat``, effective sizes at least ``size``, or after ``rounds`` of ``sweeps``."""
 
-    rhat: float = 1.02
-    size: float = 800.0
+    rhat: float = 1.01  # as Vehtari and others (2021) advise
+    size: float = 400.0
     sweeps: int = 30
     rounds: int = 20
 
-    def met_by(self, found: Diagnosis) -> bool:
-        """True if a sample is good enough."""
-        return found.worst_rhat <= self.rhat and found.least_size >= self.size
+    def met_by(self, *found: Diagnosis) -> bool:
+        """True if a sample is good enough, by all that is known of its inputs and of its margins."""
+        return all(item.worst_rhat <= self.rhat and item.least_size >= self.size for item in found)
 
 
 @dataclass(eq=False)
@@ -162,7 +162,7 @@ def _sampled(
         save(state)
     if not state.started:
         state.every = list(spread(_enclose, [(judge, run, _others(run, state.every)) for run in state.every]))
-        _start(state.every, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(runs,))))
+        _start(state.every)
         state.started = True
         save(state)
     return _chains(judge, state, members, spare, goal or Goal(), spread, told, save)
@@ -207,33 +207,39 @@ def _enclose(given: tuple[Judge, Run, Floats]) -> Run:
     return run
 
 
-def _start(every: Sequence[Run], rng: np.random.Generator) -> None:
-    """Give all runs walkers that lie evenly in the region, as far as any of them knows it.
+def _start(every: Sequence[Run]) -> None:
+    """Give every run walkers that lie evenly in the region, as far as it knows it: where it is blind the others tell.
 
-    A point that several enclosures hold was found the more often: it counts by one over the density of all that was judged. Of
-    what no enclosure holds those who came down there are all that is known; and they all go on where few were found.
+    Within its own enclosure a run starts from what it found there itself, so that what runs agree upon was found by each of
+    them. How much of the region that is, and what lies outside, is known from all: a point that several enclosures hold was
+    found the more often, and counts by one over the density of all that was judged. Of what no enclosure holds those who came
+    down there are all that is known. A run goes on from those who came down if it found fewer than these have ancestors.
     """
-    found = [(run.found, run.enclosure) for run in every if run.found is not None and run.enclosure is not None and run.met]
-    asked = [run.asked for run in every if run.met]
-    came = [run.ensemble for run in every]
-    wanted = sum(map(len, came))
-    if 2 * sum(len(item) for item, _ in found) < wanted:
-        return
-    points, violations = _stacked([item for item, _ in found])
-    deepest = max(enclosure.log_volume for _, enclosure in found)
-    density = sum(
-        enclosure.holds(points) * count * math.exp(deepest - enclosure.log_volume)
-        for (_, enclosure), count in zip(found, asked, strict=True)
-    )
-    others, theirs = _stacked(came)
-    outside = ~np.any([enclosure.holds(others) for _, enclosure in found], axis=0)
-    points, violations = np.vstack([points, others[outside]]), np.vstack([violations, theirs[outside]])
-    weights = np.concatenate([(1 - outside.mean()) / density / np.sum(1 / density), np.full(int(outside.sum()), 1 / wanted)])
-    chosen = np.searchsorted(np.cumsum(weights), (np.arange(wanted) + rng.random()) / wanted).clip(max=len(points) - 1)
-    chosen = rng.permutation(chosen)
     for run in every:
-        mine, chosen = np.split(chosen, [len(run.ensemble)])
-        run.start(Ensemble(points[mine], violations[mine], np.zeros(len(mine)), mine))
+        run.starts = run.ancestors
+    sure = [run for run in every if run.found is not None and run.enclosure is not None and len(run.found) > run.starts]
+    if not sure:
+        return
+    points, violations, weights = _pooled(sure, [run.ensemble for run in every])
+    for run in sure:
+        assert run.found is not None
+        assert run.enclosure is not None
+        blind = ~run.enclosure.holds(points)
+        mine = np.full(len(run.found), weights[~blind].sum() / len(run.found))
+        run.start(np.vstack([run.found.points, points[blind]]), np.vstack([run.found.violations, violations[blind]]),
+                  np.concatenate([mine, weights[blind]]))  # fmt: skip
+
+
+def _pooled(sure: Sequence[Run], came: Sequence[Ensemble]) -> tuple[Floats, Floats, Floats]:
+    """(points, violations, weights) of all that is known of the region: by these weights the points lie evenly in it."""
+    found = [(run.found, run.enclosure, run.asked) for run in sure if run.found is not None and run.enclosure is not None]
+    points, violations = _stacked([item for item, _, _ in found])
+    deepest = max(enclosure.log_volume for _, enclosure, _ in found)
+    density = sum(enclosure.holds(points) * count * math.exp(deepest - enclosure.log_volume) for _, enclosure, count in found)
+    others, theirs = _stacked(came)
+    outside = ~np.any([enclosure.holds(others) for _, enclosure, _ in found], axis=0)
+    weights = np.concatenate([(1 - outside.mean()) / density / np.sum(1 / density), np.full(outside.sum(), 1 / len(others))])
+    return np.vstack([points, others[outside]]), np.vstack([violations, theirs[outside]]), weights
 
 
 def _stacked(every: Sequence[Ensemble]) -> tuple[Floats, Floats]:
@@ -250,11 +256,14 @@ def _chains(
     judge: Judge, state: Halfway, members: int, spare: int, goal: Goal, spread: Spread, told: Any, save: Callable[[Halfway], None]
 ) -> RegionSample:
     """Go on at distance 0 until the chains agree, and take members from them."""
-    diagnosis = None
+    diagnosis = trusted = None
     while True:
         if state.traces:
-            diagnosis = diagnose(np.concatenate(state.traces, axis=1))
-            if goal.met_by(diagnosis) or len(state.traces) >= goal.rounds:
+            diagnosis, trusted = (
+                diagnose(np.concatenate(state.traces, axis=1)),
+                diagnose(firmness(np.concatenate(state.margins, axis=1))),
+            )
+            if goal.met_by(diagnosis, trusted) or len(state.traces) >= goal.rounds:
                 break
         found = list(spread(_trace, [(judge, run, goal.sweeps) for run in state.every]))
         state.every = [run for run, _, _ in found]
@@ -265,32 +274,38 @@ def _chains(
             told(state.every, "chains")
     trace, margin = np.concatenate(state.traces, axis=1), np.concatenate(state.margins, axis=1)
     kept = balanced(trace, members, spare)
-    log_shares, variances = _volumes(state.every, trace)
+    log_shares, variances, shared, beyond = _volumes(state.every, trace, diagnosis.least_size)
     return RegionSample(
         trace[kept], margin[kept], False, log_shares,
         PILOT + sum(run.judged for run in state.every), trace, margin,
-        [run.levels for run in state.every], [run.use for run in state.every], diagnosis, state.every, variances=variances,
+        [run.levels for run in state.every], [run.use for run in state.every], diagnosis, trusted, state.every,
+        held=np.array([run.held for run in state.every]), variances=variances, shared=shared, beyond=beyond,
     )  # fmt: skip
 
 
-def _volumes(every: Sequence[Run], trace: Floats) -> tuple[Floats, Floats]:
-    """(ln of each run's share of the cube, the least variance of it): what it encloses, and what of either is in the other.
+def _volumes(every: Sequence[Run], trace: Floats, worth: float) -> tuple[Floats, Floats, float, float]:
+    """(ln of each run's share of the cube, the least variance of it, what they all share of it, the share of the region in no
+    enclosure): what a run encloses, and what of either is in the other.
 
-    Where all runs walked counts for what of the region an enclosure misses: a run may not know of it.
+    Where all runs walked counts for what of the region an enclosure misses: a run may not know of it. That these places are
+    ``worth`` no more than so many independent ones is an error that all runs share.
     """
     flat = trace.reshape(-1, trace.shape[-1])
     walked = flat[np.linspace(0, len(flat), min(len(flat), WALKED), endpoint=False).astype(int)]
-    found = []
-    for run in every:
-        held = 0.0 if run.enclosure is None else float(run.enclosure.holds(walked).mean())
-        run.held = held
-        if run.enclosure is None or not (held and run.met):
+    found, known = [], np.zeros((len(every), len(walked)))
+    for run, holds in zip(every, known, strict=True):
+        if run.enclosure is not None:
+            holds[:] = run.enclosure.holds(walked)
+        run.held = float(holds.mean())
+        if run.enclosure is None or not (run.held and run.met):
             found.append((-math.inf, math.inf))
             continue
-        variance = run.enclosure.variance + (1 - run.met) / (run.met * run.asked) + (1 - held) / (held * len(walked))
-        found.append((run.enclosure.log_volume + math.log(run.met / held), variance))
+        variance = run.enclosure.variance + (1 - run.met) / (run.met * run.asked)
+        found.append((run.enclosure.log_volume + math.log(run.met / run.held), variance))
     log_shares, variances = np.array(found).T
-    return log_shares, variances
+    mean = known.mean(axis=0)
+    shared = float(mean.var() / mean.mean() ** 2 / min(worth, len(walked))) if mean.any() else math.inf
+    return log_shares, variances, shared, float(1 - known.any(axis=0).mean())
 
 
 def _nothing(every: Sequence[Run], first: Pilot) -> RegionSample:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -12,16 +13,25 @@ from backfire.populations.sampler.descent import Level, Run, Use
 from backfire.populations.sampler.diagnostics import Diagnosis
 from backfire.solvers import Floats
 
+WIDEST: Final = 20.0
+"""Margins beyond this many e-folds are as good as any: they are cut for their diagnosis."""
+
+
+def firmness(violations: Floats) -> Floats:
+    """How firmly claims hold, by violations of any shape: e-folds of margin."""
+    return np.clip(-violations, 0.0, WIDEST)
+
 
 @dataclass(frozen=True, eq=False)
 class RegionSample:
     """A sample of a region: ``members`` (n, inputs) with their ``violations`` (n, claims), all at distance 0.
 
     ``exact`` says that points were simply drawn: each is worth itself, and there is no ``diagnosis``. ``log_shares``
-    (runs,) are each run's ln of the share of the cube, ``variances`` (runs,) the least that theirs can be; ``levels`` and
-    ``uses`` (of proposals, at distance 0) are by run, ``traces`` (runs, sweeps, chains, inputs) and ``margins`` (runs, sweeps,
-    chains, claims) all that was seen at distance 0, ``judged`` the number of points judged. A run that did not arrive while
-    others did is left out.
+    (runs,) are each run's ln of the share of the cube, ``variances`` (runs,) the least that theirs can be, and ``shared`` the
+    variance that all have in common; what each speaks of is the share ``held`` (runs,) of the region, and of the share ``beyond``
+    none does. ``levels`` and ``uses`` (of proposals, at distance 0) are by run, ``traces`` (runs, sweeps, chains, inputs) and
+    ``margins`` (runs, sweeps, chains, claims) all that was seen at distance 0, ``judged`` the number of points judged.
+    ``diagnosis`` is of the inputs, ``trusted`` of the margins. A run that did not arrive while others did is left out.
     ``runs`` are those that arrived, as they ended. Where nothing satisfies all claims ``members`` is empty, ``margins``
     (points, claims) are those of the pilot and of where the runs ended, and ``best`` is the point that comes closest,
     ``best_violations`` (claims,) how far it is off.
@@ -37,15 +47,25 @@ class RegionSample:
     levels: Sequence[Sequence[Level]] = ()
     uses: Sequence[dict[str, Use]] = ()
     diagnosis: Diagnosis | None = None
+    trusted: Diagnosis | None = None
     runs: Sequence[Run] = ()
+    held: Floats = field(default_factory=lambda: np.empty(0))
     variances: Floats = field(default_factory=lambda: np.empty(0))
+    shared: float = 0.0
+    beyond: float = 0.0
     best: Floats = field(default_factory=lambda: np.empty(0))
     best_violations: Floats = field(default_factory=lambda: np.empty(0))
 
     @property
+    def _spoken_of(self) -> Floats:
+        """The share of the region of which each run speaks: all of it unless said otherwise."""
+        return self.held if len(self.held) else np.ones(len(self.log_shares))
+
+    @property
     def share(self) -> float:
-        """The share of the cube: the mean over runs, each of which is unbiased; NaN if no run could measure it."""
-        found = float(np.exp(self.log_shares).mean()) if len(self.log_shares) else 0.0
+        """The share of the cube: what all runs measured of it over what of it they measured; NaN if no run could."""
+        weights = self._spoken_of
+        found = float(np.exp(self.log_shares) @ weights / weights.sum()) if weights.any() else 0.0
         return found if found > 0 or not len(self.members) else np.nan
 
     @property
@@ -57,15 +77,16 @@ class RegionSample:
         """
         if self.exact:
             return float(np.sqrt((1 - self.share) / max(1, self.traces.shape[0] * self.traces.shape[1])))
-        runs = len(self.log_shares)
+        runs, weights = len(self.log_shares), self._spoken_of
         if runs < 2 or not np.isfinite(self.share):
             return np.nan
-        shares = np.exp(self.log_shares - self.log_shares.max())
-        found = float(shares.std(ddof=1) / shares.mean())
+        off = weights * (np.exp(self.log_shares) / self.share - 1)
+        found = float(np.sqrt(runs / (runs - 1) * (off**2).sum()) / weights.sum())
         if np.isfinite(self.log_shares).all():
-            found = max(found, float(self.log_shares.std(ddof=1)))
+            found = max(found, float(self.log_shares.std(ddof=1)) / math.sqrt(runs))
         least = self.variances[np.isfinite(self.variances)]
-        return max(found, math.sqrt(least.mean()) if len(least) else 0.0) / math.sqrt(runs)
+        found = max(found, math.sqrt(least.mean() / runs) if len(least) else 0.0)
+        return math.sqrt(found**2 + self.shared)
 
     @property
     def share_interval(self) -> tuple[float, float]:
