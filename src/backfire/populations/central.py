@@ -20,8 +20,8 @@ import scipy
 
 from backfire.errors import UserError
 from backfire.model import Parameter
-from backfire.populations.folder import WIDEST
 from backfire.populations.judging import LEAST, ClaimJudge, judge_of
+from backfire.populations.sampler import WIDEST, firmness
 from backfire.populations.spec import PopulationSpec
 from backfire.sampling import PlausibleTumours, Space
 from backfire.scenario import Scenario, parse_data
@@ -78,7 +78,7 @@ def depth_of(spec: PopulationSpec, tumours: PlausibleTumours, names: tuple[str, 
     """The depth of points in the space of some inputs (all that vary if None), the others as in the scenario."""
     every = judge_of(spec.topics, Space(dict(spec.space.inputs)))  # correlations are in the tumours already
     every = dataclasses.replace(every, settings=None)
-    margins = np.clip(-every(every.space.shares(tumours.values)), 0.0, WIDEST)
+    margins = firmness(every(every.space.shares(tumours.values)))
     usual = np.maximum(tumours.quantiles(margins, [0.5])[0], LEAST)
     some = every.space if names is None else Space({name: spec.space.inputs[name] for name in names})
     return Depth(dataclasses.replace(every, space=some), usual)

@@ -14,5 +14,6 @@ from .region import Halfway as Halfway
 from .region import Spread as Spread
 from .region import pilot as pilot
 from .region import sample_region as sample_region
+from .sample import WIDEST as WIDEST
 from .sample import RegionSample as RegionSample
 from .sample import firmness as firmness
