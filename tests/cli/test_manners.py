@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import os
@@ -11,10 +12,12 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from enum import EnumType
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
+from typer.models import OptionInfo
 
 from backfire.cli.commands import all_commands
 from commands import call, called, clean, process, shell, sweep
@@ -57,6 +60,50 @@ def test_help_has_a_short_name(command: list[str], capsys: pytest.CaptureFixture
     assert call(*command, "-h") == 0
     assert capsys.readouterr().out == long
     assert "-h, --help" in long
+
+
+def declared(name: str, hint: Any) -> tuple[str, str, bool]:
+    """(option, a value, whether it takes just one) of an annotated parameter of a command; an argument has no option."""
+    kind, about = get_args(hint)
+    (single, *_) = [part for part in get_args(kind) or [kind] if part is not type(None)]
+    if not isinstance(about, OptionInfo):
+        return "", "x", False
+    # in an annotation typer keeps the first name of an option as its default
+    words = [word for word in (about.default, *(about.param_decls or ())) if isinstance(word, str)]
+    value = next(iter(single)).value if isinstance(single, EnumType) else "1"
+    once = single is not bool and list not in (get_origin(kind), get_origin(single))
+    return words[0] if words else f"--{name.replace('_', '-')}", value, once
+
+
+def options_of_one_value() -> list[tuple[str, list[str], str, str]]:
+    """(command, what else it needs, option, a value) of all options that take one value, as the functions declare them."""
+    found = []
+    for function in all_commands():
+        hints = get_type_hints(function, include_extras=True)
+        takes = {name: declared(name, hints[name]) for name in inspect.signature(function).parameters}
+        needed = [takes[name] for name, one in inspect.signature(function).parameters.items() if one.default is one.empty]
+        for option, value, once in takes.values():
+            others = [word for name, one, _ in needed if name != option for word in (name, one) if word]
+            found += [(function.__name__, others, option, value)] if once else []
+    return found
+
+
+ONCE = options_of_one_value()
+
+
+@pytest.mark.parametrize(("command", "needed", "option", "value"), ONCE, ids=[f"{one[0]} {one[2]}" for one in ONCE])
+def test_an_option_of_one_value_is_given_once(
+    command: str, needed: list[str], option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(command, *needed, option, value, f"{option}={value}") == 2
+    told = capsys.readouterr().err
+    assert told == f"backfire: {option} is given 2 times, at last as {value}; it takes one value\n"
+
+
+def test_options_of_many_values_and_switches_may_be_repeated(place: Path) -> None:
+    assert ("population", "--form") in {(command, option) for command, _, option, _ in ONCE}
+    assert call("run", "small.toml", "--arm", "untreated", "--arm", "monotherapy", "--slide", "--slide", "--out", "out") == 0
+    assert {"untreated", "monotherapy"} <= {*json.loads((place / "out" / "small" / "manifest.json").read_text())["arms"]}
 
 
 IN_BASH = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}

@@ -13,15 +13,17 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from backfire.cli.commands import all_commands
 from backfire.cli.interruption import SIGNALS, Interrupted, end, listen, sentence, settle, unwind
 from backfire.cli.terminal import forget, patient_streams, say, write_line
-from backfire.errors import BackfireError, echo
+from backfire.errors import BackfireError, UserError, echo
 
 
 def _show_version(wanted: bool) -> None:
@@ -78,6 +80,20 @@ def _unwinding(program: bool) -> Iterator[None]:
                 signal.signal(number, end if program and answer is not signal.SIG_IGN else answer)
 
 
+class _Command(TyperCommand):
+    """A command that refuses an option of one value that is given twice, of which typer would take the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # the context is of typer, or of click in older ones
+        given = list(args)  # reading takes them off the list
+        rest = super().parse_args(ctx, args)
+        last, _, order = self.make_parser(ctx).parse_args(given)
+        for option, times in Counter([] if ctx.resilient_parsing else order).items():  # a shell that completes takes anything
+            if times > 1 and not option.multiple and not getattr(option, "is_flag", False):
+                name = max(option.opts, key=len)
+                raise UserError(f"{name} is given {times} times, at last as {echo(last[option.name])}; it takes one value")
+        return rest
+
+
 def _program() -> typer.Typer:
     """The command line with every command there is."""
     program = typer.Typer(
@@ -90,7 +106,7 @@ def _program() -> typer.Typer:
     )
     program.callback()(_options)
     for function in all_commands():
-        program.command()(function)
+        program.command(cls=_Command)(function)
     return program
 
 
