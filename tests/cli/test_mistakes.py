@@ -85,6 +85,10 @@ MISTAKES: dict[str, tuple[str, Edits, list[tuple[str, str]]]] = {
         "study.toml", [("amount = 4.0, start = 10, every = 7, count", "amount = -4.0, start = -10, every = 7, count")],
         [("-4.0", "`start` is -10 and `amount` is -4")],
     ),
+    "unknown agent infused": (
+        "study.toml", [('"blocker"] }\nkill', '"blocker"], infused = ["blokcer"] }\nkill')],
+        [("blokcer", "unknown agent `blokcer`; did you mean `blocker`")],
+    ),
     "wrong target": ("study.toml", [('of = "shield"', 'of = "sheild"')], [("sheild", "did you mean `excess_shield`")]),
     "regimen of an unknown agent": (
         "study.toml", [("drug = { amount", 'drug = { agent = "drgu", amount')], [("drgu", "unknown agent `drgu`; did you mean `drug`")],

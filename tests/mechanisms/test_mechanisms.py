@@ -7,9 +7,11 @@ import math
 
 import pytest
 
-from backfire.errors import UserError
+from backfire.errors import CompositionError, UserError
 from backfire.formulas.units import parse_unit
 from backfire.mechanisms import shipped
+from backfire.mechanisms.pharmacology import Pharmacology
+from backfire.model import compose
 from backfire.model.components import Definition, Influence, Intervention, Mechanism, Parameter, Process, State
 from backfire.model.references import ARTICLES, GRADES
 from backfire.solvers import pycode as codegen
@@ -117,3 +119,8 @@ def test_options_with_bad_names_are_refused() -> None:
     for agent in ("Drug", "drug name", "drug__x", "exp", "x" * 80):
         with pytest.raises(UserError):
             list(pharmacology(agents=(agent,)).parts())  # type: ignore[call-arg]
+
+
+def test_an_agent_that_is_infused_but_not_given_is_refused() -> None:
+    with pytest.raises(CompositionError, match=r"pharmacology: `infused`: unknown agent `drgu`; did you mean `drug`\?"):
+        compose([Pharmacology(("blocker", "drug"), infused=("drgu",))])

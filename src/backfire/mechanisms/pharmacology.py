@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from backfire.errors import DeclarationError, unknown
 from backfire.model import Definition, Intervention, Mechanism, Parameter, Part, Process, State, option
 
 
@@ -25,6 +26,9 @@ class Pharmacology(Mechanism):
     )
 
     def parts(self) -> Iterator[Part]:
+        for name in self.infused:
+            if name not in self.agents:
+                raise DeclarationError(f"`infused`: {unknown('agent', name, self.agents)}")
         for agent in sorted(self.agents):
             yield from _agent(agent, infused=agent in self.infused)
 

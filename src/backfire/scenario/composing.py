@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backfire.errors import CompositionError, Problem, UserError, nearest
+from backfire.errors import CompositionError, Problem, UserError, nearest, unknown
 from backfire.model import Mechanism, Network, Part, check_name, compose
 from backfire.scenario.library import Library, not_known
 from backfire.scenario.mechanism_file import lines_of_parts, problem_of
@@ -71,7 +71,9 @@ class Chooser:
         self._names(label, kind, checked)
         chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in checked.items()}
         if "infused" in chosen and "agents" in chosen:
-            chosen["infused"] = tuple(sorted({*chosen["infused"], *infused} & {*chosen["agents"]}))
+            for name in sorted({*chosen["infused"]} - {*chosen["agents"]}):
+                self._add(("mechanisms", label, "infused"), unknown("agent", name, chosen["agents"]))
+            chosen["infused"] = tuple(sorted({*chosen["infused"], *(infused & {*chosen["agents"]})}))
         return self._made(label, kind, chosen) if len(self.problems) == told else None
 
     def _made(self, label: str, kind: type[Mechanism], options: Mapping[str, Any]) -> Mechanism | None:
