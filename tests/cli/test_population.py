@@ -90,6 +90,20 @@ def test_the_central_tumour_is_a_scenario_in_which_the_claims_hold(study: Path, 
     assert growth.min() <= central.inputs["growth_rate"].value <= growth.max()
 
 
+def test_where_nothing_can_be_searched_a_central_tumour_is_refused_before_sampling(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = 'growth_rate = { value = 0.1, source = "measured", grade = "paper" }'
+    (tmp_path / "small.toml").write_text(SMALL.replace("[regimens]", f"[parameters]\n{measured}\n[regimens]"), encoding="utf-8")
+    others = [name for name in load(tmp_path / "small.toml").network.parameters if name != "growth_rate"]
+    study.write_text(FILE + "\n[vary]\n" + "".join(f"{name} = false\n" for name in others), encoding="utf-8")
+    assert call("population", study, "--workers", "0", "--central", "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err == (
+        "backfire: mine: has no central tumour, which is looked for among assumed values, and nothing that varies here has one\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.thorough
 def test_claims_that_contradict_each_other_end_in_a_report(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -119,7 +119,7 @@ def test_sourced_values_that_no_plausible_tumour_has_are_an_error(tmp_path: Path
     with pytest.raises(UserError, match="with the values that have a source"):
         central_tumour(parse_population(BETWEEN, "between", tmp_path), tumours)
     half = PlausibleTumours(tumours.folder, tumours.names[:2], tumours.values[:, :2], tumours.weights, 1, {})
-    with pytest.raises(UserError, match="no assumed values of between"):
+    with pytest.raises(UserError, match="drawn: was not sampled as between says"):
         central_tumour(spec, half)
 
 

@@ -50,11 +50,13 @@ def population(
 
     if dask and workers is not None:
         raise UserError("give --workers or --dask, not both: Dask has workers of its own")
+    spec = populations.load_population(source, own or (), form_of)
+    if central:
+        populations.searched(spec)  # what cannot be had is said before hours of sampling
     client, goal = dask_client(dask) if dask else None, populations.Goal(rounds=rounds)
     made = populations.population(
-        source, out, members, seed, capped(workers), goal=goal, notify=say, mechanisms=own or (), client=client,
-        sentences=sentences, form=form_of,
-    )  # fmt: skip
+        spec, out, members, seed, capped(workers), goal=goal, notify=say, client=client, sentences=sentences
+    )
     if form is DataFormat.JSON:
         print_json(populations.manifest_of(made))
     elif made.found:

@@ -2,6 +2,7 @@ from .central import CentralTumour as CentralTumour
 from .central import Depth as Depth
 from .central import central_tumour as central_tumour
 from .central import depth_of as depth_of
+from .central import searched as searched
 from .facts import Fact as Fact
 from .facts import Weighted as Weighted
 from .facts import weigh as weigh

@@ -89,10 +89,9 @@ def central_tumour(spec: PopulationSpec, tumours: PlausibleTumours, notify: Call
 
     Raises UserError where every value has a source, or no tumour with the values that have one satisfies every claim.
     """
-    parameters = spec.scenario.network.parameters
-    names = tuple(name for name in tumours.names if name in parameters and _is_searched(parameters[name]))
-    if set(tumours.names) != set(spec.space.names) or not names:
-        raise UserError(f"{tumours.folder}: has no assumed values of {spec.name} that could be searched")
+    names = searched(spec)
+    if set(tumours.names) != set(spec.space.names):
+        raise UserError(f"{tumours.folder}: was not sampled as {spec.name} says: other inputs vary")
     tell = notify or (lambda _: None)
     depth = depth_of(spec, tumours, names)
     space = depth.judge.space
@@ -116,6 +115,20 @@ def central_tumour(spec: PopulationSpec, tumours: PlausibleTumours, notify: Call
     tell(f"the most typical of those nearly as deep: {reached:.2f} times, with {digits} digits; {search.judged} judged")
     made = dict(zip(names, values, strict=True))
     return CentralTumour(_with(spec.scenario, made), made, reached, deepest)
+
+
+def searched(spec: PopulationSpec) -> tuple[str, ...]:
+    """The inputs of a population with assumed values: among these its central tumour is looked for.
+
+    Raises UserError where there are none, which is known before anything is sampled.
+    """
+    parameters = spec.scenario.network.parameters
+    names = tuple(name for name in spec.space.names if name in parameters and _is_searched(parameters[name]))
+    if not names:
+        raise UserError(
+            f"{spec.name}: has no central tumour, which is looked for among assumed values, and nothing that varies here has one"
+        )
+    return names
 
 
 def _is_searched(given: Parameter) -> bool:
