@@ -308,3 +308,13 @@ def test_two_populations_of_one_name_are_not_written_over_each_other(
     assert call("run", "--population", folder / "mine", "--population", other, "--out", tmp_path / "out") == 2
     assert "two populations are called `mine`" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_reads_its_population_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read, opened = Path.read_bytes, list[Path]()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.append(path), read(path))[1])
+    assert call("run", "--population", folder / "mine", "--arm", "untreatd", "--out", tmp_path / "out") == 2
+    assert "did you mean `untreated`" in capsys.readouterr().err
+    assert [path for path in opened if path.name == "members.parquet"] == [folder / "mine" / "members.parquet"]

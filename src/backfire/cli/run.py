@@ -87,7 +87,8 @@ def _over(
     from backfire.sampling import read_tumours
 
     changes = changes_of(change or [])
-    names = [read_tumours(folder).manifest["name"] for folder in folders]
+    # of several, every name is known before any is run; one cannot clash
+    names = [read_tumours(folder).manifest["name"] for folder in folders] if len(folders) > 1 else []
     if doubled := {name for name in names if names.count(name) > 1}:
         raise UserError(f"two populations are called `{min(doubled)}`, and would be written to one folder; run them one by one")
     runs = [
