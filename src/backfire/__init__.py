@@ -11,6 +11,22 @@ Everything public is imported when it is first used, so that importing backfire 
 (``sweeps``), the functions verbs (``sweep``), so that no module hides a function.
 """
 
+from typing import Any
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    """What is public, when it is first used; of functions one that refuses arguments of a wrong type."""
+    from types import FunctionType
+
+    found = _find(name)
+    if isinstance(found, FunctionType):
+        from .arguments import checked
+
+        found = checked(found)
+        found.__module__ = __name__  # where it is found again when it is unpickled
+        globals()[name] = found
+    return found

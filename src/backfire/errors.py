@@ -157,7 +157,7 @@ def echo(given: object, longest: int = LONGEST_ECHO) -> str:
 
 def nearest(given: str, allowed: Iterable[str]) -> str | None:
     """The allowed name that ``given`` was most likely meant to be, or None if nothing is near."""
-    names = sorted(set(allowed))
+    given, names = str(given), sorted(set(allowed))  # a name from Python can be anything
     folded = {name.casefold(): name for name in names}
     if given.casefold() in folded:
         return folded[given.casefold()]

@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar, Final
 
 from backfire.errors import DeclarationError, echo, unknown
@@ -31,7 +32,7 @@ LONGEST_NAME = 64
 
 def check_name(name: str, what: str) -> str:
     """``name`` if it can name a part: lower-case ASCII words joined by single underscores. Else DeclarationError."""
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
         raise DeclarationError(
             f"{what} `{echo(name)}` must be lower-case ASCII words joined by single underscores, such as growth_rate"
         )
@@ -45,7 +46,9 @@ def _check(part: Part, *required: str) -> None:
     kind = type(part).__name__
     check_name(part.name, kind.lower())
     for name in required:
-        if not str(getattr(part, name)).strip():
+        if not isinstance(given := getattr(part, name), str):
+            raise DeclarationError(f"{kind} `{part.name}`: {name} is text, not {echo(repr(given))}")
+        if not given.strip():
             raise DeclarationError(f"{kind} `{part.name}` has no {name}; it is required")
     if isinstance(part, Parameter | State | Definition) and unit_of(part).scale != 1.0:
         raise DeclarationError(f"{kind} `{part.name}`: declare it in cells and days, not in {part.unit}")
@@ -80,6 +83,12 @@ class Parameter:
         _check(self, "unit", "meaning", "source", "grade")
         for name, given in (("value", self.value), ("maximum", self.maximum), ("range", self.range)):
             object.__setattr__(self, name, _as_read_back(given))
+        ends = self.range if isinstance(self.range, tuple) and len(self.range) == 2 else (None,)
+        if not all(isinstance(one, Real) for one in (self.value, self.maximum, *ends)):
+            found = f"value = {self.value!r}, maximum = {self.maximum!r}, range = {self.range!r}"
+            raise DeclarationError(
+                f"parameter `{self.name}`: value and maximum are numbers, range is two, got {echo(found, 200)}"
+            )
         if self.grade not in GRADES:
             raise DeclarationError(f"parameter `{self.name}`: {unknown('grade', self.grade, GRADES)}")
         low, high = self.range

@@ -15,7 +15,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from backfire.errors import CompositionError, UserError, unknown
+from backfire.errors import CompositionError, UserError, echo, unknown
 from backfire.formulas import ONE, Expression, Unit, base_unit, parse, parse_unit
 from backfire.model.components import (
     Definition,
@@ -183,7 +183,11 @@ def compose(mechanisms: Mapping[str, Mechanism] | Iterable[Mechanism]) -> Networ
     if isinstance(mechanisms, Mapping):
         labelled = [(label, mechanism) for label, mechanism in mechanisms.items()]
     else:
-        labelled = [(mechanism.label, mechanism) for mechanism in mechanisms]
+        labelled = [(getattr(mechanism, "label", ""), mechanism) for mechanism in mechanisms]
+    if strange := [item for _, item in labelled if not isinstance(item, Mechanism)]:
+        raise CompositionError(
+            [f"`{echo(item)}` is no mechanism; compose takes objects that derive from backfire.Mechanism" for item in strange]
+        )
     labels = [label for label, _ in labelled]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:

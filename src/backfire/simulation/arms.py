@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from backfire.errors import UserError, unknown
 from backfire.formatting import with_unit
 from backfire.formulas import parse
 from backfire.model import CAUTION, Administered, Dose, Event, EventPlan, Network, branching, multiples
@@ -133,7 +134,12 @@ class Result:
         return {name: [dose.until(last) for dose in doses if dose.time < last] for name, doses in every.items()}
 
     def outcome(self, arm: str, name: str) -> Outcome | None:
-        """One outcome of an arm, without computing those that are not asked for; None if the arm has none of this name."""
+        """One outcome of an arm, without computing those that are not asked for; None if the arm has none of this name.
+
+        Raises UserError for an arm that was not run.
+        """
+        if arm not in self.trajectories:
+            raise UserError(unknown("arm", arm, self.trajectories))
         known = self._read.setdefault(arm, {})
         if name not in known:
             known |= outcomes(self.trajectories[arm], self._watch(arm), [name])

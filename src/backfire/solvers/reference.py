@@ -52,8 +52,8 @@ class Settings:
         if self.method not in METHODS:
             raise UserError(unknown("method", self.method, METHODS))
         for word in ("relative", "cells", "absolute", "most_evaluations", "most_seconds"):
-            if not 0 < getattr(self, word) < math.inf:
-                raise UserError(f"solver setting `{word}` must be above 0, got {getattr(self, word)}")
+            if not isinstance(given := getattr(self, word), int | float | np.number) or not 0 < given < math.inf:
+                raise UserError(f"solver setting `{word}` must be above 0, got {given}")
 
 
 @dataclass(frozen=True)
