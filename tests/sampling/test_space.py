@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -233,6 +234,38 @@ def test_what_is_drawn_from_a_space_is_not_narrowed_in_it_and_a_weight_counts_as
 def test_what_is_no_distribution_says_why(make: object, said: str) -> None:
     with pytest.raises(UserError, match=said):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Uniform(-1e308, 1e308), "wider than a number can be"),
+        (lambda: LogUniform(1e-320, 1e308), "more times 9.99989e-321 than a number can say"),
+        (lambda: LogNormal(1e-320, 1e308, 1e300, 2.0), "more times 9.99989e-321 than a number can say"),
+        (lambda: LogNormal(0.0, 1.0, 1e-320, 2.0), "more times 9.99989e-321 than a number can say"),
+        (lambda: Beta(0.0, 1.0, 1e3, 1e10), "from 0.01 to 1e\\+06"),
+        (lambda: Beta(0.0, 1.0, 1e-3, 1.0), "from 0.01 to 1e\\+06"),
+    ],
+)
+def test_what_goes_beyond_the_numbers_of_the_machine_is_refused(make: Callable[[], Distribution], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make()
+
+
+@pytest.mark.parametrize("ends", [(1e-300, 1e-10), (1e-10, 1e290), (1e-150, 1e150), (1.0, 1.0 + 1e-9), (3.0, 3.0)])
+def test_what_is_within_them_is_right_at_their_edge(ends: tuple[float, float]) -> None:
+    """Medians: the middle, the geometric mean by logarithms, and of scipy's beta distribution."""
+    low, high = ends
+    half = np.array([0.5])
+    assert Uniform(*ends).at(half)[0] == pytest.approx(low / 2 + high / 2, rel=1e-15)
+    assert LogUniform(*ends).at(half)[0] == pytest.approx(math.exp((math.log(low) + math.log(high)) / 2), rel=1e-12)
+    assert Beta(*ends, 1e6, 0.01).at(half)[0] == pytest.approx(low + (high - low) * stats.beta(1e6, 0.01).ppf(0.5), rel=1e-12)
+    if low < high:
+        median = math.sqrt(low) * math.sqrt(high)
+        for spread in (1 + 1e-6, 1e10):
+            found = LogNormal(low, high, median, spread).at(np.array([0.25, 0.5, 0.75]))
+            assert (np.diff(found) >= 0).all()
+            assert found[1] == pytest.approx(median, rel=1e-9)
 
 
 @pytest.mark.parametrize("rank", [-0.8, 0.3, 0.95])

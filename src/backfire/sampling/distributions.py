@@ -7,12 +7,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from backfire.errors import UserError
 from backfire.solvers import Floats
+
+BETA_EXPONENTS: Final = (0.01, 1e6)
+"""Exponents of beta distributions lie between: beyond, SciPy's inverse is wrong or no number, and all values are at the ends, or
+at one point."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,13 @@ class Distribution(ABC):
     def __post_init__(self) -> None:
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
             raise UserError(f"goes from low = {self.low:g} to high = {self.high:g}; low must not be above high")
+        if not math.isfinite(float(self.high) - float(self.low)):
+            raise UserError(f"goes from low = {self.low:g} to high = {self.high:g}, which is wider than a number can be")
+
+    def _fits_ratio(self, least: float) -> None:
+        """Raises UserError where ``high`` is so many times ``least`` that no number says how many."""
+        if not math.isfinite(float(self.high) / float(least)):
+            raise UserError(f"goes up to high = {self.high:g}, which is more times {least:g} than a number can say; narrow it")
 
     def at(self, shares: Floats) -> Floats:
         """The quantile function: the values (n,) below which ``shares`` (n,) in [0, 1] of all values lie, ends exact."""
@@ -78,6 +89,7 @@ class _AboveZero(Distribution):
         super().__post_init__()
         if self.low <= 0:
             raise UserError(f"a log scale starts above 0, got low = {self.low:g}")
+        self._fits_ratio(self.low)
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,7 @@ class LogNormal(Distribution):
                 f"is log-normal with median = {self.median:g} and spread = {self.spread:g}; the median must lie between "
                 f"{self.low:g} and {self.high:g}, the spread, a factor, above 1"
             )
+        self._fits_ratio(self.low or self.median)
 
     def _ends(self) -> tuple[float, float]:
         low, high = (
@@ -139,8 +152,12 @@ class Beta(Distribution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 < self.alpha < math.inf and 0 < self.beta < math.inf):
-            raise UserError(f"is a beta distribution with alpha = {self.alpha:g} and beta = {self.beta:g}; both must be above 0")
+        least, most = BETA_EXPONENTS
+        if not (least <= self.alpha <= most and least <= self.beta <= most):
+            raise UserError(
+                f"is a beta distribution with alpha = {self.alpha:g} and beta = {self.beta:g}; "
+                f"both must be above 0, from {least:g} to {most:g}"
+            )
 
     def _at(self, shares: Floats) -> Floats:
         from scipy.special import betaincinv
