@@ -40,7 +40,7 @@ def test_public_functions_can_be_sent_to_other_processes() -> None:
 def everything(
     text: str = "", place: Path | str = "", number: float = 0, count: int = 0, yes: bool = False, names: Sequence[str] = (),
     values: Floats | None = None, call: Callable[[str], None] | None = None, table: Mapping[str, float] | None = None,
-    word: Literal["a", "b"] = "a", more: Iterable[Growth] = (),
+    word: Literal["a", "b"] = "a", more: Iterable[Growth] = (), what: Any = None,
 ) -> str:  # fmt: skip
     return text
 
@@ -48,7 +48,7 @@ def everything(
 MEANT: list[dict[str, Any]] = [
     {"place": Path("x")}, {"place": "x"}, {"number": 3}, {"number": np.float32(3)}, {"count": np.int64(3)}, {"yes": np.bool_(True)},
     {"names": ("x",)}, {"names": np.array(["x"])}, {"names": (word for word in "xy")}, {"values": [[1, 2.5]]}, {"values": np.zeros((2, 2))},
-    {"call": print}, {"call": None}, {"table": {"x": 1}}, {"word": "c"}, {"more": [Growth()]},
+    {"call": print}, {"call": None}, {"table": {"x": 1}}, {"word": "c"}, {"more": [Growth()]}, {"what": object()},
 ]  # fmt: skip
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"text": None}, "expected text, not `None`"), ({"text": b"x"}, "expected text, not `b'x'`"),

@@ -75,7 +75,7 @@ def _fits(given: Any, hint: Any) -> bool:
     if hint in _PLAIN:
         return isinstance(given, _PLAIN[hint][0])
     kind: Any = origin or hint
-    if not isinstance(kind, type):
+    if kind is Any or not isinstance(kind, type):
         return True
     if issubclass(kind, np.ndarray):
         return _is_numbers(given)
