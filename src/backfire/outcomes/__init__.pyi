@@ -10,8 +10,6 @@ from .catalogue import readable as readable
 from .compiled import reader as reader
 from .features import Features as Features
 from .interpolant import Interpolant as Interpolant
-from .interpolant import outcomes as outcomes
-from .interpolant import until_failure as until_failure
 from .reading import FOUND as FOUND
 from .reading import CompiledFeatures as CompiledFeatures
 from .reading import Noting as Noting
@@ -19,6 +17,8 @@ from .reading import ReadPlan as ReadPlan
 from .reading import fill as fill
 from .reading import fill_cells as fill_cells
 from .reading import read_plan as read_plan
+from .recorded import outcomes as outcomes
+from .recorded import until_failure as until_failure
 from .rules import HOST_LOAD as HOST_LOAD
 from .rules import ONE_CELL as ONE_CELL
 from .rules import ROUNDED as ROUNDED

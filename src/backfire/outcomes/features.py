@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 class Features(Protocol):
     """Days, extremes and integrals of m members in one arm: each (m,) unless said otherwise, NaN where there is none.
 
-    Two readers find them independently: one in the steps of the reference solver by polynomials (``interpolant``), one in
+    Two readers find them independently: one in the steps of the reference solver by polynomials (``recorded``), one in
     those of the batch solver by compiled code (``compiled``). Burdens in cells are counted: less than one is none.
     """
 
