@@ -97,6 +97,11 @@ class Network:
         return texts | {name: "1" for name, switch in self.switches.items() if switch.targets}
 
     @cached_property
+    def recorded(self) -> dict[str, str]:
+        """Everything a trajectory records, states first: name → unit."""
+        return {state.name: state.unit for state in self.states} | self.observables
+
+    @cached_property
     def units(self) -> dict[str, Unit]:
         """The unit of everything that a formula can read, and of every process."""
         measured: list[Parameter | State | Definition] = [*self.states, *self.definitions, *self.parameters.values()]

@@ -173,7 +173,7 @@ class Reader:
 
     def _measured(self, network: Network, rules: Mapping[str, DosingRule]) -> None:
         """What rules measure is recorded."""
-        recorded = {state.name: state.unit for state in network.states} | network.observables
+        recorded = network.recorded
         for name, rule in rules.items():
             for part in rule.column.split(" / "):
                 if part not in recorded:

@@ -24,7 +24,7 @@ from backfire.scenario import Scenario, chosen_arms, find_inputs, whole_numbers
 from backfire.simulation.arms import simulate
 from backfire.simulation.members import MemberTable
 from backfire.simulation.rows import Cohort
-from backfire.simulation.together import ArmRun, Columns, blank, kernel_for, measured_in, plan_of, recorded_in, solve
+from backfire.simulation.together import ArmRun, Columns, blank, kernel_for, measured_in, plan_of, solve
 from backfire.solvers import Floats, Settings, Status, Trajectory, batch, generate
 from backfire.solvers.batch import BatchSettings, is_compiled
 
@@ -160,7 +160,7 @@ def outcome_names(
     for name in wanted:
         asked = parse_summary(name)
         if asked:
-            asked.unit(recorded_in(scenario))
+            asked.unit(scenario.network.recorded)
         if not asked and name not in every:
             raise UserError(unknown("outcome", name, [*every, *(f"{kind}(…)" for kind in ("peak", "final", "mean"))]))
     return {arm: [name for name in wanted if parse_summary(name) or name in has[arm]] for arm in arms}
@@ -202,8 +202,8 @@ def courses(
     """
     network = scenario.network
     for name in names:
-        if name not in recorded_in(scenario):
-            raise UserError(unknown("recorded value", name, recorded_in(scenario)))
+        if name not in network.recorded:
+            raise UserError(unknown("recorded value", name, network.recorded))
     states, _ = trajectories(scenario, fields, samples, arm, days)
     constants = MemberTable(scenario, fields, np.asarray(samples, dtype=float)).constants
     of_states = [*np.moveaxis(states, 2, 0)]

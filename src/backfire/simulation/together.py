@@ -50,10 +50,10 @@ def plan_of(scenario: Scenario, outcomes: Sequence[str] | None) -> ReadPlan:
 
 @lru_cache(maxsize=256)
 def _planned(scenario: Scenario, outcomes: tuple[str, ...] | None) -> ReadPlan:
-    network, units = scenario.network, recorded_in(scenario)
+    network = scenario.network
     summaries = [asked for name in outcomes or () if (asked := parse_summary(name))]
     one_by_one = any(declared(name).costly for name in outcomes or ())
-    return read_plan(units, summaries, network.flows, branching(network) if one_by_one else None)
+    return read_plan(network.recorded, summaries, network.flows, branching(network) if one_by_one else None)
 
 
 @lru_cache(maxsize=512)
@@ -75,11 +75,6 @@ def measured_in(scenario: Scenario, arms: Iterable[str]) -> tuple[str, ...]:
     """What a kernel must measure at visits: whatever rules look at but sums of states, which need no code of their own."""
     columns = dict.fromkeys(rule.column for arm in arms for rule in scenario.reacting(arm))
     return tuple(name for name in columns if not sums_of(scenario.network, name).any())
-
-
-def recorded_in(scenario: Scenario) -> dict[str, str]:
-    """Name → unit of everything recorded."""
-    return {state.name: state.unit for state in scenario.network.states} | scenario.network.observables
 
 
 def kernel_for(scenario: Scenario, arms: Iterable[str], watched: Sequence[str] = ()) -> Kernel:

@@ -76,8 +76,7 @@ def study(
 def _data(
     scenario: Scenario, claims: Sequence[tuple[ClaimEntry, Claim]], shown: Sequence[str], sources: Sequence[str]
 ) -> dict[str, Any]:
-    network, inputs = scenario.network, scenario.inputs
-    units = {state.name: state.unit for state in network.states} | dict(network.observables)
+    network, inputs, units = scenario.network, scenario.inputs, scenario.network.recorded
     styles, fed = arm_styles(scenario.arms), feeds(network)
     return {
         "name": scenario.name,
