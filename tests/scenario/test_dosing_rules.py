@@ -57,6 +57,7 @@ WRONG = (
     (changed("stop_below   = 0.5", "stop_below   = 0.5\nof = 'nadir'"), 13, "nothing is below its own nadir"),
     (changed("stop_below   = 0.5", "stop_below   = 0.5\nof = 'nadirs'"), 14, "did you mean `nadir`"),
     (changed("stop_below   = 0.5", "stop_below   = 0.5\nmeasure = 'burdn'"), 14, "did you mean `burden`"),
+    (changed("stop_below   = 0.5", "stop_below   = 0.5\nmeasure = 'burden / burden / burden'"), 14, "more than the ratio of two"),
     (changed("stop_below   = 0.5", "stop_below   = 0.5\nmeasure = 'diameter'"), 14, "needs the `geometry`"),
     (changed("stop_below   = 0.5", "stop_below   = 0.5\nmeasure = 'diameter'\ngeometry = 'cube'"), 15, "sphere"),
     (changed("stop_below   = 0.5", "stop_below   = 0.5\nseed = 1.5"), 14, "whole number"),

@@ -19,6 +19,7 @@ from backfire import Scenario, export, find_idle, parse, read_run, run_members, 
 from backfire.errors import StorageError, UserError
 from backfire.figures import comparison
 from backfire.figures.panels import strip_rows
+from backfire.model.dosing_rules import FLOOR, FLOOR_CELLS, DosingRule
 from backfire.simulation import prepare_folder, save
 from backfire.simulation.arms import Result
 from backfire.simulation.members import MemberTable
@@ -211,8 +212,9 @@ def test_both_solvers_do_what_a_plain_simulation_does(family: str) -> None:
         assert batch[name] == pytest.approx(found[name].value, rel=tolerance), name
 
 
-MEASURED = ("grow", "grow / burden")
-"""What is no sum of states, nor a ratio of two."""
+FORMULAS = ("grow", "die_too")
+"""What is no sum of states."""
+MEASURED = ("grow", "grow / burden", "die_too", "burden / die_too")
 LOOKS = np.array([0.0, 20.0, 41.0, 63.5, 100.0])
 
 
@@ -222,7 +224,7 @@ def in_batch(of: Scenario, fields: list[str], samples: Floats, arm: str = "given
     table.check_events([arm])
     assert table.reasons == {}
     members = table.numbers(arm, np.arange(len(samples)))
-    states, ends = record(kernel_of(of.network, (), MEASURED), members, LOOKS, CLOSE)
+    states, ends = record(kernel_of(of.network, (), FORMULAS), members, LOOKS, CLOSE)
     assert (ends.status == 0).all()
     return states, ends.decided
 
@@ -238,8 +240,6 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
     made["measure"] = draw(
         st.sampled_from(("burden", "factor", "resistant", "resistant / burden", "level", "diameter", *MEASURED))
     )
-    if made["measure"] == "level":
-        made["of"] = "level"  # a drug that is all gone has no shares that a solver resolves
     if made["measure"] == "diameter":
         made["geometry"] = draw(st.sampled_from(("sphere", "disc")))
         made["of"] = "start" if made["of"] == "level" else made["of"]
@@ -299,6 +299,69 @@ def test_both_solvers_decide_alike_by_any_rules(text: str) -> None:
 @given(studies())
 def test_both_solvers_decide_alike_by_five_hundred_rules(text: str) -> None:
     same_decisions(text)
+
+
+def vanishing(arm: Plain, measure: Callable[[Plain], float]) -> list[float]:
+    """The drug over the first half of nine days, and the other, six times as strong, until what is measured has lost three tenths
+    since the last look; on again where it has lost nothing. What was nothing has no shares, and nothing is learnt where there is
+    nothing to divide by. The level after each look."""
+    levels, last, on = [], math.nan, 1.0
+    for tenth in range(1001):
+        look = tenth >= 20 and tenth % 3 == 2
+        if look or tenth % 5 == 0:
+            arm.go(tenth / 10)
+        if look:
+            measured = measure(arm)
+            if on and measured < 0.7 * last:
+                on = 0.0
+            elif not on and measured >= last > 0:
+                on = 1.0
+            last = last if math.isnan(measured) else measured
+            levels.append(on)
+        arm.inflow = 6.0 if tenth // 10 < 9 and tenth % 10 < 5 else 0.0
+        arm.running = 6.0 * on if tenth >= 20 else 0.0
+    return levels
+
+
+def seen(value: float, below: float = 1.0) -> float:
+    """A ratio of what is measured: what no solver resolves is nothing."""
+    value, below = (size if size >= 1e-9 else 0.0 for size in (value, below))
+    return value / below if below else math.nan
+
+
+VANISHING = (
+    "[rules.rule]\nvisit_every = 0.3\nmeasure = 'MEASURED'\nof = 'last'\nstop_below = 0.7\nresume_above = 1.0\n[regimens]\n"
+    "drug = { amount = 3.0, start = 0, every = 1, duration = 0.5, count = 9 }\n"
+    "other = { amount = 6, start = 2, until = 100, rules = ['rule'] }\n[arms]\ngiven = ['drug', 'other']"
+)
+
+
+@pytest.mark.parametrize(
+    ("measured", "plain"),
+    [
+        ("resistant", lambda arm: seen(arm.y[1])),
+        ("resistant / factor", lambda arm: seen(arm.y[1], arm.y[3])),
+        ("resistant / level", lambda arm: seen(arm.y[1], arm.y[2])),
+        ("die_too", lambda arm: seen(reacting.OTHER * arm.running * arm.y[1])),
+    ],
+)
+def test_what_no_solver_resolves_is_nothing(measured: str, plain: Callable[[Plain], float]) -> None:
+    """A clone of 1e-15 has shares of its last value that are noise, by which the two solvers used to decide differently."""
+    text = VANISHING.replace("MEASURED", measured)
+    same_decisions(text)
+    decisions = simulate(scenario(text).changed(days=100), settings=TIGHT).trajectories["given"].decisions
+    levels = vanishing(Plain(), plain)
+    assert decisions is not None
+    assert decisions.tolist() == levels
+    assert {*levels} == {0.0, 1.0}
+
+
+def test_nothing_is_what_neither_solver_resolves_by_default() -> None:
+    assert max(Settings().cells, BatchSettings().cells) == FLOOR_CELLS
+    assert max(Settings().absolute, BatchSettings().absolute) == FLOOR
+    units = {"burden": "cell", "grow": "cell/day", "factor": "fold", "share": "1/cell"}
+    looks = {name: DosingRule("rule", 1.0, measure=name, stop_below=0.5).floors(units) for name in units}
+    assert looks == {"burden": (FLOOR_CELLS,), "grow": (FLOOR_CELLS,), "factor": (FLOOR,), "share": (0.0,)}
 
 
 CONSTANT = "growth = 0\nkilling = 0\nrise = 0"

@@ -15,7 +15,7 @@ import numpy as np
 from backfire.errors import UserError
 from backfire.exchange.notation import NONE
 from backfire.formulas import Unit
-from backfire.model import DIAMETER, DosingRule, EventPlan, Visit
+from backfire.model import DosingRule, EventPlan, Visit
 from backfire.scenario import Scenario
 
 MOST_VISITS: Final = 1_000
@@ -42,11 +42,11 @@ class RuleFormulas:
             reason = f"a file has one event for each, at most {MOST_VISITS}; fewer `days` or a longer `visit_every` have fewer"
             raise UserError(f"rules are looked at {len(plan.visits)} times: {reason}")
         for rule in self.rules:
-            lost = hidden & {*rule.column.split(" / ")}
+            lost = hidden & {*rule.parts}
             if lost:
                 raise UserError(f"rule `{rule.name}` measures the rate of the process `{min(lost)}`, which no event can read")
         codes = {name: switch.effect for name, switch in scenario.network.switches.items()}
-        parts = [[codes.get(part, part) for part in rule.column.split(" / ")] for rule in self.rules]
+        parts = [[codes.get(part, part) for part in rule.parts] for rule in self.rules]
         self._columns = [above if not below else f"({above} / {below[0]})" for above, *below in parts]
         measured = [units[above] / units[below[0]] if below else units[above] for above, *below in parts]
         self.units = [unit_id(unit) for unit in measured]
@@ -61,7 +61,7 @@ class RuleFormulas:
         for rule, unit, numbers in zip(self.rules, self.units, self._numbers, strict=True):
             yield level_id(rule), NONE, numbers[-2], f"Level of the rule {rule.name}, {rule.in_words()}."
             if rule.of != "level":
-                measured = "burden" if rule.measure == DIAMETER else rule.column
+                measured = " / ".join(rule.parts)
                 yield reference_id(rule), unit, 1.0, f"What rule {rule.name} holds {measured} against, from its first visit on."
 
     def decided(self, visit: Visit) -> tuple[DosingRule, str, str | None]:

@@ -42,6 +42,7 @@ from .dosing_rules import DosingRule as DosingRule
 from .dosing_rules import RuleNumber as RuleNumber
 from .dosing_rules import decide as decide
 from .dosing_rules import follows as follows
+from .dosing_rules import noticed as noticed
 from .dosing_rules import settled as settled
 from .equations import Slopes as Slopes
 from .equations import balance as balance

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backfire.errors import ScheduleError, unknown
-from backfire.formulas import Expression, as_sympy, derivative, names_in, symbol
+from backfire.formulas import BASE, Expression, as_sympy, derivative, names_in, parse_unit, symbol
 from backfire.model.components import Intervention
 
 MOST_VISITS: Final = 20_000
@@ -38,6 +38,15 @@ OF, STOP_BELOW, STOP_ABOVE, ON_BELOW, ON_ABOVE, RAISE_BELOW, RAISE_ABOVE, LOWER_
 BY, LEAST, MOST, RULE_BEGINS, RULE_REFERENCE, RULE_WIDTH = range(9, 15)
 _MET: Final = 1 - 1e-9
 """What lies less than a billionth below a threshold is on it: a solver's rounding decides nothing."""
+FLOOR_CELLS: Final = 1e-6
+FLOOR: Final = 1e-9
+"""What is smaller, in cells or in any other unit, is nothing when it is measured: the coarser of the absolute tolerances that the
+solvers have by default, whatever those of a run are, so that neither decides by what is noise to the other."""
+
+
+def noticed(value: float, floor: float) -> float:
+    """What is seen of a value at a visit: nothing of one that is smaller than ``floor``. Compiled by the batch solver."""
+    return 0.0 if abs(value) < floor else value
 
 
 def decide(rules: NDArray[np.float64], row: int, level: float, reference: float, measured: float) -> tuple[float, float]:
@@ -110,7 +119,8 @@ class DosingRule:
 
     ``measure`` is a recorded name, the ratio ``a / b`` of two, or ``diameter``, that of a tumour of the given ``geometry``.
     Thresholds are shares of the reference ``of``: its value at the first visit (start), the smallest so far (nadir), that of
-    the visit before (last); with ``level`` they are values in the unit of what is measured, millimetres for a diameter.
+    the visit before (last); with ``level`` they are values in the unit of what is measured, millimetres for a diameter. Less
+    than 1e-6 cells, or than 1e-9 in any other unit, counts as nothing before it is divided, or measured with an error.
     A rule stops and resumes (or starts what was not yet given), or it changes the dose by a factor: either, not both.
     ``error`` is the standard deviation of the logarithm of what is measured, drawn for each visit with ``seed``.
     Raises ScheduleError for what says nothing, or contradicts itself.
@@ -154,6 +164,8 @@ class DosingRule:
 
     def _check_measure(self) -> None:
         if self.measure != DIAMETER:
+            if len(self.parts) > 2:
+                raise ScheduleError(f"`{self.measure}` is more than the ratio of two", key="measure")
             if self.geometry is not None:
                 raise ScheduleError("`geometry` is that of a tumour whose `diameter` is measured", key="geometry")
             return
@@ -204,12 +216,15 @@ class DosingRule:
         return bool(self._written(SCALING))
 
     @property
-    def column(self) -> str:
-        """The recorded name, or ratio of two, that is looked at."""
-        if self.measure == DIAMETER:
-            return "burden"
-        above, *below = (part.strip() for part in self.measure.split("/"))
-        return " / ".join([above, *below])
+    def parts(self) -> tuple[str, ...]:
+        """The recorded name that is looked at, or the two whose ratio is."""
+        return ("burden",) if self.measure == DIAMETER else tuple(part.strip() for part in self.measure.split("/"))
+
+    def floors(self, units: Mapping[str, str]) -> tuple[float, ...]:
+        """The size below which each of the ``parts`` is nothing, by the ``units`` of what is recorded; 0 for what is per cell,
+        which is small by nature."""
+        cells = [parse_unit(units[part]).powers[BASE.index("cell")] for part in self.parts]
+        return tuple(FLOOR_CELLS if power > 0 else 0.0 if power < 0 else FLOOR for power in cells)
 
     def numbers(self) -> list[float]:
         """The rule as ``decide`` reads it; a diameter becomes the burden that has it."""

@@ -175,7 +175,7 @@ class Reader:
         """What rules measure is recorded."""
         recorded = network.recorded
         for name, rule in rules.items():
-            for part in rule.column.split(" / "):
+            for part in rule.parts:
                 if part not in recorded:
                     self.add(("rules", name, "measure"), unknown("recorded value", part, [*recorded, DIAMETER]))
             if rule.measure == DIAMETER and rule.of == "level" and recorded.get("burden") not in ("cell", None):

@@ -15,7 +15,7 @@ import numpy as np
 from backfire.errors import UserError, unknown
 from backfire.formatting import with_unit
 from backfire.formulas import parse
-from backfire.model import CAUTION, Administered, Dose, Event, EventPlan, Network, branching, multiples
+from backfire.model import CAUTION, Administered, Dose, Event, EventPlan, Network, branching, multiples, noticed
 from backfire.notebook import curves, shown
 from backfire.outcomes import HOST_LOAD, ROUNDED, Lineages, Outcome, Watch, declared, outcomes, ranked
 from backfire.scenario import Scenario, chosen_arms
@@ -292,14 +292,14 @@ def solved(scenario: Scenario, code: Code, settings: Settings, plan: EventPlan, 
 
 def _controls(scenario: Scenario, code: Code, plan: EventPlan, rows: Sequence[Event]) -> Controls:
     """The rules of a plan as the solver takes them."""
-    names = [*scenario.network.state_names, *scenario.network.observables]
-    places = [[names.index(part) for part in rule.column.split(" / ")] for rule in plan.rules.values()]
-    constants = scenario.constants()
+    recorded, constants = scenario.network.recorded, scenario.constants()
+    places = {name: place for place, name in enumerate(recorded)}
+    looks = [[*zip((places[part] for part in rule.parts), rule.floors(recorded), strict=True)] for rule in plan.rules.values()]
 
     def measure(state: Sequence[float]) -> list[float]:
         every = [*state, *(float(value) for value in code.observe_one(state, constants))]
-        ratios = ((every[above], every[below[0]] if below else 1.0) for above, *below in places)
-        return [above / below if below else math.nan for above, below in ratios]
+        seen = [[noticed(every[place], floor) for place, floor in look] for look in looks]
+        return [above if not below else above / below[0] if below[0] else math.nan for above, *below in seen]
 
     numbers = np.array([rule.numbers() for rule in plan.rules.values()])
     return Controls(numbers, plan.uses, plan.visits, rows, measure)

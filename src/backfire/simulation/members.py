@@ -43,13 +43,9 @@ class MemberEvents:
     visited: NDArray[np.int64]
 
 
-def sums_of(network: Network, column: str) -> NDArray[np.bool_]:
-    """(2, states): the states whose sum is what a rule looks at, and those by whose sum it is divided, none where it is no ratio;
-    none at all where it is something else than sums of states."""
-    names = column.split(" / ")
-    found = np.zeros((2, len(network.states)), dtype=bool)
-    found[: len(names)] = [[name in (state.name, *state.totals) for state in network.states] for name in names]
-    return found if found[: len(names)].any(axis=1).all() else np.zeros_like(found)
+def summed(network: Network, name: str) -> list[bool]:
+    """The states (states,) whose sum is what is recorded under a name; none where it is something else."""
+    return [name in (state.name, *state.totals) for state in network.states]
 
 
 class MemberTable:
@@ -259,11 +255,14 @@ class MemberTable:
         place = wanted * len(rules) if len(own) > 1 else np.zeros(len(wanted), dtype=np.int64)
         uses = usual_schedule(self.scenario).plan(self.scenario, arm).uses
         table = (day, whole[0], factor, whole[1], whole[2])
-        columns = tuple(item.column for item in rules)
-        parts = np.array([sums_of(self.network, name) for name in columns])
+        columns = tuple(item.parts for item in rules)
+        parts, floors = np.zeros((len(rules), 2, len(self.network.states)), dtype=bool), np.zeros((len(rules), 2))
+        for number, item in enumerate(rules):
+            floors[number, : len(item.parts)] = item.floors(self.network.recorded)
+            parts[number, : len(item.parts)] = [summed(self.network, name) for name in item.parts]
         most = int(np.diff(events.visited[wanted], axis=1).max(initial=0)) if decisions else 0
         decided = np.full((len(wanted), most), math.nan)
-        return Visits(table, events.visited[wanted], numbers, place, columns, parts, uses, events.givers, decided)
+        return Visits(table, events.visited[wanted], numbers, place, columns, parts, floors, uses, events.givers, decided)
 
     def dosing(self, arm: str, decisions: Floats, died: Floats) -> MemberDosing:
         """What members that have no reason are given in an arm before their hosts die (members,), by the ``decisions``

@@ -31,7 +31,7 @@ from backfire.outcomes import (
     reader,
 )
 from backfire.scenario import Scenario
-from backfire.simulation.members import MemberTable, sums_of
+from backfire.simulation.members import MemberTable, summed
 from backfire.solvers import Floats, Status, batch
 from backfire.solvers.batch import BatchSettings, Kernel, Members, aside, kernel_of
 
@@ -73,8 +73,8 @@ def _needed(
 
 def measured_in(scenario: Scenario, arms: Iterable[str]) -> tuple[str, ...]:
     """What a kernel must measure at visits: whatever rules look at but sums of states, which need no code of their own."""
-    columns = dict.fromkeys(rule.column for arm in arms for rule in scenario.reacting(arm))
-    return tuple(name for name in columns if not sums_of(scenario.network, name).any())
+    names = dict.fromkeys(part for arm in arms for rule in scenario.reacting(arm) for part in rule.parts)
+    return tuple(name for name in names if not any(summed(scenario.network, name)))
 
 
 def kernel_for(scenario: Scenario, arms: Iterable[str], watched: Sequence[str] = ()) -> Kernel:

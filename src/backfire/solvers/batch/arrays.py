@@ -29,8 +29,8 @@ LANE_WHOLES: Final = 6
 ) = range(0, LANE_NUMBERS * LANES, LANES)  # fmt: skip
 # and those of the table of whole numbers of lanes
 MEMBER, EVENT, RECORD, OUT, ROWS, VISIT = range(0, LANE_WHOLES * LANES, LANES)
-# what rules look at
-SUM, RATIO, FORMULA = range(3)
+# in place of a column of what is measured: nothing is divided by, or a sum of states is looked at
+MISSING, SUMMED = -2, -1
 # places in the sizes of a problem
 STATES, CONSTANTS, ALL, FACTORS, MOST_STEPS, BY_STEP, ROOM, WATCHED = range(8)
 
@@ -73,11 +73,11 @@ class Looks(NamedTuple):
 
     At a visit ``rule`` is decided by what its column times ``factor`` is; if its level changes, the events ``hold_first`` to
     ``hold_last``, counted from the first of the member, set anew what runs. The numbers of the rules of member i are the rows
-    from ``place[i]`` on of ``numbers``; ``kind`` (r,) says if what they look at is a SUM of states, a RATIO of two such sums,
-    or a FORMULA, whose place in what the kernel measures is ``column`` (r,). ``parts`` (r, 2, n) are the states of the sums,
-    ``ends`` (r, 2) the smallest and the largest factor; unless ``bounded``, bounds never tell that rules change nothing.
-    ``uses`` (givers, r) are the givers they decide on. ``decided``
-    (m, …) are the levels after each visit, if they are kept.
+    from ``place[i]`` on of ``numbers``. ``column`` (r, 2) are the places, in what the kernel measures, of what they look at and
+    of what that is divided by; MISSING where it is not, SUMMED for the sum of the states ``parts`` (r, 2, n). Below ``floors``
+    (r, 2) each of them is nothing. ``ends`` (r, 2) are the smallest and the largest factor; unless ``bounded``, bounds never tell
+    that rules change nothing. ``uses`` (givers, r) are the givers they decide on. ``decided`` (m, …) are the levels after each
+    visit, if they are kept.
     """
 
     day: Any
@@ -91,7 +91,7 @@ class Looks(NamedTuple):
     place: Any
     column: Any
     parts: Any
-    kind: Any
+    floors: Any
     bounded: Any
     ends: Any
     uses: Any
@@ -159,9 +159,10 @@ def _tuple(kind: Any, *fields: Any) -> Any:
 TASK = _tuple(Task, _WHOLE, types.float64, ROW, _TRUTH, _TRUTH, types.boolean[:, ::1], _TABLE, _TABLE, ROW, ROW)
 EVENTS = _tuple(Events, ROW, _WHOLE, ROW, ROW, _WHOLE, _WHOLE, _WHOLE)
 _FLAGS = types.boolean[:, ::1]
+_PLACES = types.int64[:, ::1]
 _PAIRS = types.boolean[:, :, ::1]
 LOOKS = _tuple(
-    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _WHOLE, _PAIRS, _WHOLE, types.boolean, _TABLE, _FLAGS,
+    Looks, ROW, _WHOLE, ROW, _WHOLE, _WHOLE, _WHOLE, _WHOLE, _TABLE, _WHOLE, _PLACES, _PAIRS, _TABLE, types.boolean, _TABLE, _FLAGS,
     _TABLE,
 )  # fmt: skip
 RECORDS = _tuple(Records, ROW, _WHOLE, _WHOLE, _WHOLE, _TABLE)

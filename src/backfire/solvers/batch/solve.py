@@ -60,12 +60,11 @@ class Visits:
     """When the rules of m members are looked at, and what these are.
 
     ``table`` has the columns (day, rule, factor, first, last) of all visits, sorted by day for each member, of which member i
-    has the rows ``rows[i, 0]`` to ``rows[i, 1]``; first and last are rows of the events, counted from the
-    first of the member, that set what runs anew. ``numbers``
-    (q, 15) has the r rules of member i from row ``place[i]`` on; ``columns`` (r) say what they look at, and ``parts``
-    (r, 2, n) the states whose sum that is, and those by whose sum it is divided, if it is; none where it is something else, which
-    the kernel must measure,
-    ``uses`` (givers, r) on which givers they decide. ``givers`` has one number for each row of the events. What is decided
+    has the rows ``rows[i, 0]`` to ``rows[i, 1]``; first and last are rows of the events, counted from the first of the member,
+    that set what runs anew. ``numbers`` (q, 15) has the r rules of member i from row ``place[i]`` on. ``columns`` (r) say what
+    they look at, and what that is divided by, if it is; ``parts`` (r, 2, n) are the states whose sum each of these is, none
+    where it is something else, which the kernel must measure; ``floors`` (r, 2) are the sizes below which each is nothing.
+    ``uses`` (givers, r) say on which givers they decide. ``givers`` has one number for each row of the events. What is decided
     at every visit is written to ``decided`` (m, visits), unless that has no columns.
     """
 
@@ -73,8 +72,9 @@ class Visits:
     rows: NDArray[np.int64]
     numbers: Floats
     place: NDArray[np.int64]
-    columns: tuple[str, ...]
+    columns: tuple[tuple[str, ...], ...]
     parts: NDArray[np.bool_]
+    floors: Floats
     uses: NDArray[np.bool_]
     givers: NDArray[np.int64]
     decided: Floats
@@ -241,22 +241,24 @@ def _looks(visits: Visits | None, measured: Sequence[str], count: int) -> Looks:
     if visits is None:
         nothing, none = np.zeros(0, dtype=np.int64), np.zeros(count, dtype=np.int64)
         table, parts, uses = np.zeros((0, RULE_WIDTH)), np.zeros((0, 2, 0), dtype=bool), np.zeros((0, 0), dtype=bool)
-        empty, ends, decided = np.zeros(0), np.zeros((0, 2)), np.zeros((count, 0))
+        empty, pairs, decided, column = np.zeros(0), np.zeros((0, 2)), np.zeros((count, 0)), np.zeros((0, 2), dtype=np.int64)
         return Looks(
-            empty, nothing, empty, nothing, nothing, none, none, table, none, nothing, parts, nothing, False, ends, uses, decided
+            empty, nothing, empty, nothing, nothing, none, none, table, none, column, parts, pairs, False, pairs, uses, decided
         )  # fmt: skip
     first, last = (np.ascontiguousarray(column) for column in visits.rows.T)
-    above, below = visits.parts[:, 0].any(axis=1), visits.parts[:, 1].any(axis=1)
-    kind = np.where(below, at.RATIO, np.where(above, at.SUM, at.FORMULA))
-    column = np.array([measured.index(name) if one == at.FORMULA else 0 for one, name in zip(kind, visits.columns, strict=True)])
+    column = np.full((len(visits.columns), 2), at.MISSING)
+    for number, names in enumerate(visits.columns):
+        for half, name in enumerate(names):
+            column[number, half] = at.SUMMED if visits.parts[number, half].any() else measured.index(name)
     place = np.ascontiguousarray(visits.place)
     _, rule, factor, *_ = visits.table
     own = [factor[rule == number] for number in range(len(column))]
     ends = np.array([[factors.min(initial=1.0), factors.max(initial=1.0)] for factors in own])
-    bounded = bool((kind != at.FORMULA).all() and not follows(visits.numbers).any())
+    bounded = bool((column < 0).all() and not follows(visits.numbers).any())
     return Looks(
-        *visits.table, first, last, visits.numbers, place, column, visits.parts, kind, bounded, ends, visits.uses, visits.decided
-    )
+        *visits.table, first, last, visits.numbers, place, column, visits.parts, visits.floors, bounded, ends, visits.uses,
+        visits.decided,
+    )  # fmt: skip
 
 
 def _workspace(states: int, factors: int, constants: int, watched: int, rules: int, measured: int) -> Workspace:

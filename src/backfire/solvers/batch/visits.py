@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from backfire.model import RULE_BEGINS, RULE_REFERENCE, decide, settled
+from backfire.model import RULE_BEGINS, RULE_REFERENCE, decide, noticed, settled
 from backfire.solvers.batch import arrays as at
 from backfire.solvers.batch.jit import LANES, compiled, peek, wide
 from backfire.solvers.batch.stages import within
 
 _decide: Any = compiled(inline="code")(decide)
+_noticed: Any = compiled(inline="code")(noticed)
 _settled: Any = compiled(inline="code")(settled)
 _BEGINS, _REFERENCE = RULE_BEGINS, RULE_REFERENCE
 _SLACK = 1e-12
@@ -46,7 +47,7 @@ def apply(lane, event, events, uses, inner, levels):  # type: ignore[no-untyped-
 
 @compiled(inline="code")
 def _bounds(lane, rule, half, states, visits, state, inner, bends):  # type: ignore[no-untyped-def]
-    """Between which values a sum of states stays within the last step.
+    """Between which values a sum of states, as it is seen, stays within the last step.
 
     The dense output, (1-θ)·y + θ·(y_new + (1-θ)·(b1 + θ·(b2 + θ·b3))), lies between y and y_new but for at most a quarter of
     |b1| + |b2| + |b3|.
@@ -58,7 +59,8 @@ def _bounds(lane, rule, half, states, visits, state, inner, bends):  # type: ign
             before, after = before + peek(state, spot), after + peek(inner, spot)
             b1, b2, b3 = b1 + peek(bends, b), b2 + peek(bends, b + LANES), b3 + peek(bends, b + 2 * LANES)
     away = 0.25 * (abs(b1) + abs(b2) + abs(b3)) + _SLACK * (abs(before) + abs(after))
-    return min(before, after) - away, max(before, after) + away
+    low, high = min(before, after) - away, max(before, after) + away
+    return _noticed(low, visits.floors[rule, half]), _noticed(high, visits.floors[rule, half])
 
 
 @compiled(inline="code")
@@ -67,7 +69,7 @@ def _quiet(lane, rows, task, visits, state, inner, space):  # type: ignore[no-un
     states, bends = task.sizes[at.STATES], space.bends
     for rule in range(len(visits.column)):
         low, high = _bounds(lane, rule, 0, states, visits, state, inner, bends)
-        if visits.kind[rule] == at.RATIO:
+        if visits.column[rule, 1] != at.MISSING:
             least, most = _bounds(lane, rule, 1, states, visits, state, inner, bends)
             if not least > 0.0:
                 return False
@@ -100,13 +102,16 @@ def _pass_over(lane, until, task, visits, state, inner, space):  # type: ignore[
 
 
 @compiled(inline="code")
-def _sum(lane, share, rule, half, states, visits, state, inner, bends):  # type: ignore[no-untyped-def]
-    """A sum of states that a rule looks at, at a share of the last step."""
-    total = 0.0
-    for j in range(states):
-        if visits.parts[rule, half, j]:
-            total += within(share, j, lane, state, inner, bends)
-    return total
+def _part(lane, share, place, rule, half, states, visits, state, inner, space):  # type: ignore[no-untyped-def]
+    """What a rule looks at, or what that is divided by, at a share of the last step: a sum of states, or measured already."""
+    column, total = visits.column[rule, half], 0.0
+    if column >= 0:
+        total = space.measured[column * LANES + place]
+    else:
+        for j in range(states):
+            if visits.parts[rule, half, j]:
+                total += within(share, j, lane, state, inner, space.bends)
+    return _noticed(total, visits.floors[rule, half])
 
 
 @compiled(inline="code")
@@ -118,8 +123,8 @@ def _share(lane, day, lanes):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _measure(lane, visit, last, until, measure, visits, state, inner, space):  # type: ignore[no-untyped-def]
-    """Measure what is no sum of states, and no ratio of two, on the days of visits from ``visit`` up to ``until``, on as many as
-    there are lanes; the first visit that is on none of them."""
+    """Measure what is no sum of states on the days of visits from ``visit`` up to ``until``, on as many as there are lanes; the
+    first visit that is on none of them."""
     seen = 0
     while seen < LANES and visit < last and visits.day[visit] <= until:
         day = visits.day[visit]
@@ -141,15 +146,12 @@ def _look(lane, until, measure, task, visits, state, inner, space):  # type: ign
     while visit < last and visits.day[visit] <= min(until, turn):
         day, rule = visits.day[visit], visits.rule[visit]
         place, today = place + (1 if day > today else 0), day
-        if visits.kind[rule] != at.FORMULA:
-            share = _share(lane, day, lanes)
-            measured = _sum(lane, share, rule, 0, states, visits, state, inner, space.bends)
-            if visits.kind[rule] == at.RATIO:
-                measured /= _sum(lane, share, rule, 1, states, visits, state, inner, space.bends)
-        else:
-            if visit >= ahead:
-                place, ahead = 0, _measure(lane, visit, last, min(until, turn), measure, visits, state, inner, space)
-            measured = space.measured[visits.column[rule] * LANES + place]
+        if visit >= ahead and max(visits.column[rule, 0], visits.column[rule, 1]) >= 0:
+            place, ahead = 0, _measure(lane, visit, last, min(until, turn), measure, visits, state, inner, space)
+        share = _share(lane, day, lanes)
+        measured = _part(lane, share, place, rule, 0, states, visits, state, inner, space)
+        if visits.column[rule, 1] != at.MISSING:
+            measured /= _part(lane, share, place, rule, 1, states, visits, state, inner, space)
         spot = rule * LANES + lane
         before = space.levels[spot]
         level, reference = _decide(visits.numbers, rows + rule, before, space.references[spot], measured * visits.factor[visit])
