@@ -614,6 +614,15 @@ def test_rules_run_alike_in_another_engine(family: str) -> None:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("measured", ["resistant", "resistant / level"])
+def test_what_is_nothing_is_so_in_another_engine(measured: str) -> None:
+    of = scenario(VANISHING.replace("MEASURED", measured)).changed(days=100)
+    text = export(of, "given")
+    assert witnesses.complaints(text) == []
+    assert witnesses.compare(of, "given", "libRoadRunner", text).share <= 1
+
+
 def test_what_events_cannot_say_is_refused_with_a_sentence() -> None:
     often = scenario(FAMILIES["running"].text.replace("visit_every = 1", "visit_every = 0.1"))
     with pytest.raises(UserError, match="looked at 2401 times: a file has one event for each, at most 1000"):

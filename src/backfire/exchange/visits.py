@@ -1,7 +1,7 @@
 """Rules in exchange formats: what is decided at a visit, as formulas over the model and one parameter for each level.
 
 A visit is an event. Whatever happens at its moment is computed from the state before it, so a dose on the day of a visit has the
-decision of that visit written into its formula.
+decision of that visit written into its formula. A ratio that has no value at its first visit is held against 1 from then on.
 """
 
 from __future__ import annotations
@@ -46,10 +46,19 @@ class RuleFormulas:
             if lost:
                 raise UserError(f"rule `{rule.name}` measures the rate of the process `{min(lost)}`, which no event can read")
         codes = {name: switch.effect for name, switch in scenario.network.switches.items()}
-        parts = [[codes.get(part, part) for part in rule.parts] for rule in self.rules]
-        self._columns = [above if not below else f"({above} / {below[0]})" for above, *below in parts]
-        measured = [units[above] / units[below[0]] if below else units[above] for above, *below in parts]
-        self.units = [unit_id(unit) for unit in measured]
+        self.units: list[str] = []
+        self._columns: list[str] = []
+        self._known: list[str] = []
+        for rule in self.rules:
+            above, *below = names = [codes.get(part, part) for part in rule.parts]
+            there = [
+                f"abs({name}) {'>=' if floor else '>'} {floor!r} {unit_id(units[name])}"
+                for name, floor in zip(names, rule.floors(scenario.network.recorded), strict=True)
+            ]
+            seen = f"piecewise({above}, {there[0]}, 0 {unit_id(units[above])})"
+            self._columns.append(f"({seen} / {below[0]})" if below else seen)
+            self._known.append(there[1] if below else "")
+            self.units.append(unit_id(units[above] / units[below[0]] if below else units[above]))
         self._numbers = [rule.numbers() for rule in self.rules]
         self._seen: Counter[int] = Counter()
         self.moments: dict[float, list[Visit]] = {}
@@ -66,7 +75,7 @@ class RuleFormulas:
 
     def decided(self, visit: Visit) -> tuple[DosingRule, str, str | None]:
         """(rule, its level after a visit, its reference after it, None if that stays); visits in order of time."""
-        rule, first = self.rules[visit.rule], not self._seen[visit.rule]
+        rule, first, known = self.rules[visit.rule], not self._seen[visit.rule], self._known[visit.rule]
         self._seen[visit.rule] += 1
         column = self._columns[visit.rule]
         measured = column if visit.factor == 1 else f"({column} * {visit.factor!r} {NONE})"
@@ -74,21 +83,25 @@ class RuleFormulas:
         now = {"start": measured if first else None, "last": measured, "level": None}.get(
             rule.of, measured if first else f"min({before}, {measured})"
         )
-        if rule.of == "last" and first:
-            return rule, level_id(rule), now
         against = f"1 {self.units[visit.rule]}" if rule.of == "level" else before
         if rule.of == "nadir" or (rule.of == "start" and first):
             against = now or before
-        return rule, self._level(visit.rule, measured, against), now
+        level = level_id(rule) if rule.of == "last" and first else self._level(visit.rule, measured, against)
+        if known:  # what is divided by nothing changes nothing
+            level = f"piecewise({level}, {known}, {level_id(rule)})" if level != level_id(rule) else level
+            now = now and f"piecewise({now}, {known}, {before})"
+        return rule, level, now
 
     def _level(self, place: int, measured: str, against: str) -> str:
         """The level after a visit, as ``decide`` has it."""
         numbers, level = self._numbers[place], level_id(self.rules[place])
         _, stop_below, stop_above, on_below, on_above, raise_below, raise_above, lower_below, lower_above = numbers[:9]
         by, least, most = numbers[9:12]
+        something = "" if self.rules[place].of == "level" else f" && ({against} > 0 {self.units[place]})"
 
         def either(below: float, above: float) -> str:
-            met = [f"{measured} {sign} {value * MET!r} {NONE} * {against}" for sign, value in (("<", below), (">=", above))
+            signs = (("<", below, ""), (">=", above, something))
+            met = [f"({measured} {sign} {value * MET!r} {NONE} * {against}){also}" for sign, value, also in signs
                    if not np.isnan(value)]  # fmt: skip
             return " || ".join(f"({text})" for text in met)
 
