@@ -100,7 +100,7 @@ def _bits(axes: Axes, bits: Sequence[tuple[str, float, float, bool]]) -> None:
     most = max([value for _, value, *_ in bits] + [1.0])
     axes.set_xlim(0, 1.15 * most)
     set_ticks(axes.xaxis, round_places(0, 1.1 * most, 4))
-    axes.set_xlabel("bits: halvings of the set", labelpad=1)
+    axes.set_xlabel("bits: halvings; ▸ at least" if any(least for *_, least in bits) else "bits: halvings of the set", labelpad=1)
     axes.set_title("What each claim cuts", fontsize=11, pad=8, loc="right")
 
 
