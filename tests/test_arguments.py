@@ -60,12 +60,18 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("given", MEANT, ids=str)
+def told(given: dict[str, Any]) -> str:
+    """The name of an argument and the kind of what is given: the same in every process, unlike an address."""
+    ((name, value),) = given.items()
+    return f"{name}-{type(value).__name__}"
+
+
+@pytest.mark.parametrize("given", MEANT, ids=told)
 def test_what_is_meant_is_taken(given: dict[str, Any]) -> None:
     assert checked(everything)(text="whole", **given) == "whole"
 
 
-@pytest.mark.parametrize(("given", "words"), WRONG, ids=[str(given) for given, _ in WRONG])
+@pytest.mark.parametrize(("given", "words"), WRONG, ids=[told(given) for given, _ in WRONG])
 def test_what_cannot_be_meant_is_refused(given: dict[str, Any], words: str) -> None:
     (name,) = given
     with pytest.raises(UserError, match=rf"^everything\(\), `{name}`: .*{words}"):

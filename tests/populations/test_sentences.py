@@ -44,5 +44,5 @@ def test_what_is_worth_much_is_watched_until_it_no_longer_changes_or_said_to_be_
     sample = sample_region(sliver, 5, 200, seed=2, effort=QUICK, goal=Goal(sweeps=10, rounds=1))
     found = worth(sliver, sample.runs, {"corner": [1]})["corner"]
     assert abs(found.bits - 12) < max(0.3, 4 * found.error) or (found.least and found.bits < 12)
-    assert str(dataclasses.replace(found, bits=3.04, error=0.12, least=True)) == "at least 3.0 ± 0.1"
+    assert str(dataclasses.replace(found, bits=3.04, error=0.12, least=True)) == "at least 3.04 ± 0.12"
     assert str(dataclasses.replace(found, bits=9.4, error=math.inf, least=True)) == "at least 9"

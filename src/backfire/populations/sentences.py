@@ -46,7 +46,7 @@ class Worth:
 
     def __str__(self) -> str:
         """Bits with their error, or the least that they are."""
-        told = f"{self.bits:.1f} ± {self.error:.1f}" if math.isfinite(self.error) else f"{self.bits:.0f}"
+        told = f"{self.bits:.2f} ± {self.error:.2f}" if math.isfinite(self.error) else f"{self.bits:.0f}"
         return f"at least {told}" if self.least else told
 
 
