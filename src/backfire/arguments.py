@@ -113,6 +113,8 @@ def _words(hint: Any) -> list[str]:
         return ["an array of numbers"]
     if kind is _FUNCTION:
         return ["a function"]
+    if kind is type:
+        return ["a class"]
     if issubclass(kind, Mapping):
         return ["a mapping"]
     if inner and issubclass(kind, Iterable):

@@ -90,8 +90,8 @@ class Library:
         return dict(sorted(found.items()))
 
 
-OwnMechanisms = Library | Iterable[type[Mechanism] | MechanismFile | str | Path]
-"""Mechanisms of one's own as functions take them: classes, and paths of Python files with classes in them."""
+OwnMechanisms = Library | type[Mechanism] | str | Path | Iterable[type[Mechanism] | MechanismFile | str | Path]
+"""Mechanisms of one's own as functions take them: classes, and paths of Python files with classes in them; one alone, too."""
 
 
 def _taken(label: str) -> str:
