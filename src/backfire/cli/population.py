@@ -77,17 +77,16 @@ def _report(made: Population) -> None:
     from backfire.populations import Goal
 
     sample = made.sample
-    known = [item for item in (sample.diagnosis, sample.trusted) if item is not None]
     low, high = sample.share_interval
     between = f" (95 % interval {low:.1e} to {high:.1e})" if math.isfinite(low) else ""
     share = f"{sample.share:.1e}{between}" if math.isfinite(sample.share) else "an unknown share"
     write_line(f"{made.spec.title}\n{len(made.members)} tumours; {share} of the box; {sample.judged} judged")
     if sample.exact:
         write_line("simply drawn until enough satisfied every claim: exact and independent")
-    elif known:
-        worst, least = max(item.worst_rhat for item in known), min(item.least_size for item in known)
-        write_line(f"R̂ at most {worst:.3f}; at least {least:.0f} independent tumours' worth for every input and claim")
-        if not Goal().met_by(*known):
+    elif sample.diagnoses:
+        worth = f"at least {sample.least_size:.0f} independent tumours' worth for every input and claim"
+        write_line(f"R̂ at most {sample.worst_rhat:.3f}; {worth}")
+        if not Goal().met_by(*sample.diagnoses):
             write_line(
                 f"not settled: R̂ should be at most {Goal().rhat:g}, and the tumours worth {Goal().size:g}; the same command with "
                 f"a larger --rounds goes on from here"

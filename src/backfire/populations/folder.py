@@ -228,7 +228,6 @@ def _proposals(made: Population) -> Iterable[Sequence[object]]:
 def manifest_of(made: Population) -> dict[str, Any]:
     """Everything needed to understand the folder, and to make it again."""
     sample, spec = made.sample, made.spec
-    known = [item for item in (sample.diagnosis, sample.trusted) if item is not None]
     found: dict[str, Any] = {
         "caution": CAUTION,
         "backfire": version(),
@@ -261,10 +260,10 @@ def manifest_of(made: Population) -> dict[str, Any]:
             "ln_share_by_run": [float(value) for value in sample.log_shares],
             "distinct": len(np.unique(made.members, axis=0)),
             "refused_when_judged_tightly": made.refused,
-            "worst_rhat": max(item.worst_rhat for item in known) if known else 1.0,
-            "worst_rhat_of_walkers": max(float(item.walkers.max()) for item in known) if known else 1.0,
+            "worst_rhat": sample.worst_rhat,
+            "worst_rhat_of_walkers": max((float(item.walkers.max()) for item in sample.diagnoses), default=1.0),
             "weights_leave": float(1 / (len(made.members) * np.sum(made.weights**2))),
-            "least_effective_size": min(item.least_size for item in known) if known else float(len(made.members)),
+            "least_effective_size": sample.least_size if sample.diagnoses else float(len(made.members)),
             "pieces": None if made.pieces is None else made.pieces.described(),
             "enclosures": [
                 {

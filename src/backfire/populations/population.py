@@ -132,7 +132,7 @@ def _sampled(
         shown = np.linspace(0, len(whole), min(len(whole), LINKED), endpoint=False).astype(int)
         pieces = pieces_of(ordered, sample.members[whole[shown]])
     made = Population(spec, seed, members, violations[whole], sample, refused, ordered, worths=worths, pieces=pieces)
-    if (goal or Goal()).met_by(*(item for item in (sample.diagnosis, sample.trusted) if item is not None)):
+    if (goal or Goal()).met_by(*sample.diagnoses):
         kept.forget()  # one that is not settled may be given more rounds
     return _weighed(made, tell) if spec.facts and made.found else made
 

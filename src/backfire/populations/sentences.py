@@ -4,9 +4,9 @@
 
 The tumours that satisfy all claims lie within those that satisfy all but one. Walkers that may leave the former and not the
 latter tell which share of the latter the former is; its logarithm is the worth. Two claims that say the same are worth
-nothing, each while the other stands, whatever both are worth together. All walkers start among the former, and are at home in
-the latter after some time only: they are watched twice as long each time until what they do no longer changes. Where it still
-does in the end the worth is a least one.
+nothing, each while the other stands, whatever both are worth together. All walkers start among the former, and take time
+to equilibrate in the latter: windows of sweeps, each twice as long as the one before, are compared until two agree. Where none
+do the worth is a lower bound.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from backfire.solvers import Floats
 
 CHAINS: Final = 48
 BURNED: Final = 24
-"""Sweeps in which walkers forget the claim, and proposals adapt; so long is the first time that they are watched, too."""
+"""Sweeps of burn-in, in which proposals adapt; the first window is as long."""
 DOUBLINGS: Final = 3
-"""How often they are watched twice as long as before, at most."""
+"""How many windows follow the first, at most."""
 AGREED: Final = 0.1
-"""Bits by which two times may differ, beyond their error, to be said to agree."""
+"""Bits by which two windows that agree may differ, or by their error."""
 Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 
 
@@ -36,8 +36,8 @@ Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 class Worth:
     """What one claim is worth: ``bits``, with the standard error from the spread of the runs.
 
-    It is the ``least`` that it is worth where the walkers were not at home in the end. Where none of them that need not satisfy
-    the claim does, ``error`` is infinite.
+    They are a lower bound (``least``) where the walkers had not equilibrated. Where none that need not satisfy the claim does,
+    ``error`` is infinite.
     """
 
     bits: float
@@ -45,7 +45,7 @@ class Worth:
     least: bool = False
 
     def __str__(self) -> str:
-        """Bits with their error, or the least that they are."""
+        """Bits with their error, or their lower bound."""
         told = f"{self.bits:.2f} ± {self.error:.2f}" if math.isfinite(self.error) else f"{self.bits:.0f}"
         return f"at least {told}" if self.least else told
 
@@ -57,11 +57,11 @@ def worth(judge: Judge, runs: Sequence[Run], claims: Mapping[str, Sequence[int]]
 
 
 def _worth_of(task: tuple[Judge, Sequence[Run], Sequence[int], int]) -> Worth:
-    """The worth of one claim, watched longer and longer."""
+    """The worth of one claim, from the first window that agrees with the one before it, or the last."""
     judge, runs, columns, number = task
     walking = [_relaxed(judge, run, columns, number) for run in runs]
-    sweeps, agreed = BURNED, False
-    now = before = _shares(judge, walking, columns, sweeps)
+    sweeps = BURNED
+    before = _shares(judge, walking, columns, sweeps)
     for _ in range(DOUBLINGS):
         sweeps *= 2
         now = _shares(judge, walking, columns, sweeps)

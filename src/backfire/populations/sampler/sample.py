@@ -28,9 +28,9 @@ class RegionSample:
 
     ``exact`` says that points were simply drawn: each is worth itself, and there is no ``diagnosis``. ``log_shares``
     (runs,) are each run's ln of the share of the cube, ``variances`` (runs,) the least that theirs can be, and ``shared`` the
-    variance that all have in common; what each speaks of is the share ``held`` (runs,) of the region, and of the share ``beyond``
-    none does. ``levels`` and ``uses`` (of proposals, at distance 0) are by run, ``traces`` (runs, sweeps, chains, inputs) and
-    ``margins`` (runs, sweeps, chains, claims) all that was seen at distance 0, ``judged`` the number of points judged.
+    variance that all have in common; each measured the share ``held`` (runs,) of the region, and the share ``beyond`` none did.
+    ``levels`` and ``uses`` (of proposals, at distance 0) are by run, ``traces`` (runs, sweeps, chains, inputs) and ``margins``
+    (runs, sweeps, chains, claims) all that was seen at distance 0, ``judged`` the number of points judged.
     ``diagnosis`` is of the inputs, ``trusted`` of the margins. A run that did not arrive while others did is left out.
     ``runs`` are those that arrived, as they ended. Where nothing satisfies all claims ``members`` is empty, ``margins``
     (points, claims) are those of the pilot and of where the runs ended, and ``best`` is the point that comes closest,
@@ -57,14 +57,29 @@ class RegionSample:
     best_violations: Floats = field(default_factory=lambda: np.empty(0))
 
     @property
-    def _spoken_of(self) -> Floats:
-        """The share of the region of which each run speaks: all of it unless said otherwise."""
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """What is known of the inputs and of the margins; nothing of points that were simply drawn."""
+        return tuple(item for item in (self.diagnosis, self.trusted) if item is not None)
+
+    @property
+    def worst_rhat(self) -> float:
+        """The largest R̂ of inputs and margins; 1 for independent points."""
+        return max((item.worst_rhat for item in self.diagnoses), default=1.0)
+
+    @property
+    def least_size(self) -> float:
+        """The smallest effective size of inputs and margins; of independent points their number."""
+        return min((item.least_size for item in self.diagnoses), default=float(len(self.members)))
+
+    @property
+    def _covered(self) -> Floats:
+        """The share of the region that each run measured: all of it unless said otherwise."""
         return self.held if len(self.held) else np.ones(len(self.log_shares))
 
     @property
     def share(self) -> float:
         """The share of the cube: what all runs measured of it over what of it they measured; NaN if no run could."""
-        weights = self._spoken_of
+        weights = self._covered
         found = float(np.exp(self.log_shares) @ weights / weights.sum()) if weights.any() else 0.0
         return found if found > 0 or not len(self.members) else np.nan
 
@@ -77,7 +92,7 @@ class RegionSample:
         """
         if self.exact:
             return float(np.sqrt((1 - self.share) / max(1, self.traces.shape[0] * self.traces.shape[1])))
-        runs, weights = len(self.log_shares), self._spoken_of
+        runs, weights = len(self.log_shares), self._covered
         if runs < 2 or not np.isfinite(self.share):
             return np.nan
         off = weights * (np.exp(self.log_shares) / self.share - 1)
