@@ -95,7 +95,7 @@ def _sampled(
     judge = judge_of(spec.topics, spec.space)
     count = len(spec.space.names)
     tell(f"{spec.name}: {len(spec.claims)} claims, {count} inputs vary, {len(judge.stages)} simulations a tumour")
-    first = pilot(judge, count, seed)
+    first = pilot(judge, count, seed, spread)
     ordered = judge.ordered(first.violations, judge.costs(first.points[:COSTED]))
     kept = Checkpoint(spec, seed, effort or Effort(), tell)
 

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -357,6 +357,7 @@ def feeds(network: Network) -> dict[int, frozenset[int]]:
     return {index[name]: frozenset(index[end] for end in ends) for name, ends in network.feeds.items()}
 
 
+@lru_cache(maxsize=64)
 def course_agents(scenario: Scenario) -> frozenset[str]:
     """The agents whose doses make the courses: those of the reference arm, if the file names it, and all that kill."""
     network, named = scenario.network, scenario.reference and not scenario.reference_rule

@@ -71,13 +71,14 @@ class MemberTable:
 
     def _fill_constants(self) -> None:
         places = {name: place for place, name in enumerate([*self.scenario.values, *self.network.switches])}
-        for column, item in enumerate(self.inputs):
-            if item.kind in ("regimen", "rule"):
-                continue
-            given = self.samples[:, column] * item.per_unit
-            self.constants[:, places[item.name]] = given
-            for member in np.flatnonzero(~((given >= 0) & (given <= item.most) & (given < math.inf))):
-                self.reasons.setdefault(int(member), f"{item.name}: {item.problem_with(float(self.samples[member, column]))}")
+        columns = [column for column, item in enumerate(self.inputs) if item.kind not in ("regimen", "rule")]
+        items = [self.inputs[column] for column in columns]
+        given = self.samples[:, columns] * [item.per_unit for item in items]
+        self.constants[:, [places[item.name] for item in items]] = given
+        wrong = ~((given >= 0) & (given <= [item.most for item in items]) & (given < math.inf))
+        for place, member in np.argwhere(wrong.T).tolist():
+            problem = items[place].problem_with(float(self.samples[member, columns[place]]))
+            self.reasons.setdefault(member, f"{items[place].name}: {problem}")
         rates = [name for name in self.scenario.values if self.network.parameters[name].unit == "1/day"]
         for member, place in np.argwhere(self.constants[:, [places[name] for name in rates]] > FASTEST):
             given = self.constants[member, places[rates[place]]]

@@ -32,6 +32,8 @@ MOST: Final = 12
 """Thresholds of one guide at most."""
 SPREADING: Final = 4
 """How many times as long those who measure walk after the last threshold."""
+FURTHER: Final = 2
+"""How many times as long they walk on to be judged again."""
 STEPS: Final = 8
 """Steps of a walk under one guide, after which all earlier ones are asked."""
 WALKS: Final = 4
@@ -104,7 +106,7 @@ class Enclosure:
     def walk_on(self, rng: Generator) -> None:
         """Move those who measured on within all walls, to where they no longer know of each other."""
         if len(self.points):
-            self.points = self._spread(self.points, len(self.walls) - 1, len(self.points), rng, SPREADING)
+            self.points = self._spread(self.points, len(self.walls) - 1, len(self.points), rng, FURTHER)
 
     @property
     def log_volume(self) -> float:

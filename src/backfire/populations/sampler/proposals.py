@@ -31,6 +31,8 @@ AXES: Final = 0.5
 """Share of the lines of a walk that run along one coordinate."""
 REACH: Final = 5.0
 """Length of the piece of a line that is looked at, in spreads of the walkers along it."""
+TOGETHER: Final = 512
+"""Walkers that walk at once: what they need stays in the cache of the processor."""
 TRIES: Final = 3
 """Points tried on one line before the walker stays where it is."""
 
@@ -100,8 +102,9 @@ class Guide:
     def walk(self, walkers: Floats, threshold: float, rng: Generator) -> Floats:
         """Where walkers (n, inputs), all of which score above the threshold, are after a walk."""
         places = walkers.copy()
-        for _ in range(self.steps):
-            self._step(places, threshold, rng)
+        for at in range(0, len(places), TOGETHER):
+            for _ in range(self.steps):
+                self._step(places[at : at + TOGETHER], threshold, rng)
         return places
 
     @cached_property
@@ -114,11 +117,12 @@ class Guide:
         count, width = places.shape
         straight = rng.random(count) < AXES
         axis, oblique = np.flatnonzero(straight), np.flatnonzero(~straight)
-        along = np.zeros((count, width))
+        along, low, high = np.zeros((count, width)), np.empty(count), np.empty(count)
         along[oblique] = rng.normal(size=(len(oblique), width)) @ self.root.T / np.sqrt(width)
+        low[oblique], high[oblique] = chords(places[oblique], along[oblique])
         chosen = rng.integers(width, size=len(axis))
         along[axis, chosen] = self._alone[chosen]
-        low, high = chords(places, along)
+        low[axis], high[axis] = chords(places[axis, chosen, None], along[axis, chosen, None])
         before = REACH * rng.random(count)
         low, high = np.maximum(low, -before), np.minimum(high, REACH - before)
         left = np.arange(count)
@@ -137,6 +141,6 @@ def chords(places: Floats, along: Floats) -> tuple[Floats, Floats]:
     """How far (n,) back and forth lines from places (n, inputs) in the unit cube run within it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         down, up = -places / along, (1 - places) / along
-    low = np.where(along > 0, down, np.where(along < 0, up, -np.inf)).max(axis=1)
-    high = np.where(along > 0, up, np.where(along < 0, down, np.inf)).min(axis=1)
-    return np.minimum(low, 0.0), np.maximum(high, 0.0)
+    # along what does not move a line never ends: infinite, or 0/0 at a wall, which fmax and fmin leave out
+    low, high = np.fmax.reduce(np.minimum(down, up), axis=1), np.fmin.reduce(np.maximum(down, up), axis=1)
+    return np.fmin(low, 0.0), np.fmax(high, 0.0)

@@ -27,6 +27,8 @@ PILOT: Final = 2048
 """Sobol points by which distances are normalised and the method is chosen."""
 PORTION: Final = 1024
 """Points drawn at a time where points are simply drawn."""
+PART: Final = 256
+"""Points of the pilot judged at a time."""
 WALKED: Final = 8192
 """Places, of all where runs walked in the region, that say how much of it an enclosure holds."""
 Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
@@ -38,7 +40,7 @@ class Goal:
     """When a sample is good enough: R̂ at most ``rhat``, effective sizes at least ``size``, or after ``rounds`` of ``sweeps``."""
 
     rhat: float = 1.01  # as Vehtari and others (2021) advise
-    size: float = 400.0
+    size: float = 1200.0
     sweeps: int = 30
     rounds: int = 20
 
@@ -83,16 +85,21 @@ class Pilot:
         return float(np.mean(self.distance(self.violations) <= 0))
 
 
-def pilot(judge: Judge, inputs: int, seed: int) -> Pilot:
-    """Judge ``PILOT`` Sobol points."""
+def pilot(judge: Judge, inputs: int, seed: int, spread: Spread = map) -> Pilot:
+    """Judge ``PILOT`` Sobol points, part by part as ``spread`` distributes them."""
     from scipy.stats import qmc
 
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     points = qmc.Sobol(inputs, scramble=True, seed=rng).random_base2(PILOT.bit_length() - 1)
-    violations = judge(points, None)
+    violations = np.vstack(list(spread(_judged, [(judge, points[at : at + PART]) for at in range(0, PILOT, PART)])))
     if violations.ndim != 2 or len(violations) != len(points) or not violations.shape[1]:
         raise UserError(f"a judge gave violations of shape {violations.shape} for {len(points)} points; must be (n, claims)")
     return Pilot(points, violations, Distance.normalised(violations))
+
+
+def _judged(given: tuple[Judge, Floats]) -> Floats:
+    judge, points = given
+    return judge(points, None)
 
 
 def sample_region(
@@ -139,7 +146,7 @@ def _sampled(
     keeper: Keeper | None,
     spare: int,
 ) -> RegionSample:
-    first = first or pilot(judge, inputs, seed)
+    first = first or pilot(judge, inputs, seed, spread)
     if first.share > REJECTION:
         return _drawn(judge, inputs, members + spare, seed, runs, spread)
     save: Callable[[Halfway], None] = (lambda _: None) if keeper is None else keeper.save
