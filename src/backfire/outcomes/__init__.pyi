@@ -2,14 +2,14 @@ from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import Better as Better
 from .catalogue import Declaration as Declaration
 from .catalogue import Outcome as Outcome
-from .catalogue import Readable as Readable
 from .catalogue import declared as declared
 from .catalogue import in_table as in_table
 from .catalogue import ranked as ranked
-from .catalogue import readable as readable
 from .compiled import reader as reader
 from .features import Features as Features
 from .interpolant import Interpolant as Interpolant
+from .readable import Readable as Readable
+from .readable import readable as readable
 from .reading import FOUND as FOUND
 from .reading import CompiledFeatures as CompiledFeatures
 from .reading import Noting as Noting

@@ -353,9 +353,8 @@ def _reproducible(matter: Subject) -> Iterator[str]:
         yield bullets(f"`{name}`, SHA-256 `{digest}`" for name, digest in scenario.own_mechanisms.items())
     if matter.shipped:
         links = [f"the scenario is [`{scenario.name}.toml`]({scenario.name}.toml)"]
-        links += [f"the article in our words, and its claims: [`seeds/{article}.toml`](../../seeds/{article}.toml)"] * bool(
-            article
-        )
+        if article:
+            links.append(f"the article in our words, and its claims: [`seeds/{article}.toml`](../../seeds/{article}.toml)")
         yield f"Files: {'; '.join(links)}."
     yield "For other tools (SBML and OMEX need the extra `sbml`):"
     arm = default_arm(scenario)

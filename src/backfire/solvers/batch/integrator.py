@@ -22,14 +22,12 @@ from backfire.solvers.batch.visits import apply, due, enter, hold, look_ahead, s
 _ONE_CELL = 1.0
 _DEAD = -1.0
 """Marks a compartment that an event has emptied, until all events of that moment are applied."""
-_OK = int(Status.OK)
-_MAX_STEPS, _NONFINITE = int(Status.MAX_STEPS), int(Status.NONFINITE)
+_OK, _MAX_STEPS, _NONFINITE = int(Status.OK), int(Status.MAX_STEPS), int(Status.NONFINITE)
 
 
 @compiled(inline="code")
 def _note(lane, day, states, room, source, notes, wholes):  # type: ignore[no-untyped-def]
-    """Append a row to the rows of a lane; a second row for the same day replaces the first. There is room for all that
-    the most steps can leave."""
+    """Append a row to the rows of a lane, which has room enough; a second row for the same day replaces the first."""
     rows = wholes[at.ROWS + lane]
     last = lane * room + rows - 1
     if rows > 0 and notes.day[last] == day:
