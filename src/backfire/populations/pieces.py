@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from backfire.populations.sampler import Bools, Judge, all_hold
+from backfire.populations.sampler import Bools, Judge, Spread, all_hold, judged
 from backfire.solvers import Floats
 
 STEPS: Final = 16
@@ -62,13 +62,13 @@ class Pieces:
         return {"tumours": len(self.labels), "shares": self.shares, "alone": self.alone, "judged": self.judged}
 
 
-def pieces_of(judge: Judge, points: Floats) -> Pieces:
-    """The pieces of a region of the unit cube that points (n, inputs) of it show."""
+def pieces_of(judge: Judge, points: Floats, spread: Spread = map) -> Pieces:
+    """The pieces of a region of the unit cube that points (n, inputs) of it show; ``spread`` distributes what is judged."""
     count = len(points)
-    spread = np.where((found := points.std(axis=0)) > 0, found, 1.0)
-    apart = np.linalg.norm((points[:, None] - points) / spread, axis=2)
+    size = np.where((found := points.std(axis=0)) > 0, found, 1.0)
+    apart = np.linalg.norm((points[:, None] - points) / size, axis=2)
     np.fill_diagonal(apart, np.inf)
-    labels, judged = np.arange(count), 0
+    labels, all_asked = np.arange(count), 0
     for _ in range(ROUNDS):
         largest = int(np.bincount(labels).argmax())
         outside = np.flatnonzero(labels != largest)
@@ -81,28 +81,28 @@ def pieces_of(judge: Judge, points: Floats) -> Pieces:
         if not len(pairs):
             break
         apart[pairs[:, 0], pairs[:, 1]] = apart[pairs[:, 1], pairs[:, 0]] = np.inf
-        linked, asked = _linked(judge, points[pairs[:, 0]], points[pairs[:, 1]])
-        judged += asked
+        linked, asked = _linked(judge, points[pairs[:, 0]], points[pairs[:, 1]], spread)
+        all_asked += asked
         for one, two in pairs[linked]:
             labels[labels == labels[one]] = labels[two]
     _, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     ranks = np.empty(len(sizes), dtype=np.int64)
     ranks[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    return Pieces(ranks[place], judged)
+    return Pieces(ranks[place], all_asked)
 
 
-def _linked(judge: Judge, ones: Floats, others: Floats) -> tuple[Bools, int]:
+def _linked(judge: Judge, ones: Floats, others: Floats, spread: Spread) -> tuple[Bools, int]:
     """Whether every claim holds along the lines from ``ones`` to ``others`` (n, inputs), and how many points were judged.
 
     The middle first, then the middles of the halves: most lines that leave the region do so far from its ends.
     """
-    inside, judged, step = np.ones(len(ones), dtype=bool), 0, STEPS
+    inside, asked, step = np.ones(len(ones), dtype=bool), 0, STEPS
     while step > 1 and inside.any():
         places = np.arange(step // 2, STEPS, step) / STEPS
         left = np.flatnonzero(inside)
         tried = ones[left, None] + places[:, None] * (others[left] - ones[left])[:, None]
-        violations = judge(tried.reshape(-1, ones.shape[1]), all_hold)
-        judged += len(violations)
+        violations = judged(judge, tried.reshape(-1, ones.shape[1]), all_hold, spread)
+        asked += len(violations)
         inside[left] = (violations <= 0).all(axis=1).reshape(len(left), len(places)).all(axis=1)
         step //= 2
-    return inside, judged
+    return inside, asked

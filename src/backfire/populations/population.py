@@ -17,14 +17,13 @@ from backfire.errors import BackendLostError, BackfireError, RefusedError, UserE
 from backfire.populations.checkpoint import Checkpoint
 from backfire.populations.facts import told, weigh
 from backfire.populations.folder import Population, write_population
-from backfire.populations.judging import ClaimJudge, judge_of
+from backfire.populations.judging import judge_of
 from backfire.populations.pieces import pieces_of
-from backfire.populations.sampler import Bools, Effort, Goal, Run, Spread, pilot, sample_region
+from backfire.populations.sampler import Bools, Effort, Goal, Run, Spread, judged, pilot, sample_region
 from backfire.populations.sentences import Worth, drawn_worth, worth
 from backfire.populations.spec import MOST_MEMBERS, PopulationSpec, load_population
 from backfire.scenario import OwnMechanisms
 from backfire.simulation import prepare_folder
-from backfire.solvers import Floats
 from backfire.sweeps import code_identity
 from backfire.system import lock
 
@@ -34,8 +33,6 @@ COSTED: Final = 64
 """Points of the pilot on which the cost of every simulation is measured."""
 LINKED: Final = 200
 """Tumours between which lines are drawn, to see whether the set hangs together."""
-PORTION: Final = 128
-"""Tumours judged again at a time."""
 Notify = Callable[[str], None]
 
 
@@ -107,9 +104,7 @@ def _sampled(
         spare=max(8, int(SPARE * wanted)),
     )  # fmt: skip
     tight = dataclasses.replace(ordered, settings=None)
-    parts = [sample.members[at : at + PORTION] for at in range(0, len(sample.members), PORTION)]
-    again = list(spread(_judged, [(tight, part) for part in parts]))
-    violations = np.vstack(again) if again else sample.violations
+    violations = judged(tight, sample.members, None, spread) if len(sample.members) else sample.violations
     holds: Bools = np.asarray(np.all(violations <= 0, axis=1))
     whole = np.flatnonzero(holds)[:wanted]
     refused = int((~holds).sum())
@@ -130,7 +125,7 @@ def _sampled(
     if len(whole):
         tell("does the set hang together?")
         shown = np.linspace(0, len(whole), min(len(whole), LINKED), endpoint=False).astype(int)
-        pieces = pieces_of(ordered, sample.members[whole[shown]])
+        pieces = pieces_of(ordered, sample.members[whole[shown]], spread)
     made = Population(spec, seed, members, violations[whole], sample, refused, ordered, worths=worths, pieces=pieces)
     if (goal or Goal()).met_by(*sample.diagnoses):
         kept.forget()  # one that is not settled may be given more rounds
@@ -145,11 +140,6 @@ def _weighed(made: Population, tell: Notify) -> Population:
     for words in found.refused:
         tell(f"a fact cannot be met: {words}")
     return dataclasses.replace(made, weighted=found, met=tuple(told(spec.facts, values, found.weights)))
-
-
-def _judged(given: tuple[ClaimJudge, Floats]) -> Floats:
-    judge, points = given
-    return judge(points)
 
 
 def _progress(runs: Sequence[Run], what: str) -> str:

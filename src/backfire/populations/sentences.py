@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from backfire.populations.sampler import Judge, Run
+from backfire.populations.sampler import Judge, Run, Spread
 from backfire.solvers import Floats
 
 CHAINS: Final = 48
@@ -29,7 +29,6 @@ DOUBLINGS: Final = 3
 """How many windows follow the first, at most."""
 AGREED: Final = 0.1
 """Bits by which two windows that agree may differ, or by their error."""
-Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)

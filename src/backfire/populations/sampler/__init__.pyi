@@ -8,10 +8,11 @@ from .distances import Bools as Bools
 from .distances import Distance as Distance
 from .distances import Hopeful as Hopeful
 from .distances import Judge as Judge
+from .distances import Spread as Spread
 from .distances import all_hold as all_hold
+from .distances import judged as judged
 from .region import Goal as Goal
 from .region import Halfway as Halfway
-from .region import Spread as Spread
 from .region import pilot as pilot
 from .region import sample_region as sample_region
 from .sample import WIDEST as WIDEST

@@ -56,7 +56,7 @@ class Effort:
 
     first: int = 1024
     walkers: int = 256
-    sweeps: float = 0.3
+    sweeps: float = 0.2
     least_sweeps: int = 6
     scouts: int = 512
     measuring: int = 4096

@@ -7,9 +7,9 @@ said, such as *not applicable*, and NaN where nobody looked, because the point w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ Hopeful = Callable[[Floats], Bools]
 Judge = Callable[[Floats, Hopeful | None], Floats]
 """Points of the unit cube (n, inputs) and, if the judge may stop early, who is still in → violations (n, claims)."""
 
+Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
+"""Calls a function with each item, here or elsewhere, and gives the answers in order, as ``map`` does."""
+
+PART: Final = 128
+"""Points judged at a time where workers share them."""
 STEP: Final = 0.05
 """What a claim adds as soon as it is violated, however little."""
 
@@ -29,6 +34,17 @@ STEP: Final = 0.05
 def all_hold(known: Floats) -> Bools:
     """Which points (n,) violate no claim as far as is ``known`` (n, claims): who goes on where only the region counts."""
     return np.asarray(~np.any(known > 0, axis=1))
+
+
+def judged(judge: Judge, points: Floats, hopeful: Hopeful | None = None, spread: Spread = map) -> Floats:
+    """Violations (n, claims) of some points (n, inputs), part by part as ``spread`` distributes them."""
+    parts = [(judge, points[at : at + PART], hopeful) for at in range(0, len(points), PART)]
+    return np.vstack(list(spread(_judged, parts)))
+
+
+def _judged(given: tuple[Judge, Floats, Hopeful | None]) -> Floats:
+    judge, points, hopeful = given
+    return judge(points, hopeful)
 
 
 @dataclass(frozen=True, eq=False)

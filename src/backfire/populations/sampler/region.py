@@ -7,7 +7,7 @@ that is exact. Elsewhere several independent runs go down level by level (``desc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -17,7 +17,7 @@ from backfire.errors import UserError
 from backfire.populations.sampler.choosing import balanced
 from backfire.populations.sampler.descent import Effort, Ensemble, Run
 from backfire.populations.sampler.diagnostics import Diagnosis, diagnose
-from backfire.populations.sampler.distances import Distance, Judge, all_hold
+from backfire.populations.sampler.distances import Distance, Judge, Spread, all_hold, judged
 from backfire.populations.sampler.sample import RegionSample, firmness
 from backfire.solvers import Floats
 
@@ -27,12 +27,8 @@ PILOT: Final = 2048
 """Sobol points by which distances are normalised and the method is chosen."""
 PORTION: Final = 1024
 """Points drawn at a time where points are simply drawn."""
-PART: Final = 256
-"""Points of the pilot judged at a time."""
 WALKED: Final = 8192
 """Places, of all where runs walked in the region, that say how much of it an enclosure holds."""
-Spread = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
-"""Calls a function with each item, here or elsewhere, and gives the answers in order, as ``map`` does."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +87,10 @@ def pilot(judge: Judge, inputs: int, seed: int, spread: Spread = map) -> Pilot:
 
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     points = qmc.Sobol(inputs, scramble=True, seed=rng).random_base2(PILOT.bit_length() - 1)
-    violations = np.vstack(list(spread(_judged, [(judge, points[at : at + PART]) for at in range(0, PILOT, PART)])))
+    violations = judged(judge, points, None, spread)
     if violations.ndim != 2 or len(violations) != len(points) or not violations.shape[1]:
         raise UserError(f"a judge gave violations of shape {violations.shape} for {len(points)} points; must be (n, claims)")
     return Pilot(points, violations, Distance.normalised(violations))
-
-
-def _judged(given: tuple[Judge, Floats]) -> Floats:
-    judge, points = given
-    return judge(points, None)
 
 
 def sample_region(
