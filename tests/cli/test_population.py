@@ -147,22 +147,23 @@ def files_of(folder: Path) -> dict[str, bytes]:
 @pytest.mark.thorough
 def test_a_killed_command_goes_on_to_the_same_bytes(study: Path, tmp_path: Path) -> None:
     study.write_text(HARD, encoding="utf-8")
-    words = ["population", str(study), "--workers", "0", "--rounds", "2"]
+    words = ["population", str(study), "--workers", "0", "--rounds", "2", "--sentences"]
     command = [sys.executable, "-m", "backfire", *words]
     assert subprocess.run([*command, "--out", str(tmp_path / "plain")], check=False).returncode == 0
-    killed = 0
+    moments = ["level 2", "level 4", "all claims hold", "what each sentence is worth: 2"]
     for _ in range(60):
         with subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.PIPE, text=True) as running:
             assert running.stderr is not None
             for line in running.stderr:
-                if line.startswith(("level 2", "level 4", "all claims hold")) and killed < 3:
+                assert moments or not line.startswith("what each sentence is worth: 1"), "it was known"
+                if moments and line.startswith(moments[0]):
                     running.kill()
-                    killed += 1
+                    del moments[0]
                     break
             running.stderr.read()
         if running.returncode == 0:
             break
-    assert killed == 3
+    assert not moments
     plain, found = files_of(tmp_path / "plain" / "mine"), files_of(tmp_path / "killed" / "mine")
     assert not json.loads(plain["manifest.json"])["method"].startswith("rejection")
     assert found == plain

@@ -33,6 +33,10 @@ def test_a_side_is_worth_its_width_and_what_is_said_twice_nothing() -> None:
         assert item.bits == pytest.approx(bits, abs=max(0.25, 4 * item.error)), name
     assert found["said twice"].bits == 0.0
     assert worth(sides, sample.runs, {"second": [1]})["second"] == found["second"]
+    kept: list[int] = []
+    known = {name: found[name] for name in ("said twice", "second")}
+    assert [*worth(sides, sample.runs, claims, known=known, keep=lambda now: kept.append(len(now))).items()] == [*found.items()]
+    assert kept == [3, 4, 5]
 
 
 def sliver(points: np.ndarray, _: object = None) -> np.ndarray:

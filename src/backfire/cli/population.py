@@ -38,7 +38,9 @@ def population(
     central: Annotated[
         bool, typer.Option("--central", help="also the central tumour of the population, as a scenario: central.toml")
     ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="how often chains go on, at most; more goes on where fewer ended")] = 20,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="how often chains go on, at most; more goes on where fewer ended")
+    ] = None,
     workers: Workers = None,
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="compute on the workers of a Dask scheduler")] = None,
     form: FormOfData = DataFormat.TABLE,
@@ -53,7 +55,8 @@ def population(
     spec = populations.load_population(source, own or (), form_of)
     if central:
         populations.searched(spec)  # what cannot be had is said before hours of sampling
-    client, goal = dask_client(dask) if dask else None, populations.Goal(rounds=rounds)
+    client = dask_client(dask) if dask else None
+    goal = populations.Goal() if rounds is None else populations.Goal(rounds=rounds)
     made = populations.population(
         spec, out, members, seed, capped(workers), goal=goal, notify=say, client=client, sentences=sentences
     )

@@ -12,12 +12,13 @@ import dataclasses
 import hashlib
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from backfire.errors import StorageError
 from backfire.populations.sampler import Effort, Halfway
+from backfire.populations.sentences import Worth
 from backfire.populations.spec import PopulationSpec
 from backfire.solvers import cache_folder, keep, read_own
 from backfire.sweeps import code_identity
@@ -52,10 +53,28 @@ class Checkpoint:
         """Keep a state; a full disk is no reason to stop."""
         keep(self.path, base64.b64encode(pickle.dumps(state)).decode("ascii"))
 
+    def load_worths(self, sweeps: int) -> dict[str, Worth]:
+        """What is known already of what claims are worth, of runs that walked so many sweeps in the region."""
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            found = json.loads(read_own(self._worths))
+            if found["sweeps"] == sweeps:
+                return {name: Worth(*numbers) for name, numbers in found["worths"].items()}
+        return {}
+
+    def save_worths(self, sweeps: int, worths: Mapping[str, Worth]) -> None:
+        """Keep what is known of them."""
+        found = {name: dataclasses.astuple(item) for name, item in worths.items()}
+        keep(self._worths, json.dumps({"sweeps": sweeps, "worths": found}))
+
+    @property
+    def _worths(self) -> Path:
+        return self.path.with_suffix(".worths.json")
+
     def forget(self) -> None:
         """It is done: nothing is kept."""
-        with contextlib.suppress(OSError, StorageError):
-            self.path.unlink(missing_ok=True)
+        for path in (self.path, self._worths):
+            with contextlib.suppress(OSError, StorageError):
+                path.unlink(missing_ok=True)
 
 
 def _key(spec: PopulationSpec, seed: int, effort: Effort) -> str:

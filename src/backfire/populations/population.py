@@ -17,9 +17,9 @@ from backfire.errors import BackendLostError, BackfireError, RefusedError, UserE
 from backfire.populations.checkpoint import Checkpoint
 from backfire.populations.facts import told, weigh
 from backfire.populations.folder import Population, write_population
-from backfire.populations.judging import judge_of
+from backfire.populations.judging import ClaimJudge, judge_of
 from backfire.populations.pieces import pieces_of
-from backfire.populations.sampler import Bools, Effort, Goal, Run, Spread, judged, pilot, sample_region
+from backfire.populations.sampler import Bools, Effort, Goal, RegionSample, Run, Spread, judged, pilot, sample_region
 from backfire.populations.sentences import Worth, drawn_worth, worth
 from backfire.populations.spec import MOST_MEMBERS, PopulationSpec, load_population
 from backfire.scenario import OwnMechanisms
@@ -119,8 +119,7 @@ def _sampled(
     worths: dict[str, Worth] = {}
     if sentences and len(sample.members):
         tell("what each sentence is worth")
-        columns = ordered.columns
-        worths = drawn_worth(first.violations, columns) if sample.exact else worth(ordered, sample.runs, columns, spread)
+        worths = drawn_worth(first.violations, ordered.columns) if sample.exact else _worths(ordered, sample, spread, kept, tell)
     pieces = None
     if len(whole):
         tell("does the set hang together?")
@@ -130,6 +129,17 @@ def _sampled(
     if (goal or Goal()).met_by(*sample.diagnoses):
         kept.forget()  # one that is not settled may be given more rounds
     return _weighed(made, tell) if spec.facts and made.found else made
+
+
+def _worths(judge: ClaimJudge, sample: RegionSample, spread: Spread, kept: Checkpoint, tell: Notify) -> dict[str, Worth]:
+    """What each claim is worth; those known from before the command was cut off are not asked again."""
+    sweeps, claims = sample.traces.shape[1], judge.columns
+
+    def keep(found: dict[str, Worth]) -> None:
+        kept.save_worths(sweeps, found)
+        tell(f"what each sentence is worth: {len(found)} of {len(claims)} known")
+
+    return worth(judge, sample.runs, claims, spread, kept.load_worths(sweeps), keep)
 
 
 def _weighed(made: Population, tell: Notify) -> Population:
@@ -203,9 +213,9 @@ def _alone(function: Callable[[Any], Any], item: Any) -> Any:
 
 
 def _over(pool: Executor) -> Spread:
-    def spread(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    def spread(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         try:
-            return list(pool.map(function, list(items)))
+            yield from pool.map(function, list(items))  # one by one, so that each can be kept as soon as it is there
         except BrokenExecutor:
             raise BackendLostError(
                 "a worker process ended abruptly. Was it killed, or out of memory? --workers 0 does without worker processes"

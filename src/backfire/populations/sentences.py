@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,10 +49,25 @@ class Worth:
         return f"at least {told}" if self.least else told
 
 
-def worth(judge: Judge, runs: Sequence[Run], claims: Mapping[str, Sequence[int]], spread: Spread = map) -> dict[str, Worth]:
-    """The worth of every claim, by id; ``claims`` maps ids to the columns of their comparisons, ``runs`` are at distance 0."""
-    tasks = [(judge, runs, columns, number) for number, columns in enumerate(claims.values())]
-    return dict(zip(claims, spread(_worth_of, tasks), strict=True))
+def worth(
+    judge: Judge,
+    runs: Sequence[Run],
+    claims: Mapping[str, Sequence[int]],
+    spread: Spread = map,
+    known: Mapping[str, Worth] | None = None,
+    keep: Callable[[dict[str, Worth]], None] | None = None,
+) -> dict[str, Worth]:
+    """The worth of every claim, by id; ``claims`` maps ids to the columns of their comparisons, ``runs`` are at distance 0.
+
+    What is ``known`` already is not computed again; ``keep`` hears all that is known whenever there is more.
+    """
+    found = dict(known or {})
+    left = {name: (judge, runs, columns, number) for number, (name, columns) in enumerate(claims.items()) if name not in found}
+    for name, one in zip(left, spread(_worth_of, left.values()), strict=True):
+        found[name] = one
+        if keep is not None:
+            keep(found)
+    return {name: found[name] for name in claims}
 
 
 def _worth_of(task: tuple[Judge, Sequence[Run], Sequence[int], int]) -> Worth:
