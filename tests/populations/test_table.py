@@ -1,8 +1,8 @@
 """The tables of plausible tumours: what was sampled once, by the commands they name, of the claims that stand today.
 
-``python tests/populations/test_table.py FOLDER`` reads the populations of articles from a folder of
-``backfire population --sentences``, asks them all claims, keeps what they say, and writes the tables; articles and forms that are
-not there stay. Those under other forms of the equations are from ``backfire population ARTICLE --form FORM --members 400``.
+``python tests/populations/test_table.py FOLDER`` reads the populations of articles from a folder of ``backfire population``,
+asks them all claims, keeps what they say, and writes the tables; what is not there stays: articles, forms, and what sentences are
+worth, which ``--sentences`` asks of the same set. Those under other forms of the equations are from ``backfire population ARTICLE --form FORM --members 400``.
 """
 
 from __future__ import annotations
@@ -126,11 +126,15 @@ def table(known: dict[str, Any]) -> str:
 
 def worths(folder: Path, article: str) -> dict[str, Any]:
     """What each sentence of an article is worth, in bits with their error, and whether that is a least value, by claim."""
-    with (folder / article / "sentences.csv").open(encoding="utf-8", newline="") as lines:
-        return {
+    place = folder / article / "sentences.csv"
+    if not place.exists():
+        return {}
+    with place.open(encoding="utf-8", newline="") as lines:
+        bits = {
             row["claim"]: [float(row["bits"]), float(row["error"]) if row["error"] else None, row["least"] == "yes"]
             for row in csv.DictReader(lines)
         }
+    return {"bits": bits}
 
 
 def worth_table(known: dict[str, Any]) -> str:
@@ -238,7 +242,7 @@ def test_another_seed_finds_the_same_shares(tmp_path: Path) -> None:
 
 def update(folder: Path) -> None:
     before, present = known(), [item.name for item in load_articles() if (folder / item.name).is_dir()]
-    found = before | {name: before[name] | asked(folder, name) | {"bits": worths(folder, name)} for name in present}
+    found = before | {name: before[name] | asked(folder, name) | worths(folder, name) for name in present}
     for name, about in found.items():
         about["forms"] = about["forms"] | under_forms(folder, name)
     write_whole(KNOWN, to_json(found))
