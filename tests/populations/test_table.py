@@ -126,15 +126,12 @@ def table(known: dict[str, Any]) -> str:
 
 def worths(folder: Path, article: str) -> dict[str, Any]:
     """What each sentence of an article is worth, in bits with their error, and whether that is a least value, by claim."""
-    place = folder / article / "sentences.csv"
-    if not place.exists():
-        return {}
-    with place.open(encoding="utf-8", newline="") as lines:
+    with (folder / article / "sentences.csv").open(encoding="utf-8", newline="") as lines:
         bits = {
             row["claim"]: [float(row["bits"]), float(row["error"]) if row["error"] else None, row["least"] == "yes"]
             for row in csv.DictReader(lines)
         }
-    return {"bits": bits}
+    return {"bits": bits} if bits else {}
 
 
 def worth_table(known: dict[str, Any]) -> str:
