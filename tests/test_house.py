@@ -20,7 +20,7 @@ from backfire.cli import commands as cli_commands
 from backfire.errors import DocumentError, UserError
 from backfire.exchange import format_names, formats
 from backfire.figures import sweep, sweep_figures
-from backfire.outcomes import catalogue
+from backfire.outcomes import catalogue, listing
 from backfire.outcomes.catalogue import Declaration
 from backfire.reports import mechanism_rows
 from backfire.sampling import Axis, Sobol
@@ -130,7 +130,9 @@ def last_share(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "last_share", "1", "burden on the last day as a share of that at the start of treatment",
         lambda found: found.final_burden / found.before, ("burden",), better="low", title="share left", ranks={"bars": 0, "figures": 0},
     )  # fmt: skip
-    monkeypatch.setattr(catalogue, "CATALOGUE", (new, *catalogue.CATALOGUE))
+    more = (new, *catalogue.CATALOGUE)
+    for module in (catalogue, listing):
+        monkeypatch.setattr(module, "CATALOGUE", more)
     kept = (catalogue.declared, planning._scenario)  # sweeps of other tests keep a scenario, and it the outcomes that it has
     for one in kept:
         one.cache_clear()

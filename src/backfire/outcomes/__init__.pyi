@@ -8,8 +8,8 @@ from .catalogue import ranked as ranked
 from .compiled import reader as reader
 from .features import Features as Features
 from .interpolant import Interpolant as Interpolant
-from .readable import Readable as Readable
-from .readable import readable as readable
+from .listing import Readable as Readable
+from .listing import readable as readable
 from .reading import FOUND as FOUND
 from .reading import CompiledFeatures as CompiledFeatures
 from .reading import Noting as Noting

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backfire.outcomes.catalogue import Outcome
 from backfire.outcomes.cure import chance_of_cure
 from backfire.outcomes.interpolant import Interpolant, steps_of
-from backfire.outcomes.readable import readable
+from backfire.outcomes.listing import readable
 from backfire.outcomes.rules import FLAT, HOST_LOAD, ONE_CELL, ROUNDED, Rules, Watch, course_starts, least_counted
 from backfire.outcomes.summaries import Summary
 from backfire.solvers import Floats, Steps, Trajectory
