@@ -79,8 +79,8 @@ def test_members_satisfy_the_claims_by_the_reference_solver(folder: Path) -> Non
 def test_tumours_that_all_fail_the_tight_judgement_are_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         sys.modules["backfire.populations.population"],
-        "_judged",
-        lambda given: np.ones((len(given[1]), len(given[0].comparisons))),
+        "judged",  # the tight judgement; the sampler has its own
+        lambda judge, points, hopeful, spread: np.ones((len(points), len(judge.comparisons))),
     )
     spec = parse_population(CLAIMS.replace('late = "time_to_progression(monotherapy) > 12"', ""), "never", folder)
     made = population(spec, folder, workers=0, effort=QUICK)
