@@ -2,7 +2,8 @@
 
 ``python tests/populations/test_table.py FOLDER`` reads the populations of articles from a folder of ``backfire population``,
 asks them all claims, keeps what they say, and writes the tables; what is not there stays: articles, forms, and what sentences are
-worth, which ``--sentences`` asks of the same set. Those under other forms of the equations are from ``backfire population ARTICLE --form FORM --members 400``.
+worth, which ``--sentences`` asks of the same set. Those under other forms of the equations are from ``backfire population ARTICLE
+--form FORM --members 400``.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Checkpoint:
 
     def load_worths(self, sweeps: int) -> dict[str, Worth]:
         """What is known already of what claims are worth, of runs that walked so many sweeps in the region."""
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             found = json.loads(read_own(self._worths))
             if found["sweeps"] == sweeps:
                 return {name: Worth(*numbers) for name, numbers in found["worths"].items()}

@@ -68,7 +68,7 @@ def pieces_of(judge: Judge, points: Floats, spread: Spread = map) -> Pieces:
     size = np.where((found := points.std(axis=0)) > 0, found, 1.0)
     apart = np.linalg.norm((points[:, None] - points) / size, axis=2)
     np.fill_diagonal(apart, np.inf)
-    labels, all_asked = np.arange(count), 0
+    labels, total = np.arange(count), 0
     for _ in range(ROUNDS):
         largest = int(np.bincount(labels).argmax())
         outside = np.flatnonzero(labels != largest)
@@ -82,13 +82,13 @@ def pieces_of(judge: Judge, points: Floats, spread: Spread = map) -> Pieces:
             break
         apart[pairs[:, 0], pairs[:, 1]] = apart[pairs[:, 1], pairs[:, 0]] = np.inf
         linked, asked = _linked(judge, points[pairs[:, 0]], points[pairs[:, 1]], spread)
-        all_asked += asked
+        total += asked
         for one, two in pairs[linked]:
             labels[labels == labels[one]] = labels[two]
     _, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     ranks = np.empty(len(sizes), dtype=np.int64)
     ranks[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    return Pieces(ranks[place], all_asked)
+    return Pieces(ranks[place], total)
 
 
 def _linked(judge: Judge, ones: Floats, others: Floats, spread: Spread) -> tuple[Bools, int]:

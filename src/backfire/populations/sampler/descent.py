@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from backfire.populations.sampler.distances import Bools, Distance, Judge, all_hold
+from backfire.populations.sampler.distances import Bools, Distance, Judge, all_hold, judged
 from backfire.populations.sampler.enclosure import Enclosure
 from backfire.populations.sampler.margins import MarginNetwork
 from backfire.populations.sampler.proposals import PASSED, Guide, differences, redraws
@@ -261,10 +261,9 @@ class Run:
         self.met, self.found = len(found) / max(1, self.asked), found
 
     def _seen(self, judge: Judge, points: Floats) -> Floats:
-        """Violations of points (n, inputs), portion by portion."""
-        parts = [judge(points[at : at + PORTION], all_hold) for at in range(0, len(points), PORTION)]
+        """Violations of points (n, inputs), of which there may be none."""
         self.judged += len(points)
-        return np.vstack([self.ensemble.violations[:0], *parts])
+        return judged(judge, points, all_hold, part=PORTION) if len(points) else self.ensemble.violations[:0]
 
     def start(self, points: Floats, violations: Floats, weights: Floats) -> None:
         """Chains go on from points (n, inputs) of the region, by weights (n,), in place of those who came down."""

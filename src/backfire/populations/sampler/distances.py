@@ -36,9 +36,9 @@ def all_hold(known: Floats) -> Bools:
     return np.asarray(~np.any(known > 0, axis=1))
 
 
-def judged(judge: Judge, points: Floats, hopeful: Hopeful | None = None, spread: Spread = map) -> Floats:
-    """Violations (n, claims) of some points (n, inputs), part by part as ``spread`` distributes them."""
-    parts = [(judge, points[at : at + PART], hopeful) for at in range(0, len(points), PART)]
+def judged(judge: Judge, points: Floats, hopeful: Hopeful | None = None, spread: Spread = map, part: int = PART) -> Floats:
+    """Violations (n, claims) of some points (n, inputs), ``part`` by part as ``spread`` distributes them."""
+    parts = [(judge, points[at : at + part], hopeful) for at in range(0, len(points), part)]
     return np.vstack(list(spread(_judged, parts)))
 
 
