@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from backfire.populations.sampler import Distance, Effort
-from backfire.populations.sampler.descent import Ensemble, Run
+from backfire.populations.sampler.descent import Run
 from backfire.populations.sampler.enclosure import Enclosure
 from backfire.populations.sampler.proposals import PASSED, Guide
 from backfire.populations.sampler.region import _start, pilot
+from backfire.populations.sampler.walkers import Ensemble
 from known_regions import ball
 
 Floats = np.ndarray

@@ -1,7 +1,4 @@
-from .descent import Effort as Effort
-from .descent import Level as Level
 from .descent import Run as Run
-from .descent import Use as Use
 from .diagnostics import Diagnosis as Diagnosis
 from .diagnostics import diagnose as diagnose
 from .distances import Bools as Bools
@@ -18,3 +15,6 @@ from .region import sample_region as sample_region
 from .sample import WIDEST as WIDEST
 from .sample import RegionSample as RegionSample
 from .sample import firmness as firmness
+from .walkers import Effort as Effort
+from .walkers import Level as Level
+from .walkers import Use as Use

@@ -1,10 +1,10 @@
 """One run of the sampler: from points of the whole cube through ever smaller levels into the region where all claims hold.
 
 A level is the set of points within some distance. Each next one holds about a quarter of the walkers; those are copied and
-moved (subset simulation, Au and Beck 2001). The levels and the proposals of this
-descent follow its own walkers, so it is short: it has to find the region and to teach the networks that guide walks through
-it. What these enclose is then measured and sampled evenly (``enclosure``), and the points of that sample that lie in the
-region walk on at distance 0, as a plain ensemble whose proposals no longer change.
+moved (subset simulation, Au and Beck 2001). The levels and the proposals of this descent follow its own walkers, so it is
+short: it has to find the region and to teach the networks that guide walks through it. What these enclose is then measured
+and sampled evenly (``enclosure``), and the points of that sample that lie in the region walk on at distance 0, as a plain
+ensemble whose proposals no longer change.
 """
 
 from __future__ import annotations
@@ -22,97 +22,26 @@ from backfire.populations.sampler.distances import Bools, Distance, Judge, all_h
 from backfire.populations.sampler.enclosure import Enclosure
 from backfire.populations.sampler.margins import MarginNetwork
 from backfire.populations.sampler.proposals import PASSED, Guide, differences, redraws
+from backfire.populations.sampler.walkers import KINDS, Effort, Ensemble, Level, Use
 from backfire.solvers import Floats
 
-KINDS: Final = ("walk", "difference", "redraw")
 WANTED: Final = 0.25
 """Share of differences that shall be accepted."""
-
 PORTION: Final = 512
 """Points of the enclosure judged at a time."""
 ENOUGH: Final = 0.1
 """Share of the enclosure in the region that is enough."""
 TURNS: Final = 2
-"""How often it is drawn closer at most."""
+"""How often it is drawn closer at most by what scouts teach."""
+CLOSER: Final = 4
+"""How often at most by what those teach who measured it."""
+THOROUGH: Final = 10
+"""How many times as many lessons a network then takes, which has not learned of the whole way down."""
 CROWDS: Final = 8
 """How often, at most, so many points of it are judged until as many lie in the region as chains start there."""
 PATIENCE: Final = 5
 PROGRESS: Final = 0.03
 """A run is lost if so many levels bring the violations no nearer to 0 than by this share."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much a run spends.
-
-    ``first`` points of the cube are judged; ``walkers`` go down and are moved ``sweeps`` times per input, and at least
-    ``least_sweeps`` times, at every level: a network needs the more points the more inputs there are. ``chains`` of them stay
-    ``rounds`` times ``settling`` sweeps in the region, after each of which the proposals learn. ``scouts`` find what the networks
-    enclose, ``measuring`` points of it are judged, more where few are in the region, and as many of these as there are chains
-    go on. Walks have ``stride`` steps per input (twice as many at distance 0); learning takes ``lessons`` steps from at most
-    ``remembered`` points.
-    ``mixture`` is the share of each of ``KINDS``, ``kept`` the share of walkers that a level holds.
-    """
-
-    first: int = 1024
-    walkers: int = 256
-    sweeps: float = 0.2
-    least_sweeps: int = 6
-    scouts: int = 512
-    measuring: int = 4096
-    chains: int = 256
-    rounds: int = 4
-    settling: int = 4
-    stride: float = 1.0
-    lessons: int = 600
-    remembered: int = 20_000
-    mixture: tuple[float, float, float] = (0.75, 0.2, 0.05)
-    kept: float = 0.25
-    most_levels: int = 40
-
-
-@dataclass(frozen=True)
-class Level:
-    """What came of one level: its ``distance``, the ``share`` of so many ``walkers`` found within it, and its moves.
-
-    ``sweeps`` moves of every walker, of which the share ``accepted`` was taken; ``judged`` points were, and ``ancestors``
-    of the first points have descendants among the walkers.
-    """
-
-    distance: float
-    share: float
-    walkers: int
-    sweeps: int
-    accepted: float
-    judged: int
-    ancestors: int
-
-
-@dataclass(eq=False)
-class Use:
-    """What one kind of proposals was used for and brought: counts, and the squared distance moved, in sd of the walkers."""
-
-    proposed: int = 0
-    judged: int = 0
-    accepted: int = 0
-    moved: float = 0.0
-
-
-@dataclass(eq=False)
-class Ensemble:
-    """Walkers: ``points`` (n, inputs), ``violations`` (n, claims), ``distances`` (n,); ``origins`` (n,) number ancestors."""
-
-    points: Floats
-    violations: Floats
-    distances: Floats
-    origins: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def chosen(self, which: NDArray[np.int64]) -> Ensemble:
-        """Copies of some walkers."""
-        return Ensemble(self.points[which], self.violations[which], self.distances[which], self.origins[which])
 
 
 @dataclass(eq=False)
@@ -129,6 +58,7 @@ class Run:
     effort: Effort
     rng: Generator
     ensemble: Ensemble
+    settled: bool = False
     level: float = np.inf
     levels: list[Level] = field(default_factory=list)
     excesses: list[float] = field(default_factory=list)
@@ -226,14 +156,15 @@ class Run:
                 self.sweep(judge, adapt=True)
             self._learn(2 * self.effort.lessons)
         self.use = {kind: Use() for kind in KINDS}
+        self.settled = True
 
     def enclose(self, judge: Judge, known: Floats) -> None:
         """Enclose the region as the networks see it, by points ``known`` (n, inputs) of it, and judge points of the enclosure.
 
-        Where few of its scouts lie in the region the network learns from them, and it is drawn closer.
+        Where few of its scouts lie in the region the network learns from them, and it is drawn closer. Where those who then
+        measure it would not find as many places in the region as chains start there, new networks learn from them, thoroughly.
         """
-        scouts = self.rng.random((self.effort.scouts, known.shape[1]))
-        self.enclosure = Enclosure(scouts)
+        self.enclosure = Enclosure(self.rng.random((self.effort.scouts, known.shape[1])))
         # copies of the last guides: their network goes on learning, and walls shall stay where they are
         for guide in [*self.passed, *([] if self.guide is None else [copy.deepcopy(self.guide)])]:
             self.enclosure.close(guide, known, self.rng)
@@ -242,22 +173,53 @@ class Run:
             violations = self._seen(judge, self.enclosure.scouts)
             if self.guide is None or np.mean((violations <= 0).all(axis=1)) >= ENOUGH:
                 break
-            self._remember(self.enclosure.scouts, violations)
-            self._learn(2 * self.effort.lessons)
-            self.enclosure.close(copy.deepcopy(self.guide), known, self.rng)
+            self._draw_closer(violations, known, 2)
+        violations = self._measured(judge)
+        if self._few(violations):
+            self.enclosure.scouts = self.enclosure.points
+            for _ in range(CLOSER):
+                self.network = MarginNetwork(known.shape[1], violations.shape[1], self.rng)
+                self._draw_closer(violations, known, THOROUGH)
+                violations = self._seen(judge, self.enclosure.scouts)
+                if not self._few(violations):
+                    break
+            violations = self._measured(judge)
+        self._find(judge, violations)
+
+    def _draw_closer(self, violations: Floats, known: Floats, times: int) -> None:
+        """Learn from what scouts are judged to violate, and leave out of the enclosure what then looks to be outside."""
+        assert self.enclosure is not None
+        self._remember(self.enclosure.scouts, violations)
+        self._learn(times * self.effort.lessons)
+        assert self.guide is not None
+        self.enclosure.close(copy.deepcopy(self.guide), known, self.rng)
+
+    def _measured(self, judge: Judge) -> Floats:
+        """The violations of a crowd that measures the enclosure."""
+        assert self.enclosure is not None
         self.enclosure.measure(self.effort.measuring, self.rng)
+        return self._seen(judge, self.enclosure.points)
+
+    def _few(self, violations: Floats) -> bool:
+        """True if crowds like this one would not find as many places in the region as chains start there."""
+        found = int((violations <= 0).all(axis=1).sum())
+        return self.guide is not None and len(violations) > 0 and CROWDS * found < self.effort.chains
+
+    def _find(self, judge: Judge, violations: Floats) -> None:
+        """Places in the region: those that the crowd who measured found, and more of the same, until they are enough."""
+        assert self.enclosure is not None
         found, self.asked = self.ensemble.chosen(np.empty(0, dtype=np.int64)), 0
-        for _ in range(CROWDS):
-            points = self.enclosure.points
-            violations = self._seen(judge, points)
+        for crowd in range(CROWDS):
+            if crowd:
+                self.enclosure.walk_on(self.rng)
+                violations = self._seen(judge, self.enclosure.points)
             good = np.flatnonzero((violations <= 0).all(axis=1))
-            self.asked += len(points)
+            self.asked += len(violations)
             none = np.zeros(len(found) + len(good))
-            points, violations = np.vstack([found.points, points[good]]), np.vstack([found.violations, violations[good]])
-            found = Ensemble(points, violations, none, none.astype(np.int64))
-            if len(found) >= self.effort.chains or not len(self.enclosure.points):
+            points = np.vstack([found.points, self.enclosure.points[good]])
+            found = Ensemble(points, np.vstack([found.violations, violations[good]]), none, none.astype(np.int64))
+            if len(found) >= self.effort.chains or not len(violations):
                 break
-            self.enclosure.walk_on(self.rng)
         self.met, self.found = len(found) / max(1, self.asked), found
 
     def _seen(self, judge: Judge, points: Floats) -> Floats:

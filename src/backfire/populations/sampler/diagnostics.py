@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
 
+from backfire.populations.sampler.distances import Spread
 from backfire.solvers import Floats
 
 TAILS: Final = (0.05, 0.95)
+PART: Final = 10
+"""Quantities diagnosed at a time where workers share them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +47,16 @@ class Diagnosis:
         return float(min(self.bulk.min(initial=np.inf), self.tail.min(initial=np.inf), between))
 
 
-def diagnose(traces: Floats) -> Diagnosis:
-    """Traces (runs, sweeps, chains, k) of k quantities, at least four sweeps; what never varies is as good as known."""
+def diagnose(traces: Floats, spread: Spread = map) -> Diagnosis:
+    """Traces (runs, sweeps, chains, k) of k quantities, at least four sweeps; what never varies is as good as known.
+
+    Each quantity is diagnosed for itself, some at a time as ``spread`` distributes them.
+    """
+    parts = list(spread(_diagnosed, [traces[..., at : at + PART] for at in range(0, traces.shape[-1], PART)]))
+    return Diagnosis(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Diagnosis)))
+
+
+def _diagnosed(traces: Floats) -> Diagnosis:
     from importlib import import_module
 
     stats: Any = import_module("arviz_stats.base").array_stats

@@ -15,10 +15,11 @@ import numpy as np
 
 from backfire.errors import UserError
 from backfire.populations.sampler.choosing import balanced
-from backfire.populations.sampler.descent import Effort, Ensemble, Run
+from backfire.populations.sampler.descent import Run
 from backfire.populations.sampler.diagnostics import Diagnosis, diagnose
 from backfire.populations.sampler.distances import Distance, Judge, Spread, all_hold, judged
 from backfire.populations.sampler.sample import RegionSample, firmness
+from backfire.populations.sampler.walkers import Effort, Ensemble
 from backfire.solvers import Floats
 
 REJECTION: Final = 5e-3
@@ -29,6 +30,8 @@ PORTION: Final = 1024
 """Points drawn at a time where points are simply drawn."""
 WALKED: Final = 8192
 """Places, of all where runs walked in the region, that say how much of it an enclosure holds."""
+AT_ONCE: Final = 3
+"""Levels that a run goes down at a time: runs wait for each other only where what is halfway done is kept."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,10 @@ class Goal:
 
 @dataclass(eq=False)
 class Halfway:
-    """How far a sample is: its runs, whether they have ``settled`` at distance 0, and have ``started`` from where any of them
-    found the region, and what was seen there, round by round."""
+    """How far a sample is: its runs, whether they have ``started`` from where any of them found the region, and what was seen
+    there, round by round."""
 
     every: list[Run]
-    settled: bool = False
     started: bool = False
     traces: list[Floats] = field(default_factory=list)
     margins: list[Floats] = field(default_factory=list)
@@ -146,19 +148,16 @@ def _sampled(
         started = [_Task(judge, inputs, first.distance, seed, number, effort or Effort()) for number in range(runs)]
         state = Halfway(list(spread(_begin, started)))
         save(state)
-    while going := [run for run in state.every if not (run.arrived or run.lost)]:
+    while going := [run for run in state.every if not (run.settled or run.lost)]:
         done = {run.number: run for run in spread(_descend, [(judge, run) for run in going])}
         state.every = [done.get(run.number, run) for run in state.every]
         save(state)
         if told is not None:
             told(state.every, "levels")
-    if not any(run.arrived for run in state.every):
+    if not any(run.settled for run in state.every):
         return _nothing(state.every, first)
-    if not state.settled:
-        state.every = list(spread(_settle, [(judge, run) for run in state.every if run.arrived]))
-        state.settled = True
-        save(state)
     if not state.started:
+        state.every = [run for run in state.every if run.settled]
         state.every = list(spread(_enclose, [(judge, run, _others(run, state.every)) for run in state.every]))
         _start(state.every)
         state.started = True
@@ -183,14 +182,14 @@ def _begin(task: _Task) -> Run:
 
 
 def _descend(given: tuple[Judge, Run]) -> Run:
+    """Some levels down; a run that arrives settles there, and need not wait for the others."""
     judge, run = given
-    run.descend(judge)
-    return run
-
-
-def _settle(given: tuple[Judge, Run]) -> Run:
-    judge, run = given
-    run.settle(judge)
+    for _ in range(AT_ONCE):
+        run.descend(judge)
+        if run.arrived:
+            run.settle(judge)
+        if run.arrived or run.lost:
+            break
     return run
 
 
@@ -257,10 +256,8 @@ def _chains(
     diagnosis = trusted = None
     while True:
         if state.traces:
-            diagnosis, trusted = (
-                diagnose(np.concatenate(state.traces, axis=1)),
-                diagnose(firmness(np.concatenate(state.margins, axis=1))),
-            )
+            seen = np.concatenate(state.traces, axis=1), firmness(np.concatenate(state.margins, axis=1))
+            diagnosis, trusted = (diagnose(item, spread) for item in seen)
             if goal.met_by(diagnosis, trusted) or len(state.traces) >= goal.rounds:
                 break
         found = list(spread(_trace, [(judge, run, goal.sweeps) for run in state.every]))

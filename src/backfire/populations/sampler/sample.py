@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from backfire.populations.sampler.descent import Level, Run, Use
+from backfire.populations.sampler.descent import Run
 from backfire.populations.sampler.diagnostics import Diagnosis
+from backfire.populations.sampler.walkers import Level, Use
 from backfire.solvers import Floats
 
 WIDEST: Final = 20.0
