@@ -232,7 +232,10 @@ def _pooled(sure: Sequence[Run], came: Sequence[Ensemble]) -> tuple[Floats, Floa
     found = [(run.found, run.enclosure, run.asked) for run in sure if run.found is not None and run.enclosure is not None]
     points, violations = _stacked([item for item, _, _ in found])
     deepest = max(enclosure.log_volume for _, enclosure, _ in found)
-    density = sum(enclosure.holds(points) * count * math.exp(deepest - enclosure.log_volume) for _, enclosure, count in found)
+    finders, density = np.repeat(np.arange(len(found)), [len(item) for item, _, _ in found]), np.zeros(len(points))
+    for number, (_, enclosure, count) in enumerate(found):
+        # what a run found is in its enclosure, even if rounding now says that it is just outside
+        density += (enclosure.holds(points) | (finders == number)) * count * math.exp(deepest - enclosure.log_volume)
     others, theirs = _stacked(came)
     outside = ~np.any([enclosure.holds(others) for _, enclosure, _ in found], axis=0)
     weights = np.concatenate([(1 - outside.mean()) / density / np.sum(1 / density), np.full(outside.sum(), 1 / len(others))])
