@@ -15,6 +15,9 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from small import SMALL_FOR_RUNS
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+"""Small matrices: workers whose threads wait for each other take ten times as long. Set before anything imports NumPy."""
+
 set_hypothesis_home_dir(os.path.join(tempfile.gettempdir(), "backfire-hypothesis"))
 settings.register_profile(
     "backfire",

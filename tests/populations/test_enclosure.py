@@ -189,7 +189,7 @@ def test_where_few_of_a_crowd_lie_in_the_region_a_new_network_learns_from_it(mon
     inside = 0.5 + 0.15 * rng.random((4000, 1)) ** (1 / 6) * away / np.linalg.norm(away, axis=1, keepdims=True)
     assert run.enclosure is not None
     held, found = float(run.enclosure.holds(inside).mean()), []
-    for number in range(60):
+    for number in range(20):
         run.enclosure.measure(256, np.random.default_rng(number))
         good = np.mean(known.judge(run.enclosure.points, None).max(axis=1) <= 0) if len(run.enclosure.points) else 0.0
         found.append(math.exp(run.enclosure.log_volume - known.log_volume) * good / held)
