@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from backfire.populations.sampler import Distance, Effort, descent
+from backfire.populations.sampler import Distance, Effort
 from backfire.populations.sampler.descent import Run
 from backfire.populations.sampler.enclosure import Enclosure
 from backfire.populations.sampler.proposals import PASSED, Guide
@@ -167,31 +167,3 @@ def test_walls_stay_where_they_are_while_the_network_goes_on_learning() -> None:
     assert 0 < held.mean() < 1
     run._learn(50)
     assert (run.enclosure.holds(points) == held).all()
-
-
-def test_where_few_of_a_crowd_lie_in_the_region_a_new_network_learns_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it encloses is closer, and has with the shares of either in the other the volume of the ball all the same."""
-    known, rng, met = ball(6, 0.15), np.random.default_rng(3), []
-    effort = dataclasses.replace(
-        Effort(), first=512, walkers=64, least_sweeps=3, scouts=256, measuring=1024, chains=64, rounds=1, lessons=40
-    )
-    for turns in (0, 4):
-        monkeypatch.setattr(descent, "CLOSER", turns)
-        run = Run.begin(known.judge, 6, pilot(known.judge, 6, 0).distance, 1, 0, effort)
-        while not run.arrived:
-            run.descend(known.judge)
-        run.settle(known.judge)
-        run.enclose(known.judge, run.ensemble.points)
-        met.append(run.met)
-    assert met[0] < 0.01
-    assert met[1] > 0.1
-    away = rng.normal(size=(4000, 6))
-    inside = 0.5 + 0.15 * rng.random((4000, 1)) ** (1 / 6) * away / np.linalg.norm(away, axis=1, keepdims=True)
-    assert run.enclosure is not None
-    held, found = float(run.enclosure.holds(inside).mean()), []
-    for number in range(20):
-        run.enclosure.measure(256, np.random.default_rng(number))
-        good = np.mean(known.judge(run.enclosure.points, None).max(axis=1) <= 0) if len(run.enclosure.points) else 0.0
-        found.append(math.exp(run.enclosure.log_volume - known.log_volume) * good / held)
-    assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
-    assert np.std(found) < 2

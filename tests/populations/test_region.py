@@ -12,6 +12,7 @@ from scipy import stats
 
 from backfire.errors import UserError
 from backfire.populations import Effort, Goal, RegionSample, diagnose, sample_region
+from backfire.populations.sampler import descent
 from backfire.populations.sampler.descent import Run
 from backfire.populations.sampler.diagnostics import _diagnosed
 from backfire.populations.sampler.region import Halfway, pilot
@@ -81,6 +82,17 @@ def test_what_is_drawn_is_drawn_without_bias() -> None:
     assert np.mean(found) == pytest.approx(0.09, abs=5 * np.std(found) / math.sqrt(len(found)))
 
 
+def measured_again(run: Run, known: Known, inside: Floats, walkers: int, times: int) -> Floats:
+    """Shares of the cube over the true one, by so many measurements of a run's enclosure; ``inside`` lie evenly in the region."""
+    assert run.enclosure is not None
+    held, found = float(run.enclosure.holds(inside).mean()), []
+    for number in range(times):
+        run.enclosure.measure(walkers, np.random.default_rng(number))
+        met = np.mean(known.judge(run.enclosure.points, None).max(axis=1) <= 0) if len(run.enclosure.points) else 0.0
+        found.append(math.exp(run.enclosure.log_volume - known.log_volume) * met / held)
+    return np.array(found)
+
+
 def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_little() -> None:
     """Over many measurements by too few walkers the mean share is the share; what an enclosure misses is known from even points."""
     known = box(3, 0.1, 0.2)
@@ -90,13 +102,31 @@ def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_littl
     while not run.arrived:
         run.descend(known.judge)
     run.enclose(known.judge, run.ensemble.points)
-    assert run.enclosure is not None
-    held, found = float(run.enclosure.holds(inside).mean()), []
-    for number in range(120):
-        run.enclosure.measure(64, np.random.default_rng(number))
-        met = np.mean(known.judge(run.enclosure.points, None).max(axis=1) <= 0) if len(run.enclosure.points) else 0.0
-        found.append(math.exp(run.enclosure.log_volume - known.log_volume) * met / held)
+    found = measured_again(run, known, inside, 64, 120)
     assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
+
+
+def test_where_few_of_a_crowd_lie_in_the_region_a_new_network_learns_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it encloses is closer, and has with the shares of either in the other the volume of the ball all the same."""
+    known, rng, met = ball(6, 0.15), np.random.default_rng(3), []
+    effort = dataclasses.replace(
+        Effort(), first=512, walkers=64, least_sweeps=3, scouts=256, measuring=1024, chains=64, rounds=1, lessons=40
+    )
+    for turns in (0, 4):
+        monkeypatch.setattr(descent, "CLOSER", turns)
+        run = Run.begin(known.judge, 6, pilot(known.judge, 6, 0).distance, 1, 0, effort)
+        while not run.arrived:
+            run.descend(known.judge)
+        run.settle(known.judge)
+        run.enclose(known.judge, run.ensemble.points)
+        met.append(run.met)
+    assert met[0] < 0.01
+    assert met[1] > 0.1
+    away = rng.normal(size=(4000, 6))
+    inside = 0.5 + 0.15 * rng.random((4000, 1)) ** (1 / 6) * away / np.linalg.norm(away, axis=1, keepdims=True)
+    found = measured_again(run, known, inside, 256, 20)
+    assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
+    assert np.std(found) < 2
 
 
 def made_up(log_shares: list[float], walkers: int = 100) -> RegionSample:
