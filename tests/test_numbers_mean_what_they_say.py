@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from backfire.claims.measuring import evaluate_members
 from backfire.errors import DocumentError, UserError
 from backfire.model import Intervention, Mechanism, Part, Process, Regimen, State, option
 from backfire.scenario import Scenario, parse, parse_data
-from backfire.simulation import Cohort, run_members, simulate, trajectories
+from backfire.simulation import Cohort, Result, run_members, simulate, trajectories
 from backfire.solvers import Settings, Status
 
 PLAIN = """
@@ -283,10 +284,15 @@ def test_a_drug_gone_in_a_day_has_its_nadir_where_it_is(every: float) -> None:
     assert found["log_kill_1"].value == pytest.approx(0.731830, rel=1e-5)
 
 
+@cache
+def fast() -> Result:
+    return simulate(parse(FAST), ["monotherapy"])
+
+
 @given(st.floats(0.01, 0.5))
 def test_no_outcome_depends_on_which_days_are_recorded(every: float) -> None:
-    usual = simulate(parse(FAST), ["monotherapy"]).outcomes["monotherapy"]
-    other = simulate(parse(FAST).changed({"record_every": every}), ["monotherapy"]).outcomes["monotherapy"]
+    usual = fast().outcomes["monotherapy"]
+    other = simulate(fast().scenario.changed({"record_every": every}), ["monotherapy"]).outcomes["monotherapy"]
     assert {name: item.value for name, item in usual.items()} == pytest.approx(
         {name: item.value for name, item in other.items()}, rel=1e-12, nan_ok=True
     )

@@ -55,6 +55,7 @@ def test_study_prints_what_the_how_to_shows(command: str, tmp_path: Path) -> Non
     assert same(shown, printed) or shown == printed
 
 
+@pytest.mark.slow  # every command in a process of its own
 @pytest.mark.parametrize("command", [command for command, _ in blocks() if not command.startswith(LONG)])
 def test_command_prints_what_the_how_to_shows(command: str, outputs: dict[str, str]) -> None:
     shown, printed = dict(blocks())[command], outputs[command]

@@ -38,6 +38,10 @@ from networks import Built, completed, parameter
 
 ARMS = [(name, arm) for name in shipped_scenarios() for arm in backfire.load(name).arms]
 IDS = [f"{name}-{arm}" for name, arm in ARMS]
+RUN_ALIKE = [
+    pytest.param(name, arm, id=f"{name}-{arm}", marks=() if arm == "combination" else pytest.mark.slow) for name, arm in ARMS
+]
+"""In the combination everything is given; two engines take half a second for an arm."""
 SMALL = """
 title = "A small tumour, doses from day 0, an infusion and surgery"
 article = "ours"
@@ -93,7 +97,7 @@ def share(scenario: Scenario, arm: str, engine: str, sbml: str) -> witnesses.Dif
 # -- all that is shipped ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "arm"), ARMS, ids=IDS)
+@pytest.mark.parametrize(("name", "arm"), RUN_ALIKE)
 def test_every_shipped_arm_runs_alike_in_other_engines(name: str, arm: str) -> None:
     scenario = loaded(name)
     days = witnesses.whole_days(scenario)

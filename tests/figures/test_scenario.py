@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,19 +25,28 @@ SMALL = small.SMALL.replace("A small tumour and one drug", "A small tumour, $\\\
 )
 
 
+DRAWINGS = {"comparison": comparison, "slide": slide}
+
+
 @pytest.fixture(scope="module")
 def results() -> dict[str, Result]:
     return {name: simulate(load(name)) for name in shipped_scenarios()}
+
+
+@pytest.fixture(scope="module")
+def drawn(results: dict[str, Result]) -> Callable[[str, str], Figure]:
+    """The figure of a scenario, drawn once for all that look at it."""
+    return cache(lambda name, how: DRAWINGS[how](results[name]))
 
 
 def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")) if text.get_text()]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("draw", [comparison, slide])
+@pytest.mark.parametrize("how", DRAWINGS)
 @pytest.mark.parametrize("name", list(shipped_scenarios()))
-def test_every_scenario_draws_with_caution_hash_units_and_dosing(name: str, draw, results: dict[str, Result]) -> None:
-    figure = draw(results[name])
+def test_every_scenario_draws_with_caution_hash_units_and_dosing(name: str, how: str, results: dict[str, Result], drawn) -> None:
+    figure = drawn(name, how)
     written = texts(figure)
     assert any(CAUTION in text and f"backfire {version()}" in text for text in written)
     assert any(results[name].scenario.hash in text for text in written)
@@ -48,11 +60,10 @@ def test_every_scenario_draws_with_caution_hash_units_and_dosing(name: str, draw
     assert png(figure).startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("draw", [comparison, slide])
-def test_nothing_is_drawn_outside_the_figure(draw, results: dict[str, Result]) -> None:
+@pytest.mark.parametrize("how", DRAWINGS)
+def test_nothing_is_drawn_outside_the_figure(how: str, results: dict[str, Result], drawn) -> None:
     long_names = simulate(parse(SMALL.replace("monotherapy", "metronomic_with_an_antibody_against_wnt16b"), "long-names"))
-    for result in [*results.values(), long_names]:
-        figure = draw(result)
+    for name, figure in [*((name, drawn(name, how)) for name in results), ("long names", DRAWINGS[how](long_names))]:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         renderer = canvas.get_renderer()
@@ -61,17 +72,17 @@ def test_nothing_is_drawn_outside_the_figure(draw, results: dict[str, Result]) -
             if not text.get_text().strip() or not text.get_visible():  # type: ignore[attr-defined]
                 continue
             box = text.get_window_extent(renderer)
-            assert box.x0 >= -1, (result.scenario.name, text)
+            assert box.x0 >= -1, (name, text)
             assert "antibody against" not in text.get_text() or box.width < 150, "a long name is broken into lines"  # type: ignore[attr-defined]
-            assert box.x1 <= width + 1, (result.scenario.name, text)
-            assert box.y0 >= -1, (result.scenario.name, text)
-            assert box.y1 <= height + 1, (result.scenario.name, text)
+            assert box.x1 <= width + 1, (name, text)
+            assert box.y0 >= -1, (name, text)
+            assert box.y1 <= height + 1, (name, text)
 
 
-def test_an_arm_has_the_same_colour_in_every_panel(results: dict[str, Result]) -> None:
+def test_an_arm_has_the_same_colour_in_every_panel(drawn) -> None:
     looks = arm_styles(["untreated", "monotherapy", "blockade", "combination"])
     for name in ("wnt16b-stroma", "pi3k-jak2-bypass"):
-        figure = comparison(results[name])
+        figure = drawn(name, "comparison")
         for label in ("untreated", "monotherapy", "combination"):
             named = figure.findobj(lambda item, label=label: hasattr(item, "get_text") and item.get_text() == label)
             colours = {text.get_color() for text in named if text.get_color() != INK}  # type: ignore[attr-defined]

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backfire.claims import Verdict, evaluate_articles, load_articles
 from backfire.errors import UserError
 from backfire.populations import Depth, central_tumour, depth_of, load_population, parse_population, population
 from backfire.populations.judging import judge_of
@@ -125,7 +124,7 @@ def test_sourced_values_that_no_plausible_tumour_has_are_an_error(tmp_path: Path
 
 @pytest.mark.parametrize("article", sorted(known()) if KNOWN.exists() else [])
 def test_the_shipped_values_of_an_article_are_deep_in_its_plausible_set(article: str) -> None:
-    """As deep as they are said to be, by the batch solver; and every claim of the article holds by the reference solver."""
+    """As deep as they are said to be, by the batch solver; that every claim holds by the reference solver, the scorecard says."""
     spec, about = load_population(article), known()[article]
     judge = judge_of(spec.topics, spec.space)
     names = [f"{name}: {claim.comparisons[0]}" for name, _, claim in judge.comparisons]
@@ -134,8 +133,6 @@ def test_the_shipped_values_of_an_article_are_deep_in_its_plausible_set(article:
     depth = Depth(judge, np.array([*about["usual"].values()]))(spec.space.shares(values))[0]
     assert depth >= about["depth"] - 0.02
     assert about["depth"] > 0.84 * about["deepest"] > 0.5
-    found = evaluate_articles(load_articles([article]))
-    assert [item.claim.id for item in found if item.claim.role != "predicted" and item.verdict is not Verdict.HOLDS] == []
 
 
 @pytest.mark.slow

@@ -102,10 +102,11 @@ def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_littl
     while not run.arrived:
         run.descend(known.judge)
     run.enclose(known.judge, run.ensemble.points)
-    found = measured_again(run, known, inside, 64, 120)
+    found = measured_again(run, known, inside, 64, 60)
     assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
 
 
+@pytest.mark.slow
 def test_where_few_of_a_crowd_lie_in_the_region_a_new_network_learns_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it encloses is closer, and has with the shares of either in the other the volume of the ball all the same."""
     known, rng, met = ball(6, 0.15), np.random.default_rng(3), []

@@ -31,7 +31,7 @@ def stored(name: str) -> str:
     return (FOLDER / f"{name}.md").read_text(encoding="utf-8")
 
 
-SLOW = {"pi3k-jak2-bypass": pytest.mark.slow}  # daily doses for months: ten seconds of claims
+SLOW = dict.fromkeys(("pi3k-jak2-bypass", "hibernation-rigi"), pytest.mark.slow)  # months of doses: ten seconds of claims
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in NAMES])

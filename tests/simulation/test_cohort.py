@@ -262,7 +262,7 @@ def test_a_dose_that_cannot_be_given_is_no_missing_dose() -> None:
     assert np.isnan(found.values["monotherapy"]["final_burden"]).all()
 
 
-@pytest.mark.parametrize("name", ["bortezomib-macrophages", "all-together", STROMA])
+@pytest.mark.parametrize("name", ["bortezomib-macrophages", pytest.param("all-together", marks=pytest.mark.slow), STROMA])
 @pytest.mark.parametrize("words", [("amount",), ("amount", "start"), ("amount", "every", "count")])
 def test_members_are_given_the_doses_of_their_own_scenario(name: str, words: tuple[str, ...]) -> None:
     """Event for event and bit for bit what the scenario with their values says, however many members share a plan."""

@@ -15,10 +15,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from scipy.stats import ks_2samp, norm
+import scipy  # its statistics are imported where they are first used: most claims need none of them
 
 from backfire.claims.articles import Topic
 from backfire.claims.language import Claim
@@ -30,7 +31,7 @@ from backfire.scenario import Scenario
 from backfire.simulation import run_members
 from backfire.solvers import Floats
 
-QUANTILE: Final = float(norm.ppf(0.975))
+QUANTILE: Final = NormalDist().inv_cdf(0.975)
 """Of the normal distribution, for intervals of 95 %."""
 MOST_DECIDING: Final = 3
 SIGNIFICANT: Final = 0.05
@@ -218,7 +219,7 @@ def monte_carlo_filtering(points: Floats, names: Sequence[str], holds: Bools) ->
     """
     if len(points) < SCREENED or min(holds.sum(), (~holds).sum()) < FEWEST or not names:
         return ()
-    tests = [ks_2samp(column[holds], column[~holds], method="asymp") for column in points.T]
+    tests = [scipy.stats.ks_2samp(column[holds], column[~holds], method="asymp") for column in points.T]
     chances = holm([float(test.pvalue) for test in tests])
     named: list[tuple[DecidingParameter, Floats]] = []
     for index in sorted(range(len(names)), key=lambda index: -tests[index].statistic):
@@ -235,7 +236,7 @@ def paired(first: Floats, second: Floats) -> float:
     """How far two columns of a sample go together: the largest Kolmogorov-Smirnov distance of the second column
     between samples above and below a decile of the first; near 0 if the sample tells them apart."""
     cuts = np.quantile(first, np.arange(1, 10) / 10)
-    return max(float(ks_2samp(second[first > cut], second[first <= cut], method="asymp").statistic) for cut in cuts)
+    return max(float(scipy.stats.ks_2samp(second[first > cut], second[first <= cut], method="asymp").statistic) for cut in cuts)
 
 
 def holm(chances: Sequence[float]) -> list[float]:

@@ -353,6 +353,7 @@ def compare(seed: int, count: int) -> None:
         assert furthest(network, found, wanted)[0] <= 1, furthest(network, found, wanted)
 
 
+@pytest.mark.slow  # compiles a model of its own
 @settings(max_examples=1, phases=[Phase.generate])
 @given(st.integers(0, 2**32 - 1))
 def test_random_scenarios_agree_with_the_reference(seed: int) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import scipy  # its parts are imported where they are first used: most figures need none of them
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from backfire.figures.labels import HALO, height_of, label_ends, note
 from backfire.figures.page import Page, roomy, value_axis
@@ -114,7 +114,8 @@ def _extrema(axes: Axes, line: Curve, scale: Scale, colour: str) -> None:
     if len(x) < 3 or not span > 0:
         return
     for kind, marker, sign in (("peak", "^", 1.0), ("trough", "v", -1.0)):
-        places, about = find_peaks(sign * heights, prominence=PROMINENT * span, plateau_size=(1, max(1, len(x) // 4)))
+        widest = max(1, len(x) // 4)
+        places, about = scipy.signal.find_peaks(sign * heights, prominence=PROMINENT * span, plateau_size=(1, widest))
         if len(places):
             best = places[int(np.argmax(about["prominences"]))]
             point: dict[str, Any] = {"markerfacecolor": colour, "markeredgecolor": "white", "markersize": 11, "zorder": 9}

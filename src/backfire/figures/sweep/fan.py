@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import matplotlib
 import numpy as np
+import scipy  # its parts are imported where they are first used: most figures need none of them
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from backfire.figures.labels import height_of, label_ends, note
 from backfire.figures.page import LARGEST, Page, roomy, value_axis
@@ -109,7 +109,7 @@ def rank_correlation(one: Floats, other: Floats) -> float:
     one, other = one[both], other[both]
     if len(one) < 3 or (one == one[0]).all() or (other == other[0]).all():
         return math.nan
-    return float(spearmanr(one, other).statistic)
+    return float(scipy.stats.spearmanr(one, other).statistic)
 
 
 def _panel(axes: Axes, data: SweepData, scale: Scale, field: str, left: bool, last: bool) -> None:
