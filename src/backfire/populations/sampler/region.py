@@ -31,7 +31,8 @@ PORTION: Final = 1024
 WALKED: Final = 8192
 """Places, of all where runs walked in the region, that say how much of it an enclosure holds."""
 AT_ONCE: Final = 3
-"""Levels that a run goes down at a time: runs wait for each other only where what is halfway done is kept."""
+"""Levels that a run goes down at a time where others go down beside it: they wait for each other only where what is halfway done
+is kept. Where runs go down one after the other nobody waits, and every level is told."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def sample_region(
     """Sample the region of the unit cube of ``inputs`` dimensions where ``judge`` finds no violation.
 
     The first ``members`` have the marginals of all that was seen; ``spare`` more stand behind them. The same ``seed`` gives the
-    same sample, however ``spread`` distributes the work; the judge must then be one that can be pickled. ``told`` hears after
-    every level; ``first`` is the pilot if it has been judged before; ``keeper`` keeps what is done, and what it has is gone on
+    same sample, however ``spread`` distributes the work; the judge must then be one that can be pickled. ``told`` hears as
+    runs go down; ``first`` is the pilot if it has been judged before; ``keeper`` keeps what is done, and what it has is gone on
     with. Raises UserError for numbers that make no sample.
     """
     if inputs < 1 or members < 1 or runs < 1:
@@ -148,8 +149,9 @@ def _sampled(
         started = [_Task(judge, inputs, first.distance, seed, number, effort or Effort()) for number in range(runs)]
         state = Halfway(list(spread(_begin, started)))
         save(state)
+    levels = 1 if spread is map else AT_ONCE
     while going := [run for run in state.every if not (run.settled or run.lost)]:
-        done = {run.number: run for run in spread(_descend, [(judge, run) for run in going])}
+        done = {run.number: run for run in spread(_descend, [(judge, run, levels) for run in going])}
         state.every = [done.get(run.number, run) for run in state.every]
         save(state)
         if told is not None:
@@ -181,10 +183,10 @@ def _begin(task: _Task) -> Run:
     return Run.begin(task.judge, task.inputs, task.distance, task.seed, task.number, task.effort)
 
 
-def _descend(given: tuple[Judge, Run]) -> Run:
+def _descend(given: tuple[Judge, Run, int]) -> Run:
     """Some levels down; a run that arrives settles there, and need not wait for the others."""
-    judge, run = given
-    for _ in range(AT_ONCE):
+    judge, run, levels = given
+    for _ in range(levels):
         run.descend(judge)
         if run.arrived:
             run.settle(judge)
