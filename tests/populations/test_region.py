@@ -93,6 +93,7 @@ def measured_again(run: Run, known: Known, inside: Floats, walkers: int, times: 
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_little() -> None:
     """Over many measurements by too few walkers the mean share is the share; what an enclosure misses is known from even points."""
     known = box(3, 0.1, 0.2)
@@ -102,7 +103,7 @@ def test_the_measured_share_is_unbiased_however_few_walkers_forget_however_littl
     while not run.arrived:
         run.descend(known.judge)
     run.enclose(known.judge, run.ensemble.points)
-    found = measured_again(run, known, inside, 64, 60)
+    found = measured_again(run, known, inside, 64, 120)
     assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
 
 

@@ -23,7 +23,7 @@ def sides(points: np.ndarray, _: object = None) -> np.ndarray:
 
 
 def test_a_side_is_worth_its_width_and_what_is_said_twice_nothing() -> None:
-    sample = sample_region(sides, 5, 200, seed=2, effort=QUICK, goal=Goal(sweeps=10, rounds=1), runs=2)
+    sample = sample_region(sides, 5, 200, seed=2, effort=QUICK, goal=Goal(sweeps=10, rounds=1))
     assert not sample.exact
     claims = {"second": [1], "said twice": [5], "third": [2, 5], "first two": [0, 1]}
     found = worth(sides, sample.runs, claims)
@@ -45,7 +45,7 @@ def sliver(points: np.ndarray, _: object = None) -> np.ndarray:
 
 
 def test_what_is_worth_much_is_watched_until_it_no_longer_changes_or_said_to_be_a_least_worth() -> None:
-    sample = sample_region(sliver, 5, 200, seed=2, effort=QUICK, goal=Goal(sweeps=10, rounds=1), runs=2)
+    sample = sample_region(sliver, 5, 200, seed=2, effort=QUICK, goal=Goal(sweeps=10, rounds=1))
     found = worth(sliver, sample.runs, {"corner": [1]})["corner"]
     assert abs(found.bits - 12) < max(0.3, 4 * found.error) or (found.least and found.bits < 12)
     assert str(dataclasses.replace(found, bits=3.04, error=0.12, least=True)) == "at least 3.04 ± 0.12"
