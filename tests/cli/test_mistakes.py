@@ -232,7 +232,7 @@ def test_what_is_noted_of_a_scenario_is_noted_once(tmp_path: Path, capsys: pytes
         (["claims", "study.toml"], ["a scenario, not a file of claims", "`backfire run`"]),
         (["claims", "sweep.toml"], ["a sweep study", "`backfire sweep`"]),
         (["run", "stduy.toml"], ["stduy.toml: cannot be opened", "did you mean `study.toml`"]),
-        (["check", "notes.toml"], ["notes.toml: cannot be told what it is", "[mechanisms]", "[design]", "[claims]"]),
+        (["check", "notes.toml"], ["notes.toml: cannot be told what it is", "[mechanisms]", "[design]", "[claims]", "an ablation has"]),
     ],
 )  # fmt: skip
 def test_a_file_of_the_wrong_kind_is_told_apart(

@@ -97,11 +97,11 @@ def _checked(source: str | Path, library: Library, loaders: Mapping[FileKind, Lo
         document = read_document(source)
         kind = kind_of_document(document)
         if kind is None:
-            known = ", ".join(f"a {item.name} has [{item.marks[0]}]" for item in loaders)
+            known = ", ".join(f"{item} has [{item.marks[0]}]" for item in loaders)
             raise DocumentError([Problem(document.name, 0, "", f"cannot be told what it is: {known}")])
     assert kind is not None
     if kind not in loaders:
-        raise DocumentError([Problem(str(source), 0, "", f"is a {kind.name}; nothing that was given here reads it")])
+        raise DocumentError([Problem(str(source), 0, "", f"is {kind}; nothing that was given here reads it")])
     return loaders[kind](source, library)
 
 

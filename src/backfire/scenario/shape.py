@@ -47,6 +47,10 @@ class FileKind:
     marks: tuple[str, ...]
     command: str
 
+    def __str__(self) -> str:
+        """The name as a sentence has it: "an ablation"."""
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
+
 
 SCENARIO: Final = FileKind("scenario", ("mechanisms", "regimens", "rules", "parameters", "switches", "days"), "run")
 POPULATION: Final = FileKind("population", ("members", "correlated", "leave_out"), "population")
@@ -83,16 +87,12 @@ def _counts(document: Document) -> dict[FileKind, int]:
     return counts
 
 
-def _with_article(name: str) -> str:
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
 def expect_kind(document: Document, wanted: FileKind) -> None:
     """Raises DocumentError, with the command that is meant, for a file of another kind."""
     kind, counts = kind_of_document(document), _counts(document)
     if kind is not None and counts[wanted] < counts[kind]:
         key = next((key for key in document.data if nearest(key, kind.marks)), "")
-        message = f"this is {_with_article(kind.name)}, not {_with_article(wanted.name)}; `backfire {kind.command}` reads it"
+        message = f"this is {kind}, not {wanted}; `backfire {kind.command}` reads it"
         raise DocumentError([document.problem((key,), message)])
 
 
