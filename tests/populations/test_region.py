@@ -126,7 +126,7 @@ def test_where_few_of_a_crowd_lie_in_the_region_a_new_network_learns_from_it(mon
     assert met[1] > 0.1
     away = rng.normal(size=(4000, 6))
     inside = 0.5 + 0.15 * rng.random((4000, 1)) ** (1 / 6) * away / np.linalg.norm(away, axis=1, keepdims=True)
-    found = measured_again(run, known, inside, 256, 20)
+    found = measured_again(run, known, inside, 256, 60)
     assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)))
     assert np.std(found) < 2
 

@@ -25,18 +25,18 @@ def sides(points: np.ndarray, _: object = None) -> np.ndarray:
 def test_a_side_is_worth_its_width_and_what_is_said_twice_nothing() -> None:
     sample = sample_region(sides, 5, 200, seed=2, effort=QUICK, goal=Goal(sweeps=10, rounds=1))
     assert not sample.exact
-    claims = {"second": [1], "said twice": [5], "third": [2, 5], "first two": [0, 1]}
+    claims = {"second": [1], "fourth": [3], "said twice": [5], "third": [2, 5], "first two": [0, 1]}
     found = worth(sides, sample.runs, claims)
     assert not any(item.least for item in found.values())
-    wanted = [-math.log2(WIDTHS[1]), 0.0, -math.log2(WIDTHS[2]), -math.log2(WIDTHS[0] * WIDTHS[1])]
+    wanted = [-math.log2(WIDTHS[1]), -math.log2(WIDTHS[3]), 0.0, -math.log2(WIDTHS[2]), -math.log2(WIDTHS[0] * WIDTHS[1])]
     for (name, item), bits in zip(found.items(), wanted, strict=True):
         assert item.bits == pytest.approx(bits, abs=max(0.25, 4 * item.error)), name
     assert found["said twice"].bits == 0.0
     assert worth(sides, sample.runs, {"second": [1]})["second"] == found["second"]
     kept: list[int] = []
-    known = {name: found[name] for name in ("said twice", "third")}
+    known = {name: found[name] for name in ("said twice", "second")}
     assert [*worth(sides, sample.runs, claims, known=known, keep=lambda now: kept.append(len(now))).items()] == [*found.items()]
-    assert kept == [3, 4]
+    assert kept == [3, 4, 5]
 
 
 def sliver(points: np.ndarray, _: object = None) -> np.ndarray:
